@@ -1,0 +1,1 @@
+"""The command line `spfem-data`: one short function a command, no logic."""

@@ -1,0 +1,219 @@
+"""The commands: one a stage, and the tools beside them. Heavy imports stay inside."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline import __version__
+from pipeline.errors import MissingExtraError, ParameterError, PipelineError
+from pipeline.stages import PURPOSE, STAGES
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+    from pipeline.run import Options, Run
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Make pairs of frames (one speaker, one instant of one sentence, two emotions), say how far "
+    "each can be trusted, and pack them into Parquet shards.",
+)
+
+DatasetOption = Annotated[
+    str, typer.Option("--dataset", "-d", help="A name under `datasets` in params.yaml.")
+]
+ParamsOption = Annotated[
+    Path | None,
+    typer.Option("--params", envvar="SPFEM_PARAMS", help="params.yaml, if not the one here."),
+]
+DataOption = Annotated[
+    Path, typer.Option("--data", envvar="SPFEM_DATA", help="Folder of all outputs.")
+]
+EngineOption = Annotated[
+    str, typer.Option("--engine", envvar="SPFEM_ENGINE", help="serial or processes.")
+]
+WorkersOption = Annotated[
+    int,
+    typer.Option("--workers", envvar="SPFEM_WORKERS", min=0, help="0: one a core."),
+]
+ShardOption = Annotated[
+    str, typer.Option("--shard", metavar="I/N", help="Do the I-th of N parts (Slurm arrays).")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Redo what is up to date, too.")]
+RetryOption = Annotated[
+    bool, typer.Option("--retry-failed", help="Try failed items again; filtered ones stay.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Show the version."""
+    if version:
+        typer.echo(f"spfem-data {__version__}")
+        raise typer.Exit
+
+
+def _stage_command(stage: str) -> Callable[..., None]:
+    def command(
+        dataset: DatasetOption = "demo",
+        params: ParamsOption = None,
+        data: DataOption = Path("data"),
+        engine: EngineOption = "processes",
+        workers: WorkersOption = 0,
+        shard: ShardOption = "1/1",
+        force: ForceOption = False,
+        retry_failed: RetryOption = False,
+    ) -> None:
+        from cli import console
+
+        options = _options(engine, workers, shard, force, retry_failed)
+        began = time.monotonic()
+        summary = importlib.import_module(f"pipeline.stages.{stage}").run(
+            _run(dataset, params, data, options)
+        )
+        console.show_summary(summary, time.monotonic() - began)
+
+    command.__name__ = stage
+    command.__doc__ = PURPOSE[stage]
+    return command
+
+
+for _name in STAGES:
+    app.command(_name)(_stage_command(_name))
+
+
+@app.command()
+def inventory(
+    dataset: DatasetOption = "demo", params: ParamsOption = None, data: DataOption = Path("data")
+) -> None:
+    """Tell what a corpus holds and what is missing. Decodes nothing."""
+    from cli import console
+    from pipeline import corpora
+
+    run = _run(dataset, params, data)
+    listing = corpora.list_takes(dataset, run.entry, Path(run.entry.root))
+    for title, columns, rows in corpora.inventory(listing).tables():
+        console.show_table(title, columns, rows)
+
+
+@app.command()
+def status(
+    dataset: DatasetOption = "demo", params: ParamsOption = None, data: DataOption = Path("data")
+) -> None:
+    """Tell what each stage gave and where to look. Runs nothing."""
+    from cli import console
+    from pipeline.run import summaries
+
+    run = _run(dataset, params, data)
+    rows, places = [], []
+    for stage, found in summaries(run, STAGES).items():
+        if found is None:
+            rows.append([stage, "not run", "", "", ""])
+            continue
+        why = ", ".join(f"{reason} {n}" for reason, n in found["reasons"].items())
+        counts = [f"{found['planned']} {found['grain']}s", f"{found['kept']}"]
+        rows.append([stage, *counts, str(found["planned"] - found["kept"]), why])
+        places += found["look"][:1]
+    console.show_table(dataset, ["stage", "planned", "kept", "rejected", "why"], rows)
+    for place in places:
+        console.out.print(f"look: {place}", markup=False)
+
+
+@app.command("align-pair")
+def align_pair(
+    a: Annotated[Path, typer.Argument(help="First media file.")],
+    b: Annotated[Path, typer.Argument(help="Second media file.")],
+    fps: Annotated[
+        float | None,
+        typer.Option(help="Frame i is [i/fps, (i+1)/fps) instead of the file's own times."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    params: ParamsOption = None,
+) -> None:
+    """Align any two media files: the time map, the frames that belong together, same sentence or not."""
+    from cli import console
+    from pipeline.pairing.files import align_files
+
+    result = align_files(a, b, fps, _params(params))
+    if as_json:
+        typer.echo(json.dumps(result.as_json(), allow_nan=False))
+        return
+    for title, columns, rows in result.tables():
+        console.show_table(title, columns, rows)
+
+
+def _params(path: Path | None) -> Params:
+    _require_build()
+    from pipeline import params
+
+    here = Path("params.yaml")
+    if path is None and not here.is_file():
+        typer.echo("no params.yaml here: taking the defaults that the package carries", err=True)
+    return params.load(path or (here if here.is_file() else None))
+
+
+def _run(dataset: str, path: Path | None, data: Path, options: Options | None = None) -> Run:
+    params = _params(path)
+    from cli import console
+    from pipeline.run import Options, Run
+
+    params.dataset(dataset)
+    return Run(dataset, params, data, options or Options(), console.Bar())
+
+
+def _options(engine: str, workers: int, shard: str, force: bool, retry_failed: bool) -> Options:
+    _require_build()
+    from pipeline.engine import ENGINES
+    from pipeline.run import Options
+
+    if engine not in ENGINES:
+        raise ParameterError(f"--engine {engine}: is none of {', '.join(ENGINES)}")
+    part, _, parts = shard.partition("/")
+    if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
+        raise ParameterError(f"--shard {shard}: expected I/N with 1 <= I <= N, such as 2/8")
+    count = workers or _cores()
+    return Options(engine, count, (int(part), int(parts)), force, retry_failed)
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _require_build() -> None:
+    for library in ("pydantic", "ruamel.yaml", "av", "librosa", "dtw", "mediapipe"):
+        try:
+            found = importlib.util.find_spec(library)
+        except ModuleNotFoundError:
+            found = None
+        if found is None:
+            raise MissingExtraError(library, "build")
+
+
+def main() -> None:
+    """Run the command line; a PipelineError is one line and exit 1."""
+    try:
+        app()
+    except PipelineError as error:
+        from cli import console
+
+        console.fail(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

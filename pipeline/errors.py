@@ -1,0 +1,115 @@
+"""The error tree, by who can mend the cause.
+
+    SpfemError
+    ├── Reject                 one item is unusable: it is recorded with its reason, the run goes on
+    └── PipelineError          the user must do something: one line on the terminal, exit 1
+        ├── ParameterError     params.yaml or an option says something that cannot be
+        ├── OutOfOrderError    a stage that must run first has not run
+        ├── MissingExtraError  a library of an extra is not installed
+        └── TableError         a table on disk is not what this version writes
+
+Anything else is a bug and shows a traceback.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["filtered", "failed"]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What a reject slug means; `filtered`: we chose, `failed`: we could not and may try again."""
+
+    kind: Kind
+    meaning: str
+
+
+REASONS: dict[str, Reason] = {
+    # extract
+    "unreadable": Reason("failed", "the file cannot be opened or decoded"),
+    "truncated": Reason("failed", "decoding stops before the declared end"),
+    "too_large": Reason("failed", "the file or its picture is beyond the limits of extract"),
+    "missing_file": Reason("failed", "the file that the corpus names is not there"),
+    "no_sound": Reason("failed", "neither the container nor a separate file holds usable sound"),
+    "silent": Reason("filtered", "the sound is below extract.silence_db throughout"),
+    "no_face": Reason("filtered", "a face is found in too few frames"),
+    "several_faces": Reason("filtered", "more than one face is in the picture"),
+    "few_frames": Reason("filtered", "fewer frames or less sound than a take needs"),
+    "duplicate_take": Reason("filtered", "two files claim the same take"),
+    "encrypted": Reason("failed", "the member of the archive needs a password"),
+    "unsafe_member": Reason("filtered", "a link, a device or a path out of its archive: not followed"),
+    "outside_root": Reason("filtered", "the manifest names a path out of its own folder"),
+    "bad_row": Reason("failed", "the row of the manifest does not say what a take needs"),
+    "worker_died": Reason("failed", "the process that worked on the item died each time"),
+    # align
+    "no_partner": Reason("filtered", "no take of the other emotion says this sentence"),
+    "wrong_sentence": Reason("filtered", "the sound says that the two takes differ in words"),
+    "ambiguous_sentence": Reason("filtered", "another take fits nearly as well"),
+    "straddles_split": Reason("filtered", "the two takes fall into different splits"),
+    "few_pairs": Reason("filtered", "too few frames pass the gate"),
+    "length_ratio": Reason("filtered", "one take is too long for the other to say the same"),
+    # pose
+    "no_landmarks": Reason("filtered", "one frame of the pair has no face"),
+    "degenerate_pose": Reason("failed", "no affine maps one face onto the other"),
+    "large_residual": Reason("filtered", "the landmarks stay too far apart after the affine"),
+    # shards
+    "low_confidence": Reason("filtered", "all its frame pairs are below shards.min_confidence"),
+    "no_split": Reason("filtered", "the split goes by sentence and its sentence is not known"),
+}
+
+
+class SpfemError(Exception):
+    """The root of all errors that this package raises on purpose."""
+
+
+class Reject(SpfemError):
+    """One item is unusable; the run records it and goes on.
+
+    Parameters
+    ----------
+    reason
+        A slug of `REASONS`.
+    detail
+        What was found, in words, with the values.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        if reason not in REASONS:
+            raise ValueError(f"{reason!r} is no slug of REASONS")
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type[Reject], tuple[str, str]]:
+        return Reject, (self.reason, self.detail)
+
+
+class PipelineError(SpfemError):
+    """The user must do something; the message is one line that says what."""
+
+
+class ParameterError(PipelineError):
+    """params.yaml or an option says something that cannot be."""
+
+
+class OutOfOrderError(PipelineError):
+    """A stage that must run first has not run for this dataset."""
+
+
+class TableError(PipelineError):
+    """A table on disk is not what this version writes."""
+
+
+class MissingExtraError(PipelineError):
+    """A library that only an extra installs is missing."""
+
+    def __init__(self, library: str, extra: str) -> None:
+        super().__init__(f"{library} is not installed; run: pip install 'spfem-data[{extra}]'")
+        self.library = library
+        self.extra = extra
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        return MissingExtraError, (self.library, self.extra)

@@ -1,0 +1,103 @@
+"""Any two media files, aligned by their sound: the tool `align-pair`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import media
+from pipeline.dtw.align import align, pair_frames
+from pipeline.dtw.features import TakeFeatures, take_features
+from pipeline.dtw.frames import FrameMap
+from pipeline.dtw.path import time_knots
+from pipeline.errors import PipelineError, Reject
+from pipeline.pairing.settings import AlignParts, split_section
+from pipeline.pairing.utterances import FloatArray
+from pipeline.params import Params
+
+
+@dataclass(frozen=True)
+class FilePair:
+    """Two media files, aligned: knots of the time map, frame pairs, and the verdict."""
+
+    knots_s: FloatArray
+    frames: FrameMap
+    score: float
+    same: bool
+
+    def as_json(self) -> dict[str, object]:
+        """`warp` in seconds, `frames` as (i, j, confidence), `sentence` with score and verdict."""
+        columns = (self.frames.frame_a, self.frames.frame_b, self.frames.confidence)
+        frames = [[int(i), int(j), round(float(c), 4)] for i, j, c in zip(*columns, strict=True)]
+        return {
+            "warp": [[round(float(a), 5), round(float(b), 5)] for a, b in self.knots_s],
+            "frames": frames,
+            "sentence": {"score": round(self.score, 4), "same": self.same},
+        }
+
+    def tables(self) -> list[tuple[str, list[str], list[list[str]]]]:
+        """The same as (title, columns, rows) of text."""
+        value = self.as_json()
+        warp = [[f"{a:.3f}", f"{b:.3f}"] for a, b in self.knots_s]
+        frames = [
+            [str(i), str(j), f"{c:.2f}"]
+            for i, j, c in zip(
+                self.frames.frame_a, self.frames.frame_b, self.frames.confidence, strict=True
+            )
+        ]
+        verdict = "the same sentence" if self.same else "NOT the same sentence"
+        return [
+            ("time map, seconds", ["a", "b"], warp),
+            ("frames, one to one", ["a", "b", "confidence"], frames),
+            (f"{verdict} (score {self.score:.2f}, low is alike)", ["frame pairs"],
+             [[str(len(value["frames"]))]]),  # type: ignore[arg-type]
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _File:
+    features: TakeFeatures
+    start_s: float
+    instants_s: FloatArray
+
+
+def align_files(a: Path, b: Path, fps: float | None, params: Params) -> FilePair:
+    """Align any two media files by their sound.
+
+    Parameters
+    ----------
+    fps
+        When given, frame i of both is [i/fps, (i+1)/fps) on the file's clock; otherwise the files' own
+        presentation times count, and `align.audio_fps` for sound alone.
+
+    Raises
+    ------
+    PipelineError
+        When a file cannot be read or holds no sound.
+    """
+    parts = split_section(params.align)
+    if fps is not None and not 0 < fps <= 1000:
+        raise PipelineError(f"--fps {fps}: expected a rate above 0 and at most 1000")
+    one, other = (_read(path, fps, parts) for path in (a, b))
+    found = align(one.features, other.features, parts.align)
+    return FilePair(
+        time_knots(found.warp) + np.array([one.start_s, other.start_s]),
+        pair_frames(found, one.instants_s, other.instants_s, parts.align),
+        found.score,
+        found.score <= params.align.max_score,
+    )
+
+
+def _read(path: Path, fps: float | None, parts: AlignParts) -> _File:
+    try:
+        sound, frames_s = media.read_timeline(path)
+    except Reject as reject:
+        raise PipelineError(f"{path}: {reject}") from reject
+    rate = fps if fps is not None or frames_s is not None else parts.pairs.audio_fps
+    if rate is not None:
+        end_s = sound.start_s + len(sound.samples) / sound.sample_rate_hz
+        frames_s = (np.arange(int(end_s * rate)) + 0.5) / rate
+    instants_s = np.asarray(frames_s) - sound.start_s
+    return _File(take_features(sound.samples, parts.align.features), sound.start_s, instants_s)

@@ -1,0 +1,231 @@
+"""Pairs of takes that say the same: which to try, and their frames one to one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pipeline.dtw.align import Alignment, AlignParams, align, pair_frames
+from pipeline.dtw.frames import FrameMap
+from pipeline.dtw.path import time_knots
+from pipeline.errors import Reject
+from pipeline.pairing.utterances import FloatArray, Sounds, Utterance, length_ratio
+from pipeline.records import SEVEN_EMOTIONS, Clip, Pair, Sentence
+
+_MIN_FRAMES_FOR_AGREEMENT = 8
+_MS = 1000.0
+
+
+@dataclass(frozen=True)
+class PairParams:
+    """Which takes are paired, and what a pair must hold.
+
+    `pairs`: each emotion with neutral, or every two emotions. `max_score` is the worst same-sentence
+    score where the sound decides, `max_score_named` where name or manifest do and the sound may only
+    object. `audio_fps` is the frame rate given to takes of sound alone.
+    """
+
+    pairs: Literal["neutral", "all"]
+    max_score: float
+    max_score_named: float
+    max_length_ratio: float
+    min_pairs: int
+    audio_fps: float
+
+
+@dataclass(frozen=True)
+class Track:
+    """The frames of a take: instants on the clock of its sound, mouth openings (NaN: no face)."""
+
+    instants_s: FloatArray
+    mouth_open: FloatArray
+
+
+ReadTrack = Callable[[Clip], Track]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Two clips of one view to be paired, or one clip that found no partner."""
+
+    b: Clip
+    a: Clip | None
+    sentence: Sentence
+    detail: str = ""
+
+    @property
+    def id(self) -> str:
+        """The pair's id; a clip without a partner has its own."""
+        return self.b.take_id if self.a is None else f"{self.a.take_id}--{self.b.take_id}"
+
+
+def candidates(
+    utterances: Sequence[Utterance], sentences: Sequence[Sentence], params: PairParams
+) -> Iterator[Candidate]:
+    """All pairs to be tried for one speaker, in a stable order.
+
+    Every clip that is not neutral appears at least once: with each partner of its sentence and view,
+    else alone.
+    """
+    says = {row.utterance_id: row for row in sentences}
+    for utterance in utterances:
+        if utterance.emotion == "neutral":
+            continue
+        row = says[utterance.id]
+        partners = [
+            other
+            for other in utterances
+            if row.sentence is not None
+            and says[other.id].sentence == row.sentence
+            and _leads(other, utterance, params)
+        ]
+        for view, clip in sorted(utterance.by_view.items()):
+            seen = [other.by_view[view] for other in partners if view in other.by_view]
+            for anchor in seen:
+                yield Candidate(clip, anchor, row)
+            if not seen:
+                yield Candidate(clip, None, row, _why_alone(row, partners, view))
+
+
+def _leads(a: Utterance, b: Utterance, params: PairParams) -> bool:
+    if params.pairs == "neutral":
+        return a.emotion == "neutral"
+    return _rank(a.emotion) < _rank(b.emotion)
+
+
+def _rank(emotion: str) -> int:
+    return SEVEN_EMOTIONS.index(emotion) if emotion in SEVEN_EMOTIONS else len(SEVEN_EMOTIONS)
+
+
+def _why_alone(row: Sentence, partners: Sequence[Utterance], view: str) -> str:
+    if partners:
+        return f"the takes of sentence {row.sentence} have no view {view}"
+    if row.sentence is None:
+        return "no neutral take sounds like it"
+    return f"no other take says sentence {row.sentence}"
+
+
+class PairMaker:
+    """Makes the pairs of one speaker; a warp between two sounds is computed once for all views."""
+
+    def __init__(
+        self,
+        sounds: Sounds,
+        read_track: ReadTrack,
+        align_params: AlignParams,
+        params: PairParams,
+        splits: dict[str, str | None],
+    ) -> None:
+        self._sounds = sounds
+        self._read_track = read_track
+        self._align_params = align_params
+        self._params = params
+        self._splits = splits
+        self._alignments: dict[tuple[str, str], Alignment] = {}
+
+    def make(self, candidate: Candidate) -> Pair:
+        """The pair of a candidate.
+
+        Raises
+        ------
+        Reject
+            no_partner, straddles_split, length_ratio, wrong_sentence or few_pairs.
+        """
+        a, b = candidate.a, candidate.b
+        if a is None:
+            raise Reject("no_partner", candidate.detail)
+        split = self._split(a, b)
+        self._check_lengths(a, b)
+        alignment = self._alignment(a, b)
+        self._check_sound(alignment.score, candidate.sentence)
+        tracks = self._read_track(a), self._read_track(b)
+        frames = pair_frames(
+            alignment, tracks[0].instants_s, tracks[1].instants_s, self._align_params
+        )
+        if len(frames) < self._params.min_pairs:
+            raise Reject(
+                "few_pairs", f"{len(frames)} frame pairs, align.min_pairs is {self._params.min_pairs}"
+            )
+        return _pair(candidate, a, split, alignment, frames, tracks)
+
+    def _split(self, a: Clip, b: Clip) -> str:
+        splits = self._splits[a.utterance_id], self._splits[b.utterance_id]
+        if splits[0] is None or splits[0] != splits[1]:
+            raise Reject("straddles_split", f"the takes are of {splits[0]} and {splits[1]}")
+        return splits[0]
+
+    def _check_lengths(self, a: Clip, b: Clip) -> None:
+        ratio = length_ratio(a, b)
+        limit = self._params.max_length_ratio
+        if not 1 / limit <= ratio <= limit:
+            raise Reject("length_ratio", f"lengths differ {ratio:.2f} times, the limit is {limit}")
+
+    def _check_sound(self, score: float, sentence: Sentence) -> None:
+        named = sentence.method in ("name", "manifest")
+        limit = self._params.max_score_named if named else self._params.max_score
+        if score > limit:
+            raise Reject(
+                "wrong_sentence",
+                f"same-sentence score {score:.2f} beyond {limit} ({sentence.method} says "
+                f"{sentence.sentence})",
+            )
+
+    def _alignment(self, a: Clip, b: Clip) -> Alignment:
+        key = a.audio_sha256, b.audio_sha256
+        if key not in self._alignments:
+            self._alignments[key] = align(
+                self._sounds.features(a), self._sounds.features(b), self._align_params
+            )
+        return self._alignments[key]
+
+
+def _pair(
+    candidate: Candidate,
+    a: Clip,
+    split: str,
+    alignment: Alignment,
+    frames: FrameMap,
+    tracks: tuple[Track, Track],
+) -> Pair:
+    b = candidate.b
+    knots = time_knots(alignment.warp)
+    agreement = mouth_agreement(
+        tracks[0].mouth_open[frames.frame_a], tracks[1].mouth_open[frames.frame_b]
+    )
+    n_a, n_b = len(tracks[0].instants_s), len(tracks[1].instants_s)
+    return Pair(
+        pair_id=candidate.id, dataset=b.dataset, speaker=b.speaker, view=b.view,
+        sentence=str(candidate.sentence.sentence), split=split,
+        take_a=a.take_id, take_b=b.take_id, emotion_a=a.emotion, emotion_b=b.emotion,
+        level_a=a.level, level_b=b.level, sentence_score=alignment.score,
+        sentence_method=candidate.sentence.method, length_ratio=length_ratio(a, b),
+        n_frames_a=n_a, n_frames_b=n_b, coverage=len(frames) / min(n_a, n_b),
+        mouth_agreement=agreement,
+        frame_a=tuple(frames.frame_a.tolist()), frame_b=tuple(frames.frame_b.tolist()),
+        confidence=tuple(frames.confidence.tolist()),
+        error_ms=tuple((frames.error_s * _MS).tolist()),
+        run_ms=tuple((frames.run_s * _MS).tolist()),
+        slope=tuple(frames.slope.tolist()), contrast=tuple(frames.contrast.tolist()),
+        knots_a_s=tuple((knots[:, 0] + a.audio_start_s).tolist()),
+        knots_b_s=tuple((knots[:, 1] + b.audio_start_s).tolist()),
+    )  # fmt: skip
+
+
+def mouth_agreement(open_a: FloatArray, open_b: FloatArray) -> float | None:
+    """Correlation of two mouth-opening curves at paired frames, in [-1, 1].
+
+    An independent check: the pairing came from the sound alone.
+
+    Returns
+    -------
+    float or None
+        None where fewer than 8 pairs show both mouths, or one mouth never moves.
+    """
+    both = np.isfinite(open_a) & np.isfinite(open_b)
+    a, b = open_a[both], open_b[both]
+    if len(a) < _MIN_FRAMES_FOR_AGREEMENT or a.std() == 0 or b.std() == 0:
+        return None
+    return float(np.corrcoef(a, b)[0, 1])

@@ -1,0 +1,250 @@
+"""params.yaml, one section a frozen model. Defaults live in that file only; unknown keys stop the run.
+
+What must not change a result (workers, engine, shard) is an option of the command line, not a
+parameter.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.errors import ParameterError
+from pipeline.reuse import digest
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+
+
+class Section(BaseModel):
+    """One section: frozen, every key required, none unknown, no type coerced silently."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    def key(self) -> str:
+        """Digest of the section's values."""
+        return digest(self.model_dump(mode="json"))
+
+
+class Select(Section):
+    """Which takes of a corpus to use; an empty list means all."""
+
+    speakers: list[str]
+    emotions: list[str]
+    levels: list[int]
+    views: list[str]
+
+
+class Dataset(Section):
+    """One entry of `datasets`: a corpus on disk and what to take of it."""
+
+    corpus: Literal["mead", "ravdess", "custom", "demo"]
+    root: str
+    select: Select
+    split: str
+
+
+class SplitRule(Section):
+    """How takes fall into train, validation and test: named values first, shares for the rest."""
+
+    unit: Literal["speaker", "sentence", "speaker+sentence", "take"]
+    seed: int
+    validation: Share
+    test: Share
+    assign: dict[str, Literal["train", "validation", "test"]]
+    only: list[str]
+
+
+class Demo(Section):
+    """The demo corpus."""
+
+    seed: int
+    frame_px: Count
+    fps: Count
+
+
+class Extract(Section):
+    """Decode, track faces, store one crop a frame and 16 kHz sound."""
+
+    crop_px: Annotated[int, Field(ge=64, le=2048)]
+    crop_margin: Positive
+    jpeg_quality: Annotated[int, Field(ge=50, le=100)]
+    mesh_px: Annotated[int, Field(ge=128)]
+    min_found: Share
+    several_faces: Literal["reject", "largest"]
+    count_faces_every_s: Positive
+    min_duration_s: Positive
+    max_duration_s: Positive
+    max_frame_px: Count
+    max_file_mb: Count
+    silence_db: float
+    sample_rate_hz: Literal[16000]
+    sound_from: Literal["container", "file"]
+
+
+class AlignFeatures(Section):
+    """How a sound becomes cells; see `dtw.features.FeatureParams`."""
+
+    sample_rate: Literal[16000]
+    n_fft: Count
+    window_samples: Count
+    hop_samples: Count
+    n_mels: Count
+    fmin_hz: float
+    fmax_hz: Positive
+    top_db: Positive
+    blur_bands: float
+    delta_width: Count
+    speech_share: Share
+    speech_median_cells: Count
+
+
+class AlignSteps(Section):
+    """Weights of the warping path's steps."""
+
+    diagonal: Positive
+    along_b: Positive
+    along_a: Positive
+
+
+class AlignFrames(Section):
+    """Which frames may be paired; see `dtw.frames.FrameParams`."""
+
+    tolerance_s: Positive
+    run_limit_s: Positive
+    contrast_offset_s: Positive
+    min_confidence: Share
+
+
+class Align(Section):
+    """Which takes say the same, and which frames belong together."""
+
+    pairs: Literal["neutral", "all"]
+    features: AlignFeatures
+    steps: AlignSteps
+    frames: AlignFrames
+    backend: Literal["dtw-python", "librosa"]
+    audio_fps: Positive
+    max_score: Positive
+    max_score_named: Positive
+    min_margin: float
+    prior_bonus: float
+    max_length_ratio: Annotated[float, Field(ge=1)]
+    min_pairs: Count
+    coarse_step: Count
+    candidates: Count
+
+
+class Pose(Section):
+    """The affine of each frame pair."""
+
+    method: Literal["affine", "affine_robust", "similarity"]
+    landmarks: Literal["stable", "all"]
+    smooth_s: Annotated[float, Field(ge=0)]
+    max_residual: Positive
+
+
+class Shards(Section):
+    """What goes into the shards."""
+
+    framing: Literal["ned256", "ffhq", "head"]
+    size_px: Annotated[int, Field(ge=32, le=1024)]
+    jpeg_quality: Annotated[int, Field(ge=50, le=100)]
+    n_shards: dict[str, Count]
+    rows_per_group: Count
+    min_confidence: Share
+    window: Annotated[int, Field(ge=2)]
+    max_step: Count
+
+
+class Report(Section):
+    """The page of pictures and numbers."""
+
+    pairs: Count
+    frames_per_strip: Count
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    datasets: dict[Name, Dataset]
+    splits: dict[Name, SplitRule]
+    demo: Demo
+    extract: Extract
+    align: Align
+    pose: Pose
+    shards: Shards
+    report: Report
+
+    def dataset(self, name: str) -> Dataset:
+        """The entry of a dataset.
+
+        Raises
+        ------
+        ParameterError
+            When params.yaml lists none of that name.
+        """
+        if name not in self.datasets:
+            known = ", ".join(sorted(self.datasets)) or "none"
+            raise ParameterError(f"params.yaml lists no dataset {name!r}; it lists: {known}")
+        return self.datasets[name]
+
+    def split_rule(self, name: str) -> SplitRule:
+        """The split rule that a dataset names."""
+        rule = self.dataset(name).split
+        if rule not in self.splits:
+            known = ", ".join(sorted(self.splits))
+            raise ParameterError(f"dataset {name!r} names split {rule!r}; params.yaml has: {known}")
+        return self.splits[rule]
+
+
+def load(path: Path | None) -> Params:
+    """Read params.yaml; None means the defaults that the installed package carries.
+
+    Raises
+    ------
+    ParameterError
+        One line that names the key and what was expected there.
+    """
+    text = default_text() if path is None else _read(path)
+    where = "the default params.yaml" if path is None else str(path)
+    try:
+        values: Any = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise ParameterError(f"{where} is not YAML: {' '.join(str(error).split())}") from error
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the top level"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise ParameterError(
+            f"{where}: {key}: {first['msg']}, got {_short(first['input'])}{more}"
+        ) from error
+
+
+def default_text() -> str:
+    """The text of the default params.yaml: of the checkout, else as carried by the package."""
+    checkout = Path(__file__).resolve().parent.parent / "params.yaml"
+    if checkout.is_file():
+        return checkout.read_text(encoding="utf-8")
+    return (resources.files("pipeline") / "params.yaml").read_text(encoding="utf-8")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path} cannot be read: {error}") from error
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,471 @@
+"""Every row type that stages hand on, with its Arrow schema beside it: the one home of the schemas.
+
+Rows are frozen and check themselves. Coordinates are pixel-edge coordinates of the full frame:
+pixel i covers [i, i + 1), so the middle of the first pixel is 0.5. Times are seconds of
+presentation time on the container's clock.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import pyarrow as pa
+
+from pipeline.errors import REASONS
+
+SEVEN_EMOTIONS = ("neutral", "happy", "angry", "surprised", "fear", "sad", "disgusted")
+"""The emotions of the papers, in the order that this project lists them."""
+EMOTIONS = (*SEVEN_EMOTIONS, "contempt", "calm")
+"""All that the corpora hold: MEAD adds contempt, RAVDESS calm."""
+SPLITS = ("train", "validation", "test")
+N_LANDMARKS = 478
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+%-]*")
+
+
+def check_id(name: str, what: str) -> None:
+    """Refuse an id that is no safe file name; `corpora.naming.safe_id` makes safe ones."""
+    if not _ID.fullmatch(name) or len(name) > 200:
+        raise ValueError(f"{what} {name!r} is no id of letters, digits and . _ + % - (at most 200)")
+
+
+class Row:
+    """What all rows share: to and from the plain values that a table holds."""
+
+    SCHEMA: ClassVar[pa.Schema]
+
+    def to_row(self) -> dict[str, Any]:
+        """The row as plain values, a key a column."""
+        return {name: getattr(self, name) for name in self.SCHEMA.names}
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> Self:
+        """The record of one table row; lists become tuples."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
+
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    return pa.schema(list(columns.items()))
+
+
+_IDENTITY = {
+    "take_id": pa.string(),
+    "utterance_id": pa.string(),
+    "dataset": pa.string(),
+    "speaker": pa.string(),
+    "emotion": pa.string(),
+    "level": pa.int8(),
+    "view": pa.string(),
+    "take": pa.string(),
+    "sentence": pa.string(),
+    "sentence_source": pa.string(),
+    "video_path": pa.string(),
+    "video_member": pa.string(),
+    "audio_path": pa.string(),
+    "audio_member": pa.string(),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, or a member of an untouched archive, below the root of its dataset."""
+
+    path: str
+    member: str | None = None
+
+    def __str__(self) -> str:
+        return self.path if self.member is None else f"{self.path}!{self.member}"
+
+
+@dataclass(frozen=True)
+class Take(Row):
+    """One recording as the corpus names it, before anything is decoded.
+
+    `utterance_id` is the take without its view: one sound serves several views. `sentence` is what
+    the corpus itself says (a RAVDESS name, a manifest, a prior table), with `sentence_source` in
+    name, manifest, prior; both null where it says nothing. Paths are relative to the root, posix.
+    """
+
+    SCHEMA: ClassVar[pa.Schema] = _schema(**_IDENTITY)
+
+    take_id: str
+    utterance_id: str
+    dataset: str
+    speaker: str
+    emotion: str
+    level: int
+    view: str
+    take: str
+    sentence: str | None
+    sentence_source: str | None
+    video_path: str | None
+    video_member: str | None
+    audio_path: str | None
+    audio_member: str | None
+
+    def __post_init__(self) -> None:
+        check_id(self.take_id, "take_id")
+        check_id(self.utterance_id, "utterance_id")
+        if self.emotion not in EMOTIONS:
+            raise ValueError(f"emotion {self.emotion!r} is none of {', '.join(EMOTIONS)}")
+        if self.video_path is None and self.audio_path is None:
+            raise ValueError(f"take {self.take_id} has neither picture nor sound")
+
+    @property
+    def video(self) -> Source | None:
+        """Where the picture is, None for a take of sound alone."""
+        return None if self.video_path is None else Source(self.video_path, self.video_member)
+
+    @property
+    def audio(self) -> Source | None:
+        """Where a separate sound file is, None where the container's own track serves."""
+        return None if self.audio_path is None else Source(self.audio_path, self.audio_member)
+
+
+@dataclass(frozen=True)
+class Clip(Row):
+    """One extracted take: its identity, what decoding found, and where its stored crop lies.
+
+    The stored crop of every frame is the square [crop_x, crop_x + crop_side) x [crop_y, crop_y +
+    crop_side) of the full frame, scaled to crop_px. `frames_sha256` and `audio_sha256` are of the
+    files that extract wrote. Frame counts and picture columns are 0 or null for sound alone.
+    """
+
+    SCHEMA: ClassVar[pa.Schema] = _schema(
+        **_IDENTITY,
+        split=pa.string(),
+        width_px=pa.int32(),
+        height_px=pa.int32(),
+        fps=pa.float64(),
+        n_frames=pa.int32(),
+        n_found=pa.int32(),
+        video_start_s=pa.float64(),
+        video_end_s=pa.float64(),
+        audio_start_s=pa.float64(),
+        audio_end_s=pa.float64(),
+        audio_from=pa.string(),
+        crop_x_px=pa.float64(),
+        crop_y_px=pa.float64(),
+        crop_side_px=pa.float64(),
+        crop_px=pa.int32(),
+        interocular_px=pa.float32(),
+        frames_sha256=pa.string(),
+        audio_sha256=pa.string(),
+        findings=pa.list_(pa.string()),
+    )
+
+    take_id: str
+    utterance_id: str
+    dataset: str
+    speaker: str
+    emotion: str
+    level: int
+    view: str
+    take: str
+    sentence: str | None
+    sentence_source: str | None
+    video_path: str | None
+    video_member: str | None
+    audio_path: str | None
+    audio_member: str | None
+    split: str | None
+    width_px: int | None
+    height_px: int | None
+    fps: float | None
+    n_frames: int
+    n_found: int
+    video_start_s: float | None
+    video_end_s: float | None
+    audio_start_s: float
+    audio_end_s: float
+    audio_from: str
+    crop_x_px: float | None
+    crop_y_px: float | None
+    crop_side_px: float | None
+    crop_px: int | None
+    interocular_px: float | None
+    frames_sha256: str | None
+    audio_sha256: str
+    findings: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_id(self.take_id, "take_id")
+        if not 0 <= self.n_found <= self.n_frames:
+            raise ValueError(f"{self.take_id}: {self.n_found} faces in {self.n_frames} frames")
+        if self.audio_end_s <= self.audio_start_s:
+            raise ValueError(f"{self.take_id}: sound from {self.audio_start_s} to {self.audio_end_s} s")
+        if (self.frames_sha256 is None) != (self.n_frames == 0):
+            raise ValueError(f"{self.take_id}: frames and their file must both be there or not")
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether frames were extracted."""
+        return self.n_frames > 0
+
+
+FRAMES_SCHEMA = pa.schema(
+    [
+        ("frame", pa.int32()),
+        ("time_s", pa.float64()),
+        ("duration_s", pa.float64()),
+        ("found", pa.bool_()),
+        ("landmarks", pa.list_(pa.float32(), N_LANDMARKS * 3)),
+        ("yaw_deg", pa.float32()),
+        ("pitch_deg", pa.float32()),
+        ("roll_deg", pa.float32()),
+        ("mouth_open", pa.float32()),
+        ("mouth_width", pa.float32()),
+        ("eye_open", pa.float32()),
+        ("interocular_px", pa.float32()),
+        ("sharpness", pa.float32()),
+        ("jumped", pa.bool_()),
+        ("near_edge", pa.bool_()),
+        ("crop", pa.binary()),
+    ]
+)
+"""One row a frame of a take, one file a take.
+
+The frame is shown in [time_s, time_s + duration_s). `landmarks` are 478 x (x, y, z) in pixels of the
+full frame, null where no face was found, as are the measures that follow from them. Yaw is positive
+when the face turns towards the right edge of the picture, pitch when it looks up, roll when the head
+tilts clockwise as seen in the picture. Openings and widths are divided by the distance of the outer
+eye corners (interocular_px). `crop` is the stored crop as JPEG.
+"""
+
+
+@dataclass(frozen=True)
+class Sentence(Row):
+    """What one utterance says and how that is known.
+
+    `method`: name, manifest, prior or sound, by what decided; `anchor` the neutral utterance that the
+    sound was compared with; `score` as `dtw.identity` (small is alike), `margin` to the next best.
+    """
+
+    SCHEMA: ClassVar[pa.Schema] = _schema(
+        utterance_id=pa.string(),
+        dataset=pa.string(),
+        speaker=pa.string(),
+        emotion=pa.string(),
+        level=pa.int8(),
+        take=pa.string(),
+        sentence=pa.string(),
+        method=pa.string(),
+        anchor=pa.string(),
+        score=pa.float64(),
+        margin=pa.float64(),
+        verified=pa.bool_(),
+        split=pa.string(),
+    )
+
+    utterance_id: str
+    dataset: str
+    speaker: str
+    emotion: str
+    level: int
+    take: str
+    sentence: str | None
+    method: str
+    anchor: str | None
+    score: float | None
+    margin: float | None
+    verified: bool
+    split: str | None
+
+
+@dataclass(frozen=True)
+class Pair(Row):
+    """One pair of takes, frame by frame: take a (the anchor, neutral) beside take b.
+
+    `frame_a` and `frame_b` increase strictly; the per-frame columns have their length. `error_ms` is
+    the claimed error of the pairing in time, `confidence` in 0..1, `run_ms` the longest standstill of
+    the warping path near the frame, `slope` the local tempo of b over a. `knots_a_s` and `knots_b_s`
+    are the whole time map as knots of a piecewise-linear function, in seconds. `mouth_agreement` is
+    the correlation of the mouth openings along the map, null without picture.
+    """
+
+    SCHEMA: ClassVar[pa.Schema] = _schema(
+        pair_id=pa.string(),
+        dataset=pa.string(),
+        speaker=pa.string(),
+        view=pa.string(),
+        sentence=pa.string(),
+        split=pa.string(),
+        take_a=pa.string(),
+        take_b=pa.string(),
+        emotion_a=pa.string(),
+        emotion_b=pa.string(),
+        level_a=pa.int8(),
+        level_b=pa.int8(),
+        sentence_score=pa.float64(),
+        sentence_method=pa.string(),
+        length_ratio=pa.float64(),
+        n_frames_a=pa.int32(),
+        n_frames_b=pa.int32(),
+        coverage=pa.float64(),
+        mouth_agreement=pa.float64(),
+        frame_a=pa.list_(pa.int32()),
+        frame_b=pa.list_(pa.int32()),
+        confidence=pa.list_(pa.float32()),
+        error_ms=pa.list_(pa.float32()),
+        run_ms=pa.list_(pa.float32()),
+        slope=pa.list_(pa.float32()),
+        contrast=pa.list_(pa.float32()),
+        knots_a_s=pa.list_(pa.float64()),
+        knots_b_s=pa.list_(pa.float64()),
+    )
+
+    pair_id: str
+    dataset: str
+    speaker: str
+    view: str
+    sentence: str
+    split: str
+    take_a: str
+    take_b: str
+    emotion_a: str
+    emotion_b: str
+    level_a: int
+    level_b: int
+    sentence_score: float
+    sentence_method: str
+    length_ratio: float
+    n_frames_a: int
+    n_frames_b: int
+    coverage: float
+    mouth_agreement: float | None
+    frame_a: tuple[int, ...]
+    frame_b: tuple[int, ...]
+    confidence: tuple[float, ...]
+    error_ms: tuple[float, ...]
+    run_ms: tuple[float, ...]
+    slope: tuple[float, ...]
+    contrast: tuple[float, ...]
+    knots_a_s: tuple[float, ...]
+    knots_b_s: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        per_frame = ("frame_b", "confidence", "error_ms", "run_ms", "slope", "contrast")
+        lengths = {len(self.frame_a), *(len(getattr(self, name)) for name in per_frame)}
+        if len(lengths) != 1:
+            raise ValueError(f"{self.pair_id}: per-frame columns of lengths {sorted(lengths)}")
+        for name in ("frame_a", "frame_b"):
+            column = getattr(self, name)
+            if any(j <= i for i, j in zip(column, column[1:], strict=False)):
+                raise ValueError(f"{self.pair_id}: {name} does not increase strictly")
+
+
+@dataclass(frozen=True)
+class PosePair(Row):
+    """The pose of one frame pair: the affine that takes b's full frame onto a's.
+
+    `affine` is a 2x3 matrix, row by row, on pixel-edge coordinates, `inverse` its inverse. Residuals
+    are the root mean square distance of the stable landmarks over a's interocular distance: before
+    (centred and scaled by nothing but the stored crops) and after. Angles are b minus a, what no 2-D
+    map can mend.
+    """
+
+    SCHEMA: ClassVar[pa.Schema] = _schema(
+        pair_id=pa.string(),
+        frame_a=pa.int32(),
+        frame_b=pa.int32(),
+        affine=pa.list_(pa.float64(), 6),
+        inverse=pa.list_(pa.float64(), 6),
+        residual_before=pa.float32(),
+        residual_after=pa.float32(),
+        yaw_difference_deg=pa.float32(),
+        pitch_difference_deg=pa.float32(),
+        mouth_open_a=pa.float32(),
+        mouth_open_b=pa.float32(),
+        mouth_difference=pa.float32(),
+    )
+
+    pair_id: str
+    frame_a: int
+    frame_b: int
+    affine: tuple[float, ...]
+    inverse: tuple[float, ...]
+    residual_before: float
+    residual_after: float
+    yaw_difference_deg: float
+    pitch_difference_deg: float
+    mouth_open_a: float
+    mouth_open_b: float
+    mouth_difference: float
+
+
+@dataclass(frozen=True)
+class PosedPair(Row):
+    """One clip pair after pose: what became of its frame pairs, and their medians.
+
+    n_frames = n_kept + n_no_face + n_degenerate + n_large_residual. Medians are over the kept, angles
+    as absolute values, null where none was kept; `poses_sha256` is a digest of the kept rows' values.
+    """
+
+    SCHEMA: ClassVar[pa.Schema] = _schema(
+        pair_id=pa.string(),
+        speaker=pa.string(),
+        n_frames=pa.int32(),
+        n_kept=pa.int32(),
+        n_no_face=pa.int32(),
+        n_degenerate=pa.int32(),
+        n_large_residual=pa.int32(),
+        residual_before=pa.float64(),
+        residual_after=pa.float64(),
+        yaw_difference_deg=pa.float64(),
+        pitch_difference_deg=pa.float64(),
+        mouth_difference=pa.float64(),
+        poses_sha256=pa.string(),
+    )
+
+    pair_id: str
+    speaker: str
+    n_frames: int
+    n_kept: int
+    n_no_face: int
+    n_degenerate: int
+    n_large_residual: int
+    residual_before: float | None
+    residual_after: float | None
+    yaw_difference_deg: float | None
+    pitch_difference_deg: float | None
+    mouth_difference: float | None
+    poses_sha256: str
+
+    def __post_init__(self) -> None:
+        lost = self.n_no_face + self.n_degenerate + self.n_large_residual
+        if self.n_kept + lost != self.n_frames:
+            raise ValueError(f"{self.pair_id}: {self.n_kept} + {lost} of {self.n_frames} frame pairs")
+
+
+@dataclass(frozen=True)
+class Rejected(Row):
+    """One planned item that gave nothing: which, at what grain, why."""
+
+    SCHEMA: ClassVar[pa.Schema] = _schema(
+        stage=pa.string(),
+        grain=pa.string(),
+        item=pa.string(),
+        reason=pa.string(),
+        kind=pa.string(),
+        detail=pa.string(),
+    )
+
+    stage: str
+    grain: str
+    item: str
+    reason: str
+    kind: str
+    detail: str
+
+    def __post_init__(self) -> None:
+        known = REASONS.get(self.reason)
+        if known is None or known.kind != self.kind:
+            raise ValueError(f"{self.item}: {self.reason!r} ({self.kind}) is no slug of REASONS")
+
+
+def rejected(stage: str, grain: str, item: str, reason: str, detail: str) -> Rejected:
+    """The row of one reject; its kind follows from the reason."""
+    return Rejected(stage, grain, item, reason, REASONS[reason].kind, detail)
+

@@ -1,0 +1,288 @@
+"""What a stage is given, and the shell that all stages share: plan, reuse, work, tables, counts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline import engine
+from pipeline.errors import OutOfOrderError, PipelineError
+from pipeline.params import Dataset, Params
+from pipeline.records import Rejected, Row, rejected
+from pipeline.reuse import FileHashes, ItemStore, Receipt, write_json
+from pipeline.tables import AnyRow, read_rows, write_rows
+
+_SUMMARY = "summary.json"
+_LASTING = ("stage", "dataset", "grain", "planned", "kept", "reasons", "notes", "look")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may change from machine to machine and never changes a result.
+
+    `shard` is (i, n): do only the i-th of n parts of the units, counted from 1.
+    """
+
+    engine: engine.EngineName = "processes"
+    workers: int = 2
+    shard: tuple[int, int] = (1, 1)
+    force: bool = False
+    retry_failed: bool = False
+
+
+class Progress(Protocol):
+    """How a stage tells how far it is."""
+
+    def start(self, label: str, total: int) -> None:
+        """Begin a count up to `total`."""
+
+    def step(self) -> None:
+        """One more is done."""
+
+    def stop(self) -> None:
+        """The count has ended."""
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def start(self, label: str, total: int) -> None:
+        """Say nothing."""
+
+    def step(self) -> None:
+        """Say nothing."""
+
+    def stop(self) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One unit of work: its file name below the stage's items, its key, what the worker is given."""
+
+    name: str
+    key: str
+    payload: Any
+
+
+@dataclass
+class Outcome:
+    """What the worker says of one unit: the suffixes of the files written, rows, rejects."""
+
+    suffixes: list[str] = field(default_factory=list)
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    rejects: list[Rejected] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One stage's count: kept + rejected == planned."""
+
+    stage: str
+    dataset: str
+    grain: str
+    planned: int
+    kept: int
+    reasons: Mapping[str, int]
+    done: int
+    reused: int
+    removed: int
+    notes: tuple[str, ...] = ()
+    look: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        lost = self.planned - self.kept - sum(self.reasons.values())
+        if lost:
+            raise AssertionError(f"{self.stage}: {lost} of {self.planned} {self.grain} unaccounted for")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One dataset, its parameters, where its data lies, and how to work on it."""
+
+    dataset: str
+    params: Params
+    data: Path
+    options: Options = field(default_factory=Options)
+    progress: Progress = field(default_factory=Silent)
+
+    @property
+    def entry(self) -> Dataset:
+        """The dataset's entry of params.yaml."""
+        return self.params.dataset(self.dataset)
+
+    def folder(self, stage: str) -> Path:
+        """`data/<dataset>/<stage>`."""
+        return self.data / self.dataset / stage
+
+    def items(self, stage: str) -> ItemStore:
+        """The stage's units on disk."""
+        return ItemStore(self.folder(stage) / "items")
+
+    def table(self, stage: str, name: str) -> Path:
+        """Where a stage's table lies."""
+        return self.folder(stage) / "tables" / f"{name}.parquet"
+
+    def need(self, stage: str, name: str, kind: type[AnyRow]) -> list[AnyRow]:
+        """The rows of an earlier stage's table.
+
+        Raises
+        ------
+        OutOfOrderError
+            When that stage has not run; the message names the command.
+        """
+        path = self.table(stage, name)
+        if not path.is_file():
+            raise OutOfOrderError(
+                f"{self.dataset} has no {stage} yet; run first: "
+                f"spfem-data {stage} --dataset {self.dataset}"
+            )
+        return read_rows(path, kind)
+
+    def hashes(self) -> FileHashes:
+        """The memory of source files' hashes: local, no output."""
+        return FileHashes(self.data / self.dataset / ".local" / "hashes.json")
+
+    def write_tables(self, stage: str, tables: Mapping[str, tuple[type[Row], Sequence[Row]]]) -> None:
+        """Write the stage's tables, each a (kind, rows)."""
+        for name, (kind, rows) in sorted(tables.items()):
+            write_rows(self.table(stage, name), rows, kind)
+
+
+Worker = Callable[[Any, ItemStore, str, Any], Outcome]
+"""The function of one stage, (state, store, unit's name, payload) -> outcome: it writes the unit's files
+to `store.path(unit, suffix)`, whole or not at all."""
+
+
+def nothing() -> None:
+    """The setup of a worker that needs none."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """All receipts of a stage after its units were brought up to date."""
+
+    receipts: dict[str, Receipt]
+    done: int
+    reused: int
+    removed: int
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """All rows of that name, in the order of the units."""
+        return [row for receipt in self.receipts.values() for row in receipt.rows.get(name, ())]
+
+    def rejects(self) -> list[Rejected]:
+        """All rejects, sorted by grain and item."""
+        found = [Rejected.from_row(row) for row in self.rows("rejected")]
+        return sorted(found, key=lambda r: (r.grain, r.item, r.reason))
+
+
+def bring_up_to_date(
+    run: Run,
+    stage: str,
+    grain: str,
+    units: Sequence[Unit],
+    work: Worker,
+    setup: Callable[[], Any] = nothing,
+) -> Batch:
+    """Redo the units whose key changed, reuse the others, remove those that are no longer planned.
+
+    Raises
+    ------
+    PipelineError
+        When this process did only its `--shard` and other parts are still missing.
+    """
+    store = run.items(stage)
+    names = [unit.name for unit in units]
+    if len(set(names)) != len(names):
+        raise AssertionError(f"{stage}: two units share a name")
+    known = {unit.name: _reusable(run, store, unit) for unit in units}
+    todo = [u for u in units if known[u.name] is None and _mine(u.name, run.options.shard)]
+    run.progress.start(f"{stage} {run.dataset}", len(todo))
+    outcomes = engine.run(
+        partial(_work, work, store),
+        {unit.name: unit for unit in todo},
+        setup=setup,
+        engine=run.options.engine,
+        workers=run.options.workers,
+    )
+    for name, outcome in outcomes:
+        known[name] = _died(store, stage, grain, units, name) if isinstance(outcome, engine.Died) else outcome
+        run.progress.step()
+    run.progress.stop()
+    missing = [name for name, receipt in known.items() if receipt is None]
+    if missing:
+        i, n = run.options.shard
+        raise PipelineError(
+            f"{stage}: part {i}/{n} is done; {len(missing)} {grain}s are left to the other parts"
+        )
+    removed = store.prune(names)
+    store.sweep()
+    receipts = {name: receipt for name, receipt in sorted(known.items()) if receipt is not None}
+    return Batch(receipts, len(todo), len(units) - len(todo), len(removed))
+
+
+def _reusable(run: Run, store: ItemStore, unit: Unit) -> Receipt | None:
+    if run.options.force:
+        return None
+    receipt = store.current(unit.name, unit.key)
+    if receipt is not None and run.options.retry_failed:
+        failed = any(row["kind"] == "failed" for row in receipt.rows.get("rejected", ()))
+        return None if failed else receipt
+    return receipt
+
+
+def _mine(name: str, shard: tuple[int, int]) -> bool:
+    """Whether a unit belongs to part i of n: by a stable hash of its name."""
+    i, n = shard
+    return int(hashlib.sha256(name.encode()).hexdigest()[:15], 16) % n == i - 1
+
+
+def _work(work: Worker, store: ItemStore, state: Any, unit: Unit) -> Receipt:
+    outcome = work(state, store, unit.name, unit.payload)
+    rows = {**outcome.rows, "rejected": [reject.to_row() for reject in outcome.rejects]}
+    return store.commit(unit.name, unit.key, outcome.suffixes, rows)
+
+
+def _died(store: ItemStore, stage: str, grain: str, units: Sequence[Unit], name: str) -> Receipt:
+    unit = next(u for u in units if u.name == name)
+    row = rejected(stage, grain, name, "worker_died", "the worker process died on it each time")
+    return store.commit(name, unit.key, [], {"rejected": [row.to_row()]})
+
+
+def summarise(
+    stage: str,
+    run: Run,
+    grain: str,
+    planned: int,
+    kept: int,
+    rejects: Iterable[Rejected],
+    batch: Batch,
+    notes: Sequence[str] = (),
+    look: Sequence[str] = (),
+) -> Summary:
+    """The stage's count over its main grain, kept beside its tables; other grains are not counted.
+
+    What was redone or reused is in the summary that is returned, not in the file: it differs from run
+    to run, and outputs must not.
+    """
+    reasons = Counter(reject.reason for reject in rejects if reject.grain == grain)
+    summary = Summary(
+        stage, run.dataset, grain, planned, kept, dict(sorted(reasons.items())),
+        batch.done, batch.reused, batch.removed, tuple(notes), tuple(look),
+    )  # fmt: skip
+    lasting = {name: getattr(summary, name) for name in _LASTING}
+    write_json(run.folder(stage) / "tables" / _SUMMARY, lasting)
+    return summary
+
+
+def summaries(run: Run, stages: Sequence[str]) -> dict[str, dict[str, Any] | None]:
+    """What each stage last counted, None where it has not run."""
+    paths = {stage: run.folder(stage) / "tables" / _SUMMARY for stage in stages}
+    return {s: json.loads(p.read_bytes()) if p.is_file() else None for s, p in paths.items()}

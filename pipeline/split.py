@@ -1,0 +1,85 @@
+"""Which takes train and which test: decided from names before anything is fitted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from fractions import Fraction
+
+from pipeline.errors import ParameterError
+from pipeline.params import SplitRule
+
+
+def unit_of(
+    rule: SplitRule, *, speaker: str, sentence: str | None, utterance_id: str
+) -> str | None:
+    """The name that the rule judges: what never falls into two splits.
+
+    Returns
+    -------
+    str or None
+        None where the unit needs a sentence and none is known yet.
+    """
+    if rule.unit == "speaker":
+        return speaker
+    if rule.unit == "take":
+        return utterance_id
+    if sentence is None:
+        return None
+    return sentence if rule.unit == "sentence" else f"{speaker}+{sentence}"
+
+
+def split_of(
+    rule: SplitRule, *, speaker: str, sentence: str | None, utterance_id: str
+) -> str | None:
+    """The split of one take under a rule: train, validation or test.
+
+    Named units go where `rule.assign` says. Of the others, a share of `rule.test` and then
+    `rule.validation` of all possible names, by a stable hash of seed and name: a new speaker moves
+    nobody else. All views of a take share its split.
+
+    Returns
+    -------
+    str or None
+        None where the unit needs a sentence and none is known yet.
+    """
+    unit = unit_of(rule, speaker=speaker, sentence=sentence, utterance_id=utterance_id)
+    if unit is None:
+        return None
+    if unit in rule.assign:
+        return rule.assign[unit]
+    place = _place(rule.seed, unit)
+    if place < Fraction(str(rule.test)):
+        return "test"
+    if place < Fraction(str(rule.test)) + Fraction(str(rule.validation)):
+        return "validation"
+    return "train"
+
+
+def admitted(rule: SplitRule, speaker: str) -> bool:
+    """Whether the rule admits a speaker (`only`; empty admits all)."""
+    return not rule.only or speaker in rule.only
+
+
+def check_assigned(rule: SplitRule, speakers: Iterable[str]) -> None:
+    """Refuse a rule by speaker none of whose named speakers exists: a mistyped list.
+
+    Raises
+    ------
+    ParameterError
+        Naming the speakers that the corpus does not have.
+    """
+    present = set(speakers)
+    named = set(rule.assign) if rule.unit == "speaker" else set()
+    wanted = named | set(rule.only)
+    if wanted and not wanted & present:
+        raise ParameterError(
+            f"the split names speakers {', '.join(sorted(wanted)[:5])} and the corpus has none of "
+            f"them; it has: {', '.join(sorted(present)[:8])}"
+        )
+
+
+def _place(seed: int, unit: str) -> Fraction:
+    """A number in [0, 1) that a seed and a name fix for ever."""
+    value = hashlib.sha256(f"{seed}:{unit}".encode()).hexdigest()[:16]
+    return Fraction(int(value, 16), 16**16)

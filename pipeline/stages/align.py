@@ -1,0 +1,138 @@
+"""align: which takes say the same, and which of their frames belong together.
+
+The unit of work is a speaker: the resolution of sentences needs all of a speaker's takes at once, and
+one sound serves all views.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import media
+from pipeline.errors import Reject
+from pipeline.pairing.identity import name_sentences
+from pipeline.pairing.pairs import PairMaker, Track, candidates
+from pipeline.pairing.settings import split_section
+from pipeline.pairing.utterances import Samples, Sounds, group
+from pipeline.params import Align, SplitRule
+from pipeline.records import Clip, Pair, Rejected, Sentence, rejected
+from pipeline.reuse import ItemStore, digest
+from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date, summarise
+from pipeline.split import admitted, check_assigned
+from pipeline.tables import read_table, sorted_rows
+
+VERSION = 1
+_GRAIN = "clip pair"
+_TRACK_COLUMNS = ("time_s", "duration_s", "mouth_open")
+
+
+@dataclass(frozen=True)
+class _Speaker:
+    """What the worker is given: one speaker's clips and where their files lie."""
+
+    clips: tuple[Clip, ...]
+    extracted: Path
+    section: Align
+    rule: SplitRule
+
+
+def run(run: Run) -> Summary:
+    """Pair the takes of every speaker of a dataset.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract has not run.
+    """
+    clips = run.need("extract", "clips", Clip)
+    rule = run.params.split_rule(run.dataset)
+    check_assigned(rule, {clip.speaker for clip in clips})
+    clips = [clip for clip in clips if admitted(rule, clip.speaker)]
+    units = [
+        _unit(speaker, tuple(found), run, rule)
+        for speaker, found in groupby(
+            sorted(clips, key=lambda c: (c.speaker, c.take_id)), key=lambda c: c.speaker
+        )
+    ]
+    batch = bring_up_to_date(run, "align", "speaker", units, align_speaker)
+    pairs = sorted_rows(batch.rows("pairs"), Pair, "pair_id")
+    sentences = sorted_rows(batch.rows("sentences"), Sentence, "utterance_id")
+    rejects = batch.rejects()
+    run.write_tables(
+        "align",
+        {"pairs": (Pair, pairs), "sentences": (Sentence, sentences), "rejected": (Rejected, rejects)},
+    )
+    planned = sum(row["n"] for row in batch.rows("planned"))
+    return summarise(
+        "align", run, _GRAIN, planned, len(pairs), rejects, batch,
+        notes=_notes(pairs), look=[str(run.table("align", "pairs"))],
+    )  # fmt: skip
+
+
+def _unit(speaker: str, clips: tuple[Clip, ...], run: Run, rule: SplitRule) -> Unit:
+    section = run.params.align
+    inputs = [(c.take_id, c.audio_sha256, c.frames_sha256, c.sentence) for c in clips]
+    key = digest(["align", VERSION, section.key(), rule.key(), inputs])
+    extracted = run.items("extract").folder
+    return Unit(speaker, key, _Speaker(clips, extracted, section, rule))
+
+
+def align_speaker(state: None, store: ItemStore, unit: str, speaker: _Speaker) -> Outcome:
+    """Resolve the sentences of one speaker and pair the takes; a pure function of the clips' files."""
+    parts = split_section(speaker.section)
+    extracted = ItemStore(speaker.extracted)
+    sounds = Sounds(partial(_read_sound, extracted), parts.align.features)
+    utterances = group(speaker.clips)
+    sentences = name_sentences(utterances, sounds, parts.align, parts.identity, speaker.rule)
+    maker = PairMaker(
+        sounds, partial(read_track, extracted, parts.pairs.audio_fps), parts.align, parts.pairs,
+        {row.utterance_id: row.split for row in sentences},
+    )  # fmt: skip
+    outcome = Outcome(rows={"sentences": [row.to_row() for row in sentences], "pairs": []})
+    tried = list(candidates(utterances, sentences, parts.pairs))
+    outcome.rows["planned"] = [{"n": len(tried)}]
+    for candidate in tried:
+        try:
+            outcome.rows["pairs"].append(maker.make(candidate).to_row())
+        except Reject as reject:
+            outcome.rejects.append(
+                rejected("align", _GRAIN, candidate.id, reject.reason, reject.detail)
+            )
+    return outcome
+
+
+def _item(clip: Clip) -> str:
+    return f"{clip.speaker}/{clip.take_id}"
+
+
+def _read_sound(extracted: ItemStore, clip: Clip) -> Samples:
+    return media.read_flac(extracted.path(_item(clip), ".audio.flac"))
+
+
+def read_track(extracted: ItemStore, audio_fps: float, clip: Clip) -> Track:
+    """Instants and mouth openings of a clip's frames; a take of sound alone has frames by rate."""
+    if not clip.has_picture:
+        n = int((clip.audio_end_s - clip.audio_start_s) * audio_fps)
+        return Track((np.arange(n) + 0.5) / audio_fps, np.full(n, np.nan))
+    table = read_table(extracted.path(_item(clip), ".frames.parquet"), columns=_TRACK_COLUMNS)
+    start, duration, mouth = (
+        table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in _TRACK_COLUMNS
+    )
+    return Track(start + duration / 2 - clip.audio_start_s, mouth)
+
+
+def _notes(pairs: list[Pair]) -> list[str]:
+    if not pairs:
+        return ["no pair was made: see the rejects"]
+    frames = sum(len(pair.frame_a) for pair in pairs)
+    emotions = {pair.emotion_b for pair in pairs}
+    agreements = [p.mouth_agreement for p in pairs if p.mouth_agreement is not None]
+    notes = [f"{frames} frame pairs in {len(pairs)} clip pairs, {len(emotions)} emotions"]
+    if agreements:
+        notes.append(f"mouth agreement (correlation of openings): median {np.median(agreements):.2f}")
+    return notes

@@ -1,0 +1,77 @@
+"""The only module that touches Parquet for stages: typed tables, written whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import TableError
+from pipeline.records import Row
+from pipeline.reuse import atomic_path
+
+SCHEMA_VERSION = 1
+_VERSION_KEY = b"spfem_data.schema_version"
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+def write_table(path: Path, table: pa.Table, *, plain_columns: Sequence[str] = ()) -> None:
+    """Write one table, atomically and with the same bytes for the same rows.
+
+    Parameters
+    ----------
+    plain_columns
+        Columns of pictures: neither compressed nor dictionary-encoded, without statistics.
+    """
+    metadata = {**(table.schema.metadata or {}), _VERSION_KEY: str(SCHEMA_VERSION).encode()}
+    names = table.schema.names
+    with atomic_path(path) as temporary:
+        pq.write_table(
+            table.replace_schema_metadata(metadata),
+            temporary,
+            compression={n: "none" if n in plain_columns else "zstd" for n in names},
+            use_dictionary=[n for n in names if pa.types.is_string(table.schema.field(n).type)],
+            write_statistics=[n for n in names if n not in plain_columns],
+        )
+
+
+def write_rows(path: Path, rows: Iterable[Row], kind: type[Row]) -> None:
+    """Write records as a table of their kind's schema, in the order given."""
+    table = pa.Table.from_pylist([row.to_row() for row in rows], schema=kind.SCHEMA)
+    write_table(path, table)
+
+
+def read_table(
+    path: Path, schema: pa.Schema | None = None, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Read a table that this package wrote.
+
+    Raises
+    ------
+    TableError
+        Where the file is damaged, of another schema version, or lacks a column.
+    """
+    try:
+        table = pq.read_table(path, columns=None if columns is None else list(columns))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TableError(f"{path}: not a readable table ({error}); remove it and rerun") from error
+    version = (table.schema.metadata or {}).get(_VERSION_KEY, b"none").decode()
+    if version != str(SCHEMA_VERSION):
+        raise TableError(f"{path}: schema version {version}, this program reads {SCHEMA_VERSION}")
+    if schema is not None and table.schema.remove_metadata() != schema.remove_metadata():
+        raise TableError(f"{path}: its columns are not those of this version; rerun its stage")
+    return table
+
+
+def read_rows(path: Path, kind: type[AnyRow]) -> list[AnyRow]:
+    """The records of a table, in the order written."""
+    return [kind.from_row(row) for row in read_table(path, kind.SCHEMA).to_pylist()]
+
+
+def sorted_rows(rows: Iterable[dict[str, Any]], kind: type[AnyRow], *by: str) -> list[AnyRow]:
+    """Records of plain rows (of receipts), sorted by the named fields."""
+    records = [kind.from_row(row) for row in rows]
+    return sorted(records, key=lambda record: tuple(getattr(record, name) or "" for name in by))
