@@ -34,7 +34,7 @@ def split_of(
 ) -> str | None:
     """The split of one take under a rule: train, validation or test.
 
-    Named units go where `rule.assign` says. Of the others, a share of `rule.test` and then
+    Units, and else speakers, go where `rule.assign` names them. Of the others, a share of `rule.test` and then
     `rule.validation` of all possible names, by a stable hash of seed and name: a new speaker moves
     nobody else. All views of a take share its split.
 
@@ -46,8 +46,9 @@ def split_of(
     unit = unit_of(rule, speaker=speaker, sentence=sentence, utterance_id=utterance_id)
     if unit is None:
         return None
-    if unit in rule.assign:
-        return rule.assign[unit]
+    for name in (unit, speaker):
+        if name in rule.assign:
+            return rule.assign[name]
     place = _place(rule.seed, unit)
     if place < Fraction(str(rule.test)):
         return "test"
@@ -62,7 +63,7 @@ def admitted(rule: SplitRule, speaker: str) -> bool:
 
 
 def check_assigned(rule: SplitRule, speakers: Iterable[str]) -> None:
-    """Refuse a rule by speaker none of whose named speakers exists: a mistyped list.
+    """Refuse a rule that names speakers none of whom exists: a mistyped list.
 
     Raises
     ------
@@ -70,8 +71,7 @@ def check_assigned(rule: SplitRule, speakers: Iterable[str]) -> None:
         Naming the speakers that the corpus does not have.
     """
     present = set(speakers)
-    named = set(rule.assign) if rule.unit == "speaker" else set()
-    wanted = named | set(rule.only)
+    wanted = set(rule.only) or (set(rule.assign) if rule.unit == "speaker" else set())
     if wanted and not wanted & present:
         raise ParameterError(
             f"the split names speakers {', '.join(sorted(wanted)[:5])} and the corpus has none of "
