@@ -68,6 +68,8 @@ class Demo(Section):
     seed: int
     frame_px: Count
     fps: Count
+    crf: Annotated[int, Field(ge=0, le=51)]
+    speakers: Annotated[list[str], Field(min_length=1)]
 
 
 class Extract(Section):
@@ -169,6 +171,10 @@ class Report(Section):
 
     pairs: Count
     frames_per_strip: Count
+    thumb_px: Annotated[int, Field(ge=32, le=512)]
+    overlays: Count
+    examples: Count
+    seed: int
 
 
 class Params(Section):

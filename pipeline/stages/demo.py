@@ -1,0 +1,109 @@
+"""demo: make the demo corpus, speaking heads in MEAD's and RAVDESS's layouts with their exact truth.
+
+The corpus is one unit: its archives and truth tables need all takes. The takes are drawn side by side.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline import engine
+from pipeline.corpora.demo import make
+from pipeline.corpora.demo.make import DemoParams, DemoTake, TakeFiles
+from pipeline.errors import ParameterError, PipelineError
+from pipeline.reuse import Receipt, digest, sha256_of
+from pipeline.run import Batch, Run, Summary, nothing, summarise
+
+VERSION = 1
+_UNIT = "corpus"
+
+
+def run(run: Run) -> Summary:
+    """Make the corpus below the dataset's root, or find it made.
+
+    Raises
+    ------
+    ParameterError
+        When the dataset's corpus is another than demo.
+    PipelineError
+        When the root holds files that this stage did not write.
+    """
+    if run.entry.corpus != "demo":
+        raise ParameterError(f"dataset {run.dataset!r} is of corpus {run.entry.corpus}, not demo")
+    root = Path(run.entry.root)
+    section = run.params.demo
+    params = DemoParams(**{**section.model_dump(), "speakers": tuple(section.speakers)})
+    takes = make.plan_takes(params)
+    key = digest(["demo", VERSION, make.VERSION, section.key()])
+    store = run.items("demo")
+    previous = store.receipt(_UNIT)
+    made = 0
+    if run.options.force or previous is None or previous.key != key or not _whole(root, previous):
+        _clear(root, previous)
+        _make(run, takes, root)
+        rows = [_file_row(root, path) for path in _files(root)]
+        previous = store.commit(_UNIT, key, [], {"files": rows})
+        made = len(takes)
+    batch = Batch({_UNIT: previous}, made, len(takes) - made, 0)
+    frames = f"{len(previous.rows['files'])} files"
+    return summarise(
+        "demo", run, "take", len(takes), len(takes), [], batch, notes=[frames], look=[str(root)]
+    )
+
+
+def _make(run: Run, takes: list[DemoTake], root: Path) -> None:
+    (root / make.STAGING).mkdir(parents=True, exist_ok=True)
+    run.progress.start("demo: takes", len(takes))
+    outcomes = engine.run(
+        partial(_make_take, root),
+        {take.id: take for take in takes},
+        setup=nothing,
+        engine=run.options.engine,
+        workers=run.options.workers,
+    )
+    for name, outcome in outcomes:
+        if isinstance(outcome, engine.Died):
+            raise PipelineError(f"the process that drew {name} died {outcome.tries} times")
+        run.progress.step()
+    run.progress.stop()
+    make.finish(root, takes)
+
+
+def _make_take(root: Path, state: None, take: DemoTake) -> TakeFiles:
+    return make.make_take(take, root)
+
+
+def _clear(root: Path, previous: Receipt | None) -> None:
+    """Remove what this stage wrote before; refuse a folder that it did not write."""
+    known = {row["path"] for row in previous.rows["files"]} if previous else set()
+    strange = [path for path in _files(root) if path not in known]
+    if strange and not (root / make.STAGING).is_dir():
+        raise PipelineError(
+            f"{root} holds {strange[0]}, which the demo did not make; "
+            "give the demo dataset a root of its own"
+        )
+    for path in known:
+        (root / path).unlink(missing_ok=True)
+
+
+def _files(root: Path) -> list[str]:
+    return sorted(
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*")
+        if path.is_file() and make.STAGING not in path.relative_to(root).parts
+    )
+
+
+def _file_row(root: Path, path: str) -> dict[str, Any]:
+    file = root / path
+    return {"path": path, "bytes": file.stat().st_size, "sha256": sha256_of(file)}
+
+
+def _whole(root: Path, receipt: Receipt) -> bool:
+    rows = receipt.rows["files"]
+    return all(
+        (root / row["path"]).is_file() and (root / row["path"]).stat().st_size == row["bytes"]
+        for row in rows
+    )

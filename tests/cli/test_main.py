@@ -1,0 +1,118 @@
+"""The command line: exit codes, one line when something is wrong, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from cli import main as cli
+from pipeline.stages import STAGES
+from tests.speech import RATE_HZ, speak
+
+
+@pytest.fixture
+def call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> object:
+    """Run the command line in an empty folder: (arguments) -> exit code, output, errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["spfem-data", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run
+
+
+def test_help_lists_every_stage(call) -> None:
+    code, out, _ = call("--help")
+    assert code == 0
+    assert all(stage in out for stage in STAGES)
+
+
+def test_version(call) -> None:
+    assert call("--version")[1].startswith("spfem-data 0.")
+
+
+@pytest.mark.parametrize(
+    ("stage", "first"), [("align", "extract"), ("pose", "align"), ("shards", "align"), ("report", "extract")]
+)
+def test_out_of_order_is_one_line_that_names_the_command(call, stage: str, first: str) -> None:
+    code, out, err = call(stage, "--dataset", "demo")
+    assert code == 1
+    assert out == ""
+    lines = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert "run first: spfem-data" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["extract", "--dataset", "maed"], "params.yaml lists no dataset 'maed'; it lists: demo"),
+        (["extract", "--shard", "3/2"], "--shard 3/2: expected I/N with 1 <= I <= N"),
+        (["extract", "--engine", "magic"], "--engine magic: is none of serial, processes"),
+        (["align-pair", "absent.wav", "absent.wav"], "absent.wav"),
+    ],
+)
+def test_what_is_wrong_is_one_line(call, arguments: list[str], said: str) -> None:
+    code, _, err = call(*arguments)
+    assert code == 1
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_status_of_nothing(call) -> None:
+    code, out, _ = call("status")
+    assert code == 0
+    assert out.count("not run") == len(STAGES)
+
+
+@pytest.fixture
+def sounds(tmp_path: Path) -> dict[str, Path]:
+    """Files of made speech: a sentence, the same slower, another of like length."""
+    made = {
+        "a": speak(1, 1.0, 120.0), "slow": speak(1, 0.8, 140.0),
+        "other": speak(50, 0.9, 120.0),
+    }  # fmt: skip
+    for name, sound in made.items():
+        soundfile.write(tmp_path / f"{name}.wav", sound, RATE_HZ)
+    return {name: tmp_path / f"{name}.wav" for name in made}
+
+
+def test_align_pair_gives_warp_frames_and_verdict(call, sounds: dict[str, Path]) -> None:
+    code, out, _ = call("align-pair", sounds["a"], sounds["slow"], "--fps", "25", "--json")
+    value = json.loads(out)
+    assert code == 0
+    assert set(value) == {"warp", "frames", "sentence"}
+    assert value["sentence"]["same"] is True
+    warp = np.array(value["warp"])
+    times = np.linspace(0.4, warp[-1, 0] - 0.4, 20)
+    truth = 0.2 + (times - 0.2) / 0.8
+    assert np.abs(np.interp(times, warp[:, 0], warp[:, 1]) - truth).max() < 0.03
+    frames = np.array([f[:2] for f in value["frames"]])
+    assert (np.diff(frames, axis=0) > 0).all()
+    at_a, at_b = (frames + 0.5).T / 25
+    inside = (at_a > 0.3) & (at_a < warp[-1, 0] - 0.3)
+    assert np.abs(at_b - (0.2 + (at_a - 0.2) / 0.8))[inside].max() < 0.04
+    assert all(0 <= f[2] <= 1 for f in value["frames"])
+
+
+def test_align_pair_tells_another_sentence(call, sounds: dict[str, Path]) -> None:
+    value = json.loads(call("align-pair", sounds["a"], sounds["other"], "--json")[1])
+    assert value["sentence"]["same"] is False
+
+
+def test_align_pair_prints_for_people(call, sounds: dict[str, Path]) -> None:
+    code, out, _ = call("align-pair", sounds["a"], sounds["slow"])
+    assert code == 0
+    assert "the same sentence" in out
+    assert "time map, seconds" in out
