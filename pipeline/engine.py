@@ -123,13 +123,13 @@ def _drain(
         finished, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in sorted(finished, key=lambda f: running[f]):
             key = running.pop(future)
-            error = future.exception()
-            if isinstance(error, BrokenProcessPool):
-                broken = error
-                yield key, error
-            elif error is not None:
+            failure = future.exception()
+            if isinstance(failure, BrokenProcessPool):
+                broken = failure
+                yield key, failure
+            elif failure is not None:
                 pool.shutdown(wait=False, cancel_futures=True)
-                raise error
+                raise failure
             else:
                 yield key, future.result()
 

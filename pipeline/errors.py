@@ -50,6 +50,7 @@ REASONS: dict[str, Reason] = {
     "ambiguous_sentence": Reason("filtered", "another take fits nearly as well"),
     "straddles_split": Reason("filtered", "the two takes fall into different splits"),
     "few_pairs": Reason("filtered", "too few frames pass the gate"),
+    "odd_span": Reason("filtered", "one take has a word that the other lacks, or says it twice"),
     "length_ratio": Reason("filtered", "one take is too long for the other to say the same"),
     # pose
     "no_landmarks": Reason("filtered", "one frame of the pair has no face"),

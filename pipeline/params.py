@@ -116,13 +116,45 @@ class AlignSteps(Section):
     along_a: Positive
 
 
+class AlignPosterior(Section):
+    """How sure the sound is of its time map; see `dtw.posterior.PosteriorParams`."""
+
+    temperature: Positive
+    min_temperature: Positive
+    band_s: Positive
+
+
+class AlignCalibration(Section):
+    """From what is seen to a probability; see `dtw.frames.Calibration`."""
+
+    intercept: float
+    mass: float
+    tempo: float
+
+
 class AlignFrames(Section):
     """Which frames may be paired; see `dtw.frames.FrameParams`."""
 
     tolerance_s: Positive
-    run_limit_s: Positive
-    contrast_offset_s: Positive
     min_confidence: Share
+    certainty: Share
+    slope_half_s: Positive
+    contrast_offset_s: Positive
+    calibration: AlignCalibration
+
+
+class AlignSpans(Section):
+    """Words that only one take has; see `dtw.spans.SpanParams`."""
+
+    limit_s: Positive
+    twice_limit: Positive
+    distance_cap: Positive
+    mend_fee: Positive
+    speech_margin_s: float
+    twice_min_s: Positive
+    twice_max_s: Positive
+    twice_beside_s: Positive
+    twice_speech: Share
 
 
 class Align(Section):
@@ -131,7 +163,10 @@ class Align(Section):
     pairs: Literal["neutral", "all"]
     features: AlignFeatures
     steps: AlignSteps
+    posterior: AlignPosterior
     frames: AlignFrames
+    spans: AlignSpans
+    odd_spans: Literal["keep", "reject"]
     backend: Literal["dtw-python", "librosa"]
     audio_fps: Positive
     max_score: Positive

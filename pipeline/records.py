@@ -211,7 +211,8 @@ FRAMES_SCHEMA = pa.schema(
         ("time_s", pa.float64()),
         ("duration_s", pa.float64()),
         ("found", pa.bool_()),
-        ("landmarks", pa.list_(pa.float32(), N_LANDMARKS * 3)),
+        # No fixed size: pyarrow before 26 writes null lists of fixed size and cannot read them.
+        ("landmarks", pa.list_(pa.float32())),
         ("yaw_deg", pa.float32()),
         ("pitch_deg", pa.float32()),
         ("roll_deg", pa.float32()),
@@ -282,7 +283,9 @@ class Pair(Row):
     the claimed error of the pairing in time, `confidence` in 0..1, `run_ms` the longest standstill of
     the warping path near the frame, `slope` the local tempo of b over a. `knots_a_s` and `knots_b_s`
     are the whole time map as knots of a piecewise-linear function, in seconds. `mouth_agreement` is
-    the correlation of the mouth openings along the map, null without picture.
+    the correlation of the mouth openings along the map, null without picture. `odd_span` is where one
+    take most seems to have a word more (only_in_a, only_in_b, twice_in_a, twice_in_b) with its score,
+    an alarm from 1 on.
     """
 
     SCHEMA: ClassVar[pa.Schema] = _schema(
@@ -300,6 +303,8 @@ class Pair(Row):
         level_b=pa.int8(),
         sentence_score=pa.float64(),
         sentence_method=pa.string(),
+        odd_span=pa.string(),
+        odd_span_score=pa.float64(),
         length_ratio=pa.float64(),
         n_frames_a=pa.int32(),
         n_frames_b=pa.int32(),
@@ -330,6 +335,8 @@ class Pair(Row):
     level_b: int
     sentence_score: float
     sentence_method: str
+    odd_span: str
+    odd_span_score: float
     length_ratio: float
     n_frames_a: int
     n_frames_b: int

@@ -75,14 +75,19 @@ class Receipt:
 
 
 class ItemStore:
-    """The units of one stage on disk: `<folder>/<unit><suffix>` and a receipt each."""
+    """The units of one stage on disk: `<folder>/<unit><suffix>` and a receipt each.
 
-    def __init__(self, folder: Path) -> None:
+    With `outputs` the files lie there and the receipts alone in `folder`: what is published carries
+    no bookkeeping.
+    """
+
+    def __init__(self, folder: Path, outputs: Path | None = None) -> None:
         self.folder = folder
+        self.outputs = folder if outputs is None else outputs
 
     def path(self, unit: str, suffix: str) -> Path:
         """Where the output of a unit with that suffix lies."""
-        return self.folder / f"{unit}{suffix}"
+        return (self.folder if suffix == RECEIPT else self.outputs) / f"{unit}{suffix}"
 
     def receipt(self, unit: str) -> Receipt | None:
         """The receipt of a unit whose outputs are all there and of the size written, else None."""
@@ -133,13 +138,12 @@ class ItemStore:
 
     def sweep(self) -> None:
         """Remove the temporary files of killed processes and folders that became empty."""
-        if not self.folder.is_dir():
-            return
-        for path in sorted(self.folder.rglob("*"), reverse=True):
-            if path.name.startswith(_TEMPORARY):
-                path.unlink(missing_ok=True)
-            elif path.is_dir() and not any(path.iterdir()):
-                path.rmdir()
+        for folder in {self.folder, self.outputs}:
+            for path in sorted(folder.rglob("*") if folder.is_dir() else (), reverse=True):
+                if path.name.startswith(_TEMPORARY):
+                    path.unlink(missing_ok=True)
+                elif path.is_dir() and not any(path.iterdir()):
+                    path.rmdir()
 
 
 class FileHashes:

@@ -122,8 +122,9 @@ class Run:
         return self.data / self.dataset / stage
 
     def items(self, stage: str) -> ItemStore:
-        """The stage's units on disk."""
-        return ItemStore(self.folder(stage) / "items")
+        """The stage's units on disk; what `shards` gives is published, its receipts are not."""
+        folder = self.folder(stage)
+        return ItemStore(folder / "items", folder / "data" if stage == "shards" else None)
 
     def table(self, stage: str, name: str) -> Path:
         """Where a stage's table lies."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,16 +26,45 @@ def write_table(path: Path, table: pa.Table, *, plain_columns: Sequence[str] = (
     plain_columns
         Columns of pictures: neither compressed nor dictionary-encoded, without statistics.
     """
-    metadata = {**(table.schema.metadata or {}), _VERSION_KEY: str(SCHEMA_VERSION).encode()}
-    names = table.schema.names
     with atomic_path(path) as temporary:
         pq.write_table(
-            table.replace_schema_metadata(metadata),
+            table.replace_schema_metadata(_metadata(table.schema)),
             temporary,
-            compression={n: "none" if n in plain_columns else "zstd" for n in names},
-            use_dictionary=[n for n in names if pa.types.is_string(table.schema.field(n).type)],
-            write_statistics=[n for n in names if n not in plain_columns],
+            **_encoding(table.schema, plain_columns),
         )
+
+
+def write_batches(
+    path: Path,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    plain_columns: Sequence[str] = (),
+) -> None:
+    """As `write_table`, for more rows than fit in memory: each batch becomes a row group.
+
+    An error that `batches` raises leaves no file behind.
+    """
+    schema = schema.with_metadata(_metadata(schema))
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, schema, **_encoding(schema, plain_columns)) as writer,
+    ):
+        for batch in batches:
+            writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+
+
+def _metadata(schema: pa.Schema) -> dict[bytes, bytes]:
+    return {**(schema.metadata or {}), _VERSION_KEY: str(SCHEMA_VERSION).encode()}
+
+
+def _encoding(schema: pa.Schema, plain_columns: Sequence[str]) -> dict[str, Any]:
+    names = schema.names
+    return {
+        "compression": {n: "none" if n in plain_columns else "zstd" for n in names},
+        "use_dictionary": [n for n in names if pa.types.is_string(schema.field(n).type)],
+        "write_statistics": [n for n in names if n not in plain_columns],
+    }
 
 
 def write_rows(path: Path, rows: Iterable[Row], kind: type[Row]) -> None:
@@ -58,12 +87,32 @@ def read_table(
         table = pq.read_table(path, columns=None if columns is None else list(columns))
     except (pa.ArrowInvalid, OSError) as error:
         raise TableError(f"{path}: not a readable table ({error}); remove it and rerun") from error
-    version = (table.schema.metadata or {}).get(_VERSION_KEY, b"none").decode()
-    if version != str(SCHEMA_VERSION):
-        raise TableError(f"{path}: schema version {version}, this program reads {SCHEMA_VERSION}")
+    _check_version(path, table.schema)
     if schema is not None and table.schema.remove_metadata() != schema.remove_metadata():
         raise TableError(f"{path}: its columns are not those of this version; rerun its stage")
     return table
+
+
+def iter_batches(path: Path, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Read a table's columns in small batches, so that a long take's pictures never fill the memory.
+
+    Raises
+    ------
+    TableError
+        Where the file is damaged or of another schema version.
+    """
+    try:
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+            _check_version(path, file.schema_arrow)
+            yield from file.iter_batches(batch_rows, columns=list(columns), use_threads=False)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TableError(f"{path}: not a readable table ({error}); remove it and rerun") from error
+
+
+def _check_version(path: Path, schema: pa.Schema) -> None:
+    version = (schema.metadata or {}).get(_VERSION_KEY, b"none").decode()
+    if version != str(SCHEMA_VERSION):
+        raise TableError(f"{path}: schema version {version}, this program reads {SCHEMA_VERSION}")
 
 
 def read_rows(path: Path, kind: type[AnyRow]) -> list[AnyRow]:

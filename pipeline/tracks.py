@@ -21,13 +21,11 @@ def landmarks_of(column: pa.ChunkedArray) -> NDArray[np.float32]:
     return np.concatenate(parts) if parts else np.empty((0, N_LANDMARKS, 3), np.float32)
 
 
-def _chunk(chunk: pa.FixedSizeListArray) -> NDArray[np.float32]:
-    # `values` ignores the slice's offset, and what lies under a null is undefined.
-    width = N_LANDMARKS * 3
-    values = chunk.values.slice(chunk.offset * width, len(chunk) * width)
-    points = values.to_numpy(zero_copy_only=False).reshape(-1, N_LANDMARKS, 3)
+def _chunk(chunk: pa.ListArray) -> NDArray[np.float32]:
     valid = chunk.is_valid().to_numpy(zero_copy_only=False)
-    return np.where(valid[:, None, None], points, np.float32(np.nan))
+    points = np.full((len(chunk), N_LANDMARKS, 3), np.nan, np.float32)
+    points[valid] = chunk.flatten().to_numpy(zero_copy_only=False).reshape(-1, N_LANDMARKS, 3)
+    return points
 
 
 def read_columns(path: Path, names: Sequence[str]) -> dict[str, F64]:

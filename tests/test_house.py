@@ -19,10 +19,10 @@ LAYERS = [
     {"errors"},
     {"records"},
     {"reuse"},
-    {"tables", "params", "engine", "split", "media"},
+    {"tables", "tracks", "params", "engine", "split", "media"},
     {"run"},
     {"dtw", "faces", "shards", "corpora", "report"},
-    {"pairing"},
+    {"pairing", "packing"},
     {"stages"},
 ]
 """Modules of `pipeline`, lowest first: a module imports only from its own layer or below."""

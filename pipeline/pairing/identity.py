@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 
 from pipeline.corpora.mead_sentences import prior_labels
-from pipeline.dtw.align import AlignParams, align
+from pipeline.dtw.align import AlignParams, same_sentence
 from pipeline.dtw.identity import ResolveParams, resolve
 from pipeline.dtw.kernels import cost_only
 from pipeline.dtw.path import cosine_distances
@@ -160,7 +160,9 @@ def _full_scores(
     near = (np.minimum(by_row, by_column) < params.candidates) & np.isfinite(cost)
     for row, column in np.argwhere(near):
         a, b = anchors[row].reference, takes[column].reference
-        scores[row, column] = align(sounds.features(a), sounds.features(b), align_params).score
+        scores[row, column] = same_sentence(
+            sounds.features(a), sounds.features(b), align_params
+        )
     return scores
 
 

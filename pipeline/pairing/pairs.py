@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.dtw.align import Alignment, AlignParams, align, pair_frames
 from pipeline.dtw.frames import FrameMap
 from pipeline.dtw.path import time_knots
+from pipeline.dtw.spans import OddSpan
 from pipeline.errors import Reject
 from pipeline.pairing.utterances import FloatArray, Sounds, Utterance, length_ratio
 from pipeline.records import SEVEN_EMOTIONS, Clip, Pair, Sentence
@@ -25,7 +26,7 @@ class PairParams:
 
     `pairs`: each emotion with neutral, or every two emotions. `max_score` is the worst same-sentence
     score where the sound decides, `max_score_named` where name or manifest do and the sound may only
-    object. `audio_fps` is the frame rate given to takes of sound alone.
+    object. `odd_spans`: what becomes of a pair one of whose takes has a word more. `audio_fps` is the frame rate given to takes of sound alone.
     """
 
     pairs: Literal["neutral", "all"]
@@ -33,6 +34,7 @@ class PairParams:
     max_score_named: float
     max_length_ratio: float
     min_pairs: int
+    odd_spans: Literal["keep", "reject"]
     audio_fps: float
 
 
@@ -82,12 +84,12 @@ def candidates(
             and says[other.id].sentence == row.sentence
             and _leads(other, utterance, params)
         ]
-        for view, clip in sorted(utterance.by_view.items()):
-            seen = [other.by_view[view] for other in partners if view in other.by_view]
-            for anchor in seen:
-                yield Candidate(clip, anchor, row)
-            if not seen:
-                yield Candidate(clip, None, row, _why_alone(row, partners, view))
+        for other in partners:
+            for view in sorted(other.by_view.keys() & utterance.by_view.keys()):
+                yield Candidate(utterance.by_view[view], other.by_view[view], row)
+        seen = {view for other in partners for view in other.by_view}
+        for view in sorted(utterance.by_view.keys() - seen):
+            yield Candidate(utterance.by_view[view], None, row, _why_alone(row, partners, view))
 
 
 def _leads(a: Utterance, b: Utterance, params: PairParams) -> bool:
@@ -124,7 +126,7 @@ class PairMaker:
         self._align_params = align_params
         self._params = params
         self._splits = splits
-        self._alignments: dict[tuple[str, str], Alignment] = {}
+        self._last: tuple[tuple[str, str], Alignment] | None = None
 
     def make(self, candidate: Candidate) -> Pair:
         """The pair of a candidate.
@@ -132,7 +134,7 @@ class PairMaker:
         Raises
         ------
         Reject
-            no_partner, straddles_split, length_ratio, wrong_sentence or few_pairs.
+            no_partner, straddles_split, length_ratio, wrong_sentence, odd_span or few_pairs.
         """
         a, b = candidate.a, candidate.b
         if a is None:
@@ -141,6 +143,7 @@ class PairMaker:
         self._check_lengths(a, b)
         alignment = self._alignment(a, b)
         self._check_sound(alignment.score, candidate.sentence)
+        self._check_span(alignment.odd_span)
         tracks = self._read_track(a), self._read_track(b)
         frames = pair_frames(
             alignment, tracks[0].instants_s, tracks[1].instants_s, self._align_params
@@ -173,13 +176,19 @@ class PairMaker:
                 f"{sentence.sentence})",
             )
 
-    def _alignment(self, a: Clip, b: Clip) -> Alignment:
-        key = a.audio_sha256, b.audio_sha256
-        if key not in self._alignments:
-            self._alignments[key] = align(
-                self._sounds.features(a), self._sounds.features(b), self._align_params
+    def _check_span(self, span: OddSpan) -> None:
+        if self._params.odd_spans == "reject" and span.score >= 1:
+            raise Reject(
+                "odd_span", f"{span.kind} from {span.start_s:.2f} to {span.stop_s:.2f} s of the sound"
             )
-        return self._alignments[key]
+
+    def _alignment(self, a: Clip, b: Clip) -> Alignment:
+        """The alignment of two sounds; the last is kept, since views of an utterance come together."""
+        key = a.audio_sha256, b.audio_sha256
+        if self._last is None or self._last[0] != key:
+            features = self._sounds.features(a), self._sounds.features(b)
+            self._last = key, align(*features, self._align_params)
+        return self._last[1]
 
 
 def _pair(
@@ -201,7 +210,8 @@ def _pair(
         sentence=str(candidate.sentence.sentence), split=split,
         take_a=a.take_id, take_b=b.take_id, emotion_a=a.emotion, emotion_b=b.emotion,
         level_a=a.level, level_b=b.level, sentence_score=alignment.score,
-        sentence_method=candidate.sentence.method, length_ratio=length_ratio(a, b),
+        sentence_method=candidate.sentence.method, odd_span=alignment.odd_span.kind,
+        odd_span_score=alignment.odd_span.score, length_ratio=length_ratio(a, b),
         n_frames_a=n_a, n_frames_b=n_b, coverage=len(frames) / min(n_a, n_b),
         mouth_agreement=agreement,
         frame_a=tuple(frames.frame_a.tolist()), frame_b=tuple(frames.frame_b.tolist()),

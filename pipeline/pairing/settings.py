@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, TypeVar, get_type_hints
 
 from pipeline.dtw.align import AlignParams
-from pipeline.dtw.features import FeatureParams
-from pipeline.dtw.frames import FrameParams
 from pipeline.dtw.identity import ResolveParams
-from pipeline.dtw.path import StepWeights
 from pipeline.pairing.identity import IdentityParams
 from pipeline.pairing.pairs import PairParams
 from pipeline.params import Align
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -25,19 +25,23 @@ class AlignParts:
 
 def split_section(section: Align) -> AlignParts:
     """The parts of the section `align`."""
+    values = section.model_dump()
     resolve = ResolveParams(section.max_score, section.min_margin, section.prior_bonus)
+    values |= {"resolve": resolve}
     return AlignParts(
-        AlignParams(
-            FeatureParams(**section.features.model_dump()),
-            StepWeights(**section.steps.model_dump()),
-            FrameParams(**section.frames.model_dump()),
-            section.backend,
-        ),
-        IdentityParams(
-            section.coarse_step, section.candidates, section.max_length_ratio, resolve
-        ),
-        PairParams(
-            section.pairs, section.max_score, section.max_score_named, section.max_length_ratio,
-            section.min_pairs, section.audio_fps,
-        ),
-    )  # fmt: skip
+        _build(AlignParams, values), _build(IdentityParams, values), _build(PairParams, values)
+    )
+
+
+def _build(kind: type[Part], values: dict[str, Any]) -> Part:
+    """A dataclass from values by name, the nested ones from nested values."""
+    hints = get_type_hints(kind)
+    names = [field.name for field in fields(kind)]
+    return kind(
+        **{
+            name: _build(hints[name], values[name])
+            if is_dataclass(hints[name]) and isinstance(values[name], dict)
+            else values[name]
+            for name in names
+        }
+    )

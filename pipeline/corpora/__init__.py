@@ -1,0 +1,113 @@
+"""Where takes come from: one module a corpus, one listing for all.
+
+To add a corpus: a module that gives a `Draft` of what `walk` found, a name in `params.Dataset`, and
+a line in `_drafts`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.corpora import custom, mead, ravdess
+from pipeline.corpora.archives import open_source, source_sha256
+from pipeline.corpora.listing import Draft, Finding, Listing, Promise
+from pipeline.corpora.naming import canonical_emotion, safe_id
+from pipeline.corpora.stocktaking import Cell, Hole, Inventory, inventory
+from pipeline.corpora.survey import Walk, walk
+from pipeline.errors import PipelineError
+from pipeline.params import Dataset
+
+__all__ = [
+    "Cell",
+    "Finding",
+    "Hole",
+    "Inventory",
+    "Listing",
+    "Promise",
+    "canonical_emotion",
+    "inventory",
+    "list_takes",
+    "open_source",
+    "safe_id",
+    "source_sha256",
+]
+
+_SHAPES = {
+    "mead": mead.SHAPE,
+    "ravdess": ravdess.SHAPE,
+    "custom": "rows that name media files",
+    "demo": "the folders mead and ravdess that `spfem-data demo` makes",
+}
+
+
+def list_takes(name: str, entry: Dataset, root: Path) -> Listing:
+    """The takes of a dataset that its selection leaves, and what was set aside. Decodes nothing.
+
+    Two files of one take: the readable one is kept, then a plain file before an archive's member,
+    then the first by name; the other is a `duplicate_take`. Of members of one name in one archive
+    the last is meant, as for tar and unzip.
+
+    Parameters
+    ----------
+    name
+        The dataset's name.
+    entry
+        Its entry of params.yaml.
+    root
+        The entry's root, resolved by the caller: a folder, or one archive, or the manifest.
+
+    Raises
+    ------
+    PipelineError
+        Where the root is not there or holds nothing of the corpus, or the selection names what does
+        not exist.
+    """
+    if not root.exists():
+        raise PipelineError(_absent(name, entry, root))
+    if entry.corpus == "custom" and not root.is_file():
+        raise PipelineError(f"the root of {name!r} must be the manifest; {root} is a folder")
+    draft = _draft(name, entry.corpus, root)
+    listing = draft.listing(entry.select)
+    if not draft.takes and not listing.rejected:
+        odd = next((f for f in listing.findings if f.kind == "unparsed"), None)
+        seen = f" ({odd.item}: {odd.detail})" if odd else ""
+        shape = _SHAPES[entry.corpus]
+        raise PipelineError(f"{root} holds no take of {entry.corpus}{seen}; expected: {shape}")
+    return listing
+
+
+def _absent(name: str, entry: Dataset, root: Path) -> str:
+    if entry.corpus == "demo":
+        return f"the demo corpus is not at {root} yet; run first: spfem-data demo"
+    return f"the root of dataset {name!r} is not there: {root}; set datasets.{name}.root"
+
+
+def _draft(name: str, corpus: str, root: Path) -> Draft:
+    """All takes of a corpus; the demo is a MEAD and a RAVDESS in one."""
+    if corpus == "custom":
+        return custom.draft(name, root)
+    found = walk(root)
+    if corpus == "mead":
+        draft = mead.draft(name, found, root)
+    elif corpus == "ravdess":
+        draft = ravdess.draft(name, found)
+    else:
+        draft = mead.draft(name, _below(found, "mead"), root, nominal=False)
+        draft.join(ravdess.draft(name, _below(found, "ravdess")))
+        found = _below(found, "mead", "ravdess")
+    for item, (reason, detail) in found.refused:
+        draft.refuse(item, reason, detail)
+    draft.findings += found.findings
+    return draft
+
+
+def _below(found: Walk, *folders: str) -> Walk:
+    """The part of a walk that lies in some folders of the root."""
+    heads = tuple(f"{folder}/" for folder in folders)
+    return replace(
+        found,
+        files=[file for file in found.files if file.source.path.startswith(heads)],
+        refused=[row for row in found.refused if row[0].startswith(heads)],
+        findings=[finding for finding in found.findings if finding.item.startswith(heads)],
+    )

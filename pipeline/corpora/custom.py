@@ -1,0 +1,157 @@
+"""One's own recordings: a manifest that names every take.
+
+Columns: path, speaker, emotion, sentence; optional level (1), view (front), take (the file's stem)
+and audio. Paths are relative to the manifest's folder. A manifest may come from a stranger, so that
+its text reaches nothing else: absolute paths and paths that leave the folder by `..` are refused.
+Links that the user made inside the folder are followed; a manifest cannot make one.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from pipeline.corpora.listing import NOWHERE, Draft, Place, Promise
+from pipeline.corpora.manifest import read_manifest
+from pipeline.corpora.naming import canonical_emotion, join_ids, near_emotions, plain, safe_id
+from pipeline.corpora.survey import AUDIO_SUFFIXES
+from pipeline.errors import Reject
+from pipeline.records import Take
+
+SOUND_ONLY_VIEW = "none"
+MAX_LEVEL = 99
+MAX_SENTENCE = 1000
+_LEVEL = re.compile(r"(\d{1,2})(\.0)?", re.ASCII)
+
+
+@dataclass
+class _Seen:
+    """What earlier rows said: by file and by utterance."""
+
+    files: dict[str, int]
+    sentences: dict[str, tuple[int, str]]
+
+
+def draft(dataset: str, manifest: Path) -> Draft:
+    """All takes of a manifest, before selection; each row is a take or a reject that names the row.
+
+    Raises
+    ------
+    PipelineError
+        Where the manifest as a whole cannot be used.
+    """
+    table = read_manifest(manifest)
+    result, seen = Draft(), _Seen({}, {})
+    for number, fault in table.faults:
+        result.refuse(f"row {number}", "bad_row", fault)
+    for name in table.unknown_columns:
+        result.note("unknown_column", name)
+    for number, cells in table.rows:
+        try:
+            take = _take(dataset, manifest.parent, cells)
+            _check_seen(take, number, seen)
+        except Reject as reject:
+            result.refuse(f"row {number}", reject.reason, reject.detail, _place(cells))
+        else:
+            result.add(take, f"row {number}")
+    result.promises = _promises(result.takes)
+    return result
+
+
+def _take(dataset: str, folder: Path, cells: dict[str, str]) -> Take:
+    path = _file(folder, "path", cells["path"])
+    emotion = canonical_emotion(cells["emotion"])
+    if emotion is None:
+        hint = near_emotions(cells["emotion"])
+        raise Reject("bad_row", f"emotion {plain(cells['emotion'])[:60]!r} is not known; {hint}")
+    sentence = plain(cells["sentence"])
+    if not 0 < len(sentence) <= MAX_SENTENCE:
+        raise Reject(
+            "bad_row", f"a sentence of {len(sentence)} characters, not 1 to {MAX_SENTENCE}"
+        )
+    speaker = safe_id(_text("speaker", cells["speaker"]))
+    level = _level(cells.get("level", ""))
+    audio = cells.get("audio", "").strip()
+    sound = _file(folder, "audio", audio) if audio else None
+    is_sound = PurePosixPath(path).suffix.lower() in AUDIO_SUFFIXES
+    if is_sound and sound is not None:
+        raise Reject("bad_row", "both path and audio are sound files; leave one out")
+    view = safe_id(plain(cells.get("view", "")) or (SOUND_ONLY_VIEW if is_sound else "front"))
+    name = safe_id(plain(cells.get("take", "")) or PurePosixPath(path).stem)
+    return Take(
+        take_id=join_ids(speaker, emotion, str(level), view, name),
+        utterance_id=join_ids(speaker, emotion, str(level), name),
+        dataset=dataset, speaker=speaker, emotion=emotion, level=level, view=view, take=name,
+        sentence=sentence, sentence_source="manifest",
+        video_path=None if is_sound else path, video_member=None,
+        audio_path=path if is_sound else sound, audio_member=None,
+    )  # fmt: skip
+
+
+def _text(column: str, value: str) -> str:
+    text = plain(value)
+    if not text:
+        raise Reject("bad_row", f"the cell of {column} is empty")
+    return text
+
+
+def _level(text: str) -> int:
+    text = text.strip()
+    match = _LEVEL.fullmatch(text or "1")
+    if match is None:
+        raise Reject("bad_row", f"level {text[:60]!r} is no whole number from 0 to {MAX_LEVEL}")
+    return int(match[1])
+
+
+def _file(folder: Path, column: str, text: str) -> str:
+    """The path of a cell, cleaned, of a regular file that is there."""
+    text = text.strip()
+    if not text or "\0" in text:
+        raise Reject("bad_row", f"the cell of {column} is empty or holds a zero byte")
+    if PurePosixPath(text).is_absolute() or PureWindowsPath(text).drive or text.startswith("\\"):
+        raise Reject("outside_root", f"{text[:200]!r} is absolute; name it from the manifest on")
+    parts: list[str] = []
+    for part in PurePosixPath(text).parts:
+        if part == ".." and not parts:
+            raise Reject("outside_root", f"{text[:200]!r} leaves the manifest's folder")
+        if part == "..":
+            parts.pop()
+        else:
+            parts.append(part)
+    path = "/".join(parts)
+    try:
+        status = (folder / path).stat()
+    except (OSError, ValueError) as error:
+        hint = "; write / between folders" if "\\" in text else ""
+        raise Reject("missing_file", f"{column} {text[:200]!r} is not there{hint}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise Reject("unreadable", f"{column} {text[:200]!r} is no regular file")
+    return path
+
+
+def _check_seen(take: Take, number: int, seen: _Seen) -> None:
+    """Refuse a file or an utterance that an earlier row describes differently."""
+    path = take.video_path or take.audio_path or ""
+    if path in seen.files:
+        raise Reject("duplicate_take", f"{path} is the file of row {seen.files[path]} already")
+    row, sentence = seen.sentences.get(take.utterance_id, (number, take.sentence))
+    if sentence != take.sentence:
+        raise Reject("bad_row", f"row {row} gives another sentence for {take.utterance_id}")
+    seen.files[path] = number
+    seen.sentences[take.utterance_id] = row, take.sentence or ""
+
+
+def _place(cells: dict[str, str]) -> Place:
+    """Whose row a bad one is, as far as it says so: the selection may leave it out."""
+    speaker = plain(cells["speaker"])
+    emotion = canonical_emotion(cells["emotion"])
+    return Place(safe_id(speaker), emotion) if speaker else NOWHERE
+
+
+def _promises(takes: list[Take]) -> list[Promise]:
+    """Every cell that some speaker has, for each speaker; its takes are the user's affair."""
+    cells = {(take.emotion, take.level) for take in takes}
+    speakers = {take.speaker for take in takes}
+    return [Promise(speaker, *cell, ()) for speaker in speakers for cell in cells]

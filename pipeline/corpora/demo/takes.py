@@ -1,0 +1,111 @@
+"""What a take of the demo corpus is, and what can be chosen about the corpus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from pipeline.errors import ParameterError
+
+MEAD_SPEAKERS = ("M901", "W902", "M903", "W904")
+RAVDESS_ACTORS = ("25", "26")
+SPEAKERS = (*MEAD_SPEAKERS, *RAVDESS_ACTORS)
+STRENGTH = {1: 0.32, 2: 0.65, 3: 1.0}
+VIEW_YAW_DEG = {"front": 0.0, "left_30": -30.0}
+MISLABELLED = "mislabelled"
+DAMAGED = "damaged"
+NO_FACE = "no_face"
+LATE_SOUND = "late_sound"
+NO_AUDIO_FILE = "no_audio_file"
+GENERIC_FIRST = "generic_first"
+RENUMBERED = "renumbered"
+
+
+@dataclass(frozen=True)
+class DemoParams:
+    """What can be chosen about the demo corpus.
+
+    Attributes
+    ----------
+    seed
+        Of everything that is drawn by chance.
+    frame_px
+        Side of the square picture, even.
+    fps
+        Frames a second; one speaker keeps MEAD's odd rate of about 30.
+    crf
+        x264's quality, less is better.
+    speakers
+        Who acts, of `SPEAKERS`; each speaker's takes do not depend on the others.
+    """
+
+    seed: int
+    frame_px: int
+    fps: int
+    crf: int
+    speakers: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.frame_px < 64 or self.frame_px % 2:
+            raise ParameterError(f"demo.frame_px is {self.frame_px}: even, 64 or more")
+        if not 1 <= self.fps <= 120:
+            raise ParameterError(f"demo.fps is {self.fps}: 1 to 120")
+        if not 0 <= self.crf <= 51:
+            raise ParameterError(f"demo.crf is {self.crf}: 0 to 51")
+        unknown = sorted(set(self.speakers) - set(SPEAKERS))
+        if unknown or not self.speakers:
+            raise ParameterError(f"demo.speakers has {unknown}: some of {', '.join(SPEAKERS)}")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a file lies: a path below the root, and inside an archive the member's name."""
+
+    path: str
+    member: str = ""
+
+    @property
+    def staged(self) -> str:
+        """Path below the staging folder where an archive's member waits."""
+        return f"{self.path}/{self.member}"
+
+
+@dataclass(frozen=True)
+class DemoTake:
+    """One take to be made.
+
+    Attributes
+    ----------
+    id
+        Stable and unique; sorts by corpus, speaker, emotion, level, view, number.
+    emotion, shown
+        What the folder or name says, and what face and voice do.
+    number
+        As on disk: MEAD's clip number, RAVDESS's statement.
+    key
+        What chance depends on: the same for the views of one take.
+    defects
+        Slugs of this module, sorted.
+    """
+
+    id: str
+    corpus: str
+    speaker: str
+    emotion: str
+    shown: str
+    level: int
+    view: str
+    number: int
+    sentence_id: str
+    text: str
+    key: str
+    fps: Fraction
+    video: Place
+    audio: Place | None
+    defects: tuple[str, ...]
+    params: DemoParams
+
+    @property
+    def strength(self) -> float:
+        """Strength of the shown emotion at its apex, 0..1."""
+        return STRENGTH[self.level] if self.shown != "neutral" else 0.0

@@ -1,0 +1,195 @@
+"""What a corpus module gives: takes, rejects and findings, rid of doubles and selected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pipeline.corpora.naming import canonical_emotion, near_emotions, safe_id
+from pipeline.errors import PipelineError
+from pipeline.params import Select
+from pipeline.records import Rejected, Take, rejected
+
+_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a corpus something belongs, as far as its name says."""
+
+    speaker: str | None = None
+    emotion: str | None = None
+    level: int | None = None
+    view: str | None = None
+    take: str | None = None
+
+
+NOWHERE = Place()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is no take but that the inventory tells: its kind, the item, what it is."""
+
+    kind: str
+    item: str
+    place: Place = NOWHERE
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One cell of a corpus: the takes that a speaker should have of an emotion at a level."""
+
+    speaker: str
+    emotion: str
+    level: int
+    takes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The takes of a dataset, sorted by id, what was set aside, and what the inventory needs.
+
+    Every file that names a take is either a take or a row of `rejected`.
+    """
+
+    takes: tuple[Take, ...]
+    rejected: tuple[Rejected, ...]
+    findings: tuple[Finding, ...] = ()
+    promises: tuple[Promise, ...] = ()
+
+
+class Draft:
+    """A listing in the making: doubles are told apart here, for all corpora alike."""
+
+    def __init__(self) -> None:
+        self._takes: dict[str, Take] = {}
+        self._spelt: dict[str, str] = {}
+        self._refused: dict[str, tuple[Place, Rejected]] = {}
+        self.findings: list[Finding] = []
+        self.promises: list[Promise] = []
+
+    @property
+    def takes(self) -> list[Take]:
+        """The takes so far."""
+        return list(self._takes.values())
+
+    def add(self, take: Take, item: str) -> bool:
+        """Take in a take unless one of that name is there; `item` is its file, for the message.
+
+        Ids that differ in case only are the same: they are files on systems that do not tell case.
+        """
+        for name in (take.speaker, take.utterance_id):
+            spelt = self._spelt.setdefault(name.casefold(), name)
+            if spelt != name:
+                detail = f"{name} and {spelt} differ in case only"
+                self.refuse(item, "duplicate_take", detail, _place(take))
+                return False
+        first = self._takes.get(take.take_id.casefold())
+        if first is not None:
+            kept = first.video or first.audio
+            self.refuse(item, "duplicate_take", f"{take.take_id} is {kept} already", _place(take))
+            return False
+        self._takes[take.take_id.casefold()] = take
+        return True
+
+    def join(self, other: Draft) -> None:
+        """Take in another draft, of a corpus whose names are not this one's."""
+        self._takes |= other._takes
+        self._spelt |= other._spelt
+        self._refused |= other._refused
+        self.findings += other.findings
+        self.promises += other.promises
+
+    def lose(self, take_id: str, item: str, reason: str, detail: str, place: Place) -> None:
+        """Set aside a take whose file cannot serve; under its id, where no other file gives it."""
+        if take_id.casefold() in self._takes or take_id in self._refused:
+            self.refuse(item, reason, detail, place)
+        else:
+            self.refuse(take_id, reason, f"{item}: {detail}", place)
+            self.findings.append(Finding("lost", take_id, place, reason))
+
+    def refuse(self, item: str, reason: str, detail: str, place: Place = NOWHERE) -> None:
+        """Set aside an item; a second one of the same name gets a number."""
+        name, count = item, 1
+        while name in self._refused:
+            count += 1
+            name = f"{item}#{count}"
+        self._refused[name] = (place, rejected("extract", "take", name, reason, detail))
+
+    def note(self, kind: str, item: str, place: Place = NOWHERE, detail: str = "") -> None:
+        """Remember what is no take but worth telling."""
+        self.findings.append(Finding(kind, item, place, detail))
+
+    def listing(self, select: Select) -> Listing:
+        """What the selection leaves, sorted.
+
+        Raises
+        ------
+        PipelineError
+            Where a name of the selection does not exist, or no take meets all of it.
+        """
+        wanted = _Wanted(select, self.takes)
+        takes = [take for take in self.takes if wanted.admits(_place(take))]
+        if self._takes and not takes:
+            raise PipelineError("select leaves no take: each name exists, but never together")
+        refused = [row for place, row in self._refused.values() if wanted.admits(place)]
+        promises = [p for p in self.promises if wanted.admits(Place(p.speaker, p.emotion, p.level))]
+        return Listing(
+            tuple(sorted(takes, key=lambda take: take.take_id)),
+            tuple(sorted(refused, key=lambda row: row.item)),
+            tuple(sorted((f for f in self.findings if wanted.admits(f.place)), key=_order)),
+            tuple(sorted(promises, key=lambda p: (p.speaker, p.emotion, p.level))),
+        )
+
+
+class _Wanted:
+    """A selection in the words of the corpus."""
+
+    def __init__(self, select: Select, takes: Sequence[Take]) -> None:
+        self.speakers = {safe_id(name) for name in select.speakers}
+        self.emotions = {_emotion(name) for name in select.emotions}
+        self.levels = set(select.levels)
+        self.views = {safe_id(name) for name in select.views}
+        if takes:
+            _check("speakers", self.speakers, {take.speaker for take in takes})
+            _check("emotions", self.emotions, {take.emotion for take in takes})
+            _check("levels", self.levels, {take.level for take in takes})
+            _check("views", self.views, {take.view for take in takes})
+
+    def admits(self, place: Place) -> bool:
+        """Whether something belongs to the selection; what is not known is no reason against."""
+        known: list[tuple[Iterable[object], object]] = [
+            (self.speakers, place.speaker),
+            (self.emotions, place.emotion),
+            (self.levels, place.level),
+            (self.views, place.view),
+        ]
+        return all(not names or value is None or value in names for names, value in known)
+
+
+def _emotion(name: str) -> str:
+    emotion = canonical_emotion(name)
+    if emotion is None:
+        raise PipelineError(f"select.emotions: {name!r} is no emotion; {near_emotions(name)}")
+    return emotion
+
+
+def _check(field: str, wanted: set[str] | set[int], present: set[str] | set[int]) -> None:
+    missing = sorted(repr(name) for name in set(wanted) - set(present))
+    if missing:
+        there = [repr(name) for name in sorted(present)]
+        more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
+        raise PipelineError(
+            f"select.{field}: the corpus has no {', '.join(missing[:_SHOWN])}; "
+            f"it has: {', '.join(there[:_SHOWN])}{more}"
+        )
+
+
+def _place(take: Take) -> Place:
+    return Place(take.speaker, take.emotion, take.level, take.view, take.take)
+
+
+def _order(finding: Finding) -> tuple[str, str, str]:
+    return finding.kind, finding.place.speaker or "", finding.item

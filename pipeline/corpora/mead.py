@@ -1,0 +1,187 @@
+"""MEAD: folder trees and untouched tars, whatever the release calls them.
+
+Tars hold no actor's name and folders differ between actors, so that names are parsed from the
+right: `<view>/<emotion>/level_<k>/<number>.mp4`, `<emotion>/level_<k>/<number>.m4a`. The actor is
+the last one named on the way there: a folder, the tar or the folder that holds it, else the root.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.corpora.listing import Draft, Place, Promise
+from pipeline.corpora.naming import canonical_emotion
+from pipeline.corpora.survey import Found, Walk
+from pipeline.records import Take
+
+SHAPE = "<actor>/video/<view>/<emotion>/level_<k>/<number>.mp4, or <actor>/video.tar"
+VIEWS = ("front", "left_30", "left_60", "right_30", "right_60", "top", "down")
+EMOTIONS = ("neutral", "angry", "contempt", "disgusted", "fear", "happy", "sad", "surprised")
+SOUND_ONLY_VIEW = "none"
+N_CLIPS, N_CLIPS_NEUTRAL = 30, 40
+"""Clips of an emotion at a level that the release nominally has."""
+
+_ACTOR = re.compile(r"(?<![A-Za-z0-9])([MWF]\d{3})(?![A-Za-z0-9])", re.IGNORECASE)
+_LEVEL = re.compile(r"level[_ -]?0*([1-9]\d?)", re.IGNORECASE)
+_NUMBER = re.compile(r"\d{1,4}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What a clip is of, without its view."""
+
+    speaker: str
+    emotion: str
+    level: int
+    take: str
+
+    @property
+    def id(self) -> str:
+        """For example M003_angry_3_016."""
+        return f"{self.speaker}_{self.emotion}_{self.level}_{self.take}"
+
+    def take_id(self, view: str) -> str:
+        """For example M003_angry_3_front_016."""
+        return f"{self.speaker}_{self.emotion}_{self.level}_{view}_{self.take}"
+
+    def place(self, view: str | None = None) -> Place:
+        """For the selection and the inventory."""
+        return Place(self.speaker, self.emotion, self.level, view, self.take)
+
+
+def parse(found: Found, root_name: str) -> tuple[Utterance, str | None] | str:
+    """What a file's way says: the utterance and the view (None for sound), or what it lacks."""
+    parts = found.parts
+    emotion = canonical_emotion(parts[-3]) if len(parts) >= 3 else None
+    level = _LEVEL.fullmatch(parts[-2]) if len(parts) >= 2 else None
+    if emotion is None or level is None:
+        return "it is in no folder <emotion>/level_<k>"
+    if not _NUMBER.fullmatch(found.stem):
+        return "its name is no number"
+    speaker = _actor(parts[:-3], root_name)
+    if speaker is None:
+        return "no actor such as M003 is named on its way"
+    utterance = Utterance(speaker, emotion, int(level[1]), f"{int(found.stem):03d}")
+    if not found.is_video:
+        return utterance, None
+    view = parts[-4].lower() if len(parts) >= 4 else ""
+    return (utterance, view) if view in VIEWS else "it is in no folder of a view such as front"
+
+
+def _actor(parts: tuple[str, ...], root_name: str) -> str | None:
+    for part in (*reversed(parts), root_name):
+        named = {match.upper() for match in _ACTOR.findall(part)}
+        if named:
+            return named.pop() if len(named) == 1 else None
+    return None
+
+
+def draft(dataset: str, found: Walk, root: Path, *, nominal: bool = True) -> Draft:
+    """All takes of a MEAD below `root`, before selection.
+
+    One sound file serves all views of its utterance. A sound without any picture is no take, but
+    told by the inventory; an actor of whom there are no pictures at all has takes of sound alone,
+    of view `none`. The sentence stays open: numbers are not to be trusted (see `mead_sentences`).
+
+    Parameters
+    ----------
+    nominal
+        Whether the inventory misses clips up to the release's count, not only gaps.
+    """
+    result = Draft()
+    videos: list[tuple[Utterance, str, Found]] = []
+    sounds: dict[Utterance, Found] = {}
+    root_name = root.resolve().name
+    for file in found.files:
+        parsed = parse(file, root_name)
+        if isinstance(parsed, str):
+            result.note("unparsed", str(file.source), detail=parsed)
+        elif parsed[1] is not None:
+            videos.append((parsed[0], parsed[1], file))
+        elif parsed[0] in sounds:
+            result.note("duplicate_sound", str(file.source), parsed[0].place())
+        else:
+            sounds[parsed[0]] = file
+    _add_videos(result, dataset, videos, sounds)
+    _add_sounds(result, dataset, {utterance for utterance, _, _ in videos}, sounds)
+    result.promises = _promises(result.takes, nominal)
+    return result
+
+
+def _add_videos(
+    result: Draft,
+    dataset: str,
+    videos: Iterable[tuple[Utterance, str, Found]],
+    sounds: Mapping[Utterance, Found],
+) -> None:
+    for utterance, view, file in videos:
+        take_id, item = utterance.take_id(view), str(file.source)
+        if file.problem is not None:
+            result.lose(take_id, item, *file.problem, utterance.place(view))
+            continue
+        sound = sounds.get(utterance)
+        if sound is None:
+            result.note("no_sound_file", utterance.id, utterance.place(view))
+        elif sound.problem is not None:
+            result.note("bad_sound_file", str(sound.source), utterance.place(), sound.problem[1])
+            sound = None
+        result.add(_take(dataset, utterance, view, file, sound), item)
+
+
+def _add_sounds(
+    result: Draft, dataset: str, seen: set[Utterance], sounds: Mapping[Utterance, Found]
+) -> None:
+    """What becomes of sounds without picture."""
+    pictured = {utterance.speaker for utterance in seen}
+    for utterance, file in sounds.items():
+        if utterance in seen:
+            continue
+        if utterance.speaker in pictured:
+            result.note("sound_without_picture", str(file.source), utterance.place())
+        elif file.problem is not None:
+            take_id = utterance.take_id(SOUND_ONLY_VIEW)
+            place = utterance.place(SOUND_ONLY_VIEW)
+            result.lose(take_id, str(file.source), *file.problem, place)
+        else:
+            take = _take(dataset, utterance, SOUND_ONLY_VIEW, None, file)
+            result.add(take, str(file.source))
+
+
+def _take(
+    dataset: str, utterance: Utterance, view: str, video: Found | None, sound: Found | None
+) -> Take:
+    return Take(
+        take_id=utterance.take_id(view), utterance_id=utterance.id, dataset=dataset,
+        speaker=utterance.speaker, emotion=utterance.emotion, level=utterance.level, view=view,
+        take=utterance.take, sentence=None, sentence_source=None,
+        video_path=video.source.path if video else None,
+        video_member=video.source.member if video else None,
+        audio_path=sound.source.path if sound else None,
+        audio_member=sound.source.member if sound else None,
+    )  # fmt: skip
+
+
+def _promises(takes: Iterable[Take], nominal: bool) -> list[Promise]:
+    """Every cell that some actor has, for each actor, numbered up to the highest that any has."""
+    highest: dict[tuple[str, int], int] = defaultdict(int)
+    own: dict[tuple[str, str, int], int] = defaultdict(int)
+    speakers = set()
+    for take in takes:
+        speakers.add(take.speaker)
+        highest[take.emotion, take.level] = 0
+        cell = take.speaker, take.emotion, take.level
+        own[cell] = max(own[cell], int(take.take))
+    if nominal and speakers:
+        levels = sorted({level for emotion, level in highest if emotion != "neutral"})
+        highest.update({(e, k): N_CLIPS for e in EMOTIONS[1:] for k in levels})
+        highest[EMOTIONS[0], 1] = N_CLIPS_NEUTRAL
+    return [
+        Promise(speaker, emotion, level, tuple(f"{i:03d}" for i in range(1, last + 1)))
+        for speaker in speakers
+        for (emotion, level), least in highest.items()
+        for last in [max(least, own[speaker, emotion, level])]
+    ]

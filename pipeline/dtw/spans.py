@@ -1,0 +1,152 @@
+"""Words that only one of two takes has: cut out, or said twice."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import minimum_filter1d
+
+from pipeline.dtw.features import TakeFeatures
+from pipeline.dtw.kernels import heaviest_stretch
+from pipeline.dtw.path import Warp, cosine_distances
+from pipeline.dtw.types import BoolArray
+
+Kind = Literal["only_in_a", "only_in_b", "twice_in_a", "twice_in_b"]
+
+
+@dataclass(frozen=True)
+class SpanParams:
+    """When a stretch counts as odd.
+
+    Attributes
+    ----------
+    limit_s : excess at which a one-sided stretch is an alarm
+    twice_limit : dip in self-distance at which a repetition is an alarm
+    distance_cap : a cell of a one-sided stretch counts with its distance, up to this
+    mend_fee : what a step that is not one-sided costs, in the same units
+    speech_margin_s : cells so close to silence do not count, since pauses fade in and out
+    twice_min_s, twice_max_s : length of a repetition
+    twice_beside_s : the dip is measured against lags so much shorter and longer
+    twice_speech : share of a repetition that must be speech
+    """
+
+    limit_s: float
+    twice_limit: float
+    distance_cap: float
+    mend_fee: float
+    speech_margin_s: float
+    twice_min_s: float
+    twice_max_s: float
+    twice_beside_s: float
+    twice_speech: float
+
+
+@dataclass(frozen=True)
+class OddSpan:
+    """The oddest stretch of a pair.
+
+    Attributes
+    ----------
+    score : float >= 0
+        1 and more is an alarm.
+    kind : which take has it, and how
+    start_s, stop_s : float
+        On the clock of the take that has it.
+    """
+
+    score: float
+    kind: Kind
+    start_s: float
+    stop_s: float
+
+
+def odd_span(warp: Warp, a: TakeFeatures, b: TakeFeatures, params: SpanParams) -> OddSpan:
+    """Look for speech that one take has and the other lacks, or that a take has twice in a row.
+
+    A one-sided stretch is a straight run of the path through speech, small breaks forgiven; each
+    cell counts with its distance over the pair's typical one, so a vowel that is merely drawn out
+    (whose cells are alike) weighs little. A repetition shows in the take alone, as a sharp dip
+    of its distance to itself at one lag.
+    """
+    found = [
+        _one_sided(warp, a, b, params, "only_in_a"),
+        _one_sided(warp, a, b, params, "only_in_b"),
+        _twice(a, params, "twice_in_a"),
+        _twice(b, params, "twice_in_b"),
+    ]
+    return max(found, key=lambda span: span.score)
+
+
+def _one_sided(
+    warp: Warp, a: TakeFeatures, b: TakeFeatures, params: SpanParams, kind: Kind
+) -> OddSpan:
+    step_a, step_b = np.diff(warp.cells_a, prepend=-1), np.diff(warp.cells_b, prepend=-1)
+    own, other = (step_a, step_b) if kind == "only_in_a" else (step_b, step_a)
+    take, cells = (a, warp.cells_a) if kind == "only_in_a" else (b, warp.cells_b)
+    speaks = _inner_speech(take.speech, params.speech_margin_s, warp.hop_s)[cells]
+    alone = (own == 1) & (other == 0)
+    gain = speaks * np.minimum(warp.distances, params.distance_cap)
+    weight = np.where(alone, gain, -params.mend_fee)
+    total, start, stop = heaviest_stretch(weight)
+    score = total * warp.hop_s / _typical(warp, a, b) / params.limit_s
+    return OddSpan(score, kind, *_stretch_s(cells, start, stop, warp.hop_s))
+
+
+def _inner_speech(speech: BoolArray, margin_s: float, hop_s: float) -> BoolArray:
+    width = 2 * round(margin_s / hop_s) + 1
+    inner: BoolArray = minimum_filter1d(speech.astype(np.uint8), width, mode="nearest") > 0
+    return inner
+
+
+def _typical(warp: Warp, a: TakeFeatures, b: TakeFeatures) -> float:
+    both = a.speech[warp.cells_a] & b.speech[warp.cells_b]
+    return max(float(np.median(warp.distances[both])), 0.05) if both.any() else 1.0
+
+
+def _stretch_s(cells: npt.NDArray[Any], start: int, stop: int, hop_s: float) -> tuple[float, float]:
+    if stop == start:
+        return 0.0, 0.0
+    return float(cells[start] * hop_s), float(cells[stop - 1] * hop_s)
+
+
+def _twice(take: TakeFeatures, params: SpanParams, kind: Kind) -> OddSpan:
+    lags = [round(s / take.hop_s) for s in (params.twice_min_s, params.twice_max_s)]
+    beside = round(params.twice_beside_s / take.hop_s)
+    to_itself = cosine_distances(take.mel, take.mel)
+    dip, lag, start = _deepest_dip(
+        to_itself, take.speech, lags[0], lags[1], beside, params.twice_speech
+    )
+    return OddSpan(
+        dip / params.twice_limit, kind, start * take.hop_s, (start + 2 * lag) * take.hop_s
+    )
+
+
+@numba.njit(cache=True)
+def _deepest_dip(
+    distances: npt.NDArray[Any],
+    speech: npt.NDArray[Any],
+    shortest: int,
+    longest: int,
+    beside: int,
+    speech_share: float,
+) -> tuple[float, int, int]:
+    """Largest mean of how much nearer cells are at one lag than at lags beside it, over a lag."""
+    n = len(distances)
+    best, best_lag, best_start = 0.0, shortest, 0
+    gain = np.empty(n)
+    for lag in range(shortest, min(longest, (n - beside) // 2) + 1):
+        total, spoken = 0.0, 0
+        for i in range(n - lag - beside):
+            there = i + lag
+            gain[i] = (distances[i, there + beside] + distances[i, there - beside]) / 2
+            gain[i] -= distances[i, there]
+            total += gain[i]
+            spoken += speech[i]
+            if i >= lag:
+                total -= gain[i - lag]
+                spoken -= speech[i - lag]
+            if i >= lag - 1 and spoken >= speech_share * lag and total > best * lag:
+                best, best_lag, best_start = total / lag, lag, i - lag + 1
+    return best, best_lag, best_start

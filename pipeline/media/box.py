@@ -1,0 +1,32 @@
+"""A rectangle of whole pixels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+ALIGN = 4
+
+
+@dataclass(frozen=True)
+class Box:
+    """[x, x + width) x [y, y + height); it may reach beyond the picture."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"a box of {self.width} x {self.height} px")
+
+    @classmethod
+    def square(cls, x: float, y: float, side: float) -> Box:
+        """The square around a middle (x, y), sides and corners at multiples of `ALIGN` pixels.
+
+        Chroma of 4:1:1 is four pixels wide; what is cut at a multiple keeps its chroma in place.
+        """
+        side_px = ALIGN * max(1, math.ceil(side / ALIGN))
+        left, top = (ALIGN * round((middle - side_px / 2) / ALIGN) for middle in (x, y))
+        return cls(left, top, side_px, side_px)

@@ -1,0 +1,181 @@
+"""Sound: decoded to one channel at one rate, with its true place on the container's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from pipeline.errors import Reject
+from pipeline.media.container import MediaSource, decoding, open_container, stream_of
+
+Samples = NDArray[np.float32]
+
+_GAP_S = 0.02  # timestamps of some containers are rounded to a millisecond; packets are 21 to 32 ms
+_PADDING_SAMPLES = 4096  # of the last packet: AAC has 1024 a packet, HE-AAC 2048
+_FULL_SCALE = 0.999
+_MISSING_SHARE = 0.02
+_MISSING_S = 0.25
+
+
+@dataclass(frozen=True)
+class Sound:
+    """One channel of sound; sample 0 is at `start_s` on the container's clock.
+
+    `peak` is the largest value before resampling (1 is full scale), `clipped` the share of samples
+    at full scale, `gaps` how often timestamps left a hole, which is filled with silence.
+    """
+
+    samples: Samples
+    sample_rate_hz: int
+    start_s: float
+    peak: float
+    clipped: float
+    gaps: int
+
+    @property
+    def end_s(self) -> float:
+        """Where the last sample ends."""
+        return self.start_s + len(self.samples) / self.sample_rate_hz
+
+    @property
+    def peak_db(self) -> float:
+        """The peak in dB of full scale; minus infinity for digital silence."""
+        return 20 * float(np.log10(self.peak)) if self.peak > 0 else -np.inf
+
+
+def decode_sound(source: MediaSource, rate_hz: int, max_duration_s: float) -> Sound | None:
+    """The sound of a file, None where it has none.
+
+    Channels are averaged. What an encoder put before the beginning (AAC priming) and what an edit
+    list hides is left out, as players do. Holes between timestamps become silence.
+
+    Raises
+    ------
+    Reject
+        unreadable, truncated, too_large.
+    """
+    with open_container(source) as container:
+        stream = stream_of(container, "audio")
+        if stream is None:
+            return None
+        track = _Track(stream, max_duration_s)
+        pieces = list(track.pieces(container))
+        if not pieces:
+            return None
+        track.check_whole()
+    native = np.concatenate(pieces)[: track.declared_samples()]
+    return Sound(
+        resample(native, track.rate_hz, rate_hz),
+        rate_hz,
+        track.start_s,
+        float(np.max(np.abs(native))),
+        float(np.mean(np.abs(native) >= _FULL_SCALE)),
+        track.gaps,
+    )
+
+
+def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
+    """Change the rate without shifting time: soxr's linear-phase high-quality filter."""
+    if from_hz == to_hz:
+        return samples
+    return np.asarray(soxr.resample(samples, from_hz, to_hz, quality="HQ"), dtype=np.float32)
+
+
+def write_flac(path: Path, samples: Samples, rate_hz: int) -> None:
+    """Write one channel as 16-bit FLAC."""
+    soundfile.write(path, samples, rate_hz, format="FLAC", subtype="PCM_16")
+
+
+def read_flac(path: Path) -> Samples:
+    """The samples of a file that `write_flac` wrote."""
+    samples, _ = soundfile.read(path, dtype="float32")
+    return np.asarray(samples, dtype=np.float32)
+
+
+class _Track:
+    """One audio stream laid out without holes from its first timestamp."""
+
+    def __init__(self, stream: Any, max_duration_s: float) -> None:
+        self.stream = stream
+        self.max_duration_s = max_duration_s
+        self.rate_hz = 0
+        self.start_s = 0.0
+        self.gaps = 0
+        self._written = 0
+
+    def pieces(self, container: Any) -> Iterator[Samples]:
+        """The stream's samples, native rate, with silence in its holes."""
+        decoded = container.decode(self.stream)
+        while True:
+            with decoding(f"sound stops after {self._written} samples"):
+                frame = next(decoded, None)
+            if frame is None:
+                return
+            if self._written == 0:
+                self.rate_hz = frame.sample_rate
+                self.start_s = self._time_s(frame)
+            if frame.sample_rate != self.rate_hz:
+                raise Reject("unreadable", "the sample rate changes within the stream")
+            for piece in self._placed(frame):
+                self._written += len(piece)
+                if self._written > self.max_duration_s * self.rate_hz:
+                    raise Reject("too_large", f"sound longer than {self.max_duration_s:.0f} s")
+                yield piece
+
+    def _placed(self, frame: Any) -> Iterator[Samples]:
+        piece = _one_channel(frame)
+        ahead = (self._time_s(frame) - self.start_s) * self.rate_hz - self._written
+        if ahead > self.max_duration_s * self.rate_hz:
+            raise Reject("too_large", f"a hole of {ahead / self.rate_hz:.0f} s in the sound")
+        if ahead > _GAP_S * self.rate_hz:
+            self.gaps += 1
+            yield np.zeros(round(ahead), np.float32)
+        elif ahead < -_GAP_S * self.rate_hz:
+            self.gaps += 1
+            piece = piece[round(-ahead) :]
+        if len(piece):
+            yield piece
+
+    def _time_s(self, frame: Any) -> float:
+        if frame.pts is None:
+            return self.start_s + self._written / self.rate_hz
+        return float(frame.pts * frame.time_base)
+
+    def declared_samples(self) -> int | None:
+        """Where the padding of the last packet begins; None where nothing is declared."""
+        if not self.stream.duration:
+            return None
+        declared = round(self.stream.duration * self.stream.time_base * self.rate_hz)
+        return declared if 0 <= self._written - declared < _PADDING_SAMPLES else None
+
+    def check_whole(self) -> None:
+        """Refuse a stream that ends clearly before its declared end."""
+        if not self.stream.duration:
+            return
+        declared_s = float(self.stream.duration * self.stream.time_base)
+        got_s = self._written / self.rate_hz
+        if declared_s - got_s > max(_MISSING_S, _MISSING_SHARE * declared_s):
+            raise Reject(
+                "truncated", f"{got_s:.2f} s of sound where {declared_s:.2f} s are declared"
+            )
+
+
+def _one_channel(frame: Any) -> Samples:
+    """The mean of the channels (n,), full scale 1."""
+    values = frame.to_ndarray()
+    if not frame.format.is_planar:
+        values = values.reshape(-1, frame.layout.nb_channels).T
+    if values.dtype == np.uint8:
+        scaled = (values.astype(np.float32) - 128) / 128
+    elif values.dtype.kind == "i":
+        scaled = values.astype(np.float32) / -float(np.iinfo(values.dtype).min)
+    else:
+        scaled = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
+    return np.asarray(scaled.mean(axis=0), dtype=np.float32)

@@ -1,0 +1,40 @@
+"""What a file offers to alignment: its sound and the instants of its frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import Reject
+from pipeline.media.sound import Sound, decode_sound
+from pipeline.media.video import Limits, open_video
+
+_LIMITS = Limits(max_frame_px=1 << 26, max_duration_s=4 * 3600.0)
+
+
+class Timeline(NamedTuple):
+    """Sound, and the middle of each frame's time on the same clock (n,); None without picture."""
+
+    sound: Sound
+    frames_s: NDArray[np.float64] | None
+
+
+def read_timeline(path: Path, rate_hz: int = 16000) -> Timeline:
+    """The sound of any media file and when its frames are shown.
+
+    Raises
+    ------
+    Reject
+        unreadable, truncated, too_large, no_sound.
+    """
+    sound = decode_sound(path, rate_hz, _LIMITS.max_duration_s)
+    if sound is None:
+        raise Reject("no_sound", "the file holds no sound")
+    with open_video(path, _LIMITS) as video:
+        if video is None:
+            return Timeline(sound, None)
+        instants = [frame.time_s + frame.duration_s / 2 for frame in video.frames()]
+    return Timeline(sound, np.asarray(instants))

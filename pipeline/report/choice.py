@@ -1,0 +1,93 @@
+"""Which pairs the page shows with pictures: the worst, the best, and some by lot."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+from pipeline.records import Pair, PosedPair
+from pipeline.report.inputs import F64
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Pairs to show, each in one group; worst and best begin with the extreme."""
+
+    worst: tuple[Pair, ...]
+    best: tuple[Pair, ...]
+    random: tuple[Pair, ...]
+
+    @property
+    def all(self) -> tuple[Pair, ...]:
+        """All pairs to show, group after group."""
+        return (*self.worst, *self.best, *self.random)
+
+
+def doubt(pairs: Sequence[Pair], posed: Mapping[str, PosedPair]) -> F64:
+    """How doubtful each pair is among these, in 0..1.
+
+    The mean rank over five numbers, so that no unit weighs more than another: sentence score,
+    mouth agreement, median confidence, coverage and pose residual. What a pair lacks ranks in the
+    middle.
+    """
+    columns = [
+        [pair.sentence_score for pair in pairs],
+        [_negative(pair.mouth_agreement) for pair in pairs],
+        [_negative(float(np.median(pair.confidence or [0.0]))) for pair in pairs],
+        [-pair.coverage for pair in pairs],
+        [_residual(posed.get(pair.pair_id)) for pair in pairs],
+    ]
+    ranks = [_ranks(np.array(column, np.float64)) for column in columns]
+    return np.asarray(np.mean(ranks, axis=0))
+
+
+def _negative(value: float | None) -> float:
+    return float("nan") if value is None else -value
+
+
+def _residual(row: PosedPair | None) -> float:
+    return float("nan") if row is None or row.residual_after is None else row.residual_after
+
+
+def _ranks(values: F64) -> F64:
+    known = np.isfinite(values)
+    ranks = np.full(len(values), 0.5)
+    if known.any():
+        ranks[known] = (rankdata(values[known]) - 0.5) / known.sum()
+    return ranks
+
+
+def choose(pairs: Sequence[Pair], posed: Mapping[str, PosedPair], count: int, seed: int) -> Choice:
+    """A third of `count` from each end of the doubt, the rest by lot (a hash, not the order)."""
+    if not pairs:
+        return Choice((), (), ())
+    score = doubt(pairs, posed)
+    order = sorted(range(len(pairs)), key=lambda k: (-score[k], pairs[k].pair_id))
+    total = min(count, len(order))
+    each = -(-total // 3)
+    worst, rest = order[:each], order[each:]
+    n_best = min(each, total - each)
+    best, rest = rest[len(rest) - n_best :][::-1], rest[: len(rest) - n_best]
+    drawn = sorted(rest, key=lambda k: _lot(pairs[k].pair_id, seed))[: total - each - n_best]
+    worst_pairs, best_pairs, random_pairs = (
+        tuple(pairs[k] for k in group) for group in (worst, best, drawn)
+    )
+    return Choice(worst_pairs, best_pairs, random_pairs)
+
+
+def spread(pairs: Sequence[Pair], posed: Mapping[str, PosedPair], count: int) -> set[str]:
+    """Ids of at most `count` posed pairs, evenly from the least to the largest residual."""
+    known = sorted(
+        (pair.pair_id for pair in pairs if np.isfinite(_residual(posed.get(pair.pair_id)))),
+        key=lambda name: (_residual(posed[name]), name),
+    )
+    places = np.linspace(0, len(known) - 1, min(count, len(known))).round().astype(int)
+    return {known[k] for k in places}
+
+
+def _lot(name: str, seed: int) -> str:
+    return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()

@@ -1,0 +1,255 @@
+"""extract: decode every take once; keep its face track, one crop a frame, its sound at 16 kHz."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline import corpora, media
+from pipeline.errors import Reject
+from pipeline.faces.crop import square_for
+from pipeline.faces.footage import Row, Tally, first_face, follow
+from pipeline.faces.mesh import FaceFinder, MeshTracker
+from pipeline.params import Extract
+from pipeline.records import FRAMES_SCHEMA, Clip, Rejected, Source, Take, rejected
+from pipeline.reuse import FileHashes, ItemStore, atomic_path, digest, sha256_of
+from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date, summarise
+from pipeline.split import split_of
+from pipeline.tables import sorted_rows, write_batches
+
+VERSION = 1
+FRAMES = ".frames.parquet"
+AUDIO = ".audio.flac"
+_GRAIN = "take"
+_PASSES = 3
+_ROWS_PER_GROUP = 64
+
+
+class Job(NamedTuple):
+    """What a worker is given: one take, where its corpus lies, and how to treat it."""
+
+    take: Take
+    split: str | None
+    root: Path
+    section: Extract
+
+
+class Tools:
+    """The face models of one worker, brought up when the first picture needs them."""
+
+    def __init__(self) -> None:
+        media.use_one_thread()
+
+    @cached_property
+    def tracker(self) -> MeshTracker:
+        """What follows one face."""
+        return MeshTracker()
+
+    @cached_property
+    def finder(self) -> FaceFinder:
+        """What finds all faces."""
+        return FaceFinder()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What the picture of a take gives to its clip."""
+
+    columns: dict[str, Any]
+    span_s: tuple[float, float]
+    findings: set[str]
+
+
+def run(run: Run) -> Summary:
+    """Extract every take of a dataset that changed since the last run."""
+    root = Path(run.entry.root)
+    listing = corpora.list_takes(run.dataset, run.entry, root)
+    hashes = run.hashes()
+    units, rejects = _plan(run, listing.takes, root, hashes)
+    hashes.save()
+    batch = bring_up_to_date(run, "extract", _GRAIN, units, extract_take, Tools)
+    rejects += [*listing.rejected, *batch.rejects()]
+    rejects.sort(key=lambda reject: (reject.item, reject.reason))
+    clips = sorted_rows(batch.rows("clips"), Clip, "take_id")
+    run.write_tables("extract", {"clips": (Clip, clips), "rejected": (Rejected, rejects)})
+    planned = len(listing.takes) + len(listing.rejected)
+    return summarise(
+        "extract", run, _GRAIN, planned, len(clips), rejects, batch,
+        notes=_notes(clips), look=[str(run.table("extract", "clips"))],
+    )  # fmt: skip
+
+
+def _plan(
+    run: Run, takes: Iterable[Take], root: Path, hashes: FileHashes
+) -> tuple[list[Unit], list[Rejected]]:
+    section = run.params.extract
+    rule = run.params.split_rule(run.dataset)
+    units: list[Unit] = []
+    rejects: list[Rejected] = []
+    for take in takes:
+        split = split_of(
+            rule, speaker=take.speaker, sentence=take.sentence, utterance_id=take.utterance_id
+        )
+        try:
+            content = [_sha256(hashes, root, source) for source in (take.video, take.audio)]
+        except Reject as reject:
+            rejects.append(rejected("extract", _GRAIN, take.take_id, reject.reason, reject.detail))
+            continue
+        key = digest(
+            ["extract", VERSION, version("mediapipe"), section.key(), content, split, take.to_row()]
+        )
+        name = f"{take.speaker}/{take.take_id}"
+        units.append(Unit(name, key, Job(take, split, root, section)))
+    return units, rejects
+
+
+def _sha256(hashes: FileHashes, root: Path, source: Source | None) -> str | None:
+    return None if source is None else corpora.source_sha256(hashes, root, source)
+
+
+def extract_take(tools: Tools, store: ItemStore, unit: str, job: Job) -> Outcome:
+    """Extract one take; a function of its files and parameters alone, whatever was done before."""
+    try:
+        clip = _extract(tools, store, unit, job)
+    except Reject as reject:
+        store.path(unit, FRAMES).unlink(missing_ok=True)  # of a pass whose square did not hold
+        row = rejected("extract", _GRAIN, job.take.take_id, reject.reason, reject.detail)
+        return Outcome(rejects=[row])
+    suffixes = [AUDIO, FRAMES] if clip.has_picture else [AUDIO]
+    return Outcome(suffixes, {"clips": [clip.to_row()]})
+
+
+def _extract(tools: Tools, store: ItemStore, unit: str, job: Job) -> Clip:
+    section, take = job.section, job.take
+    chosen = media.choose_sound(
+        _sounds(job), section.sample_rate_hz, section.max_duration_s, section.silence_db
+    )
+    sound = chosen.sound
+    if sound.end_s - sound.start_s < section.min_duration_s:
+        raise Reject("few_frames", f"{sound.end_s - sound.start_s:.2f} s of sound")
+    target = store.path(unit, FRAMES)
+    picture = None if take.video is None else _picture(tools, target, job, take.video)
+    # a file beside the video has a clock of its own, which starts with the picture
+    shift_s = picture.span_s[0] if picture is not None and chosen.name == "file" else 0.0
+    span_s = (sound.start_s + shift_s, sound.end_s + shift_s)
+    findings = media.sound_findings(sound)
+    findings |= set() if chosen.is_first else {"other_sound_used"}
+    if picture is None:
+        findings.add("no_picture")
+    else:
+        findings |= picture.findings | media.joint_findings(picture.span_s, span_s)
+    with atomic_path(store.path(unit, AUDIO)) as path:
+        media.write_flac(path, sound.samples, sound.sample_rate_hz)
+    return Clip(
+        **take.to_row(),
+        split=job.split,
+        **(_NO_PICTURE if picture is None else picture.columns),
+        audio_start_s=span_s[0],
+        audio_end_s=span_s[1],
+        audio_from="sound-only take" if take.video is None else chosen.name,
+        audio_sha256=sha256_of(store.path(unit, AUDIO)),
+        findings=tuple(sorted(findings)),
+    )
+
+
+_NO_PICTURE: dict[str, Any] = {
+    **dict.fromkeys(
+        ("width_px", "height_px", "fps", "video_start_s", "video_end_s", "crop_x_px", "crop_y_px",
+         "crop_side_px", "crop_px", "interocular_px", "frames_sha256")
+    ),
+    "n_frames": 0,
+    "n_found": 0,
+}  # fmt: skip
+
+
+def _sounds(job: Job) -> list[tuple[str, media.OpenSource]]:
+    """The take's sounds (name, how to open it), the wanted one first."""
+    sources = [("container", job.take.video), ("file", job.take.audio)]
+    wanted = sorted(sources, key=lambda source: source[0] != job.section.sound_from)
+    return [(name, partial(_open, job, source)) for name, source in wanted if source is not None]
+
+
+def _open(job: Job, source: Source) -> AbstractContextManager[media.MediaSource]:
+    return corpora.open_source(job.root, source, job.section.max_file_mb << 20)
+
+
+def _picture(tools: Tools, target: Path, job: Job, source: Source) -> Picture | None:
+    """Write the frames of a take; None where the file holds no picture."""
+    section = job.section
+    limits = media.Limits(section.max_frame_px, section.max_duration_s)
+    with _open(job, source) as opened:
+        with media.open_video(opened, limits) as video:
+            if video is None:
+                return None
+            start = first_face(video, tools.finder, section.mesh_px)
+        tally = Tally(square_for([start], section.crop_margin, section.crop_px))
+        for left in reversed(range(_PASSES)):
+            with media.open_video(opened, limits) as video:
+                assert video is not None
+                rows = follow(video, start, (tools.tracker, tools.finder), section, tally)
+                checked = _checked(rows, video, tally, section, is_last=left == 0)
+                write_batches(target, FRAMES_SCHEMA, _batches(checked), plain_columns=["crop"])
+            if tally.holds or left == 0:
+                break
+            tally = Tally(tally.wider(section.crop_margin, section.crop_px))
+    return _described(video, tally, target)
+
+
+def _checked(
+    rows: Iterator[Row], video: media.Video, tally: Tally, section: Extract, *, is_last: bool
+) -> Iterator[Row]:
+    """The rows, then a Reject where the take is of no use: before its file is put in place."""
+    yield from rows
+    n, found = len(tally.found), sum(tally.found)
+    if tally.is_crowded and section.several_faces == "reject":
+        raise Reject("several_faces", f"up to {max(tally.counts)} faces in the picture")
+    if video.end_s - video.times_s[0] < section.min_duration_s:
+        raise Reject("few_frames", f"{n} frames, {video.end_s - video.times_s[0]:.2f} s")
+    if (tally.holds or is_last) and (found == 0 or found < section.min_found * n):
+        raise Reject("no_face", f"a face in {found} of {n} frames")
+
+
+def _batches(rows: Iterator[Row]) -> Iterator[pa.RecordBatch]:
+    while group := list(islice(rows, _ROWS_PER_GROUP)):
+        columns = [pa.array([row.get(f.name) for row in group], f.type) for f in FRAMES_SCHEMA]
+        yield pa.RecordBatch.from_arrays(columns, schema=FRAMES_SCHEMA)
+
+
+def _described(video: media.Video, tally: Tally, target: Path) -> Picture:
+    square = tally.square
+    start_s, end_s = video.times_s[0], video.end_s
+    columns = {
+        "width_px": video.width_px,
+        "height_px": video.height_px,
+        "fps": round(len(tally.found) / (end_s - start_s), 6),
+        "n_frames": len(tally.found),
+        "n_found": sum(tally.found),
+        "video_start_s": start_s,
+        "video_end_s": end_s,
+        "crop_x_px": float(square.x),
+        "crop_y_px": float(square.y),
+        "crop_side_px": float(square.side),
+        "crop_px": square.stored_px,
+        "interocular_px": float(np.float32(np.median(tally.interocular_px))),
+        "frames_sha256": sha256_of(target),
+    }
+    return Picture(columns, (start_s, end_s), media.video_findings(video) | tally.findings(video))
+
+
+def _notes(clips: list[Clip]) -> list[str]:
+    frames = sum(clip.n_frames for clip in clips)
+    found = sum(clip.n_found for clip in clips)
+    sound_s = sum(clip.audio_end_s - clip.audio_start_s for clip in clips)
+    notes = [f"{sound_s / 60:.1f} minutes of sound"]
+    if frames:
+        notes.append(f"{frames} frames, a face in {100 * found / frames:.1f} % of them")
+    return notes

@@ -1,0 +1,170 @@
+"""report: metrics.json, curves for DVC, and one page of pictures to judge the pairs by.
+
+The unit of work is a picture sheet: the card of one pair, or the face of a take that was rejected.
+The page is put together from all of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pipeline.records import Clip, Pair, Rejected
+from pipeline.report import findings
+from pipeline.report.cards import SUFFIX, CardJob, FaceJob, PoseFiles, draw
+from pipeline.report.choice import Choice, choose, spread
+from pipeline.report.coverage import coverage, takes_of
+from pipeline.report.inputs import Inputs, gather
+from pipeline.report.measure import Accuracy, measure
+from pipeline.report.metrics import (
+    Distribution,
+    dataset_metrics,
+    distributions,
+    pose_residuals,
+    rounded,
+)
+from pipeline.report.page import Content, render
+from pipeline.report.truth import read_truth
+from pipeline.reuse import digest, write_bytes, write_json
+from pipeline.run import Batch, Run, Summary, Unit, bring_up_to_date, summarise
+from pipeline.stages import STAGES
+
+VERSION = 1
+_GRAIN = "picture sheet"
+REPORTED = tuple(stage for stage in STAGES if stage not in ("demo", "report"))
+"""The stages that the report counts."""
+_CARDS, _FACES = "cards/", "faces/"
+
+
+def run(run: Run) -> Summary:
+    """Write the report of a dataset.
+
+    Raises
+    ------
+    OutOfOrderError
+        When a stage before it has not run.
+    """
+    inputs = gather(run, REPORTED)
+    section = run.params.report
+    accuracy = _accuracy(run, inputs)
+    choice = choose(inputs.pairs, inputs.posed, section.pairs, section.seed)
+    units = [*_cards(run, inputs, choice, accuracy), *_faces(run, inputs)]
+    batch = bring_up_to_date(run, "report", _GRAIN, units, draw, PoseFiles)
+    rejects = batch.rejects()
+    run.write_tables("report", {"rejected": (Rejected, rejects)})
+    curves, look = _write(run, inputs, choice, accuracy, batch)
+    notes = [f"{len(choice.all)} of {len(inputs.pairs)} pairs with pictures, {curves} plots"]
+    notes += findings.notes(accuracy.figures) if accuracy else []
+    return summarise(
+        "report", run, _GRAIN, len(units), len(units) - len(rejects), rejects, batch,
+        notes=notes, look=look,
+    )  # fmt: skip
+
+
+def _accuracy(run: Run, inputs: Inputs) -> Accuracy | None:
+    if run.entry.corpus != "demo" or not inputs.clips:
+        return None
+    truth = read_truth(Path(run.entry.root), inputs.clips.values())
+    return measure(inputs, truth, run.params.align.pairs)
+
+
+def _cards(run: Run, inputs: Inputs, choice: Choice, accuracy: Accuracy | None) -> Iterator[Unit]:
+    """The sheets of the chosen pairs, speaker by speaker: a worker reads each pose file once."""
+    section = run.params.report
+    overlaid = spread(choice.all, inputs.posed, section.overlays)
+    for pair in sorted(choice.all, key=lambda p: (p.speaker, p.pair_id)):
+        a, b = inputs.clips[pair.take_a], inputs.clips[pair.take_b]
+        posed = inputs.posed.get(pair.pair_id)
+        poses = inputs.poses.path(pair.speaker, ".poses.parquet") if posed else None
+        job = CardJob(
+            pair, a, b, inputs.extracted.folder, poses, section, run.params.align.audio_fps,
+            accuracy.true_ms(pair.pair_id) if accuracy else (), pair.pair_id in overlaid,
+        )  # fmt: skip
+        key = digest([
+            "card", VERSION, section.key(), pair.to_row(), _identity(a), _identity(b),
+            posed.poses_sha256 if posed else None, job.audio_fps, job.true_ms, job.overlay,
+        ])  # fmt: skip
+        yield Unit(f"{_CARDS}{pair.pair_id}", key, job)
+
+
+def _faces(run: Run, inputs: Inputs) -> Iterator[Unit]:
+    """The faces beside the rejects that the page shows as examples."""
+    section = run.params.report
+    shown: dict[tuple[str, str], int] = {}
+    takes: set[str] = set()
+    for row in inputs.rejects:
+        group = row.stage, row.reason
+        shown[group] = shown.get(group, 0) + 1
+        if shown[group] <= section.examples:
+            takes.update(takes_of(row.item))
+    for take in sorted(takes & set(inputs.clips)):
+        clip = inputs.clips[take]
+        if clip.has_picture:
+            key = digest(["face", VERSION, section.key(), _identity(clip)])
+            yield Unit(f"{_FACES}{take}", key, FaceJob(clip, inputs.extracted.folder, section))
+
+
+def _identity(clip: Clip) -> list[object]:
+    crop = [clip.crop_x_px, clip.crop_y_px, clip.crop_side_px, clip.crop_px]
+    return [clip.take_id, clip.frames_sha256, clip.audio_sha256, clip.audio_start_s, *crop]
+
+
+def _write(
+    run: Run, inputs: Inputs, choice: Choice, accuracy: Accuracy | None, batch: Batch
+) -> tuple[int, list[str]]:
+    """Write metrics, plots and the page; how many plots, and where to look."""
+    folder = run.folder("report")
+    residuals = pose_residuals(inputs)
+    metrics = dataset_metrics(inputs, residuals)
+    if accuracy is not None:
+        metrics["truth"] = dict(accuracy.figures)
+    curves = distributions(inputs, residuals)
+    plots = {f"{curve.name}.csv": curve.csv() for curve in curves}
+    plots |= {"mouth_curve.csv": mouth_curve(inputs, choice.best[:1])}
+    for name, text in sorted(plots.items()):
+        write_bytes(folder / "plots" / name, text.encode())
+    write_json(folder / "metrics.json", metrics)
+    page = _page(run, inputs, choice, accuracy, batch, metrics, curves)
+    write_bytes(folder / "report.html", page.encode())
+    return len(plots), [str(folder / "report.html"), str(folder / "metrics.json")]
+
+
+def _page(
+    run: Run,
+    inputs: Inputs,
+    choice: Choice,
+    accuracy: Accuracy | None,
+    batch: Batch,
+    metrics: dict[str, object],
+    curves: list[Distribution],
+) -> str:
+    sheets = {
+        name: json.loads(run.items("report").path(name, SUFFIX).read_bytes())
+        for name, receipt in batch.receipts.items()
+        if SUFFIX in receipt.outputs
+    }
+    faces = {name: sheet["picture"] for name, sheet in _below(_FACES, sheets).items()}
+    return render(
+        Content(
+            inputs, metrics, curves, coverage(inputs), choice, _below(_CARDS, sheets), faces,
+            accuracy, run.params.report.examples,
+        )
+    )  # fmt: skip
+
+
+def _below(folder: str, sheets: dict[str, Any]) -> dict[str, Any]:
+    return {k.removeprefix(folder): v for k, v in sheets.items() if k.startswith(folder)}
+
+
+def mouth_curve(inputs: Inputs, pairs: tuple[Pair, ...]) -> str:
+    """Mouth openings of both takes at the paired frames, as text: position along the map, a, b."""
+    lines = ["place,a,b"]
+    for pair in pairs:
+        clips = [inputs.clips[take] for take in (pair.take_a, pair.take_b)]
+        if all(clip.has_picture for clip in clips):
+            a, b = (inputs.mouth_open(clip) for clip in clips)
+            for n, (i, j) in enumerate(zip(pair.frame_a, pair.frame_b, strict=True)):
+                lines.append(f"{n},{rounded(a[i], 4):g},{rounded(b[j], 4):g}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,199 @@
+"""shards: pack frame pairs, windows and takes into Parquet files with a manifest and a card.
+
+The unit of work is one file. Which clip pairs it holds follows from a stable hash of their names,
+so that a new take rewrites the files that it falls into and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import simplejpeg
+
+from pipeline.errors import PipelineError
+from pipeline.packing.card import Published, write_card, write_manifest
+from pipeline.packing.plan import (
+    KeptPair,
+    PlacedPair,
+    Shard,
+    SpokenTake,
+    by_speaker,
+    place,
+    spoken_takes,
+    spread,
+    windows,
+)
+from pipeline.packing.write import POSES, SUFFIX, Payload, one_thread, write_unit
+from pipeline.params import Shards
+from pipeline.records import Clip, Pair, PosedPair, Rejected, Sentence, rejected
+from pipeline.reuse import digest
+from pipeline.run import Batch, Run, Summary, Unit, bring_up_to_date, summarise
+from pipeline.shards.schema import SCHEMA_VERSION
+from pipeline.tables import read_table
+
+VERSION = 1
+_GRAIN = "clip pair"
+
+
+def run(run: Run) -> Summary:
+    """Write the shards of a dataset.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract, align or pose has not run.
+    PipelineError
+        When a file could not be written: a dataset with a hole is not published.
+    """
+    clips = {clip.take_id: clip for clip in run.need("extract", "clips", Clip)}
+    sentences = run.need("align", "sentences", Sentence)
+    posed = {row.pair_id: row for row in run.need("pose", "pose_pairs", PosedPair)}
+    pairs = [pair for pair in run.need("align", "pairs", Pair) if pair.pair_id in posed]
+    kept = _kept(run, pairs, clips, posed)
+    takes, without = spoken_takes(clips.values(), sentences)
+    shards = _plan(run.params.shards, kept, takes)
+    batch = bring_up_to_date(
+        run, "shards", "shard", [_unit(run, s, tuple(items)) for s, items in shards.items()],
+        write_unit, one_thread,
+    )  # fmt: skip
+    _refuse_holes(batch)
+    rejects = _rejects({pair.pair_id for pair in pairs}, kept, without)
+    run.write_tables("shards", {"rejected": (Rejected, rejects)})
+    published = _published(run, batch, list(shards), kept)
+    _publish(run.folder("shards"), published)
+    return summarise(
+        "shards", run, _GRAIN, len(pairs), len(kept), rejects, batch,
+        notes=_notes(published), look=[str(run.folder("shards") / "README.md")],
+    )  # fmt: skip
+
+
+def _kept(
+    run: Run, pairs: Sequence[Pair], clips: Mapping[str, Clip], posed: Mapping[str, PosedPair]
+) -> list[KeptPair]:
+    """The pairs with any frame pair that has a pose and enough confidence."""
+    floor = run.params.shards.min_confidence
+    found = []
+    for speaker, theirs in by_speaker(pairs).items():
+        table = read_table(run.items("pose").path(speaker, POSES), columns=["pair_id", "frame_a"])
+        for pair in theirs:
+            frames = table.filter(pc.equal(table["pair_id"], pair.pair_id))["frame_a"].to_numpy()
+            sure = np.isin(pair.frame_a, frames) & (np.array(pair.confidence) >= floor)
+            kept = tuple(int(k) for k in np.flatnonzero(sure))
+            sha256 = posed[pair.pair_id].poses_sha256
+            if kept:
+                found.append(KeptPair(pair, clips[pair.take_a], clips[pair.take_b], kept, sha256))
+    return found
+
+
+def _plan(
+    section: Shards, kept: Sequence[KeptPair], takes: Sequence[SpokenTake]
+) -> dict[Shard, list[Any]]:
+    """Every file with the items that it holds."""
+    counts = section.n_shards
+    pairs = spread("pairs", counts["pairs"], ((k.pair.pair_id, k.pair.split, k) for k in kept))
+    placed = [
+        (p.kept.pair.pair_id, p.kept.pair.split, p)
+        for p in place(pairs)
+        if windows(p.kept.frames(), section.window, section.max_step)
+    ]
+    sequences = spread("sequences", counts["sequences"], placed)
+    spoken = spread("takes", counts["takes"], ((t.clip.take_id, t.split, t) for t in takes))
+    return {**pairs, **sequences, **spoken}
+
+
+def _unit(run: Run, shard: Shard, items: tuple[Any, ...]) -> Unit:
+    section = run.params.shards
+    settings: dict[str, list[object]] = {
+        "pairs": [section.framing, section.size_px, section.jpeg_quality],
+        "sequences": [section.window, section.max_step],
+        "takes": [],
+    }
+    parts = [VERSION, SCHEMA_VERSION, _versions(), section.rows_per_group, settings[shard.config]]
+    key = digest(["shards", shard.unit, parts, [_identity(item) for item in items]])
+    payload = Payload(shard, items, run.items("extract").folder, run.items("pose").folder, section)
+    return Unit(shard.unit, key, payload)
+
+
+def _identity(item: KeptPair | PlacedPair | SpokenTake) -> object:
+    if isinstance(item, KeptPair):
+        return item.identity()
+    if isinstance(item, PlacedPair):
+        return item.kept.identity(), item.file, item.first_row
+    return item.clip.to_row(), item.sentence.to_row(), item.split
+
+
+def _versions() -> dict[str, str]:
+    """The libraries that decide the bytes of a shard."""
+    return {
+        "opencv": str(cv2.__version__),
+        "pyarrow": str(pa.__version__),
+        "simplejpeg": str(simplejpeg.__version__),
+    }
+
+
+def _refuse_holes(batch: Batch) -> None:
+    failed = [reject.item for reject in batch.rejects()]
+    if failed:
+        raise PipelineError(
+            f"shards: {len(failed)} files could not be written (first: {failed[0]}); "
+            "rerun with --retry-failed"
+        )
+
+
+def _rejects(
+    planned: set[str], kept: Sequence[KeptPair], without: Sequence[Clip]
+) -> list[Rejected]:
+    unsure = sorted(planned - {k.pair.pair_id for k in kept})
+    return [
+        *(
+            rejected("shards", _GRAIN, item, "low_confidence", "no posed frame pair is sure enough")
+            for item in unsure
+        ),
+        *(
+            rejected("shards", "take", clip.take_id, "no_split", "the config takes does without it")
+            for clip in sorted(without, key=lambda clip: clip.take_id)
+        ),
+    ]
+
+
+def _published(
+    run: Run, batch: Batch, shards: Sequence[Shard], kept: Sequence[KeptPair]
+) -> Published:
+    params = run.params
+    sections = (params.extract, params.align, params.pose, params.shards)
+    rows = {row["unit"]: row["rows"] for row in batch.rows("files")}
+    outputs = {unit: receipt.outputs[SUFFIX] for unit, receipt in batch.receipts.items()}
+    return Published(
+        dataset=run.dataset,
+        corpus=params.dataset(run.dataset).corpus,
+        params_sha256=digest([s.key() for s in sections] + [params.split_rule(run.dataset).key()]),
+        versions=_versions(),
+        framing=params.shards.framing,
+        files={s: {**outputs[s.unit], "rows": rows[s.unit]} for s in shards},
+        pairs=kept,
+    )
+
+
+def _publish(folder: Path, published: Published) -> None:
+    """Write manifest and card, and remove files that neither names."""
+    expected = {folder / shard.file for shard in published.files}
+    for path in sorted((folder / "data").rglob("*")):
+        if path.is_file() and path not in expected:
+            path.unlink()
+    write_manifest(folder, published)
+    write_card(folder, published)
+
+
+def _notes(published: Published) -> list[str]:
+    rows: dict[str, int] = {}
+    for shard, facts in published.files.items():
+        rows[shard.config] = rows.get(shard.config, 0) + facts["rows"]
+    size_mb = sum(facts["bytes"] for facts in published.files.values()) / 1e6
+    counts = ", ".join(f"{n} {config}" for config, n in rows.items()) or "no rows"
+    return [f"{counts} in {len(published.files)} files, {size_mb:.1f} MB"]

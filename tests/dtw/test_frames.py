@@ -1,0 +1,102 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.dtw.align import Alignment, AlignParams, align, pair_frames
+from pipeline.dtw.features import take_features
+from tests.dtw.conftest import babble, make_params
+
+
+def aligned(a: np.ndarray, b: np.ndarray, params: AlignParams) -> Alignment:
+    return align(take_features(a, params.features), take_features(b, params.features), params)
+
+
+def instants(seconds: float, fps: float) -> np.ndarray:
+    return (np.arange(int(seconds * fps)) + 0.5) / fps
+
+
+def test_a_take_pairs_with_itself_frame_by_frame(params: AlignParams) -> None:
+    sound = babble(10, 0.2)
+    pairs = pair_frames(aligned(sound, sound, params), instants(2, 25), instants(2, 25), params)
+    np.testing.assert_array_equal(pairs.frame_a, pairs.frame_b)
+    np.testing.assert_allclose(pairs.residual_s, 0, atol=1e-9)
+    assert len(pairs) >= 48
+    assert (pairs.error_s < 0.04).mean() > 0.9
+
+
+def test_video_that_starts_late_is_paired_by_the_clock_of_the_sound(params: AlignParams) -> None:
+    sound = babble(10, 0.2)
+    late = instants(2, 25)[5:]
+    pairs = pair_frames(aligned(sound, sound, params), instants(2, 25), late, params)
+    np.testing.assert_array_equal(pairs.frame_a - pairs.frame_b, 5)
+
+
+def test_frames_outside_the_sound_are_not_paired(params: AlignParams) -> None:
+    sound = babble(10, 0.2)
+    beyond = np.concatenate([[-0.1, -0.05], instants(3, 25)])
+    pairs = pair_frames(aligned(sound, sound, params), beyond, beyond, params)
+    assert pairs.frame_a[0] >= 2
+    assert pairs.frame_a[-1] < 53
+
+
+def test_twice_as_slow_gives_slope_two_and_one_to_one_frames(params: AlignParams) -> None:
+    fast, slow = babble(10, 0.2, seed=3), babble(10, 0.4, seed=3)
+    pairs = pair_frames(aligned(fast, slow, params), instants(2, 25), instants(4, 25), params)
+    assert np.median(pairs.slope) == pytest.approx(2.0, abs=0.1)
+    error = (pairs.frame_b + 0.5) - 2 * (pairs.frame_a + 0.5)
+    assert (np.abs(error) <= 1).mean() > 0.9
+
+
+def test_rates_may_differ_and_vary(params: AlignParams) -> None:
+    sound = babble(10, 0.2)
+    uneven = np.cumsum(np.random.default_rng(0).uniform(0.02, 0.06, 45))
+    pairs = pair_frames(aligned(sound, sound, params), instants(2, 30), uneven, params)
+    gap = np.abs(instants(2, 30)[pairs.frame_a] - uneven[pairs.frame_b])
+    assert gap.max() <= 0.06
+
+
+@given(st.integers(0, 50), st.floats(0.1, 3.0), st.floats(0.1, 3.0), st.floats(5, 60))
+@settings(max_examples=40, deadline=None)
+def test_frames_strictly_increase(seed: int, a_s: float, b_s: float, fps: float) -> None:
+    rng = np.random.default_rng(seed)
+    params = make_params()
+    a, b = (rng.standard_normal(int(s * 16000)).astype(np.float32) for s in (a_s, b_s))
+    pairs = pair_frames(aligned(a, b, params), instants(a_s, fps), instants(b_s, fps), params)
+    assert (np.diff(pairs.frame_a) > 0).all()
+    assert (np.diff(pairs.frame_b) > 0).all()
+    assert ((pairs.confidence >= 0) & (pairs.confidence <= 1)).all()
+    assert all(np.isfinite(column).all() for column in vars(pairs).values())
+
+
+@pytest.mark.parametrize("n_samples", [1, 200, 16000])
+def test_silence_and_scraps_give_no_error(n_samples: int, params: AlignParams) -> None:
+    silence = np.zeros(n_samples, dtype=np.float32)
+    found = aligned(silence, babble(5, 0.2), params)
+    pairs = pair_frames(found, instants(1, 25), instants(1, 25), params)
+    assert np.isfinite(pairs.error_s).all()
+    assert found.score == 9.0
+
+
+def test_no_frames_no_pairs(params: AlignParams) -> None:
+    found = aligned(babble(3, 0.2), babble(3, 0.2), params)
+    assert len(pair_frames(found, [], instants(1, 25), params)) == 0
+    assert len(pair_frames(found, [5.0, 6.0], instants(1, 25), params)) == 0
+
+
+def test_refuses_instants_that_go_back(params: AlignParams) -> None:
+    found = aligned(babble(3, 0.2), babble(3, 0.2), params)
+    with pytest.raises(ValueError, match="strictly increasing"):
+        pair_frames(found, [0.0, 0.2, 0.1], [0.0], params)
+
+
+def test_an_instant_is_where_the_gate_says(params: AlignParams) -> None:
+    sound = babble(10, 0.2)
+    strict = dataclasses.replace(
+        params, frames=dataclasses.replace(params.frames, min_confidence=0.999)
+    )
+    found = aligned(sound, babble(10, 0.22, seed=9), params)
+    few = pair_frames(found, instants(2, 25), instants(2.2, 25), strict)
+    assert len(few) < 5

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.records import rejected
+from pipeline.report.choice import Choice
+from pipeline.report.coverage import coverage
+from pipeline.report.figure import TakeCurves, figure
+from pipeline.report.inputs import Inputs
+from pipeline.report.metrics import dataset_metrics, distributions
+from pipeline.report.page import Content, render, script_json
+from pipeline.reuse import ItemStore
+from tests.report.rows import clip, pair, posed
+
+EVIL = "</script><img src=x onerror=alert(1)>\"'&<!--"
+NOTHING = {"residual_before": np.empty(0), "residual_after": np.empty(0)}
+SUMMARY = {"grain": "take", "planned": 2, "kept": 1, "reasons": {"no_face": 1}}
+
+
+class Tags(HTMLParser):
+    """What a browser would make of the page: elements, their attributes, the scripts' text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.found and self.found[-1][0] == "script":
+            self.scripts.append(data)
+
+
+def content(name: str, *, pairs: bool = True) -> Content:
+    """A page of one pair, in which every name that comes from outside is `name`."""
+    store = ItemStore(Path("nowhere"))
+    a, b = replace(clip("S1", "neutral"), speaker=name), replace(clip("S1", "happy"), speaker=name)
+    made = pair(a, b, pair_id=f"p-{name}", sentence=name, view=name)
+    shown = (made,) if pairs else ()
+    rejects = (rejected("extract", "take", f"take-{name}", "no_face", f"detail {name}"),)
+    inputs = Inputs(
+        name, {c.take_id: c for c in (a, b)}, (), shown, {made.pair_id: posed(made, 0.2, 0.1)},
+        rejects, {stage: SUMMARY for stage in ("extract", "align", "pose", "shards")}, store, store,
+    )  # fmt: skip
+    curves = TakeCurves((np.arange(20) + 0.5) / 25, np.linspace(0, 1, 20), 0.0, 0.8)
+    card = {
+        "figure": figure(made, curves, curves, [0, 2], []), "mel_a": "data:,", "mel_b": "data:,",
+        "strip": None, "overlay": None,
+    }  # fmt: skip
+    return Content(
+        inputs, dataset_metrics(inputs, NOTHING), distributions(inputs, NOTHING), coverage(inputs),
+        Choice(shown, (), ()), {made.pair_id: card}, {}, None, 5,
+    )  # fmt: skip
+
+
+def test_hostile_names_stay_text() -> None:
+    evil, plain = Tags(render(content(EVIL))), Tags(render(content("plain")))
+    assert [tag for tag, _ in evil.found] == [tag for tag, _ in plain.found]
+    assert not any("onerror" in attrs for _, attrs in evil.found)
+
+
+def test_hostile_names_arrive_unharmed_in_the_table() -> None:
+    table = json.loads(Tags(render(content(EVIL))).scripts[0])
+    assert table["rows"][0][0] == f"p-{EVIL}"
+    assert table["rows"][0][1] == EVIL
+
+
+def test_script_json_cannot_end_its_element() -> None:
+    text = script_json([EVIL, "\u2028"])
+    assert not set(text) & set("<>&\u2028")
+    assert json.loads(text) == [EVIL, "\u2028"]
+
+
+def test_nothing_is_loaded_from_elsewhere() -> None:
+    for _, attrs in Tags(render(content("plain"))).found:
+        for name in ("src", "href"):
+            value = attrs.get(name)
+            assert value is None or value.startswith(("#", "data:"))
+
+
+def test_every_link_leads_somewhere() -> None:
+    found = Tags(render(content("plain"))).found
+    ids = {attrs["id"] for _, attrs in found if attrs.get("id")}
+    links = {a["href"][1:] for t, a in found if t == "a" and str(a.get("href")).startswith("#")}
+    stages = ("align", "pose", "shards")
+    assert links - ids <= {f"reject-{stage}-no_face" for stage in stages}
+
+
+def test_a_dataset_without_pairs_has_a_page() -> None:
+    text = render(content("plain", pairs=False))
+    assert "No pair was made" in text
+    assert "no face" in text
+
+
+def test_equal_content_gives_equal_text() -> None:
+    assert render(content("plain")) == render(content("plain"))

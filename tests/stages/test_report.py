@@ -1,0 +1,312 @@
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.corpora.demo.truth import MEASURES, frames_table, gather_parts, write_parts
+from pipeline.errors import OutOfOrderError, PipelineError, TableError
+from pipeline.records import Clip, Pair, Rejected, rejected
+from pipeline.report.pictures import fringes, jpeg_uri, spectrogram_uri
+from pipeline.report.truth import match_times, read_truth
+from pipeline.reuse import write_json
+from pipeline.run import Run
+from pipeline.stages import pose, report
+from pipeline.tables import read_rows, write_rows
+from pipeline.tracks import read_columns
+from tests.made import changed, make_inputs, make_run
+
+REASONS = {
+    "extract": {"no_face": 1},
+    "align": {"no_partner": 1},
+    "pose": {},
+    "shards": {},
+}
+
+
+def with_params(run: Run, corpus: str, root: Path, **section: object) -> Run:
+    params = run.params
+    dataset = params.datasets["made"].model_copy(update={"corpus": corpus, "root": str(root)})
+    small = {"pairs": 3, "frames_per_strip": 4, "thumb_px": 48, "overlays": 2, **section}
+    params = params.model_copy(
+        update={
+            "datasets": {"made": dataset},
+            "report": params.report.model_copy(update=small),
+        }
+    )
+    return replace(run, params=params)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Run:
+    """A run with all that stands before the report."""
+    run = with_params(make_run(tmp_path / "data"), "custom", tmp_path)
+    make_inputs(run)
+    pose.run(run)
+    rows = {
+        "extract": [rejected("extract", "take", "S1_sad_3_front_001", "no_face", "empty chair")],
+        "align": [rejected("align", "clip pair", "S1_angry", "no_partner", "says another thing")],
+    }
+    for stage, rejects in rows.items():
+        write_rows(run.table(stage, "rejected"), rejects, Rejected)
+    for stage, reasons in REASONS.items():
+        summary = {
+            "stage": stage, "dataset": "made", "grain": "take", "planned": 6 + len(reasons),
+            "kept": 6, "reasons": reasons, "notes": [], "look": [],
+        }  # fmt: skip
+        write_json(run.folder(stage) / "tables" / "summary.json", summary)
+    return run
+
+
+def outputs(run: Run) -> dict[str, bytes]:
+    folder = run.folder("report")
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def page_of(run: Run) -> str:
+    return (run.folder("report") / "report.html").read_text()
+
+
+def metrics_of(run: Run) -> dict:
+    return json.loads((run.folder("report") / "metrics.json").read_text())
+
+
+def test_the_page_shows_pairs_overlays_and_rejects(made: Run) -> None:
+    summary = report.run(made)
+    # three cards, and the face beside the reject of a take that has a picture
+    assert (summary.planned, summary.kept) == (4, 4)
+    page = page_of(made)
+    assert page.count('class="pair"') == 3
+    assert page.count("Frames of take") == 3
+    assert page.count("both before") == 2
+    assert "empty chair" in page
+    assert len(page) < 2_000_000
+
+
+def test_metrics_count_what_the_tables_hold(made: Run) -> None:
+    report.run(made)
+    metrics = metrics_of(made)
+    assert metrics["align"]["pairs"] == 4
+    assert metrics["align"]["frame_pairs"] == 2 * (12 + 9)
+    assert metrics["align"]["pairs_per_emotion"] == {"happy": 2, "angry": 2}
+    assert metrics["align"]["mouth_agreement_median"] == 0.9
+    assert metrics["extract"]["rejected"] == {"no_face": 1}
+    assert metrics["extract"]["found_share"] == pytest.approx((6 * 14 - 6) / (6 * 14), abs=1e-4)
+    assert metrics["pose"]["residual_after_median"] < metrics["pose"]["residual_before_median"]
+    assert "truth" not in metrics
+
+
+def test_plots_are_counts(made: Run) -> None:
+    report.run(made)
+    lines = (made.folder("report") / "plots" / "confidence.csv").read_text().splitlines()
+    assert lines[0] == "from,frame pairs"
+    assert sum(int(line.split(",")[1]) for line in lines[1:]) == 42
+    residual = (made.folder("report") / "plots" / "residual.csv").read_text()
+    assert residual.startswith("from,before,after\n")
+    mouth = (made.folder("report") / "plots" / "mouth_curve.csv").read_text().splitlines()
+    assert mouth[0] == "place,a,b"
+    assert len(mouth) > 9
+
+
+def test_same_bytes_twice_and_with_two_workers(made: Run) -> None:
+    report.run(made)
+    first = outputs(made)
+    shutil.rmtree(made.folder("report"))
+    report.run(changed(made, workers=2))
+    assert outputs(made) == first
+
+
+def test_no_path_of_this_machine_is_on_the_page(made: Run, tmp_path: Path) -> None:
+    report.run(made)
+    for name in ("report.html", "metrics.json", "plots/mouth_curve.csv"):
+        assert str(tmp_path) not in outputs(made)[name].decode()
+
+
+def test_a_second_run_draws_nothing(made: Run) -> None:
+    report.run(made)
+    summary = report.run(made)
+    assert (summary.done, summary.reused) == (0, 4)
+
+
+def test_another_pair_draws_its_card_alone(made: Run) -> None:
+    report.run(made)
+    pairs = read_rows(made.table("align", "pairs"), Pair)
+    shown = [p for p in pairs if f'id="pair-1"' in page_of(made) and p.pair_id in page_of(made)]
+    changed_pair = replace(shown[0], sentence_score=0.11)
+    rest = [p for p in pairs if p.pair_id != changed_pair.pair_id]
+    write_rows(made.table("align", "pairs"), [changed_pair, *rest], Pair)
+    assert report.run(with_params(made, "custom", Path(), pairs=4)).done >= 1
+
+
+@pytest.mark.parametrize("stage", ["extract", "align", "pose", "shards"])
+def test_out_of_order_names_the_command(made: Run, stage: str) -> None:
+    shutil.rmtree(made.folder(stage))
+    with pytest.raises(OutOfOrderError, match=f"spfem-data {stage} --dataset made"):
+        report.run(made)
+
+
+def test_pairs_of_clips_that_are_gone_are_refused(made: Run) -> None:
+    clips = read_rows(made.table("extract", "clips"), Clip)
+    write_rows(made.table("extract", "clips"), clips[1:], Clip)
+    with pytest.raises(TableError, match="rerun align"):
+        report.run(made)
+
+
+def test_sound_alone_has_spectrograms_and_no_strip(made: Run) -> None:
+    clips = [
+        replace(
+            c, n_frames=0, n_found=0, frames_sha256=None, video_path=None, audio_path="s",
+            crop_x_px=None, crop_y_px=None, crop_side_px=None, crop_px=None,
+        )
+        for c in read_rows(made.table("extract", "clips"), Clip)
+    ]  # fmt: skip
+    write_rows(made.table("extract", "clips"), clips, Clip)
+    pose.run(made)
+    report.run(made)
+    page = page_of(made)
+    assert page.count("Sound alone") == 3
+    assert page.count('class="mel"') == 6
+    assert "data:image/jpeg" not in page
+
+
+# against truth
+
+
+def make_truth(run: Run, root: Path, *, wrong: bool = False, shift_px: float = 0.0) -> None:
+    """Write the truth of the made takes: what extract has, with known faults.
+
+    Phonemes last 0.1 s in every take, so that the true map is the identity. `wrong`: the happy takes
+    say another sentence. `shift_px`: how far off the landmarks of extract are.
+    """
+    parts, names = root / "parts", []
+    (root / "truth").mkdir(parents=True)
+    parts.mkdir()
+    clips = read_rows(run.table("extract", "clips"), Clip)
+    placed = [replace(c, video_path=f"{c.take_id}.mp4") for c in clips]
+    write_rows(run.table("extract", "clips"), placed, Clip)
+    for clip in placed:
+        path = run.items("extract").path(f"{clip.speaker}/{clip.take_id}", ".frames.parquet")
+        found = read_columns(path, ("time_s", "landmarks", "mouth_open"))
+        n = len(found["time_s"])
+        landmarks = np.nan_to_num(found["landmarks"][:, :468, :2])
+        measures = {name: np.zeros(n) for name in MEASURES}
+        measures["mouth_open"] = np.nan_to_num(found["mouth_open"]) / 2
+        row = {
+            "take": clip.take_id, "path": f"{clip.take_id}.mp4", "member": "",
+            "sentence_id": "other" if wrong and clip.emotion == "happy" else "s1",
+            "mislabelled": False, "phonemes": list("abcd"), "onsets_s": [0.1, 0.2, 0.3, 0.4, 0.5],
+        }  # fmt: skip
+        frames = frames_table(
+            clip.take_id, found["time_s"] + 0.02, landmarks + shift_px, measures, face=True
+        )
+        write_parts(parts, clip.take_id, row, frames)
+        names.append(clip.take_id)
+    gather_parts(parts, names, root / "truth")
+
+
+def test_a_known_time_map_gives_the_known_error(made: Run, tmp_path: Path) -> None:
+    run = with_params(made, "demo", tmp_path / "corpus")
+    make_truth(run, tmp_path / "corpus")
+    summary = report.run(run)
+    truth = metrics_of(run)["truth"]
+    # happy pairs frame k with k: no error. angry is 40 ms late from frame 5, 120 ms from frame 7.
+    assert truth["alignment"]["frames"] == 2 * (10 + 7)
+    assert truth["alignment"]["within_40ms_share"] == pytest.approx(24 / 34, abs=1e-4)
+    assert truth["alignment"]["p95_ms"] == 120.0
+    assert truth["identity"]["pairs_wrong"] == 0
+    assert truth["identity"]["parallel_found"] == truth["identity"]["parallel_possible"] == 4
+    assert truth["mouth"]["slope"] == pytest.approx(2, abs=0.01)
+    assert any("truth, alignment" in note and "demo only" in note for note in summary.notes)
+    assert "the demo only" in page_of(run)
+
+
+def test_a_wrong_pair_is_counted_and_shown(made: Run, tmp_path: Path) -> None:
+    run = with_params(made, "demo", tmp_path / "corpus", pairs=4)
+    make_truth(run, tmp_path / "corpus", wrong=True)
+    report.run(run)
+    identity = metrics_of(run)["truth"]["identity"]
+    assert (identity["pairs_wrong"], identity["pairs"]) == (2, 4)
+    assert identity["parallel_possible"] == 2
+    assert "2 of 4 (missed)" in page_of(run)
+    assert page_of(run).count('class="flag"') == 2
+
+
+def test_landmarks_that_are_off_are_measured(made: Run, tmp_path: Path) -> None:
+    run = with_params(made, "demo", tmp_path / "corpus")
+    make_truth(run, tmp_path / "corpus", shift_px=2.0)
+    report.run(run)
+    truth = metrics_of(run)["truth"]
+    assert truth["landmarks"]["error_percent_median"] == pytest.approx(
+        100 * np.hypot(2, 2) / 80, rel=0.1
+    )
+    assert truth["pose"]["residual_ours_median"] == pytest.approx(
+        truth["pose"]["residual_claimed_median"], abs=0.01
+    )
+
+
+def test_a_demo_without_truth_is_refused(made: Run, tmp_path: Path) -> None:
+    run = with_params(made, "demo", tmp_path / "corpus")
+    with pytest.raises(PipelineError, match="spfem-data demo"):
+        report.run(run)
+
+
+def test_truth_of_other_takes_is_refused(made: Run, tmp_path: Path) -> None:
+    root = tmp_path / "corpus"
+    make_truth(made, root)
+    clips = read_rows(made.table("extract", "clips"), Clip)
+    with pytest.raises(PipelineError, match="no clip is of a take"):
+        read_truth(root, [replace(c, video_path="elsewhere.mp4") for c in clips])
+
+
+def test_frames_meet_their_truth_by_time_and_not_by_number() -> None:
+    true_s = (np.arange(10) + 0.5) / 25
+    nearest, near = match_times(true_s[3:6] + 0.001, true_s)
+    assert nearest.tolist() == [3, 4, 5]
+    assert near.all()
+    assert not match_times(np.array([5.0]), true_s)[1].any()
+
+
+# pictures
+
+
+def picture_of(uri: str) -> np.ndarray:
+    import base64
+
+    content = base64.b64decode(uri.split(",", 1)[1])
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def test_fringes_are_grey_where_faces_meet() -> None:
+    left = np.zeros((8, 8, 3), np.uint8)
+    left[:4] = 200
+    right = np.zeros((8, 8, 3), np.uint8)
+    right[:, :4] = 200
+    both = fringes(left, right)
+    assert both[0, 0].tolist() == [200, 200, 200]
+    assert both[0, 7].tolist() == [200, 0, 0]
+    assert both[7, 0].tolist() == [0, 200, 200]
+
+
+def test_a_tone_is_a_dark_line_at_its_height() -> None:
+    tone = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000).astype(np.float32)
+    high = np.sin(2 * np.pi * 5000 * np.arange(16000) / 16000).astype(np.float32)
+    rows = [int(picture_of(spectrogram_uri(s, 16000)).mean(axis=1).argmin()) for s in (tone, high)]
+    assert rows[0] > 40
+    assert rows[1] < 12
+
+
+def test_silence_and_a_long_sound_have_spectrograms() -> None:
+    assert picture_of(spectrogram_uri(np.zeros(16000, np.float32), 16000)).shape[0] == 56
+    noise = np.random.default_rng(0).normal(0, 0.1, 16000 * 30).astype(np.float32)
+    assert picture_of(spectrogram_uri(noise, 16000)).shape[1] <= 1100
+
+
+def test_colours_survive() -> None:
+    red = np.zeros((16, 16, 3), np.uint8)
+    red[..., 0] = 255
+    assert picture_of(jpeg_uri(red))[8, 8].tolist() == pytest.approx([0, 0, 254], abs=4)
