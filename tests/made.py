@@ -124,7 +124,8 @@ def make_pair(a: Clip, b: Clip, frames: list[tuple[int, int]], split: str) -> Pa
     return Pair(
         pair_id=f"{a.take_id}+{b.emotion}", dataset="made", speaker=a.speaker, view=a.view,
         sentence="s1", split=split, take_a=a.take_id, take_b=b.take_id, emotion_a=a.emotion,
-        emotion_b=b.emotion, level_a=1, level_b=1, sentence_score=0.1, sentence_method="name", odd_span="only_in_a", odd_span_score=0.2,
+        emotion_b=b.emotion, level_a=1, level_b=1, sentence_score=0.1, sentence_method="name",
+        odd_span="only_in_a", odd_span_score=0.2,
         length_ratio=1.0, n_frames_a=a.n_frames, n_frames_b=b.n_frames, coverage=n / a.n_frames,
         mouth_agreement=0.9 if b.emotion == "happy" else None,
         frame_a=tuple(i for i, _ in frames), frame_b=tuple(j for _, j in frames),

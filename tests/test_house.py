@@ -26,6 +26,8 @@ LAYERS = [
     {"stages"},
 ]
 """Modules of `pipeline`, lowest first: a module imports only from its own layer or below."""
+MATHEMATICS = {"dtw", "faces", "pairing", "packing", "report", "media", "corpora", "split"}
+"""Packages whose change may change what a stage gives."""
 PURE = {"dtw", "faces"}
 """The mathematics: arrays in, arrays out, no stage's shell, no tables."""
 
@@ -89,6 +91,16 @@ def test_mathematics_know_nothing_of_runs_and_tables(repository: Path) -> None:
     for package in PURE:
         for path in (repository / "pipeline" / package).glob("*.py"):
             assert not _imports(path) & {"run", "tables", "engine", "params", "corpora"}, path
+
+
+def test_dvc_watches_code_that_is_there(repository: Path) -> None:
+    stages = _yaml(repository / "dvc.yaml")["stages"]
+    for name, stage in stages.items():
+        watched = {d for d in stage.get("do", stage)["deps"] if d.startswith("pipeline")}
+        assert f"pipeline/stages/{name}.py" in watched
+        assert [d for d in watched if not (repository / d).exists()] == []
+        needed = _imports(repository / "pipeline" / "stages" / f"{name}.py") & MATHEMATICS
+        assert needed <= {d.split("/")[1].removesuffix(".py") for d in watched}, name
 
 
 def test_no_stage_imports_a_stage(repository: Path) -> None:

@@ -149,7 +149,8 @@ def _mel_db(sound: FeatureArray, params: FeatureParams) -> FloatArray:
     )
     power = _mel_bank(params) @ (spectrum.real**2 + spectrum.imag**2)
     level_db = 10 * np.log10(np.maximum(power.astype(np.float64), FLOOR_POWER))
-    return np.maximum(level_db, level_db.max() - params.top_db)
+    cut_db: FloatArray = np.maximum(level_db, level_db.max() - params.top_db)
+    return cut_db
 
 
 def _stacked(level_db: FloatArray, params: FeatureParams) -> FeatureArray:

@@ -74,7 +74,7 @@ class FrameMap:
         Claim: the alignment error is at most this, with probability ``certainty``. 0.5 also
         stands for more.
     confidence : float64 in [0, 1]
-        Probability that the pair is aligned within ``tolerance_s``.
+        Probability that the pair is aligned within ``tolerance_s``, if the takes say the same.
     run_s : float64 >= 0
         Longest straight run of the path at either frame: pause, or a word only one take has.
     slope : float64 > 0

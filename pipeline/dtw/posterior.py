@@ -41,7 +41,8 @@ def visits(
     """
     typical = float(np.median(warp.distances))
     temperature = max(params.temperature * typical, params.min_temperature)
-    first, stop = _band(warp, round(params.band_s / warp.hop_s))
+    # Half along b and half along a, which on a diagonal stretch adds up.
+    first, stop = _band(warp, max(1, round(params.band_s / 2 / warp.hop_s)))
     share = _visits(
         np.ascontiguousarray(distances), first, stop, 1 / temperature, *weights.as_tuple()
     )
@@ -53,7 +54,7 @@ def _band(warp: Warp, width: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np
     rows = np.arange(n)
     low = warp.cells_b[np.searchsorted(warp.cells_a, rows, side="left")]
     high = warp.cells_b[np.searchsorted(warp.cells_a, rows, side="right") - 1]
-    # Widened along a as well: else the band of a steep stretch would hug the path.
+    # Along a as well: else the band would hug the path where it runs straight.
     low = low[np.maximum(rows - width, 0)] - width
     high = high[np.minimum(rows + width, n - 1)] + width
     return np.maximum(low, 0).astype(np.int64), np.minimum(high + 1, m).astype(np.int64)

@@ -14,6 +14,7 @@ FaceBox = tuple[float, float, float, float]
 
 _RAISED = 0.05  # the landmarks end at the hairline: a head's middle lies above a face's
 _CLEAR = 0.15
+_ROOM = 0.3  # more than _CLEAR and _RAISED: a face cut by the border reads smaller than it is
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def square_for(faces: Sequence[FaceBox], margin: float, max_px: int) -> Square:
     size = float(np.median(np.max(boxes[:, 2:] - boxes[:, :2], axis=1)))
     low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
     path = float(np.max(high - low))
-    side = max(margin * size, path + 2 * (_CLEAR + _RAISED) * 1.1 * size)
+    side = max(margin * size, path + 2 * _ROOM * size)
     x, y = (low + high) / 2 - (0.0, _RAISED * size)
     box = Box.square(float(x), float(y), side)
     return Square(box.x, box.y, box.width, min(max_px, box.width))

@@ -27,8 +27,8 @@ F64 = NDArray[np.float64]
 Row = dict[str, Any]
 OpenVideo = Callable[[], AbstractContextManager[Video]]
 
-_GLANCE_S = 0.1  # how often a take is searched for its first face, and how often with tiles
-_SEARCH_S = 1.0
+_GLANCE_S = 0.1  # how often the whole frame is searched for a face that is not followed
+_SEARCH_S = 1.0  # and how often with tiles, before there was any
 _LESSER = 1 / 3  # a face smaller than this share of the largest does not count
 _SAME_PLACE = 0.6
 _SHARP_PX = 128
@@ -40,8 +40,8 @@ _LOST_S = 0.2
 class Tally:
     """What following a take gave beside the rows of its frames.
 
-    `faces` are the boxes of the face followed, `counts` how many faces there were at the instants at
-    which they were counted, `elsewhere` what was seen then while the face followed was lost.
+    `faces` are the boxes of the face followed, `counts` how many faces there were at the instants
+    at which they were counted, `elsewhere` what the whole frame showed while the face was lost.
     """
 
     square: Square
@@ -136,42 +136,37 @@ def follow(
     tracker, finder = tools
     square = tally.square
     tracker.restart()
-    expected, before, count_s = start, None, -np.inf
+    before: tuple[float, F64] | None = None
+    expected = start
+    count_s = glance_s = -np.inf
     for frame in video.frames():
+        faces: list[FaceBox] = []
         if frame.time_s >= count_s:
             count_s = frame.time_s + section.count_faces_every_s
             faces = faces_in(frame, finder, section.mesh_px, thorough=False)
             tally.counts.append(_count(faces))
-        else:
-            faces = []
         picture = frame.cut(square.box, square.stored_px, square.stored_px)
         landmarks = _track(tracker, picture, square, section.mesh_px)
         is_new = before is None and tally.counts[-1] > 1
         if landmarks is not None and is_new and not _same_place(bounds(landmarks), expected):
             tracker.restart()
             landmarks = None
-        row: Row = {
+        yield {
             "frame": frame.index,
             "time_s": frame.time_s,
             "duration_s": frame.duration_s,
-            "found": landmarks is not None,
-            "jumped": False,
-            "near_edge": False,
+            **_face(landmarks, before, picture, frame, tally),
             "crop": encode_jpeg(picture, section.jpeg_quality),
         }
-        tally.found.append(landmarks is not None)
-        tally.elsewhere += faces[:1] if landmarks is None else []
-        if landmarks is not None:
-            expected = bounds(landmarks)
-            row |= _face(landmarks, picture, square, frame, tally)
-            if before is not None:
-                row["jumped"] = has_jumped(before[1], landmarks, frame.time_s - before[0])
-            tally.jumps += row["jumped"]
-            tally.near_edge += row["near_edge"]
-            before = frame.time_s, landmarks
-        else:
+        if landmarks is None:
+            if not faces and frame.time_s >= glance_s:
+                glance_s = frame.time_s + _GLANCE_S
+                faces = faces_in(frame, finder, section.mesh_px, thorough=False)
+            tally.elsewhere += faces[:1]
             before = None
-        yield row
+        else:
+            expected = bounds(landmarks)
+            before = frame.time_s, landmarks
 
 
 def _track(
@@ -189,18 +184,30 @@ def _track(
 
 
 def _face(
-    landmarks: F64, picture: NDArray[np.uint8], square: Square, frame: Frame, tally: Tally
+    landmarks: F64 | None,
+    before: tuple[float, F64] | None,
+    picture: NDArray[np.uint8],
+    frame: Frame,
+    tally: Tally,
 ) -> Row:
-    """The columns of a frame with a face."""
-    measures = measure(landmarks)
-    box = bounds(landmarks)
+    """The columns that tell of the face; `before` are time and landmarks of the frame before."""
+    tally.found.append(landmarks is not None)
+    if landmarks is None:
+        return {"found": False, "jumped": False, "near_edge": False}
+    measures, box = measure(landmarks), bounds(landmarks)
+    jumped = before is not None and has_jumped(before[1], landmarks, frame.time_s - before[0])
+    near_edge = _near_edge(box, frame)
     tally.faces.append(box)
     tally.interocular_px.append(measures.interocular_px)
+    tally.jumps += jumped
+    tally.near_edge += near_edge
     return {
+        "found": True,
         "landmarks": landmarks.astype(np.float32).ravel(),
         **vars(measures),
-        "sharpness": sharpness(picture, square, box),
-        "near_edge": _near_edge(box, frame),
+        "sharpness": sharpness(picture, tally.square, box),
+        "jumped": jumped,
+        "near_edge": near_edge,
     }
 
 

@@ -37,10 +37,12 @@ distance; x to the picture's right, y up, z towards the camera."""
 
 _YAW_SLOPE = 0.83
 _PITCH_SLOPE, _PITCH_OFFSET_DEG = 0.91, -2.8
-"""MediaPipe's depth is flattened: what the fit gives against the truth of 144 drawn heads (the
-demo's six speakers, faces at random, yaw within 30, pitch within 15 degrees). Left after correction
-(root mean square): 1.1 degrees of yaw, 1.7 of pitch, 0.9 of roll. Real faces that look level read 5 to 20 degrees of pitch:
-the zero is the drawn head's, and only differences of pitch mean much."""
+"""MediaPipe's depth is flattened: what the fit gives against the truth of 144 drawn heads.
+
+The demo's six speakers, faces at random, yaw within 30 and pitch within 15 degrees. Left after
+correction, root mean square: 1.1 degrees of yaw, 1.7 of pitch, 0.9 of roll. Real faces that look
+level read 5 to 20 degrees of pitch: the zero is the drawn head's, and only differences mean much.
+"""
 
 
 @dataclass(frozen=True)

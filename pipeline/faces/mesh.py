@@ -155,7 +155,7 @@ def _coordinates(face: Any) -> F64:
     if len(wire) != len(face.landmark) * _WIRE.itemsize:
         return np.array([(p.x, p.y, p.z) for p in face.landmark], dtype=np.float64)
     rows = np.frombuffer(wire, _WIRE)
-    return np.stack([rows["x"], rows["y"], rows["z"]], axis=1).astype(np.float64)
+    return np.stack([rows[axis].astype(np.float64) for axis in "xyz"], axis=1)
 
 
 @contextmanager
@@ -175,4 +175,3 @@ def _quiet() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -57,6 +58,7 @@ def pose_pair(
     frames: I64,
     *,
     method: Method,
+    weights: Sequence[float],
     smooth_s: float,
     max_residual: float,
 ) -> Posed:
@@ -66,6 +68,8 @@ def pose_pair(
     ----------
     frames
         (n, 2) frame of a, frame of b.
+    weights
+        (p,) of the points to fit.
     max_residual
         Of a's interocular distance, above which a frame pair is dropped.
     """
@@ -75,7 +79,7 @@ def pose_pair(
     if len(frames) == 0:
         return Posed(PosePair.SCHEMA.empty_table(), lost)
     i, j = frames.T
-    matrix = fit(method, b.points[j], a.points[i], a.times_s[i], smooth_s)
+    matrix = fit(method, b.points[j], a.points[i], a.times_s[i], smooth_s, weights)
     unit_px = a.interocular_px[i]
     before = residual(_by_crops(a, b)[None], b.stable[j], a.stable[i]) / unit_px
     after = residual(matrix, b.stable[j], a.stable[i]) / unit_px

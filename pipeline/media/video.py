@@ -76,6 +76,7 @@ class Video:
     width_px: int = 0
     height_px: int = 0
     _cutter: Cutter | None = None
+    _fault: Reject | None = None
 
     def frames(self) -> Iterator[Frame]:
         """All frames in the order of presentation.
@@ -94,6 +95,8 @@ class Video:
             raise Reject("unreadable", "no frame can be decoded")
         yield self._frame(*before, self._last_duration_s(before[2]))
         self._check_whole()
+        if self._fault is not None:
+            raise self._fault
 
     def _timed(self) -> Iterator[tuple[float, Any]]:
         """(time, coded frame) with strictly increasing times."""
@@ -115,13 +118,8 @@ class Video:
             yield time_s, coded
 
     def _decoded(self) -> Iterator[Any]:
-        decoded = self.container.decode(self.stream)
         shape: tuple[int, int] | None = None
-        while True:
-            with decoding(f"decoding stops after {len(self.times_s)} frames"):
-                coded = next(decoded, None)
-            if coded is None:
-                return
+        for coded in self._unpacked():
             if shape is None:
                 shape = coded.width, coded.height
                 self._note(coded)
@@ -129,6 +127,24 @@ class Video:
                 raise Reject("unreadable", "the size of the picture changes within the stream")
             self.corrupt += bool(coded.is_corrupt)
             yield coded
+
+    def _unpacked(self) -> Iterator[Any]:
+        """The decoder's frames. Damage in the last packet is kept: the file may just end there."""
+        packets = self.container.demux(self.stream)
+        while True:
+            with decoding(f"reading stops after {len(self.times_s)} frames"):
+                packet = next(packets, None)
+            if packet is None:
+                return
+            if self._fault is not None and packet.size:
+                raise self._fault
+            try:
+                with decoding(f"decoding stops after {len(self.times_s)} frames"):
+                    frames = packet.decode()
+            except Reject as reject:
+                self._fault = reject
+                continue
+            yield from frames
 
     def _note(self, coded: Any) -> None:
         if coded.width * coded.height > self.limits.max_frame_px:

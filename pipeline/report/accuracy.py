@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from pipeline.dtw.path import map_times
 from pipeline.faces.affine import F64, STABLE, apply, fit
 from pipeline.report.metrics import median, quantile, rounded, share
 
@@ -24,21 +25,28 @@ class PairError:
     """The error of one pair against the true time map.
 
     `error_ms` is frame b's instant minus where the truth puts frame a's, NaN where that frame of a
-    lies outside the first and the last phoneme. `coverage`: pairs inside over the smaller number of
-    frames that the two takes have inside.
+    lies outside the first and the last phoneme; `map_ms` is the same of our time map, before it is
+    rounded to frames. `coverage`: pairs inside over the smaller number of frames that the two takes
+    have inside.
     """
 
     error_ms: F64
+    map_ms: F64
     coverage: float | None
 
     @property
     def inside_ms(self) -> F64:
         """Absolute errors of the pairs that the truth covers."""
-        return np.asarray(np.abs(self.error_ms[np.isfinite(self.error_ms)]))
+        return _absolute(self.error_ms)
+
+
+def _absolute(errors: F64) -> F64:
+    return np.asarray(np.abs(errors[np.isfinite(errors)]))
 
 
 def pair_error(
     knots_s: tuple[F64, F64],
+    our_knots_s: F64,
     instants_s: tuple[F64, F64],
     frames: tuple[Sequence[int], Sequence[int]],
 ) -> PairError:
@@ -48,6 +56,8 @@ def pair_error(
     ----------
     knots_s
         (n,) onsets of the same phonemes in take a and in take b; a phoneme may last 0 s in one.
+    our_knots_s
+        (k, 2) knots of the time map as we found it.
     instants_s
         Middles of all frames of take a and of take b.
     frames
@@ -57,9 +67,11 @@ def pair_error(
     all_a, all_b = instants_s
     a, b = all_a[list(frames[0])], all_b[list(frames[1])]
     inside = _within(a, knots_a)
-    error = np.where(inside, (b - np.interp(a, knots_a, knots_b)) * 1000, np.nan)
+    true_b = np.where(inside, np.interp(a, knots_a, knots_b), np.nan)
+    ours = map_times(our_knots_s, a)
     possible = min(_within(all_a, knots_a).sum(), _within(all_b, knots_b).sum())
-    return PairError(error, float(inside.sum() / possible) if possible else None)
+    coverage = float(inside.sum() / possible) if possible else None
+    return PairError((b - true_b) * 1000, (ours - true_b) * 1000, coverage)
 
 
 def _within(times: F64, knots: F64) -> NDArray[np.bool_]:
@@ -69,8 +81,11 @@ def _within(times: F64, knots: F64) -> NDArray[np.bool_]:
 def alignment_figures(errors: Sequence[PairError]) -> dict[str, float | None]:
     """Median, 95th percentile, share within 40 ms over all frames; median coverage of the pairs."""
     pooled = np.concatenate([np.empty(0), *(e.inside_ms for e in errors)])
+    of_map = np.concatenate([np.empty(0), *(_absolute(e.map_ms) for e in errors)])
     return {
         "frames": len(pooled),
+        "map_median_ms": median(of_map),
+        "map_p95_ms": quantile(of_map, 0.95),
         "median_ms": median(pooled),
         "p95_ms": quantile(pooled, 0.95),
         "within_40ms_share": share(int((pooled <= TOLERANCE_MS).sum()), len(pooled)),
@@ -105,8 +120,8 @@ def calibration(
     -------
     bins, figures
         `confidence_gap`: mean distance of the confidence from the share within 40 ms, over the
-        bins (the expected calibration error); `claim_holds_share`: frame pairs whose true error is at
-        most the claimed one; `rank_correlation` of claimed and true error.
+        bins (the expected calibration error); `claim_holds_share`: frame pairs whose true error is
+        at most the claimed one; `rank_correlation` of claimed and true error.
     """
     if not len(confidence):
         return [], dict.fromkeys(("confidence_gap", "claim_holds_share", "rank_correlation"))

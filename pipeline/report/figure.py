@@ -118,7 +118,8 @@ def _broken_line(x: Sequence[float], y: Sequence[float], frames: Sequence[int]) 
         if k == 0 or frames[k] - frames[k - 1] > 1:
             lines.append([])
         lines[-1].append(f"{_px(px):g},{_unit(py):g}")
-    return [" ".join(line) for line in lines]
+    # A lone point twice: a line of one point would not be drawn.
+    return [" ".join(line * 2 if len(line) == 1 else line) for line in lines]
 
 
 def _mouths(a: TakeCurves, b: TakeCurves, axis_a: Axis, knots: F64) -> dict[str, Any] | None:

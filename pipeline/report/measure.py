@@ -106,7 +106,8 @@ def _pair_error(pair: Pair, truth: Truth, seen: Mapping[str, _Seen]) -> PairErro
     if not {pair.take_a, pair.take_b} <= set(seen):
         return None
     instants = seen[pair.take_a].instants_s, seen[pair.take_b].instants_s
-    return pair_error((a.onsets_s, b.onsets_s), instants, (pair.frame_a, pair.frame_b))
+    ours = np.column_stack([pair.knots_a_s, pair.knots_b_s])
+    return pair_error((a.onsets_s, b.onsets_s), ours, instants, (pair.frame_a, pair.frame_b))
 
 
 def _calibration(

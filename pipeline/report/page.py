@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import resources
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -22,6 +24,7 @@ from pipeline.report.coverage import Coverage, takes_of
 from pipeline.report.inputs import Inputs
 from pipeline.report.measure import CAVEAT, Accuracy
 from pipeline.report.metrics import Distribution
+from pipeline.report.pair_table import middle, pair_table
 
 ANCHOR = "pair-"
 
@@ -63,7 +66,10 @@ def render(content: Content) -> str:
         findings=findings.findings(accuracy.figures) if accuracy else [],
         accuracy=accuracy,
         caveat=CAVEAT,
-        table=_table(content, cards),
+        table=pair_table(
+            content.inputs.pairs, content.inputs.posed, accuracy,
+            {name: card["anchor"] for name, card in cards.items()},
+        ),
         n_pairs=len(content.inputs.pairs),
     )  # fmt: skip
 
@@ -78,13 +84,20 @@ def _environment() -> Environment:
         "number": findings.number,
         "percent": findings.percent,
         "whole": lambda value: "–" if value is None else f"{value:,}",  # noqa: RUF001
+        "signed": lambda value: f"{value:+d}".replace("-", "−"),  # noqa: RUF001
         "words": lambda slug: slug.replace("_", " "),
         "script_json": script_json,
     }
-    environment.globals["source"] = lambda name: Markup(
-        (environment.loader and environment.loader.get_source(environment, name)[0]) or ""
-    )
+    environment.globals["source"] = _source
+    script = hashlib.sha256(_source("page.js").encode()).digest()
+    environment.globals["script_hash"] = f"sha256-{base64.b64encode(script).decode()}"
     return environment
+
+
+def _source(name: str) -> Markup:
+    """A file of the page's own, as it is."""
+    path = resources.files("pipeline.report") / "templates" / name
+    return Markup(path.read_text(encoding="utf-8"))
 
 
 def script_json(value: Any) -> Markup:
@@ -103,15 +116,11 @@ def _card(pair: Pair, content: Content, n: int) -> dict[str, Any]:
         "pair": pair,
         "posed": posed,
         "content": content.cards.get(pair.pair_id),
-        "confidence": float(np.median(pair.confidence)) if pair.confidence else None,
-        "error_ms": float(np.median(pair.error_ms)) if pair.error_ms else None,
-        "true_ms": _median(error.inside_ms) if error else None,
+        "confidence": middle(pair.confidence),
+        "error_ms": middle(pair.error_ms),
+        "true_ms": middle(error.inside_ms) if error else None,
         "wrong": bool(content.accuracy and pair.pair_id in content.accuracy.wrong),
     }
-
-
-def _median(values: Any) -> float | None:
-    return float(np.median(values)) if len(values) else None
 
 
 def _overlays(choice: Choice, content: Content) -> list[tuple[Pair, Mapping[str, Any]]]:
@@ -152,43 +161,3 @@ def reject_groups(content: Content) -> list[dict[str, Any]]:
 def _grains(rows: Sequence[Rejected]) -> str:
     counts = sorted(Counter(row.grain for row in rows).items())
     return ", ".join(f"{n} {grain}{'s' if n > 1 else ''}" for grain, n in counts)
-
-
-_COLUMNS = [
-    ["pair", "text"], ["speaker", "text"], ["a", "text"], ["b", "text"], ["view", "text"],
-    ["sentence", "text"], ["split", "text"], ["frames", "0"], ["coverage", "2"],
-    ["confidence", "2"], ["claimed ms", "1"], ["sentence score", "2"], ["mouth r", "2"],
-    ["residual before", "3"], ["residual after", "3"],
-]  # fmt: skip
-_TRUE_COLUMNS = [["true ms (demo)", "1"], ["words (demo)", "text"]]
-
-
-def _table(content: Content, cards: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """All pairs as rows of plain values; `anchors` leads from a pair to its card."""
-    columns = _COLUMNS + (_TRUE_COLUMNS if content.accuracy else [])
-    return {
-        "columns": columns,
-        "rows": [_row(pair, content) for pair in content.inputs.pairs],
-        "anchors": {name: card["anchor"] for name, card in cards.items()},
-    }
-
-
-def _row(pair: Pair, content: Content) -> list[Any]:
-    posed = content.inputs.posed.get(pair.pair_id)
-    row = [
-        pair.pair_id, pair.speaker, f"{pair.emotion_a} {pair.level_a}",
-        f"{pair.emotion_b} {pair.level_b}", pair.view, pair.sentence, pair.split,
-        len(pair.frame_a), _short(pair.coverage), _short(_median(pair.confidence)),
-        _short(_median(pair.error_ms)), _short(pair.sentence_score), _short(pair.mouth_agreement),
-        _short(posed.residual_before if posed else None),
-        _short(posed.residual_after if posed else None),
-    ]  # fmt: skip
-    if content.accuracy:
-        error = content.accuracy.pairs.get(pair.pair_id)
-        wrong = pair.pair_id in content.accuracy.wrong
-        row += [_short(_median(error.inside_ms)) if error else None, "differ" if wrong else "same"]
-    return row
-
-
-def _short(value: float | None) -> float | None:
-    return None if value is None or not np.isfinite(value) else round(float(value), 4) + 0.0

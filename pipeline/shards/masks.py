@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+F64 = NDArray[np.float64]
+
 
 def covered(matrix: Sequence[float], valid: Sequence[float], size_px: int) -> NDArray[np.bool_]:
     """The mask (size_px, size_px) of a framed picture: True where its frame is known.
@@ -18,11 +20,17 @@ def covered(matrix: Sequence[float], valid: Sequence[float], size_px: int) -> ND
     valid
         Left, top, right, bottom of what is known of the frame: `valid_a` or `valid_b`.
     """
-    linear = np.array(matrix, dtype=np.float64).reshape(2, 3)
-    inverse = np.linalg.inv(linear[:, :2])
-    middles = np.arange(size_px) + 0.5
-    shift = inverse @ linear[:, 2]
-    x = inverse[0, 0] * middles + inverse[0, 1] * middles[:, None] - shift[0]
-    y = inverse[1, 0] * middles + inverse[1, 1] * middles[:, None] - shift[1]
+    (a, b, c), (d, e, f) = np.array(matrix, dtype=np.float64).reshape(2, 3).tolist()
+    determinant = a * e - b * d
     left, top, right, bottom = valid
-    return np.asarray((x >= left) & (x < right) & (y >= top) & (y < bottom))
+
+    def inside(u: F64, v: F64) -> NDArray[np.bool_]:
+        x = (e * (u - c) - b * (v - f)) / determinant
+        y = (a * (v - f) - d * (u - c)) / determinant
+        return np.asarray((x >= left) & (x < right) & (y >= top) & (y < bottom))
+
+    middles = np.arange(size_px) + 0.5
+    ends = middles[[0, -1]]
+    if inside(ends[None, :], ends[:, None]).all():  # as are all between: both shapes are convex
+        return np.ones((size_px, size_px), dtype=np.bool_)
+    return inside(middles[None, :], middles[:, None])

@@ -109,6 +109,7 @@ def _identity(clip: Clip) -> tuple[object, ...]:
 def pose_speaker(state: None, store: ItemStore, unit: str, speaker: _Speaker) -> Outcome:
     """Fit all clip pairs of one speaker: a pure function of landmarks and frame maps."""
     section = speaker.section
+    _, weights = landmark_set(section.landmarks)
     read = lru_cache(_TAKES_IN_MEMORY)(lambda clip: _read(speaker.extracted, clip, section))
     outcome = Outcome(suffixes=[POSES], rows={"pose_pairs": []})
     tables = [PosePair.SCHEMA.empty_table()]
@@ -119,7 +120,8 @@ def pose_speaker(state: None, store: ItemStore, unit: str, speaker: _Speaker) ->
         posed = pose_pair(
             match.pair_id, read(match.a), read(match.b),
             np.array([match.frame_a, match.frame_b], dtype=np.int64).T,
-            method=section.method, smooth_s=section.smooth_s, max_residual=section.max_residual,
+            method=section.method, weights=weights, smooth_s=section.smooth_s,
+            max_residual=section.max_residual,
         )  # fmt: skip
         if len(posed.rows) == 0:
             outcome.rejects.append(_reject(match, *_why(posed.lost)))
@@ -139,7 +141,7 @@ def _read(extracted: Path, clip: Clip, section: Pose) -> PoseTrack:
     assert clip.crop_side_px is not None
     return PoseTrack(
         times_s=columns["time_s"] + columns["duration_s"] / 2,
-        points=points[:, list(landmark_set(section.landmarks))],
+        points=points[:, list(landmark_set(section.landmarks)[0])],
         stable=points[:, list(STABLE)],
         crop=(clip.crop_x_px, clip.crop_y_px, clip.crop_side_px),
         **{name: columns[name] for name in _MEASURES},

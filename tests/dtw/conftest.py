@@ -6,8 +6,10 @@ import pytest
 
 from pipeline.dtw.align import AlignParams
 from pipeline.dtw.features import FeatureParams
-from pipeline.dtw.frames import FrameParams
+from pipeline.dtw.frames import Calibration, FrameParams
 from pipeline.dtw.path import StepWeights
+from pipeline.dtw.posterior import PosteriorParams
+from pipeline.dtw.spans import SpanParams
 
 SAMPLE_RATE = 16000
 
@@ -24,15 +26,32 @@ def make_params() -> AlignParams:
             fmax_hz=8000.0,
             top_db=80.0,
             blur_bands=1.0,
-            delta_width=7,
-            speech_share=0.4,
+            delta_width=5,
+            speech_share=0.2,
             speech_median_cells=7,
         ),
         steps=StepWeights(diagonal=1.5, along_b=1.0, along_a=1.0),
-        frames=FrameParams(
-            tolerance_s=0.04, run_limit_s=0.08, contrast_offset_s=0.07, min_confidence=0.0
-        ),
         backend="librosa",
+        posterior=PosteriorParams(temperature=1.6, min_temperature=0.05, band_s=0.5),
+        frames=FrameParams(
+            tolerance_s=0.04,
+            min_confidence=0.85,
+            certainty=0.99,
+            slope_half_s=0.1,
+            contrast_offset_s=0.07,
+            calibration=Calibration(intercept=1.07, mass=1.10, tempo=-2.48),
+        ),
+        spans=SpanParams(
+            limit_s=0.26,
+            twice_limit=0.64,
+            distance_cap=0.6,
+            mend_fee=0.3,
+            speech_margin_s=0.02,
+            twice_min_s=0.13,
+            twice_max_s=0.42,
+            twice_beside_s=0.03,
+            twice_speech=0.3,
+        ),
     )
 
 

@@ -92,11 +92,65 @@ def test_refuses_instants_that_go_back(params: AlignParams) -> None:
         pair_frames(found, [0.0, 0.2, 0.1], [0.0], params)
 
 
-def test_an_instant_is_where_the_gate_says(params: AlignParams) -> None:
+def test_strangers_are_hardly_paired(params: AlignParams) -> None:
+    found = aligned(babble(10, 0.2), babble(10, 0.22, seed=9), params)
+    few = pair_frames(found, instants(2, 25), instants(2.2, 25), params)
+    assert len(few) < 20
+
+
+def test_the_gate_holds_and_a_lower_one_gives_more(params: AlignParams) -> None:
+    found = aligned(babble(10, 0.2), babble(10, 0.3), params)
+    counts = []
+    for gate in (0.0, 0.85, 0.99):
+        gated = dataclasses.replace(
+            params, frames=dataclasses.replace(params.frames, min_confidence=gate)
+        )
+        pairs = pair_frames(found, instants(2, 25), instants(3, 25), gated)
+        assert (pairs.confidence > gate).all()
+        counts.append(len(pairs))
+    assert counts[0] >= counts[1] >= counts[2]
+    assert counts[0] == 50
+
+
+def test_a_pause_that_only_b_has_drops_out(params: AlignParams) -> None:
     sound = babble(10, 0.2)
-    strict = dataclasses.replace(
-        params, frames=dataclasses.replace(params.frames, min_confidence=0.999)
-    )
-    found = aligned(sound, babble(10, 0.22, seed=9), params)
-    few = pair_frames(found, instants(2, 25), instants(2.2, 25), strict)
-    assert len(few) < 5
+    silence = 1e-3 * np.random.default_rng(5).standard_normal(8000)
+    paused = np.concatenate([sound[:16000], silence, sound[16000:]])
+    pairs = pair_frames(aligned(sound, paused, params), instants(2, 25), instants(2.5, 25), params)
+    expected = np.where(pairs.frame_a < 25, pairs.frame_a + 0.0, pairs.frame_a + 12.5)
+    assert (np.abs(pairs.frame_b - expected) <= 1).mean() > 0.97
+    assert len(pairs) >= 44
+
+
+def test_the_claim_is_above_the_tolerance_only_where_the_confidence_is_low(
+    params: AlignParams,
+) -> None:
+    found = aligned(babble(10, 0.2), babble(10, 0.3), params)
+    pairs = pair_frames(found, instants(2, 25), instants(3, 25), params)
+    sure = pairs.confidence >= params.frames.certainty
+    assert (pairs.error_s[sure] <= params.frames.tolerance_s + 1e-9).all()
+    assert (pairs.error_s[~sure] >= params.frames.tolerance_s - 1e-9).all()
+    assert ((pairs.error_s >= 0.01) & (pairs.error_s <= 0.5)).all()
+
+
+def test_take_keeps_the_columns_together(params: AlignParams) -> None:
+    sound = babble(10, 0.2)
+    pairs = pair_frames(aligned(sound, sound, params), instants(2, 25), instants(2, 25), params)
+    some = pairs.take(pairs.frame_a % 2 == 0)
+    assert {len(column) for column in vars(some).values()} == {len(some)}
+    np.testing.assert_array_equal(some.frame_a % 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("min_confidence", 1.0, r"min_confidence \(1.0\) must lie in"),
+        ("certainty", -0.1, r"certainty \(-0.1\) must lie in"),
+        ("tolerance_s", 0.0, r"tolerance_s \(0.0\) must be positive"),
+    ],
+)
+def test_refuses_a_gate_that_cannot_be(
+    name: str, value: float, message: str, params: AlignParams
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(params.frames, **{name: value})

@@ -16,26 +16,37 @@ from tests.made import face
 
 ONSETS_A = np.array([0.2, 0.6, 1.0])
 ONSETS_B = np.array([0.4, 1.2, 2.0])  # twice as slow, and 0.2 s late
+OURS = np.array([[0.0, 0.0], [3.0, 3.0]])
 FRAMES_S = (np.arange(60) + 0.5) / 25
 
 
 def test_a_pairing_that_follows_the_truth_has_no_error() -> None:
     instants_b = ONSETS_B[0] + 2 * (FRAMES_S - ONSETS_A[0])
-    error = pair_error((ONSETS_A, ONSETS_B), (FRAMES_S, instants_b), (range(30), range(30)))
+    error = pair_error((ONSETS_A, ONSETS_B), OURS, (FRAMES_S, instants_b), (range(30), range(30)))
     np.testing.assert_allclose(error.inside_ms, 0, atol=1e-9)
+
+
+def test_the_map_is_judged_before_it_is_rounded_to_frames() -> None:
+    # Our map runs 10 ms late; the frames that it led to are right.
+    onsets = np.array([0.0, 2.4])
+    late = OURS + np.array([0.0, 0.01])
+    frames = range(5, 15)
+    error = pair_error((onsets, onsets), late, (FRAMES_S, FRAMES_S), (frames, frames))
+    np.testing.assert_allclose(error.map_ms, 10.0)
+    np.testing.assert_allclose(error.error_ms, 0.0, atol=1e-9)
 
 
 @pytest.mark.parametrize(("shift", "expected_ms"), [(1, 40.0), (-2, -80.0)])
 def test_error_is_signed_and_in_milliseconds(shift: int, expected_ms: float) -> None:
     onsets = np.array([0.0, 2.4])
     frames_a = np.arange(10, 20)
-    error = pair_error((onsets, onsets), (FRAMES_S, FRAMES_S), (frames_a, frames_a + shift))
+    error = pair_error((onsets, onsets), OURS, (FRAMES_S, FRAMES_S), (frames_a, frames_a + shift))
     np.testing.assert_allclose(error.error_ms, expected_ms)
 
 
 def test_frames_before_the_first_and_after_the_last_phoneme_do_not_count() -> None:
     frames = range(60)
-    error = pair_error((ONSETS_A, ONSETS_A), (FRAMES_S, FRAMES_S), (frames, frames))
+    error = pair_error((ONSETS_A, ONSETS_A), OURS, (FRAMES_S, FRAMES_S), (frames, frames))
     inside = np.isfinite(error.error_ms)
     assert FRAMES_S[inside].min() > 0.2
     assert FRAMES_S[inside].max() < 1.0
@@ -46,26 +57,26 @@ def test_frames_before_the_first_and_after_the_last_phoneme_do_not_count() -> No
 def test_coverage_is_over_the_take_with_fewer_frames_inside() -> None:
     # 20 frames of a lie inside, 40 of b; every other frame of a is paired.
     frames = range(5, 25, 2)
-    error = pair_error((ONSETS_A, ONSETS_B), (FRAMES_S, FRAMES_S), (frames, frames))
+    error = pair_error((ONSETS_A, ONSETS_B), OURS, (FRAMES_S, FRAMES_S), (frames, frames))
     assert error.coverage == pytest.approx(10 / 20)
 
 
 def test_a_pause_that_only_one_take_has_is_jumped_over() -> None:
     onsets_a = np.array([0.0, 0.4, 0.4, 0.8])
     onsets_b = np.array([0.0, 0.4, 0.9, 1.3])
-    error = pair_error((onsets_a, onsets_b), (FRAMES_S, FRAMES_S), ([9, 10], [9, 10]))
+    error = pair_error((onsets_a, onsets_b), OURS, (FRAMES_S, FRAMES_S), ([9, 10], [9, 10]))
     np.testing.assert_allclose(error.error_ms, [0.0, -500.0], atol=1e-9)
 
 
 def test_figures_pool_the_frames_of_all_pairs() -> None:
     errors = [
-        PairError(np.array([10.0, -20.0, np.nan]), 0.8),
-        PairError(np.array([30.0, 90.0]), 0.6),
+        PairError(np.array([10.0, -20.0, np.nan]), np.array([1.0, -1.0, np.nan]), 0.8),
+        PairError(np.array([30.0, 90.0]), np.array([-3.0, 3.0]), 0.6),
     ]
     figures = alignment_figures(errors)
     assert figures == {
-        "frames": 4, "median_ms": 25.0, "p95_ms": 81.0, "within_40ms_share": 0.75,
-        "coverage_median": 0.7,
+        "frames": 4, "map_median_ms": 2.0, "map_p95_ms": 3.0, "median_ms": 25.0, "p95_ms": 81.0,
+        "within_40ms_share": 0.75, "coverage_median": 0.7,
     }  # fmt: skip
 
 
@@ -133,7 +144,7 @@ def test_pose_error_with_the_right_and_with_a_wrong_affine() -> None:
     to_a = np.array([[0.9, 0.1, 5.0], [-0.1, 0.9, -3.0]])
     inverse = np.linalg.inv(np.vstack([to_a, [0, 0, 1]]))[:2]
     b = apply(inverse, a)
-    wrong = to_a + [[0, 0, 8.0], [0, 0, 6.0]]
+    wrong = to_a + np.array([[0, 0, 8.0], [0, 0, 6.0]])
     error = pose_error(to_a[None], wrong, np.array([0.04]), b, a, np.zeros(1))
     eyes = eye_distance(a, np.zeros(1))
     np.testing.assert_allclose(error.before, 10.0 / eyes)

@@ -37,7 +37,11 @@ def test_lines_break_where_frames_were_not_paired() -> None:
 def test_true_errors_beyond_the_panel_are_told_apart() -> None:
     made = pair(clip("S1", "neutral"), clip("S1", "happy"), 4)
     drawn = figure(made, curves(10), curves(10), [0], [0.0, -50.0, 300.0, None])
-    assert [(y, beyond) for _, y, beyond in drawn["true"]] == [(1.0, False), (0.5, False), (0.0, True)]
+    assert [(y, beyond) for _, y, beyond in drawn["true"]] == [
+        (1.0, False),
+        (0.5, False),
+        (0.0, True),
+    ]
 
 
 def test_sound_alone_has_no_mouth_panel() -> None:

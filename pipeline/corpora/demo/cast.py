@@ -59,7 +59,8 @@ class Voice:
     Attributes
     ----------
     variant
-        espeak-ng voice name with its variant.
+        espeak-ng voice name with its variant; none of those whose file has a `breath` line (f2,
+        f3, f5), for which the library reads memory that it never set: other samples every time.
     formant
         Factor on all formant frequencies (a shorter throat raises them).
     pitch, words_per_minute
@@ -119,7 +120,7 @@ CAST = {
                 cloth=(182, 62, 52), background=(186, 166, 136), pattern="plain", scene="shelf",
                 lash=4, brow_weight=0.9, sideburns=0.2, fringe=0.15,
             ),
-            Voice("en-us+f2", 1.04, 58, 190, 32.0),
+            Voice("en-us+f1", 1.04, 58, 190, 32.0),
             neck_width=0.92, shoulder_width=0.9, light_x=0.4,
         ),
         Person(
@@ -182,7 +183,7 @@ CAST = {
                 cloth=(58, 96, 88), background=(222, 222, 226), pattern="knit", scene="wall",
                 brow_weight=0.85, brow_dark=0.62, grey=0.6, age=0.9, fringe=0.2, sideburns=0.3,
             ),
-            Voice("en-us+f5", 0.97, 50, 174, 33.0),
+            Voice("en-us+steph", 0.97, 50, 174, 33.0),
             neck_width=0.92, shoulder_width=0.92,
         ),
     )

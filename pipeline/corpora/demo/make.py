@@ -45,7 +45,7 @@ from pipeline.corpora.demo.truth import (
 
 __all__ = ["VERSION", "DemoParams", "DemoTake", "finish", "make_take", "plan_takes"]
 
-VERSION = 1
+VERSION = 2
 
 Measures = dict[str, F64]
 

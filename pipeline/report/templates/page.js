@@ -18,17 +18,19 @@
   const cell = (row, column) => {
     const [, kind] = data.columns[column];
     const td = document.createElement("td");
-    const anchor = column === 0 ? data.anchors[row[0]] : undefined;
+    const id = row[row.length - 1];
+    const anchor = column === 0 ? data.anchors[id] : undefined;
     if (kind !== "text") td.className = "n";
     if (anchor) {
       const link = document.createElement("a");
       link.href = "#" + anchor;
       link.textContent = row[0];
+      link.title = "show its pictures";
       td.append(link);
     } else {
       td.textContent = text(row[column], kind);
     }
-    if (column === 0) td.classList.add("id");
+    if (column === row.length - 1) td.classList.add("id");
     return td;
   };
 
