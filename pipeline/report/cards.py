@@ -107,8 +107,9 @@ def _card(files: PoseFiles, job: CardJob) -> dict[str, Any]:
     shown = _positions(pair, poses, job.section.frames_per_strip)
     curves = [_curves(clip, job) for clip in (job.a, job.b)]
     a, b = films
+    pictured = a is not None and b is not None
     card: dict[str, Any] = {
-        "figure": figure(pair, curves[0], curves[1], shown, job.true_ms),
+        "figure": figure(pair, *curves, shown if pictured else [], job.true_ms),
         "mel_a": _mel(job.a, job.extracted),
         "mel_b": _mel(job.b, job.extracted),
         "strip": None,

@@ -26,7 +26,7 @@ from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date, summaris
 from pipeline.tables import sorted_rows, write_table
 from pipeline.tracks import read_columns
 
-VERSION = 1
+VERSION = 2
 POSES = ".poses.parquet"
 _GRAIN = "clip pair"
 _MEASURES = ("yaw_deg", "pitch_deg", "mouth_open", "interocular_px")

@@ -54,7 +54,7 @@ def run(run: Run) -> Summary:
     rejects = batch.rejects()
     run.write_tables("report", {"rejected": (Rejected, rejects)})
     curves, look = _write(run, inputs, choice, accuracy, batch)
-    notes = [f"{len(choice.all)} of {len(inputs.pairs)} pairs with pictures, {curves} plots"]
+    notes = [f"{len(choice.all)} of {len(inputs.pairs)} pairs drawn, {curves} plots"]
     notes += findings.notes(accuracy.figures) if accuracy else []
     return summarise(
         "report", run, _GRAIN, len(units), len(units) - len(rejects), rejects, batch,

@@ -176,6 +176,7 @@ def test_sound_alone_has_spectrograms_and_no_strip(made: Run) -> None:
     page = page_of(made)
     assert page.count("Sound alone") == 3
     assert page.count('class="mel"') == 6
+    assert 'class="mark"' not in page
     assert "data:image/jpeg" not in page
 
 

@@ -25,7 +25,7 @@
       const link = document.createElement("a");
       link.href = "#" + anchor;
       link.textContent = row[0];
-      link.title = "show its pictures";
+      link.title = "show the pair";
       td.append(link);
     } else {
       td.textContent = text(row[column], kind);
