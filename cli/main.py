@@ -128,7 +128,8 @@ def status(
         places += found["look"][:1]
     console.show_table(dataset, ["stage", "planned", "kept", "rejected", "why"], rows)
     for place in places:
-        console.out.print(f"look: {place}", markup=False)
+        below = run.data / place
+        console.out.print(f"look: {below if below.exists() else place}", markup=False)
 
 
 @app.command("align-pair")

@@ -279,11 +279,21 @@ def summarise(
         batch.done, batch.reused, batch.removed, tuple(notes), tuple(look),
     )  # fmt: skip
     lasting = {name: getattr(summary, name) for name in _LASTING}
+    lasting["look"] = [_below(run.data, place) for place in look]
     write_json(run.folder(stage) / "tables" / _SUMMARY, lasting)
     return summary
 
 
+def _below(folder: Path, place: str) -> str:
+    """A path relative to the data folder: an output must not tell where it was made."""
+    path = Path(place)
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else place
+
+
 def summaries(run: Run, stages: Sequence[str]) -> dict[str, dict[str, Any] | None]:
     """What each stage last counted, None where it has not run."""
-    paths = {stage: run.folder(stage) / "tables" / _SUMMARY for stage in stages}
-    return {s: json.loads(p.read_bytes()) if p.is_file() else None for s, p in paths.items()}
+    found: dict[str, dict[str, Any] | None] = {}
+    for stage in stages:
+        path = run.folder(stage) / "tables" / _SUMMARY
+        found[stage] = json.loads(path.read_bytes()) if path.is_file() else None
+    return found

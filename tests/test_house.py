@@ -38,7 +38,9 @@ def _yaml(path: Path) -> dict:
 
 def test_stages_carry_one_name_in_four_places(repository: Path) -> None:
     modules = {p.stem for p in (repository / "pipeline" / "stages").glob("[!_]*.py")}
-    commands = {command.name for command in app.registered_commands} - TOOLS
+    commands = {
+        command.name or command.callback.__name__ for command in app.registered_commands
+    } - TOOLS
     sections = set(_yaml(repository / "params.yaml")) - {"datasets", "splits"}
     dvc = list(_yaml(repository / "dvc.yaml")["stages"])
     assert dvc == list(STAGES)

@@ -21,7 +21,6 @@ from pipeline.faces.finding import faces_in
 from pipeline.faces.measures import bounds, has_jumped, measure
 from pipeline.faces.mesh import FaceFinder, Tracker
 from pipeline.media import Frame, Video, encode_jpeg
-from pipeline.params import Extract
 
 F64 = NDArray[np.float64]
 Row = dict[str, Any]
@@ -34,6 +33,15 @@ _SAME_PLACE = 0.6
 _SHARP_PX = 128
 _EDGE_SHARE = 0.01
 _LOST_S = 0.2
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a take is followed; as the keys of that name in the section `extract`."""
+
+    mesh_px: int
+    count_faces_every_s: float
+    jpeg_quality: int
 
 
 @dataclass
@@ -123,7 +131,7 @@ def follow(
     video: Video,
     start: FaceBox,
     tools: tuple[Tracker, FaceFinder],
-    section: Extract,
+    manner: Manner,
     tally: Tally,
 ) -> Iterator[Row]:
     """The rows of records.FRAMES_SCHEMA, one a frame; `tally` is complete when they have ended.
@@ -142,11 +150,11 @@ def follow(
     for frame in video.frames():
         faces: list[FaceBox] = []
         if frame.time_s >= count_s:
-            count_s = frame.time_s + section.count_faces_every_s
-            faces = faces_in(frame, finder, section.mesh_px, thorough=False)
+            count_s = frame.time_s + manner.count_faces_every_s
+            faces = faces_in(frame, finder, manner.mesh_px, thorough=False)
             tally.counts.append(_count(faces))
         picture = frame.cut(square.box, square.stored_px, square.stored_px)
-        landmarks = _track(tracker, picture, square, section.mesh_px)
+        landmarks = _track(tracker, picture, square, manner.mesh_px)
         is_new = before is None and tally.counts[-1] > 1
         if landmarks is not None and is_new and not _same_place(bounds(landmarks), expected):
             tracker.restart()
@@ -156,12 +164,12 @@ def follow(
             "time_s": frame.time_s,
             "duration_s": frame.duration_s,
             **_face(landmarks, before, picture, frame, tally),
-            "crop": encode_jpeg(picture, section.jpeg_quality),
+            "crop": encode_jpeg(picture, manner.jpeg_quality),
         }
         if landmarks is None:
             if not faces and frame.time_s >= glance_s:
                 glance_s = frame.time_s + _GLANCE_S
-                faces = faces_in(frame, finder, section.mesh_px, thorough=False)
+                faces = faces_in(frame, finder, manner.mesh_px, thorough=False)
             tally.elsewhere += faces[:1]
             before = None
         else:

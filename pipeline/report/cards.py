@@ -109,7 +109,7 @@ def _card(files: PoseFiles, job: CardJob) -> dict[str, Any]:
     a, b = films
     pictured = a is not None and b is not None
     card: dict[str, Any] = {
-        "figure": figure(pair, *curves, shown if pictured else [], job.true_ms),
+        "figure": figure(pair, curves[0], curves[1], shown if pictured else [], job.true_ms),
         "mel_a": _mel(job.a, job.extracted),
         "mel_b": _mel(job.b, job.extracted),
         "strip": None,

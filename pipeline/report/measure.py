@@ -31,7 +31,7 @@ from pipeline.report.truth import TrueFrames, Truth
 from pipeline.tables import read_table
 from pipeline.tracks import read_columns
 
-CAVEAT = "demo only: drawn faces and made speech say nothing about real ones"
+CAVEAT = "demo only, says nothing about real faces and voices"
 _ANGLES = ("yaw_deg", "pitch_deg", "roll_deg")
 _COLUMNS = ("time_s", "duration_s", *_ANGLES, "mouth_open", "landmarks")
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from pipeline import corpora, media
 from pipeline.errors import Reject
 from pipeline.faces.crop import square_for
-from pipeline.faces.footage import Row, Tally, first_face, follow
+from pipeline.faces.footage import Manner, Row, Tally, first_face, follow
 from pipeline.faces.mesh import FaceFinder, MeshTracker
 from pipeline.params import Extract
 from pipeline.records import FRAMES_SCHEMA, Clip, Rejected, Source, Take, rejected
@@ -186,6 +186,7 @@ def _picture(tools: Tools, target: Path, job: Job, source: Source) -> Picture | 
     """Write the frames of a take; None where the file holds no picture."""
     section = job.section
     limits = media.Limits(section.max_frame_px, section.max_duration_s)
+    manner = Manner(section.mesh_px, section.count_faces_every_s, section.jpeg_quality)
     with _open(job, source) as opened:
         with media.open_video(opened, limits) as video:
             if video is None:
@@ -195,7 +196,7 @@ def _picture(tools: Tools, target: Path, job: Job, source: Source) -> Picture | 
         for left in reversed(range(_PASSES)):
             with media.open_video(opened, limits) as video:
                 assert video is not None
-                rows = follow(video, start, (tools.tracker, tools.finder), section, tally)
+                rows = follow(video, start, (tools.tracker, tools.finder), manner, tally)
                 checked = _checked(rows, video, tally, section, is_last=left == 0)
                 write_batches(target, FRAMES_SCHEMA, _batches(checked), plain_columns=["crop"])
             if tally.holds or left == 0:

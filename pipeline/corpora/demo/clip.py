@@ -70,6 +70,8 @@ class ClipWriter:
         picture_options = {"vcodec": "libx264", "preset": "veryfast", "crf": crf}
         picture_options |= {"pix_fmt": "yuv420p", "flags:v": "+bitexact"}
         picture_options |= {"threads": 1, "fps_mode": "passthrough"}
+        # x264's macroblock tree reads memory that it never set: other bytes every now and then.
+        picture_options |= {"x264-params": "mbtree=0"}
         outputs = [
             ffmpeg.output(pictures, sound, str(video_path), **picture_options, **_AAC, **_PLAIN)
         ]
