@@ -98,6 +98,12 @@ def show_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     out.print(table)
 
 
+def note(message: str | None) -> None:
+    """A line on the error stream, if there is one to say."""
+    if message:
+        err.print(message, markup=False)
+
+
 def fail(message: str) -> None:
     """One line on the error stream."""
     line = " ".join(message.split())

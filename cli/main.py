@@ -54,6 +54,10 @@ RetryOption = Annotated[
     bool, typer.Option("--retry-failed", help="Try failed items again; filtered ones stay.")
 ]
 
+LockOption = Annotated[
+    bool, typer.Option("--lock/--no-lock", help="Tell DVC: write the stage's state to dvc.lock.")
+]
+
 
 @app.callback(invoke_without_command=True)
 def root(
@@ -75,8 +79,9 @@ def _stage_command(stage: str) -> Callable[..., None]:
         shard: ShardOption = "1/1",
         force: ForceOption = False,
         retry_failed: RetryOption = False,
+        lock: LockOption = True,
     ) -> None:
-        from cli import console
+        from cli import console, seal
 
         options = _options(engine, workers, shard, force, retry_failed)
         began = time.monotonic()
@@ -84,6 +89,8 @@ def _stage_command(stage: str) -> Callable[..., None]:
             _run(dataset, params, data, options)
         )
         console.show_summary(summary, time.monotonic() - began)
+        if lock and seal.may_seal(data, params):
+            console.note(seal.seal(stage, dataset))
 
     command.__name__ = stage
     command.__doc__ = PURPOSE[stage]

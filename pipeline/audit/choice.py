@@ -1,0 +1,65 @@
+"""From the names of a list to the takes of a dataset: which level, which view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from pipeline.errors import PipelineError
+from pipeline.records import Clip, Pair
+
+Item = TypeVar("Item", Clip, Pair)
+_FIRST_VIEW = "front"
+
+
+def one_view(items: Sequence[Item], view: str | None) -> list[Item]:
+    """The items of one view: the one named, else front, else the first by name.
+
+    Raises
+    ------
+    PipelineError
+        When no item has the view named.
+    """
+    known = sorted({item.view for item in items})
+    if view is not None and view not in known:
+        raise PipelineError(f"--view {view}: the dataset has {', '.join(known) or 'no pair'}")
+    chosen = view or (_FIRST_VIEW if _FIRST_VIEW in known else next(iter(known), None))
+    return [item for item in items if item.view == chosen]
+
+
+def pairs_of_level(pairs: Sequence[Pair], level: int | None) -> list[Pair]:
+    """The pairs with neutral whose other take has the level, or the highest of speaker and emotion.
+
+    Raises
+    ------
+    PipelineError
+        When no pair has the level named.
+    """
+    pairs = [pair for pair in pairs if pair.emotion_a == "neutral"]
+    known = {pair.level_b for pair in pairs}
+    if level is not None and level not in known:
+        have = ", ".join(map(str, sorted(known))) or "no pair with neutral"
+        raise PipelineError(f"--level {level}: the dataset has {have}")
+    highest: dict[tuple[str, str], int] = {}
+    for pair in pairs:
+        place = pair.speaker, pair.emotion_b
+        highest[place] = max(highest.get(place, pair.level_b), pair.level_b)
+    return [
+        pair
+        for pair in pairs
+        if pair.level_b == (level or highest[pair.speaker, pair.emotion_b])
+    ]
+
+
+def clips_by_name(
+    clips: Sequence[Clip], level: int | None
+) -> dict[tuple[str, str, str], Clip]:
+    """Clips by (speaker, emotion, take); of several levels the one given, else the highest.
+
+    Neutral takes count with whatever level they have.
+    """
+    found: dict[tuple[str, str, str], Clip] = {}
+    for clip in sorted(clips, key=lambda c: c.level):
+        if level is None or clip.level == level or clip.emotion == "neutral":
+            found[clip.speaker, clip.emotion, clip.take] = clip
+    return found
