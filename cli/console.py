@@ -1,4 +1,4 @@
-"""What the terminal shows: progress, one summary a stage, tables. Colours go where nobody sees them."""
+"""What the terminal shows: progress, one summary a stage, tables; no colours in pipes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
-
 
 if TYPE_CHECKING:
     from pipeline.run import Summary
@@ -65,7 +64,7 @@ class Bar:
 
 
 def show_summary(summary: Summary, seconds: float) -> None:
-    """One paragraph: what was planned, kept and rejected and why, what was redone, where to look."""
+    """What was planned, kept and rejected and why, what was redone, where to look."""
     rejects = ", ".join(f"{reason} {n}" for reason, n in summary.reasons.items())
     out.print(
         f"[bold]{summary.stage} {summary.dataset}[/bold]: "
@@ -73,7 +72,8 @@ def show_summary(summary: Summary, seconds: float) -> None:
         f"{summary.planned - summary.kept} rejected" + (f" ({rejects})" if rejects else "")
     )
     out.print(
-        f"  {summary.done} redone, {summary.reused} reused, {summary.removed} removed, {seconds:.1f} s"
+        f"  {summary.done} redone, {summary.reused} reused, {summary.removed} removed, "
+        f"{seconds:.1f} s"
     )
     for note in summary.notes:
         out.print(f"  {note}", markup=False)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Make pairs of frames (one speaker, one instant of one sentence, two emotions), say how far "
-    "each can be trusted, and pack them into Parquet shards.",
+    help="Make pairs of frames (one speaker, one instant of one sentence, two emotions), "
+    "say how far each can be trusted, and pack them into Parquet shards.",
 )
 
 DatasetOption = Annotated[
@@ -48,6 +48,13 @@ WorkersOption = Annotated[
 ]
 ShardOption = Annotated[
     str, typer.Option("--shard", metavar="I/N", help="Do the I-th of N parts (Slurm arrays).")
+]
+LevelOption = Annotated[
+    int | None,
+    typer.Option("--level", help="Level of the emotion's takes; else the highest there is."),
+]
+ViewOption = Annotated[
+    str | None, typer.Option("--view", help="The camera; else front, or the first by name.")
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Redo what is up to date, too.")]
 RetryOption = Annotated[
@@ -150,7 +157,7 @@ def align_pair(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     params: ParamsOption = None,
 ) -> None:
-    """Align any two media files: the time map, the frames that belong together, same sentence or not."""
+    """Align any two media files: time map, frames that belong together, same sentence or not."""
     from cli import console
     from pipeline.pairing.files import align_files
 
@@ -160,6 +167,62 @@ def align_pair(
         return
     for title, columns, rows in result.tables():
         console.show_table(title, columns, rows)
+
+
+@app.command("audit-pairs")
+def audit_pairs(
+    file: Annotated[Path, typer.Argument(help="A pair list in the published schema.")],
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset", "-d", help="Judge the pairs by this dataset's sentences and maps."
+        ),
+    ] = None,
+    fps: Annotated[float, typer.Option(min=1, help="Frames a second of the list.")] = 30.0,
+    level: LevelOption = None,
+    view: ViewOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    params: ParamsOption = None,
+    data: DataOption = Path("data"),
+) -> None:
+    """Check a pair list: lengths, runs, one-to-one share; with a dataset also sentences and maps."""
+    _require_build()
+    from cli import console
+    from pipeline.audit.compare import compare_all
+    from pipeline.audit.dataset import read_known
+    from pipeline.audit.pairlist import read_pair_list
+    from pipeline.audit.report import audit
+
+    pairs = read_pair_list(file)
+    known = dataset and read_known(_run(dataset, params, data), level=level, view=view)
+    result = audit(pairs, compare_all(pairs, known, fps) if known else ())
+    if as_json:
+        typer.echo(json.dumps(result.as_json(), allow_nan=False))
+        return
+    for title, columns, rows in result.tables():
+        console.show_table(title, columns, rows)
+
+
+@app.command("export-pairs")
+def export_pairs(
+    out: Annotated[Path, typer.Option("--out", help="The file to write.")],
+    dataset: DatasetOption = "demo",
+    level: LevelOption = None,
+    view: ViewOption = None,
+    params: ParamsOption = None,
+    data: DataOption = Path("data"),
+) -> None:
+    """Write the pairs with neutral in the published schema: speaker, emotion, takes, frames."""
+    run = _run(dataset, params, data)
+    from cli import console
+    from pipeline.audit.export import to_listed
+    from pipeline.audit.pairlist import write_pair_list
+    from pipeline.records import Clip, Pair
+
+    pairs, clips = run.need("align", "pairs", Pair), run.need("extract", "clips", Clip)
+    listed = to_listed(pairs, clips, level=level, view=view)
+    write_pair_list(out, listed)
+    console.out.print(f"{len(listed)} clip pairs: {out}", markup=False)
 
 
 def _params(path: Path | None) -> Params:

@@ -1,4 +1,4 @@
-"""Tell DVC what a command has done, so that `dvc status` is right at once and `dvc repro` finds it done."""
+"""Tell DVC what a command has done: `dvc status` is right at once, `dvc repro` finds it done."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.stages import STAGES
 
 
 def may_seal(data: Path, params: Path | None) -> bool:
-    """Whether this is a DVC project's own run: its data folder, its parameters, not under DVC itself."""
+    """Whether this is a DVC project's own run: its data folder and parameters, not under DVC."""
     own = data == Path("data") and params in (None, Path("params.yaml"))
     project = Path("dvc.yaml").is_file() and Path(".dvc").is_dir()
     return own and project and "DVC_STAGE" not in os.environ

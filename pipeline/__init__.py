@@ -1,3 +1,3 @@
-"""Pairs of frames of one speaker, one instant of one sentence, two emotions: made, checked, packed."""
+"""Frame pairs of one speaker and instant in two emotions: made, checked, packed."""
 
 __version__ = "0.1.0"

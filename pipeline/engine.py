@@ -1,8 +1,8 @@
 """Where work runs: `run(fn, items)` serially or on processes of this machine, with one outcome.
 
-Processes are spawned, since mediapipe, torch and OpenCV do not survive a fork. A worker that dies takes
-nothing along: what it held is given to others, and an item that kills its worker each time ends as
-`Died`, not as a loop.
+Processes are spawned, since mediapipe, torch and OpenCV do not survive a fork. A worker that dies
+takes nothing along: what it held is given to others, and an item that kills its worker each time
+ends as `Died`, not as a loop.
 """
 
 from __future__ import annotations

@@ -40,7 +40,9 @@ REASONS: dict[str, Reason] = {
     "few_frames": Reason("filtered", "fewer frames or less sound than a take needs"),
     "duplicate_take": Reason("filtered", "two files claim the same take"),
     "encrypted": Reason("failed", "the member of the archive needs a password"),
-    "unsafe_member": Reason("filtered", "a link, a device or a path out of its archive: not followed"),
+    "unsafe_member": Reason(
+        "filtered", "a link, a device or a path out of its archive: not followed"
+    ),
     "outside_root": Reason("filtered", "the manifest names a path out of its own folder"),
     "bad_row": Reason("failed", "the row of the manifest does not say what a take needs"),
     "worker_died": Reason("failed", "the process that worked on the item died each time"),

@@ -1,4 +1,5 @@
-"""params.yaml, one section a frozen model. Defaults live in that file only; unknown keys stop the run.
+"""params.yaml, one section a frozen model. Defaults live in that file only; unknown keys stop the
+run.
 
 What must not change a result (workers, engine, shard) is an option of the command line, not a
 parameter.

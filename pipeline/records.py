@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import pyarrow as pa
@@ -195,7 +196,9 @@ class Clip(Row):
         if not 0 <= self.n_found <= self.n_frames:
             raise ValueError(f"{self.take_id}: {self.n_found} faces in {self.n_frames} frames")
         if self.audio_end_s <= self.audio_start_s:
-            raise ValueError(f"{self.take_id}: sound from {self.audio_start_s} to {self.audio_end_s} s")
+            raise ValueError(
+                f"{self.take_id}: sound from {self.audio_start_s} to {self.audio_end_s} s"
+            )
         if (self.frames_sha256 is None) != (self.n_frames == 0):
             raise ValueError(f"{self.take_id}: frames and their file must both be there or not")
 
@@ -228,11 +231,11 @@ FRAMES_SCHEMA = pa.schema(
 )
 """One row a frame of a take, one file a take.
 
-The frame is shown in [time_s, time_s + duration_s). `landmarks` are 478 x (x, y, z) in pixels of the
-full frame, null where no face was found, as are the measures that follow from them. Yaw is positive
-when the face turns towards the right edge of the picture, pitch when it looks up, roll when the head
-tilts clockwise as seen in the picture. Openings and widths are divided by the distance of the outer
-eye corners (interocular_px). `crop` is the stored crop as JPEG.
+The frame is shown in [time_s, time_s + duration_s). `landmarks` are 478 x (x, y, z) in pixels of
+the full frame, null where no face was found, as are the measures that follow from them. Yaw is
+positive when the face turns towards the right edge of the picture, pitch when it looks up, roll
+when the head tilts clockwise as seen in the picture. Openings and widths are divided by the
+distance of the outer eye corners (interocular_px). `crop` is the stored crop as JPEG.
 """
 
 
@@ -240,8 +243,9 @@ eye corners (interocular_px). `crop` is the stored crop as JPEG.
 class Sentence(Row):
     """What one utterance says and how that is known.
 
-    `method`: name, manifest, prior or sound, by what decided; `anchor` the neutral utterance that the
-    sound was compared with; `score` as `dtw.identity` (small is alike), `margin` to the next best.
+    `method`: name, manifest, prior or sound, by what decided; `anchor` the neutral utterance that
+    the sound was compared with; `score` as `dtw.identity` (small is alike), `margin` to the next
+    best.
     """
 
     SCHEMA: ClassVar[pa.Schema] = _schema(
@@ -279,13 +283,13 @@ class Sentence(Row):
 class Pair(Row):
     """One pair of takes, frame by frame: take a (the anchor, neutral) beside take b.
 
-    `frame_a` and `frame_b` increase strictly; the per-frame columns have their length. `error_ms` is
-    the claimed error of the pairing in time, `confidence` in 0..1, `run_ms` the longest standstill of
-    the warping path near the frame, `slope` the local tempo of b over a. `knots_a_s` and `knots_b_s`
-    are the whole time map as knots of a piecewise-linear function, in seconds. `mouth_agreement` is
-    the correlation of the mouth openings along the map, null without picture. `odd_span` is where one
-    take most seems to have a word more (only_in_a, only_in_b, twice_in_a, twice_in_b) with its score,
-    an alarm from 1 on.
+    `frame_a` and `frame_b` increase strictly; the per-frame columns have their length. `error_ms`
+    is the claimed error of the pairing in time, `confidence` in 0..1, `run_ms` the longest
+    standstill of the warping path near the frame, `slope` the local tempo of b over a.
+    `knots_a_s` and `knots_b_s` are the whole time map as knots of a piecewise-linear function, in
+    seconds. `mouth_agreement` is the correlation of the mouth openings along the map, null
+    without picture. `odd_span` is where one take most seems to have a word more (only_in_a,
+    only_in_b, twice_in_a, twice_in_b) with its score, an alarm from 1 on.
     """
 
     SCHEMA: ClassVar[pa.Schema] = _schema(
@@ -359,7 +363,7 @@ class Pair(Row):
             raise ValueError(f"{self.pair_id}: per-frame columns of lengths {sorted(lengths)}")
         for name in ("frame_a", "frame_b"):
             column = getattr(self, name)
-            if any(j <= i for i, j in zip(column, column[1:], strict=False)):
+            if any(j <= i for i, j in pairwise(column)):
                 raise ValueError(f"{self.pair_id}: {name} does not increase strictly")
 
 
@@ -367,10 +371,10 @@ class Pair(Row):
 class PosePair(Row):
     """The pose of one frame pair: the affine that takes b's full frame onto a's.
 
-    `affine` is a 2x3 matrix, row by row, on pixel-edge coordinates, `inverse` its inverse. Residuals
-    are the root mean square distance of the stable landmarks over a's interocular distance: before
-    (centred and scaled by nothing but the stored crops) and after. Angles are b minus a, what no 2-D
-    map can mend.
+    `affine` is a 2x3 matrix, row by row, on pixel-edge coordinates, `inverse` its inverse.
+    Residuals are the root mean square distance of the stable landmarks over a's interocular
+    distance: before (centred and scaled by nothing but the stored crops) and after. Angles are b
+    minus a, what no 2-D map can mend.
     """
 
     SCHEMA: ClassVar[pa.Schema] = _schema(
@@ -406,8 +410,9 @@ class PosePair(Row):
 class PosedPair(Row):
     """One clip pair after pose: what became of its frame pairs, and their medians.
 
-    n_frames = n_kept + n_no_face + n_degenerate + n_large_residual. Medians are over the kept, angles
-    as absolute values, null where none was kept; `poses_sha256` is a digest of the kept rows' values.
+    n_frames = n_kept + n_no_face + n_degenerate + n_large_residual. Medians are over the kept,
+    angles as absolute values, null where none was kept; `poses_sha256` is a digest of the kept
+    rows' values.
     """
 
     SCHEMA: ClassVar[pa.Schema] = _schema(
@@ -443,7 +448,9 @@ class PosedPair(Row):
     def __post_init__(self) -> None:
         lost = self.n_no_face + self.n_degenerate + self.n_large_residual
         if self.n_kept + lost != self.n_frames:
-            raise ValueError(f"{self.pair_id}: {self.n_kept} + {lost} of {self.n_frames} frame pairs")
+            raise ValueError(
+                f"{self.pair_id}: {self.n_kept} + {lost} of {self.n_frames} frame pairs"
+            )
 
 
 @dataclass(frozen=True)
@@ -475,4 +482,3 @@ class Rejected(Row):
 def rejected(stage: str, grain: str, item: str, reason: str, detail: str) -> Rejected:
     """The row of one reject; its kind follows from the reason."""
     return Rejected(stage, grain, item, reason, REASONS[reason].kind, detail)
-

@@ -1,9 +1,9 @@
 """What must be redone: keys, receipts, and files that are whole or absent.
 
 A unit of work is done when its receipt stands beside its outputs and carries its key: a digest of
-the input's bytes, the stage's parameters, its code version and its models. Receipts are written last,
-by rename, so a process killed at any moment loses the units in flight and nothing else. Plain files
-only: this holds on NFS.
+the input's bytes, the stage's parameters, its code version and its models. Receipts are written
+last, by rename, so a process killed at any moment loses the units in flight and nothing else.
+Plain files only: this holds on NFS.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class ItemStore:
         return {p.relative_to(self.folder).as_posix().removesuffix(RECEIPT) for p in found}
 
     def prune(self, planned: Iterable[str]) -> list[str]:
-        """Remove what has lost its input and what a killed process left; the units removed, sorted."""
+        """Remove what has lost its input; the units removed, sorted."""
         gone = sorted(self.units() - set(planned))
         for unit in gone:
             receipt = self.path(unit, RECEIPT)

@@ -64,7 +64,7 @@ class Silent:
 
 @dataclass(frozen=True)
 class Unit:
-    """One unit of work: its file name below the stage's items, its key, what the worker is given."""
+    """One unit of work: its name below the stage's items, its key, what the worker is given."""
 
     name: str
     key: str
@@ -99,7 +99,9 @@ class Summary:
     def __post_init__(self) -> None:
         lost = self.planned - self.kept - sum(self.reasons.values())
         if lost:
-            raise AssertionError(f"{self.stage}: {lost} of {self.planned} {self.grain} unaccounted for")
+            raise AssertionError(
+                f"{self.stage}: {lost} of {self.planned} {self.grain} unaccounted for"
+            )
 
 
 @dataclass(frozen=True)
@@ -150,15 +152,19 @@ class Run:
         """The memory of source files' hashes: local, no output."""
         return FileHashes(self.data / self.dataset / ".local" / "hashes.json")
 
-    def write_tables(self, stage: str, tables: Mapping[str, tuple[type[Row], Sequence[Row]]]) -> None:
+    def write_tables(
+        self, stage: str, tables: Mapping[str, tuple[type[Row], Sequence[Row]]]
+    ) -> None:
         """Write the stage's tables, each a (kind, rows)."""
         for name, (kind, rows) in sorted(tables.items()):
             write_rows(self.table(stage, name), rows, kind)
 
 
 Worker = Callable[[Any, ItemStore, str, Any], Outcome]
-"""The function of one stage, (state, store, unit's name, payload) -> outcome: it writes the unit's files
-to `store.path(unit, suffix)`, whole or not at all."""
+"""The function of one stage, (state, store, unit's name, payload) -> outcome.
+
+It writes the unit's files to `store.path(unit, suffix)`, whole or not at all.
+"""
 
 
 def nothing() -> None:
@@ -214,7 +220,9 @@ def bring_up_to_date(
         workers=run.options.workers,
     )
     for name, outcome in outcomes:
-        known[name] = _died(store, stage, grain, units, name) if isinstance(outcome, engine.Died) else outcome
+        known[name] = (
+            _died(store, stage, grain, units, name) if isinstance(outcome, engine.Died) else outcome
+        )
         run.progress.step()
     run.progress.stop()
     missing = [name for name, receipt in known.items() if receipt is None]
@@ -270,8 +278,8 @@ def summarise(
 ) -> Summary:
     """The stage's count over its main grain, kept beside its tables; other grains are not counted.
 
-    What was redone or reused is in the summary that is returned, not in the file: it differs from run
-    to run, and outputs must not.
+    What was redone or reused is in the summary that is returned, not in the file: it differs from
+    run to run, and outputs must not.
     """
     reasons = Counter(reject.reason for reject in rejects if reject.grain == grain)
     summary = Summary(

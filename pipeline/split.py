@@ -34,9 +34,9 @@ def split_of(
 ) -> str | None:
     """The split of one take under a rule: train, validation or test.
 
-    Units, and else speakers, go where `rule.assign` names them. Of the others, a share of `rule.test` and then
-    `rule.validation` of all possible names, by a stable hash of seed and name: a new speaker moves
-    nobody else. All views of a take share its split.
+    Units, and else speakers, go where `rule.assign` names them. Of the others, a share of
+    `rule.test` and then `rule.validation` of all possible names, by a stable hash of seed and
+    name: a new speaker moves nobody else. All views of a take share its split.
 
     Returns
     -------

@@ -93,9 +93,7 @@ def read_table(
     return table
 
 
-def iter_batches(
-    path: Path, columns: Sequence[str], batch_rows: int
-) -> Iterator[pa.RecordBatch]:
+def iter_batches(path: Path, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
     """Read a table's columns in small batches: a long take's pictures never fill the memory.
 
     Raises

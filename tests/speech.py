@@ -1,4 +1,4 @@
-"""Sound that behaves like speech for the aligner: a seed is a sentence, the tempo is how it is said."""
+"""Sound that is speech to the aligner: a seed is a sentence, the tempo how it is said."""
 
 from __future__ import annotations
 

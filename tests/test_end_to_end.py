@@ -1,4 +1,4 @@
-"""The whole way on a small demo corpus: same bytes for any number of workers, nothing redone in vain."""
+"""The whole way on a small demo corpus: same bytes for any workers, nothing redone in vain."""
 
 from __future__ import annotations
 
@@ -94,7 +94,9 @@ def test_bytes_do_not_depend_on_the_workers(corpus: Run, first: dict[str, Summar
     shutil.rmtree(serial.data)
 
 
-def test_a_take_removed_and_put_back_changes_no_byte(corpus: Run, first: dict[str, Summary]) -> None:
+def test_a_take_removed_and_put_back_changes_no_byte(
+    corpus: Run, first: dict[str, Summary]
+) -> None:
     before = _digests(corpus.data)
     victim = next(Path(corpus.entry.root).rglob("01-01-03-02-01-01-25.mp4"))
     aside = victim.with_suffix(".aside")

@@ -13,7 +13,7 @@ from cli.main import app
 from pipeline import params
 from pipeline.stages import PURPOSE, STAGES
 
-TOOLS = {"inventory", "status", "align-pair"}
+TOOLS = {"inventory", "status", "align-pair", "audit-pairs", "export-pairs"}
 
 LAYERS = [
     {"errors"},
@@ -22,7 +22,7 @@ LAYERS = [
     {"tables", "tracks", "params", "engine", "split", "media"},
     {"run"},
     {"dtw", "faces", "shards", "corpora", "report"},
-    {"pairing", "packing"},
+    {"pairing", "packing", "audit"},
     {"stages"},
 ]
 """Modules of `pipeline`, lowest first: a module imports only from its own layer or below."""

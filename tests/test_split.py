@@ -16,7 +16,9 @@ def _rule(**changes: object) -> SplitRule:
     return SplitRule.model_validate({**values, **changes})
 
 
-def _split(rule: SplitRule, speaker: str, sentence: str | None = "c01", take: str = "t") -> str | None:
+def _split(
+    rule: SplitRule, speaker: str, sentence: str | None = "c01", take: str = "t"
+) -> str | None:
     return split_of(rule, speaker=speaker, sentence=sentence, utterance_id=take)
 
 

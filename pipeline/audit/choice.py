@@ -47,13 +47,11 @@ def pairs_of_level(pairs: Sequence[Pair], level: int | None) -> list[Pair]:
     return [
         pair
         for pair in pairs
-        if pair.level_b == (level or highest[pair.speaker, pair.emotion_b])
+        if pair.level_b == (highest[pair.speaker, pair.emotion_b] if level is None else level)
     ]
 
 
-def clips_by_name(
-    clips: Sequence[Clip], level: int | None
-) -> dict[tuple[str, str, str], Clip]:
+def clips_by_name(clips: Sequence[Clip], level: int | None) -> dict[tuple[str, str, str], Clip]:
     """Clips by (speaker, emotion, take); of several levels the one given, else the highest.
 
     Neutral takes count with whatever level they have.

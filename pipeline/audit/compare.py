@@ -27,7 +27,7 @@ class Compared:
     verdict
         accepted: we emit this clip pair; rejected: we do not; unknown: a take is not in the dataset.
     reason
-        A slug of `errors.REASONS`, empty where accepted; `detail` says it in words.
+        A slug of `errors.REASONS` where rejected, else empty; `detail` says it in words.
     score
         The same-sentence score of these two takes, low is alike; None where unknown.
     n_compared
@@ -78,7 +78,7 @@ def compare(pair: ListedPair, known: Known, fps: float) -> Compared:
     missing = [f"{e} {take}" for s, e, take in places if (s, e, take) not in known.clips]
     if missing:
         detail = f"the dataset has no usable take {' nor '.join(missing)}"
-        return Compared(pair, "unknown", "missing_file", detail, None, 0, None, None)
+        return Compared(pair, "unknown", "", detail, None, 0, None, None)
     a, b = (known.clips[place] for place in places)
     ours = known.pairs.get(f"{a.take_id}--{b.take_id}")
     if ours is None:

@@ -1,6 +1,6 @@
 """The published schema of pair lists: read with one clear line for what is wrong, written the same.
 
-    {speaker: {emotion: {"001_028": [[frames of neutral 001], [frames of the emotion's 028]]}}}
+{speaker: {emotion: {"001_028": [[frames of neutral 001], [frames of the emotion's 028]]}}}
 """
 
 from __future__ import annotations
@@ -140,10 +140,14 @@ def write_pair_list(path: Path, pairs: Iterable[ListedPair]) -> None:
     for pair in sorted(pairs, key=lambda p: (p.speaker, p.emotion, p.key)):
         for take in (pair.take_a, pair.take_b):
             if "_" in take:
-                raise PipelineError(f"take {take!r} of {pair.speaker}: the schema allows no _ in takes")
+                raise PipelineError(
+                    f"take {take!r} of {pair.speaker}: the schema allows no _ in takes"
+                )
         keys = content.setdefault(pair.speaker, {}).setdefault(pair.emotion, {})
         if pair.key in keys:
-            raise PipelineError(f"{pair.name} stands for two pairs; choose one --level and one --view")
+            raise PipelineError(
+                f"{pair.name} stands for two pairs; choose one --level and one --view"
+            )
         keys[pair.key] = json.dumps([pair.frame_a.tolist(), pair.frame_b.tolist()])
     write_bytes(path, f"{_object(content, 0)}\n".encode())
 

@@ -1,1 +1,1 @@
-"""From one speaker's takes to sentences and frame pairs: who says what, and which frames belong together."""
+"""From one speaker's takes to sentences and to pairs of frames that belong together."""

@@ -69,8 +69,8 @@ def align_files(a: Path, b: Path, fps: float | None, params: Params) -> FilePair
     Parameters
     ----------
     fps
-        When given, frame i of both is [i/fps, (i+1)/fps) on the file's clock; otherwise the files' own
-        presentation times count, and `align.audio_fps` for sound alone.
+        When given, frame i of both is [i/fps, (i+1)/fps) on the file's clock; otherwise the
+        files' own presentation times count, and `align.audio_fps` for sound alone.
 
     Raises
     ------

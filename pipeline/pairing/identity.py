@@ -51,8 +51,8 @@ def name_sentences(
     """The sentence of every utterance of one speaker, in the order given.
 
     Where name or manifest say it, they decide. Elsewhere the takes of each emotion and level are
-    assigned to the neutral takes by their sound, MEAD's tables serving as a prior; an utterance that
-    no neutral take matches has no sentence.
+    assigned to the neutral takes by their sound, MEAD's tables serving as a prior; an utterance
+    that no neutral take matches has no sentence.
     """
     matches = _match_all(utterances, sounds, align_params, params)
     return [_row(utterance, matches.get(utterance.id), rule) for utterance in utterances]
@@ -65,9 +65,7 @@ def _row(utterance: Utterance, match: _Match | None, rule: SplitRule) -> Sentenc
         label, method = _neutral_label(utterance), "prior"
     elif label is None and match is not None:
         label = _neutral_label(match.anchor)
-    split = split_of(
-        rule, speaker=clip.speaker, sentence=label, utterance_id=clip.utterance_id
-    )
+    split = split_of(rule, speaker=clip.speaker, sentence=label, utterance_id=clip.utterance_id)
     return Sentence(
         utterance_id=clip.utterance_id, dataset=clip.dataset, speaker=clip.speaker,
         emotion=clip.emotion, level=clip.level, take=clip.take, sentence=label, method=method,
@@ -160,9 +158,7 @@ def _full_scores(
     near = (np.minimum(by_row, by_column) < params.candidates) & np.isfinite(cost)
     for row, column in np.argwhere(near):
         a, b = anchors[row].reference, takes[column].reference
-        scores[row, column] = same_sentence(
-            sounds.features(a), sounds.features(b), align_params
-        )
+        scores[row, column] = same_sentence(sounds.features(a), sounds.features(b), align_params)
     return scores
 
 

@@ -24,9 +24,10 @@ _MS = 1000.0
 class PairParams:
     """Which takes are paired, and what a pair must hold.
 
-    `pairs`: each emotion with neutral, or every two emotions. `max_score` is the worst same-sentence
-    score where the sound decides, `max_score_named` where name or manifest do and the sound may only
-    object. `odd_spans`: what becomes of a pair one of whose takes has a word more. `audio_fps` is the frame rate given to takes of sound alone.
+    `pairs`: each emotion with neutral, or every two emotions. `max_score` is the worst
+    same-sentence score where the sound decides, `max_score_named` where name or manifest do and
+    the sound may only object. `odd_spans`: what becomes of a pair one of whose takes has a word
+    more. `audio_fps` is the frame rate given to takes of sound alone.
     """
 
     pairs: Literal["neutral", "all"]
@@ -69,8 +70,8 @@ def candidates(
 ) -> Iterator[Candidate]:
     """All pairs to be tried for one speaker, in a stable order.
 
-    Every clip that is not neutral appears at least once: with each partner of its sentence and view,
-    else alone.
+    Every clip that is not neutral appears at least once: with each partner of its sentence and
+    view, else alone.
     """
     says = {row.utterance_id: row for row in sentences}
     for utterance in utterances:
@@ -150,7 +151,8 @@ class PairMaker:
         )
         if len(frames) < self._params.min_pairs:
             raise Reject(
-                "few_pairs", f"{len(frames)} frame pairs, align.min_pairs is {self._params.min_pairs}"
+                "few_pairs",
+                f"{len(frames)} frame pairs, align.min_pairs is {self._params.min_pairs}",
             )
         return _pair(candidate, a, split, alignment, frames, tracks)
 
@@ -179,11 +181,12 @@ class PairMaker:
     def _check_span(self, span: OddSpan) -> None:
         if self._params.odd_spans == "reject" and span.score >= 1:
             raise Reject(
-                "odd_span", f"{span.kind} from {span.start_s:.2f} to {span.stop_s:.2f} s of the sound"
+                "odd_span",
+                f"{span.kind} from {span.start_s:.2f} to {span.stop_s:.2f} s of the sound",
             )
 
     def _alignment(self, a: Clip, b: Clip) -> Alignment:
-        """The alignment of two sounds; the last is kept, since views of an utterance come together."""
+        """The alignment of two sounds; the last is kept, for the other views of its takes."""
         key = a.audio_sha256, b.audio_sha256
         if self._last is None or self._last[0] != key:
             features = self._sounds.features(a), self._sounds.features(b)

@@ -11,7 +11,7 @@ from pipeline.pairing.identity import IdentityParams
 from pipeline.pairing.pairs import PairParams
 from pipeline.params import Align
 
-Part = TypeVar("Part")
+Part = TypeVar("Part", AlignParams, IdentityParams, PairParams)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The takes of one speaker, grouped by what was spoken once: an utterance, seen in one or more views."""
+"""The takes of one speaker, grouped by what was spoken once and seen in one or more views."""
 
 from __future__ import annotations
 

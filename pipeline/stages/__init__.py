@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 STAGES = ("demo", "extract", "align", "pose", "shards", "report")
-"""The one list of stages; modules, DVC stages, commands and parameter sections carry these names."""
+"""The one list of stages; modules, DVC stages, commands and sections carry these names."""
 
 PURPOSE = {
-    "demo": "Make the demo corpus: speaking heads in MEAD's and RAVDESS's layouts, with exact truth.",
+    "demo": "Make the demo corpus: speaking heads in MEAD's and RAVDESS's layouts, with truth.",
     "extract": "Decode the takes: frames with landmarks, one stored crop a frame, 16 kHz sound.",
     "align": "Find which takes say the same and pair their frames in time.",
     "pose": "Fit the affine that lays each frame pair's second face onto the first.",

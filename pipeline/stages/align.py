@@ -1,7 +1,7 @@
 """align: which takes say the same, and which of their frames belong together.
 
-The unit of work is a speaker: the resolution of sentences needs all of a speaker's takes at once, and
-one sound serves all views.
+The unit of work is a speaker: the resolution of sentences needs all of a speaker's takes at once,
+and one sound serves all views.
 """
 
 from __future__ import annotations
@@ -65,7 +65,11 @@ def run(run: Run) -> Summary:
     rejects = batch.rejects()
     run.write_tables(
         "align",
-        {"pairs": (Pair, pairs), "sentences": (Sentence, sentences), "rejected": (Rejected, rejects)},
+        {
+            "pairs": (Pair, pairs),
+            "sentences": (Sentence, sentences),
+            "rejected": (Rejected, rejects),
+        },
     )
     planned = sum(row["n"] for row in batch.rows("planned"))
     return summarise(
@@ -83,7 +87,7 @@ def _unit(speaker: str, clips: tuple[Clip, ...], run: Run, rule: SplitRule) -> U
 
 
 def align_speaker(state: None, store: ItemStore, unit: str, speaker: _Speaker) -> Outcome:
-    """Resolve the sentences of one speaker and pair the takes; a pure function of the clips' files."""
+    """Resolve one speaker's sentences and pair the takes; a pure function of the clips' files."""
     parts = split_section(speaker.section)
     extracted = ItemStore(speaker.extracted)
     sounds = Sounds(partial(_read_sound, extracted), parts.align.features)
@@ -134,5 +138,7 @@ def _notes(pairs: list[Pair]) -> list[str]:
     agreements = [p.mouth_agreement for p in pairs if p.mouth_agreement is not None]
     notes = [f"{frames} frame pairs in {len(pairs)} clip pairs, {len(emotions)} emotions"]
     if agreements:
-        notes.append(f"mouth agreement (correlation of openings): median {np.median(agreements):.2f}")
+        notes.append(
+            f"mouth agreement (correlation of openings): median {np.median(agreements):.2f}"
+        )
     return notes

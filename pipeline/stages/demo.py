@@ -1,6 +1,8 @@
-"""demo: make the demo corpus, speaking heads in MEAD's and RAVDESS's layouts with their exact truth.
+"""demo: make the demo corpus, speaking heads in MEAD's and RAVDESS's layouts with their exact
+truth.
 
-The corpus is one unit: its archives and truth tables need all takes. The takes are drawn side by side.
+The corpus is one unit: its archives and truth tables need all takes. The takes are drawn side by
+side.
 """
 
 from __future__ import annotations

@@ -43,7 +43,8 @@ def test_version(call) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "first"), [("align", "extract"), ("pose", "align"), ("shards", "align"), ("report", "extract")]
+    ("stage", "first"),
+    [("align", "extract"), ("pose", "align"), ("shards", "align"), ("report", "extract")],
 )
 def test_out_of_order_is_one_line_that_names_the_command(call, stage: str, first: str) -> None:
     code, out, err = call(stage, "--dataset", "demo")

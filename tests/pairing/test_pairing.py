@@ -129,7 +129,9 @@ def test_a_sound_that_starts_late_moves_the_frames(parts: AlignParts, rule: Spli
 
     sounds = Sounds(_read, parts.align.features)
     rows = name_sentences(group([a, late]), sounds, parts.align, parts.identity, rule)
-    maker = PairMaker(sounds, shifted, parts.align, parts.pairs, {r.utterance_id: "train" for r in rows})
+    maker = PairMaker(
+        sounds, shifted, parts.align, parts.pairs, {r.utterance_id: "train" for r in rows}
+    )
     pair = maker.make(next(candidates(group([a, late]), rows, parts.pairs)))
     assert np.median(np.array(pair.frame_b) - np.array(pair.frame_a)) == 10
     assert pair.knots_b_s[0] - pair.knots_a_s[0] == pytest.approx(0.4, abs=0.03)
@@ -157,7 +159,10 @@ def test_views_share_one_warp_and_pair_inside_a_view(parts: AlignParts, rule: Sp
     def view(clip: Clip, name: str) -> Clip:
         return replace(clip, view=name, take_id=clip.take_id.replace("front", name))
 
-    neutral, happy = _clip("neutral", "001", (1, 1.0, 120.0)), _clip("happy", "001", (1, 1.2, 150.0))
+    neutral, happy = (
+        _clip("neutral", "001", (1, 1.0, 120.0)),
+        _clip("happy", "001", (1, 1.2, 150.0)),
+    )
     clips = [neutral, happy, view(neutral, "top"), view(happy, "top"), view(happy, "down")]
     made, rejects = _pairs(clips, parts, rule)
     assert [pair.view for pair in made] == ["front", "top"]
@@ -166,7 +171,9 @@ def test_views_share_one_warp_and_pair_inside_a_view(parts: AlignParts, rule: Sp
 
 
 def test_all_pairs_every_two_emotions(parts: AlignParts, rule: SplitRule) -> None:
-    clips = [_clip(e, "001", (1, 1.0 + k / 10, 120.0)) for k, e in enumerate(("neutral", "happy", "sad"))]
+    clips = [
+        _clip(e, "001", (1, 1.0 + k / 10, 120.0)) for k, e in enumerate(("neutral", "happy", "sad"))
+    ]
     everything = replace(parts, pairs=replace(parts.pairs, pairs="all"))
     made, _ = _pairs(clips, everything, rule)
     assert sorted((p.emotion_a, p.emotion_b) for p in made) == [
@@ -174,7 +181,9 @@ def test_all_pairs_every_two_emotions(parts: AlignParts, rule: SplitRule) -> Non
     ]  # fmt: skip
 
 
-def test_a_candidate_without_a_partner_carries_the_clips_id(rule: SplitRule, parts: AlignParts) -> None:
+def test_a_candidate_without_a_partner_carries_the_clips_id(
+    rule: SplitRule, parts: AlignParts
+) -> None:
     clip = _clip("happy", "001", (1, 1.0, 120.0))
     row = _sentences([clip], parts, rule)[0]
     assert Candidate(clip, None, row).id == clip.take_id
