@@ -1,4 +1,4 @@
-"""Sentences laid out as MEAD's are, of our own making: 3 common, 10 generic, the rest of one emotion.
+"""Sentences laid out like MEAD's, of our own making: 3 common, 10 generic, the rest one emotion's.
 
 Near twins stand on purpose: generic 1 and 2; own sentences that differ from a generic one, or from
 one of neutral's own, in a single word.

@@ -4,8 +4,8 @@
 
 FOLDER as in ``align_accuracy.py``. Windows of T frame pairs per 1,000 frames of the shorter take
 (between the first and the last knot of the truth; 25 frames a second); the share of their pairs
-within 40 ms of the truth; the median and 95th percentile of the *worst* pair of each window; and the
-mean jitter: how far the time between neighbours in b is from what the truth says it is. Where
+within 40 ms of the truth; the median and 95th percentile of the *worst* pair of each window; and
+the mean jitter: how far the time between neighbours in b is from what the truth says it is. Where
 rejected pairs stay, errors are of the pairs with a weight, and their share is given.
 """
 
@@ -36,8 +36,8 @@ LENGTHS = (5, 9)
 STEPS = (1, 2, 3)
 LEAST = (0.0, 0.5, 0.85, 0.95)
 POLICIES = ("gate", "step over", "stay")
-"""gate: the frame map is made with the threshold as its gate. The others take the map without a gate:
-pairs below the threshold are stepped over, or stay with weight 0."""
+"""gate: the frame map is made with the threshold as its gate. The others take the map without a
+gate: pairs below the threshold are stepped over, or stay with weight 0."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def main() -> None:
     pairs = load(options.folder)
     ours = [aligned(pair, params) for pair in pairs]
     maps = {least: _maps(pairs, ours, params, least) for least in LEAST}
-    print("windows per 1,000 frames | pairs within 40 ms % | worst of a window p50 / p95 ms | ")
+    print("windows per 1,000 frames | pairs within 40 ms % | worst of a window p50 / p95 ms |")
     print("jitter ms | pairs with a weight %")
     for which, length in product(SETS, LENGTHS):
         print(f"\n{which.upper()}, T = {length}")
@@ -114,8 +114,8 @@ def _cell(rows: list[Row]) -> str:
         return f"{per_1000:4.0f}"
     middle, high = np.percentile(worst, [50, 95]) * 1e3
     return (
-        f"{per_1000:4.0f} | {100 * (error <= TOLERANCE_S).mean():6.2f} | {middle:3.0f} / {high:4.0f} | "
-        f"{1e3 * jitter.mean():4.1f} | {100 * weighted.mean():5.1f}"
+        f"{per_1000:4.0f} | {100 * (error <= TOLERANCE_S).mean():6.2f} | "
+        f"{middle:3.0f} / {high:4.0f} | {1e3 * jitter.mean():4.1f} | {100 * weighted.mean():5.1f}"
     )
 
 

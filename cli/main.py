@@ -185,7 +185,7 @@ def audit_pairs(
     params: ParamsOption = None,
     data: DataOption = Path("data"),
 ) -> None:
-    """Check a pair list: lengths, runs, one-to-one share; with a dataset also sentences and maps."""
+    """Check a pair list: lengths, runs, one-to-one; with a dataset also sentences and maps."""
     _require_build()
     from cli import console
     from pipeline.audit.compare import compare_all

@@ -37,6 +37,7 @@ REASONS: dict[str, Reason] = {
     "silent": Reason("filtered", "the sound is below extract.silence_db throughout"),
     "no_face": Reason("filtered", "a face is found in too few frames"),
     "several_faces": Reason("filtered", "more than one face is in the picture"),
+    "finding_set_aside": Reason("filtered", "extract.policies sets takes with this finding aside"),
     "few_frames": Reason("filtered", "fewer frames or less sound than a take needs"),
     "duplicate_take": Reason("filtered", "two files claim the same take"),
     "encrypted": Reason("failed", "the member of the archive needs a password"),

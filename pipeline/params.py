@@ -73,6 +73,48 @@ class Demo(Section):
     speakers: Annotated[list[str], Field(min_length=1)]
 
 
+UseOr = Literal["use", "set_aside"]
+MendOr = Literal["use", "mend", "set_aside"]
+
+
+class ExtractPolicies(Section):
+    """What becomes of a take with a finding; the keys are those of `media.FINDINGS`.
+
+    `mend` is there where something can be put right: docs/extract.md says what.
+    """
+
+    no_picture: UseOr
+    rotated: MendOr
+    interlaced: UseOr
+    hdr: UseOr
+    not_square_pixels: UseOr
+    variable_rate: UseOr
+    pts_gap: UseOr
+    pts_repeats: UseOr
+    frames_missing: UseOr
+    frames_extra: UseOr
+    frames_patched: UseOr
+    frozen_picture: UseOr
+    frames_doubled: UseOr
+    sound_gap: MendOr
+    clipped_sound: UseOr
+    quiet_sound: UseOr
+    sound_starts_late: UseOr
+    sound_starts_early: UseOr
+    lengths_differ: UseOr
+    other_sound_used: UseOr
+    other_sound_unusable: UseOr
+    file_offset: MendOr
+    file_drifts: UseOr
+    file_differs: MendOr
+    several_faces: UseOr
+    face_passes: UseOr
+    face_comes_and_goes: UseOr
+    face_jumps: UseOr
+    face_near_edge: UseOr
+    head_leaves_crop: UseOr
+
+
 class Extract(Section):
     """Decode, track faces, store one crop a frame and 16 kHz sound."""
 
@@ -81,7 +123,6 @@ class Extract(Section):
     jpeg_quality: Annotated[int, Field(ge=50, le=100)]
     mesh_px: Annotated[int, Field(ge=128)]
     min_found: Share
-    several_faces: Literal["reject", "largest"]
     count_faces_every_s: Positive
     min_duration_s: Positive
     max_duration_s: Positive
@@ -90,6 +131,9 @@ class Extract(Section):
     silence_db: float
     sample_rate_hz: Literal[16000]
     sound_from: Literal["container", "file"]
+    landmarker: Annotated[str, Field(pattern=r"^mesh$|\.task$")]
+    landmarker_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+    policies: ExtractPolicies
 
 
 class AlignFeatures(Section):
@@ -170,14 +214,13 @@ class Align(Section):
     odd_spans: Literal["keep", "reject"]
     backend: Literal["dtw-python", "librosa"]
     audio_fps: Positive
+    transcripts: str
     max_score: Positive
     max_score_named: Positive
     min_margin: float
     prior_bonus: float
     max_length_ratio: Annotated[float, Field(ge=1)]
     min_pairs: Count
-    coarse_step: Count
-    candidates: Count
 
 
 class Pose(Section):
@@ -185,8 +228,18 @@ class Pose(Section):
 
     method: Literal["affine", "affine_robust", "similarity"]
     landmarks: Literal["stable", "all"]
+    shear_prior: Annotated[float, Field(ge=0)]
     smooth_s: Annotated[float, Field(ge=0)]
     max_residual: Positive
+
+
+class ShardsWindows(Section):
+    """Windows of the config `sequences`; see `pairing.windows.find_windows`."""
+
+    length: Annotated[int, Field(ge=2)]
+    max_step: Count
+    min_confidence: Share
+    keep_rejected: bool
 
 
 class Shards(Section):
@@ -198,8 +251,7 @@ class Shards(Section):
     n_shards: dict[str, Count]
     rows_per_group: Count
     min_confidence: Share
-    window: Annotated[int, Field(ge=2)]
-    max_step: Count
+    windows: ShardsWindows
 
 
 class Report(Section):

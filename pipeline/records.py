@@ -132,6 +132,13 @@ class Clip(Row):
     The stored crop of every frame is the square [crop_x, crop_x + crop_side) x [crop_y, crop_y +
     crop_side) of the full frame, scaled to crop_px. `frames_sha256` and `audio_sha256` are of the
     files that extract wrote. Frame counts and picture columns are 0 or null for sound alone.
+
+    `findings` are slugs of media.FINDINGS, `mended` those of them that were put right, and what
+    they rest on: `declared_frames` of the container (null: it declares none), `longest_frame_s` the
+    longest time that one frame stands, `audio_gap_s` all holes in the sound used. Where a take has
+    both a sound track and a sound file: `file_offset_ms` by how much the file begins later
+    than the picture does, `file_match` the correlation of the two there (1: equal), `file_drift_ms`
+    by how much the offset grows to the end (null: not measurable).
     """
 
     SCHEMA: ClassVar[pa.Schema] = _schema(
@@ -155,6 +162,13 @@ class Clip(Row):
         frames_sha256=pa.string(),
         audio_sha256=pa.string(),
         findings=pa.list_(pa.string()),
+        mended=pa.list_(pa.string()),
+        declared_frames=pa.int32(),
+        longest_frame_s=pa.float64(),
+        audio_gap_s=pa.float64(),
+        file_offset_ms=pa.float64(),
+        file_match=pa.float32(),
+        file_drift_ms=pa.float64(),
     )
 
     take_id: str
@@ -190,6 +204,13 @@ class Clip(Row):
     frames_sha256: str | None
     audio_sha256: str
     findings: tuple[str, ...]
+    mended: tuple[str, ...] = ()
+    declared_frames: int | None = None
+    longest_frame_s: float | None = None
+    audio_gap_s: float = 0.0
+    file_offset_ms: float | None = None
+    file_match: float | None = None
+    file_drift_ms: float | None = None
 
     def __post_init__(self) -> None:
         check_id(self.take_id, "take_id")
@@ -201,6 +222,8 @@ class Clip(Row):
             )
         if (self.frames_sha256 is None) != (self.n_frames == 0):
             raise ValueError(f"{self.take_id}: frames and their file must both be there or not")
+        if not set(self.mended) <= set(self.findings):
+            raise ValueError(f"{self.take_id}: mended {self.mended}, found {self.findings}")
 
     @property
     def has_picture(self) -> bool:
@@ -287,9 +310,10 @@ class Pair(Row):
     is the claimed error of the pairing in time, `confidence` in 0..1, `run_ms` the longest
     standstill of the warping path near the frame, `slope` the local tempo of b over a.
     `knots_a_s` and `knots_b_s` are the whole time map as knots of a piecewise-linear function, in
-    seconds. `mouth_agreement` is the correlation of the mouth openings along the map, null
-    without picture. `odd_span` is where one take most seems to have a word more (only_in_a,
-    only_in_b, twice_in_a, twice_in_b) with its score, an alarm from 1 on.
+    seconds. `mouth_agreement` is the correlation of the two mouths' faster movements along the
+    whole map (see `pairing.mouth`), null without picture. `odd_span` is where one take most seems
+    to have a word more (only_in_a, only_in_b, twice_in_a, twice_in_b) with its score, an alarm
+    from 1 on.
     """
 
     SCHEMA: ClassVar[pa.Schema] = _schema(

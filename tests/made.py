@@ -145,6 +145,7 @@ def make_sentence(clip: Clip, split: str | None) -> Sentence:
 
 
 STEADY = [(k, k) for k in range(12)]
+WINDOWS = params.ShardsWindows(length=4, max_step=2, min_confidence=0.0, keep_rejected=False)
 GAPPED = [(k, k) for k in range(5)] + [(k, k + 3) for k in range(7, 11)]
 
 
@@ -154,7 +155,7 @@ def make_run(data: Path, *, workers: int = 1, **shards: object) -> Run:
     section = loaded.shards.model_copy(
         update={
             "size_px": 128, "n_shards": {"pairs": 2, "sequences": 1, "takes": 1},
-            "rows_per_group": 5, "window": 4, **shards,
+            "rows_per_group": 5, "windows": WINDOWS, **shards,
         }
     )  # fmt: skip
     dataset = loaded.datasets["demo"]

@@ -29,8 +29,13 @@ def write_media(
     sound_codec: str = "aac",
     rotation_deg: int = 0,
     options: dict[str, str] | None = None,
+    codec_options: dict[str, str] | None = None,
+    hole_s: tuple[float, float] | None = None,
 ) -> Path:
-    """Write RGB frames (h, w, 3) shown at `times_ms`, else at a constant rate, and mono sound."""
+    """Write RGB frames (h, w, 3) shown at `times_ms`, else at a constant rate, and mono sound.
+
+    The timestamps of the sound leave a hole at `hole_s` = (where, how long).
+    """
     pictures = list(frames)
     with av.open(str(path), "w", options=options or {}) as container:
         video = None
@@ -40,7 +45,8 @@ def write_media(
             video.pix_fmt = pix_fmt
             video.time_base = video.codec_context.time_base = Fraction(1, 1000)
             if codec == "libx264":
-                video.options = {"preset": "ultrafast", "crf": "10", "bf": "0"}
+                quick = {"preset": "ultrafast", "crf": "10", "bf": "0"}
+                video.options = {**quick, **(codec_options or {})}
             if rotation_deg:
                 video.set_display_rotation(rotation_deg)
         audio = None
@@ -54,7 +60,8 @@ def write_media(
                     piece = np.round(np.clip(piece, -1, 1) * 32767).astype(np.int16)
                 block = av.AudioFrame.from_ndarray(piece, format=kind, layout="mono")
                 block.sample_rate, block.time_base = SOUND_HZ, Fraction(1, SOUND_HZ)
-                block.pts = round(sound_start_s * SOUND_HZ) + start
+                later_s = hole_s[1] if hole_s is not None and start >= hole_s[0] * SOUND_HZ else 0.0
+                block.pts = round((sound_start_s + later_s) * SOUND_HZ) + start
                 container.mux(audio.encode(block))
             container.mux(audio.encode(None))
         if video is not None:

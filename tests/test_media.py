@@ -88,6 +88,11 @@ def test_holes_in_the_sound_become_silence(tmp_path: Path) -> None:
     assert np.all(sound.samples[48100:71900] == 0)
     assert sound.samples[80000] == pytest.approx(8000 / 32768)
     assert media.sound_findings(sound) == {"sound_gap"}
+    assert sound.gap_s == pytest.approx(0.5)
+    joined = media.decode_sound(path, SOUND_HZ, 60.0, fill_gaps=False)
+    assert joined is not None
+    assert len(joined.samples) == 72000
+    assert (joined.gaps, joined.gap_s) == (1, pytest.approx(0.5))
 
 
 def test_resampling_shifts_and_scales_nothing() -> None:
@@ -220,8 +225,11 @@ def test_the_other_sound_serves_where_the_first_is_silent(tmp_path: Path) -> Non
     none = opener(write_media(tmp_path / "b.mp4", plain(10)))
     both = [("container", silent), ("file", loud)]
     chosen = media.choose_sound(both, 16000, 60.0, -60.0)
-    assert (chosen.name, chosen.is_first) == ("file", False)
-    assert media.choose_sound(both[::-1], 16000, 60.0, -60.0).is_first
+    assert (chosen.used.name, chosen.is_first, chosen.other) == ("file", False, None)
+    chosen = media.choose_sound(both[::-1], 16000, 60.0, -60.0)
+    assert (chosen.used.name, chosen.is_first) == ("file", True)
+    assert chosen.other_fault is not None
+    assert chosen.other_fault.reason == "silent"
     with pytest.raises(Reject, match="silent: the container's sound peaks at -inf dB"):
         media.choose_sound([("container", silent)], 16000, 60.0, -60.0)
     with pytest.raises(Reject, match="no_sound"):

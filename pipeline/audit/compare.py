@@ -1,4 +1,4 @@
-"""A list beside a dataset: does our sentence verification accept its pairs, and what we align instead."""
+"""A list beside a dataset: are its pairs accepted, and how far are they from our alignment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Compared:
     Attributes
     ----------
     verdict
-        accepted: we emit this clip pair; rejected: we do not; unknown: a take is not in the dataset.
+        accepted: we emit this clip pair; rejected: we do not; unknown: a take is not there.
     reason
         A slug of `errors.REASONS` where rejected, else empty; `detail` says it in words.
     score

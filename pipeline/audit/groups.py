@@ -1,4 +1,4 @@
-"""Pairs of all speakers that share an emotion and a neutral take: a wrong rule shows there as a whole."""
+"""Pairs of all speakers with one emotion and one neutral take: there a wrong rule shows."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pipeline.audit.pairlist import IntArray, ListedPair
 
 MAX_RATIO = 1.8
-"""Between two readings of one sentence lengths rarely differ more; see facts of the published list."""
+"""Two readings of one sentence rarely differ more in length."""
 MAX_RUN = 9
 """Frames; a run of ten is a third of a second of one picture at 30 fps."""
 MIN_DIAGONAL = 0.5

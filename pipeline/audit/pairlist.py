@@ -102,15 +102,15 @@ def _entries(value: Any, where: str, keys: str) -> list[tuple[str, Any]]:
 
 def _pair(speaker: str, emotion: str, key: str, frames: Any) -> ListedPair:
     where = f"{speaker} {emotion} {key}"
-    takes = key.split("_")
-    if len(takes) != 2 or not all(takes):
+    take_a, parted, take_b = key.partition("_")
+    if not (take_a and parted and take_b) or "_" in take_b:
         raise ValueError(f"{where}: expected a key of two takes, such as 001_028")
     if not isinstance(frames, list) or len(frames) != 2:
         raise ValueError(f"{where}: expected two lists of frames, found {_kind(frames)}")
     a, b = (_frames(column, where) for column in frames)
     if len(a) != len(b):
         raise ValueError(f"{where}: {len(a)} frames beside {len(b)}, expected as many")
-    return ListedPair(speaker, emotion, *takes, a, b)
+    return ListedPair(speaker, emotion, take_a, take_b, a, b)
 
 
 def _frames(column: Any, where: str) -> IntArray:
@@ -134,7 +134,7 @@ def write_pair_list(path: Path, pairs: Iterable[ListedPair]) -> None:
     Raises
     ------
     PipelineError
-        When two pairs have one place in the list, or a take's name holds the `_` that parts the key.
+        When two pairs have one place in the list, or a take's name holds `_`, which parts the key.
     """
     content: dict[str, dict[str, dict[str, str]]] = {}
     for pair in sorted(pairs, key=lambda p: (p.speaker, p.emotion, p.key)):

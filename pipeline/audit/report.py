@@ -26,7 +26,7 @@ _PERCENTILES = (5, 50, 95)
 
 @dataclass(frozen=True)
 class Audit:
-    """All that was found; `compared` is empty without a dataset, else of the length of `measured`."""
+    """All that was found; `compared` is empty without a dataset."""
 
     measured: Sequence[Measures]
     groups: Sequence[Group]
@@ -57,7 +57,7 @@ class Audit:
         return value
 
     def tables(self) -> list[TextTable]:
-        """The same as (title, columns, rows) of text; only what is flagged is named, empty ones left out."""
+        """The same as (title, columns, rows) of text; empty ones are left out."""
         found = [
             self._summary(), self._numbers(), self._flagged_table(), self._group_table(),
             self._verdicts(), self._compared_table(),

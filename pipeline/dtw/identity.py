@@ -37,7 +37,8 @@ def same_sentence_score(
 @dataclass(frozen=True)
 class ResolveParams:
     """``max_score`` is the worst score that is still the same sentence, ``min_margin`` by how much
-    the partner must beat the next best, ``prior_bonus`` what a prior of 1 takes off the score."""
+    the partner must beat the next best, ``prior_bonus`` what a prior of 1 takes off the score: the
+    prior carries a score of up to ``max_score + prior_bonus``, and no worse one."""
 
     max_score: float
     min_margin: float
@@ -55,8 +56,9 @@ class Assignment:
     score : float64 [shape=(n_rows,)]
         Score with the partner; without one, the row's best score (NaN if it has no candidate).
     margin : float64 [shape=(n_rows,)]
-        Best other score of the row or the column minus the partner's; NaN without a partner,
-        infinite without a rival.
+        By how much the total of the scores, each less its prior's bonus, would rise if the best
+        rival took the place; NaN without a partner, infinite without a rival. A rival that has a
+        partner of its own must trade: of near twins that are both there, each holds the other off.
     proposed : int32 [shape=(n_rows,)]
         What the assignment proposed before it was checked; -1 where nothing.
     """
@@ -70,9 +72,9 @@ class Assignment:
 def resolve(scores: npt.ArrayLike, prior: npt.ArrayLike, params: ResolveParams) -> Assignment:
     """Match takes of one emotion (columns) to neutral takes (rows), one to one.
 
-    The assignment of least total score (Hungarian), where a proposal counts only if its score
-    passes ``max_score`` and it beats its rivals by ``min_margin``. The prior breaks ties and
-    never overrules the sound: it enters the total, not the check.
+    The assignment of least total score (Hungarian), where a proposal counts only if its score less
+    the prior's bonus passes ``max_score`` and beats its rivals by ``min_margin``. The prior breaks
+    ties and carries a weak score; it never overrules the sound by more than the bonus.
 
     Parameters
     ----------
@@ -91,27 +93,34 @@ def resolve(scores: npt.ArrayLike, prior: npt.ArrayLike, params: ResolveParams) 
         margin=np.full(n_rows, np.nan),
         proposed=np.full(n_rows, -1, np.int32),
     )
-    for row, column in zip(*_proposals(score, belief, candidate, params), strict=True):
-        result.proposed[row] = column
-        margin = _margin(score, row, column)
-        if score[row, column] <= params.max_score and margin >= params.min_margin:
+    total = np.where(candidate, score - params.prior_bonus * belief, np.inf)
+    rows, columns = _proposals(total, params)
+    result.proposed[rows] = columns
+    for row, column in zip(rows, columns, strict=True):
+        margin = _margin(total, params.max_score, row, column, result.proposed)
+        if total[row, column] <= params.max_score and margin >= params.min_margin:
             result.column[row], result.score[row] = column, score[row, column]
             result.margin[row] = margin
     return result
 
 
 def _proposals(
-    score: FloatArray, belief: FloatArray, candidate: BoolArray, params: ResolveParams
+    total: FloatArray, params: ResolveParams
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    total = np.where(candidate, score - params.prior_bonus * belief, UNJUDGED)
     # A pair beyond the limit must not pull its neighbours: it costs what having no partner costs.
-    total = np.minimum(total, params.max_score)
-    rows, columns = linear_sum_assignment(total)
-    kept = candidate[rows, columns] & (total[rows, columns] < params.max_score)
+    capped = np.minimum(total, params.max_score)
+    rows, columns = linear_sum_assignment(capped)
+    kept = total[rows, columns] <= params.max_score
     return rows[kept], columns[kept]
 
 
-def _margin(score: FloatArray, row: int, column: int) -> float:
-    rivals = np.concatenate([np.delete(score[row], column), np.delete(score[:, column], row)])
-    rivals = rivals[np.isfinite(rivals)]
-    return float(rivals.min() - score[row, column]) if rivals.size else float("inf")
+def _margin(total: FloatArray, limit: float, row: int, column: int, proposed: IntArray) -> float:
+    # What its owner pays when a rival take or row is traded away; nothing where it has none.
+    capped = np.minimum(total, limit)
+    along_row, along_column = total[row].copy(), total[:, column].copy()
+    for other in np.flatnonzero(proposed >= 0):
+        at = proposed[other]
+        along_row[at] += capped[other, column] - capped[other, at]
+        along_column[other] += capped[row, at] - capped[other, at]
+    rivals = np.concatenate([np.delete(along_row, column), np.delete(along_column, row)])
+    return float(rivals.min(initial=np.inf) - total[row, column])

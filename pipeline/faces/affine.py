@@ -28,13 +28,14 @@ HAIRLINE = (10, 109, 338)
 """The top of the forehead, above what the brows move."""
 STABLE = tuple(sorted(EYE_CORNERS + NOSE_BRIDGE + TEMPLES + HAIRLINE))
 """What neither speech nor expression moves (MediaPipe's numbering): no mouth, jaw, brows, lids."""
-STABLE_WEIGHTS = tuple(3.0 if i in NOSE_BRIDGE else 1.0 for i in STABLE)
-"""The bridge weighs three times, so that depth goes with neither width nor height of the set.
+_WEIGHTS = ((EYE_CORNERS, 2.0), (NOSE_BRIDGE, 3.0), (TEMPLES, 0.5), (HAIRLINE, 0.5))
+STABLE_WEIGHTS = tuple(next(w for some, w in _WEIGHTS if i in some) for i in STABLE)
+"""How much each counts: by how well the model sees it, and so that depth stays out of the map.
 
-A flat map sees depth as place: where the lower points are also the nearer ones, a turned head
-becomes a sheared face. On the demo, with heads up to 20 degrees apart, all points but the mouth's
-then lie .034 eye distances apart in the median and .071 at the 90th percentile; without hairline
-and weights it is .049 and .130, for a similarity .041 and .085.
+A flat map takes depth for place. The temples lie half an eye distance behind the eyes: weighed so,
+the set lies nearly as deep as the face between them, and a turned head is laid on by its face and
+not by its rim. And the model moves what it hardly sees with the brows and the jaw: hairline and
+temples by 19 thousandths of the eyes' distance up or down between emotions, eye corners by 7.
 """
 N_MESH = 468
 """Landmarks of the face itself; the ten after them are of the irises and go with the gaze."""
@@ -43,7 +44,7 @@ _MIN_SPREAD = 1e-3  # of the points' extent across over along, below which they 
 _MAX_STRETCH = 4.0  # a face that has to grow or shrink by more than this is no match
 _TUKEY = 4.685  # 95 % as efficient as least squares on Gaussian noise (Huber 1981)
 _RAYLEIGH_MEDIAN = 1.1774  # median of the length of a 2-D Gaussian of unit deviation
-_DEPTH = 0.07  # deviation over the radius of the set that depth alone may cause
+_DEPTH = 0.15  # deviation over the radius of the set that heads 20 degrees apart cause by depth
 _REWEIGHTINGS = 10
 
 
@@ -82,6 +83,7 @@ def fit(
     times_s: F64 | None = None,
     smooth_s: float = 0.0,
     weights: Sequence[float] | None = None,
+    shear_prior: float = 0.0,
 ) -> F64:
     """The matrix of each frame pair that takes b's points onto a's.
 
@@ -94,25 +96,32 @@ def fit(
     points_b, points_a
         (n, p, 2) the same landmarks of both frames, p >= 3.
     times_s, smooth_s
-        With `smooth_s` > 0 each fit also uses the neighbours in time (n,), weighted by a Gaussian
-        of that full width at half maximum: noise falls, and so does the truth of fast turns.
+        With `smooth_s` > 0 each matrix becomes the value at its instant of the straight line
+        through its neighbours in time, weighted by a Gaussian of that full width at half maximum.
+        (n, k): the instants of the frames in k takes, each strictly increasing; two frame pairs
+        are as far apart as in that take where they are furthest. Straight lines keep steady
+        motion even at gaps and ends, where the neighbours lie to one side.
     weights
         (p,) of the landmarks; None weighs all alike.
+    shear_prior
+        How far the affine's shear and uneven stretch are drawn to none: over a set as wide as it
+        is high they are divided by 1 + `shear_prior` (ridge regression on them alone). 0 is plain
+        least squares, infinity the similarity.
 
     Returns
     -------
     (n, 2, 3); NaN where the points lie on a line, mirror, or stretch by more than four.
     """
+    prior = np.inf if method == "similarity" else shear_prior
     per_point = np.ones(points_b.shape[1]) if weights is None else np.array(weights)
     share = np.broadcast_to(per_point, points_b.shape[:2])
     origin_b, origin_a = points_b.mean(axis=(0, 1)), points_a.mean(axis=(0, 1))
     b, a = points_b - origin_b, points_a - origin_a
     if method == "affine_robust":
-        share = share * robust_weights(b, a, per_point)
-    moments = _moments(b, a, share)
+        share = share * robust_weights(b, a, per_point, prior)
+    local = _solve(b, a, share, prior)
     if smooth_s > 0 and times_s is not None:
-        moments = _smoothed(moments, times_s, smooth_s)
-    local = _solve("similarity" if method == "similarity" else "affine", moments)
+        local = _smoothed(local, times_s, smooth_s)
     shift = origin_a + local[..., 2] - local[..., :2] @ origin_b
     return np.concatenate([local[..., :2], shift[..., None]], axis=-1)
 
@@ -123,7 +132,7 @@ def residual(matrix: F64, points_b: F64, points_a: F64) -> F64:
     return np.asarray(np.sqrt((gap**2).sum(axis=-1).mean(axis=-1)))
 
 
-def robust_weights(points_b: F64, points_a: F64, weights: F64) -> F64:
+def robust_weights(points_b: F64, points_a: F64, weights: F64, shear_prior: float = 0.0) -> F64:
     """Tukey weights (n, p) in 0..1 of each point, to be multiplied with its own weight (p,).
 
     Begins at the similarity of least absolute distances, which one far point cannot tilt.
@@ -132,63 +141,46 @@ def robust_weights(points_b: F64, points_a: F64, weights: F64) -> F64:
     radius = np.sqrt((centred**2).sum(axis=-1).mean(axis=-1))[:, None]
     found = np.ones(points_b.shape[:2])
     for _ in range(_REWEIGHTINGS):
-        lengths = _distances("similarity", points_b, points_a, found * weights)
+        lengths = _distances(points_b, points_a, found * weights, np.inf)
         found = radius / np.maximum(lengths, 1e-3 * radius)
     for _ in range(_REWEIGHTINGS):
         deviation = np.median(lengths, axis=1, keepdims=True) / _RAYLEIGH_MEDIAN
         limit = _TUKEY * np.maximum(deviation, _DEPTH * radius)
         found = np.clip(1 - (lengths / limit) ** 2, 0, None) ** 2
-        lengths = _distances("affine", points_b, points_a, found * weights)
+        lengths = _distances(points_b, points_a, found * weights, shear_prior)
     return np.asarray(found)
 
 
-def _distances(method: Literal["affine", "similarity"], b: F64, a: F64, weights: F64) -> F64:
+def _distances(b: F64, a: F64, weights: F64, shear_prior: float) -> F64:
     """How far (n, p) points stay from their partners; 0 where no map is fixed."""
-    matrix = _solve(method, _moments(b, a, weights))
-    lengths = np.linalg.norm(apply(matrix, b) - a, axis=-1)
+    lengths = np.linalg.norm(apply(_solve(b, a, weights, shear_prior), b) - a, axis=-1)
     return np.asarray(np.nan_to_num(lengths, nan=0.0))
 
 
-def _moments(b: F64, a: F64, w: F64) -> F64:
-    """(n, 13) weighted sums a frame: 1, b (2), a (2), b b^T (4), a b^T (4)."""
-    parts = [
-        w.sum(axis=1, keepdims=True),
-        np.einsum("np,npi->ni", w, b),
-        np.einsum("np,npi->ni", w, a),
-        np.einsum("np,npi,npj->nij", w, b, b).reshape(len(b), 4),
-        np.einsum("np,npi,npj->nij", w, a, b).reshape(len(b), 4),
-    ]
-    return np.concatenate(parts, axis=1)
+def _solve(b: F64, a: F64, weights: F64, shear_prior: float) -> F64:
+    """(n, 2, 3) the matrices of (n, p, 2) points weighted by (n, p), NaN where none is fixed.
 
-
-def _smoothed(moments: F64, times_s: F64, width_s: float) -> F64:
-    sigma_s = width_s / 2.3548
-    total = moments.copy()
-    for step in range(1, len(times_s)):
-        gap_s = times_s[step:] - times_s[:-step]
-        if gap_s.min() > 3 * sigma_s:
-            break
-        weight = (np.exp(-0.5 * (gap_s / sigma_s) ** 2) * (gap_s <= 3 * sigma_s))[:, None]
-        total[step:] += weight * moments[:-step]
-        total[:-step] += weight * moments[step:]
-    return total
-
-
-def _solve(method: Literal["affine", "similarity"], moments: F64) -> F64:
-    """(n, 2, 3) the matrices that weighted sums ask for, NaN where they do not fix one."""
-    n = len(moments)
-    total = np.maximum(moments[:, :1], 1e-12)
-    mean_b, mean_a = moments[:, 1:3] / total, moments[:, 3:5] / total
-    bb = moments[:, 5:9].reshape(n, 2, 2) / total[..., None] - mean_b[:, :, None] * mean_b[:, None]
-    ab = moments[:, 9:13].reshape(n, 2, 2) / total[..., None] - mean_a[:, :, None] * mean_b[:, None]
+    The linear part is p I + q J + r K + t L: I and J (a quarter turn) make the similarity, K =
+    diag(1, -1) and L (the exchange of x and y) the shear. Least squares with the penalty
+    `shear_prior` * trace(cov b) * (r^2 + t^2) is four equations whose matrix is nearly diagonal.
+    """
+    total = np.maximum(weights.sum(axis=1), 1e-12)[:, None]
+    mean_b, mean_a = (np.einsum("np,npi->ni", weights, points) / total for points in (b, a))
+    near_b, near_a = b - mean_b[:, None], a - mean_a[:, None]
+    bb = np.einsum("np,npi,npj->nij", weights, near_b, near_b) / total[..., None]
+    ab = np.einsum("np,npi,npj->nij", weights, near_a, near_b) / total[..., None]
     spread = np.linalg.eigvalsh(bb)
     good = spread[:, 0] > _MIN_SPREAD**2 * np.maximum(spread[:, 1], 1e-12)
-    if method == "similarity":
-        trace = np.where(good, np.trace(bb, axis1=1, axis2=2), 1.0)
-        cos, sin = (ab[:, 0, 0] + ab[:, 1, 1]) / trace, (ab[:, 1, 0] - ab[:, 0, 1]) / trace
-        linear = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], axis=1)
-    else:
-        linear = ab @ np.linalg.inv(np.where(good[:, None, None], bb, np.eye(2)))
+    size = np.where(good, bb[:, 0, 0] + bb[:, 1, 1], 1.0)
+    wider, slanted = np.where(good, (bb[:, 0, 0] - bb[:, 1, 1], 2 * bb[:, 0, 1]), 0.0)
+    of_i, of_j = ab[:, 0, 0] + ab[:, 1, 1], ab[:, 1, 0] - ab[:, 0, 1]
+    of_k, of_l = ab[:, 0, 0] - ab[:, 1, 1], ab[:, 0, 1] + ab[:, 1, 0]
+    stiff = size * (1 + shear_prior) - (wider**2 + slanted**2) / size
+    r = (of_k - (wider * of_i - slanted * of_j) / size) / stiff
+    t = (of_l - (slanted * of_i + wider * of_j) / size) / stiff
+    p = (of_i - wider * r - slanted * t) / size
+    q = (of_j + slanted * r - wider * t) / size
+    linear = np.stack([np.stack([p + r, t - q], -1), np.stack([t + q, p - r], -1)], axis=1)
     stretch = np.linalg.svd(linear, compute_uv=False)
     good &= (stretch[:, 0] < _MAX_STRETCH) & (stretch[:, 1] > 1 / _MAX_STRETCH)
     good &= np.linalg.det(linear) > 0
@@ -196,3 +188,36 @@ def _solve(method: Literal["affine", "similarity"], moments: F64) -> F64:
     matrix = np.concatenate([linear, shift[..., None]], axis=-1)
     matrix[~good] = np.nan
     return np.asarray(matrix)
+
+
+def _smoothed(matrices: F64, times_s: F64, width_s: float) -> F64:
+    """Local linear regression over time; a frame pair without a matrix neither gives nor gets."""
+    sigma_s = width_s / 2.3548
+    good = np.isfinite(matrices).all(axis=(1, 2))
+    values = np.where(good[:, None], matrices.reshape(-1, 6), 0.0)
+    weighed = np.zeros((len(values), 3))  # sums of the weights times the 0th to 2nd power of time
+    summed = np.zeros((len(values), 2, 6))
+
+    def add(to: slice, of: slice) -> None:
+        away_s = times_s[of] - times_s[to]
+        lag_s = away_s[:, 0]
+        far_s = np.abs(away_s).max(axis=1)
+        weight = np.exp(-0.5 * (far_s / sigma_s) ** 2) * (far_s <= 3 * sigma_s) * good[of]
+        weighed[to] += weight[:, None] * lag_s[:, None] ** [0, 1, 2]
+        summed[to] += (weight[:, None] * lag_s[:, None] ** [0, 1])[..., None] * values[of, None]
+
+    n = len(values)
+    add(slice(0, n), slice(0, n))
+    for step in range(1, n):
+        if (times_s[step:] - times_s[:-step]).max(axis=1).min() > 3 * sigma_s:
+            break
+        add(slice(0, n - step), slice(step, n))
+        add(slice(step, n), slice(0, n - step))
+    s0, s1, s2 = weighed.T
+    spread = s0 * s2 - s1**2
+    alone = spread <= 1e-9 * (s0 * sigma_s) ** 2
+    line = s2[:, None] * summed[:, 0] - s1[:, None] * summed[:, 1]
+    mean = summed[:, 0] / np.maximum(s0, 1e-12)[:, None]
+    smooth = np.where(alone[:, None], mean, line / np.where(alone, 1.0, spread)[:, None])
+    smooth[~good] = np.nan
+    return np.asarray(smooth.reshape(-1, 2, 3))

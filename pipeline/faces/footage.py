@@ -20,7 +20,7 @@ from pipeline.faces.crop import FaceBox, Square, size_of, square_for
 from pipeline.faces.finding import faces_in
 from pipeline.faces.measures import bounds, has_jumped, measure
 from pipeline.faces.mesh import FaceFinder, Tracker
-from pipeline.media import Frame, Video, encode_jpeg
+from pipeline.media import Frame, Video, encode_jpeg, standstills
 
 F64 = NDArray[np.float64]
 Row = dict[str, Any]
@@ -49,7 +49,8 @@ class Tally:
     """What following a take gave beside the rows of its frames.
 
     `faces` are the boxes of the face followed, `counts` how many faces there were at the instants
-    at which they were counted, `elsewhere` what the whole frame showed while the face was lost.
+    at which they were counted, `elsewhere` what the whole frame showed while the face was lost,
+    `same` whether a frame's stored crop is that of the frame before, to the last bit.
     """
 
     square: Square
@@ -58,6 +59,7 @@ class Tally:
     interocular_px: list[float] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     elsewhere: list[FaceBox] = field(default_factory=list)
+    same: list[bool] = field(default_factory=list)
     jumps: int = 0
     near_edge: int = 0
 
@@ -83,13 +85,15 @@ class Tally:
     def findings(self, video: Video) -> set[str]:
         """Findings on the face; slugs of media.FINDINGS."""
         marks = {
-            "several_faces": max(self.counts, default=0) > 1,
+            "several_faces": self.is_crowded,
+            "face_passes": max(self.counts, default=0) > 1 and not self.is_crowded,
             "face_comes_and_goes": _longest_loss_s(video.times_s, self.found) >= _LOST_S,
             "face_jumps": self.jumps > 0,
             "face_near_edge": self.near_edge > 0,
             "head_leaves_crop": not self.holds,
         }
-        return {name for name, present in marks.items() if present}
+        found = {name for name, present in marks.items() if present}
+        return found | standstills(video.times_s, video.end_s, self.same)
 
 
 def _longest_loss_s(times_s: list[float], found: list[bool]) -> float:
@@ -145,6 +149,7 @@ def follow(
     square = tally.square
     tracker.restart()
     before: tuple[float, F64] | None = None
+    crop_before = b""
     expected = start
     count_s = glance_s = -np.inf
     for frame in video.frames():
@@ -159,12 +164,15 @@ def follow(
         if landmarks is not None and is_new and not _same_place(bounds(landmarks), expected):
             tracker.restart()
             landmarks = None
+        crop = encode_jpeg(picture, manner.jpeg_quality)
+        tally.same.append(crop == crop_before)  # of equal pictures, and no work
+        crop_before = crop
         yield {
             "frame": frame.index,
             "time_s": frame.time_s,
             "duration_s": frame.duration_s,
             **_face(landmarks, before, picture, frame, tally),
-            "crop": encode_jpeg(picture, manner.jpeg_quality),
+            "crop": crop,
         }
         if landmarks is None:
             if not faces and frame.time_s >= glance_s:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -23,7 +24,7 @@ _SETTLE = 3
 """How often a picture is given when a face is first seen: the tracker's window settles within
 0.7 px of where it will be, against 3 to 5 px at the first look."""
 _START_S = 0.1
-_BLACK: U8 = np.zeros((64, 64, 3), np.uint8)
+BLACK: U8 = np.zeros((64, 64, 3), np.uint8)
 _HALF = 0.5
 """MediaPipe counts from the middle of the first pixel: x in a picture and in its mirror image add
 up to the width less one (real takes at four sizes), but for 0.7 % of the face, the model's own."""
@@ -42,25 +43,31 @@ class Tracker(Protocol):
         """The landmarks (478, 3) in the next picture (h, w, 3), None where the face is lost."""
 
 
-class MeshTracker:
-    """Face Mesh with refined lips and irises, in tracking mode, one face."""
+class SettlingTracker(ABC):
+    """A tracker whose first landmarks of a face are as good as the later ones."""
 
-    def __init__(self) -> None:
-        self._mesh = _face_mesh(static_image_mode=False, refine_landmarks=True)
-        self._seen = False
+    _seen = False
+
+    @abstractmethod
+    def look(self, rgb: U8) -> F64 | None:
+        """The landmarks in the next picture, whatever the model says of it."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Start the model again, which is slow."""
 
     def restart(self) -> None:
         """Forget what was seen.
 
         A black picture takes the face away; what is tracked next is bit for bit what a new object
-        gives. `reset` does the same by starting the graph again, ten times slower and not silently.
+        gives. `reset` does the same, ten times slower and not silently.
         """
-        with _quiet():
+        with quiet():
             for _ in range(_SETTLE):
-                if self._mesh.process(_BLACK).multi_face_landmarks is None:
+                if self.look(BLACK) is None:
                     break
             else:
-                self._mesh.reset()
+                self.reset()
         self._seen = False
 
     def track(self, rgb: U8) -> F64 | None:
@@ -70,25 +77,40 @@ class MeshTracker:
         as good as the later ones.
         """
         if self._seen:
-            landmarks = _landmarks(self._mesh, rgb)
+            landmarks = self.look(rgb)
         else:
-            with _quiet():
+            with quiet():
                 landmarks = self._acquire(rgb)
         self._seen = landmarks is not None
         return landmarks
 
     def _acquire(self, rgb: U8) -> F64 | None:
-        landmarks = _landmarks(self._mesh, rgb)
+        landmarks = self.look(rgb)
         for _ in range(_SETTLE - 1):
-            landmarks = None if landmarks is None else _landmarks(self._mesh, rgb)
+            landmarks = None if landmarks is None else self.look(rgb)
         return landmarks
+
+
+class MeshTracker(SettlingTracker):
+    """Face Mesh with refined lips and irises, in tracking mode, one face."""
+
+    def __init__(self) -> None:
+        self._mesh = _face_mesh(static_image_mode=False, refine_landmarks=True)
+
+    def look(self, rgb: U8) -> F64 | None:
+        """The landmarks (478, 3) in the next picture, None where there is no face."""
+        return _landmarks(self._mesh, rgb)
+
+    def reset(self) -> None:
+        """Start the graph again."""
+        self._mesh.reset()
 
 
 class FaceFinder:
     """Finds all faces of single pictures: a detector proposes, the mesh confirms."""
 
     def __init__(self) -> None:
-        with _quiet():
+        with quiet():
             from mediapipe.python.solutions import face_detection
 
             # model 1 sees faces down to a twentieth of the picture; 0 is for selfies
@@ -101,7 +123,7 @@ class FaceFinder:
     def propose(self, rgb: U8) -> list[tuple[float, float, float, float]]:
         """Boxes (left, top, right, bottom) where faces may be, the surest first."""
         height, width = rgb.shape[:2]
-        with _quiet():
+        with quiet():
             found = self._detector.process(rgb).detections or []
         boxes = [d.location_data.relative_bounding_box for d in found]
         return [
@@ -116,12 +138,12 @@ class FaceFinder:
 
     def confirm(self, rgb: U8) -> F64 | None:
         """The landmarks (468, 3) of a face in a picture cut around it, None where there is none."""
-        with _quiet():
+        with quiet():
             return _landmarks(self._mesh, rgb)
 
 
 def _face_mesh(*, static_image_mode: bool, refine_landmarks: bool) -> Any:
-    with _quiet():
+    with quiet():
         from mediapipe.python.solutions import face_mesh
 
         mesh = face_mesh.FaceMesh(
@@ -135,7 +157,7 @@ def _face_mesh(*, static_image_mode: bool, refine_landmarks: bool) -> Any:
 
 def _start(solution: Any) -> None:
     """Wait until the models are up, which print from threads of their own after a first picture."""
-    solution.process(_BLACK)
+    solution.process(BLACK)
     time.sleep(_START_S)
 
 
@@ -144,7 +166,11 @@ def _landmarks(mesh: Any, rgb: U8) -> F64 | None:
     faces = mesh.process(rgb).multi_face_landmarks
     if not faces:
         return None
-    relative = _coordinates(faces[0])
+    return in_pixels(_coordinates(faces[0]), width, height)
+
+
+def in_pixels(relative: F64, width: int, height: int) -> F64:
+    """MediaPipe's coordinates (n, 3), relative to the picture's sides, counted from pixel edges."""
     landmarks: F64 = relative * (width, height, width) + (_HALF, _HALF, 0.0)
     return landmarks
 
@@ -159,7 +185,7 @@ def _coordinates(face: Any) -> F64:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep off the terminal what MediaPipe's C++ prints when a graph starts.
 
     It has no switch: its logs do not heed GLOG_minloglevel before absl is initialised, which the

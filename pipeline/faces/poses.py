@@ -60,6 +60,7 @@ def pose_pair(
     method: Method,
     weights: Sequence[float],
     smooth_s: float,
+    shear_prior: float,
     max_residual: float,
 ) -> Posed:
     """Lay b's frames onto a's.
@@ -70,6 +71,8 @@ def pose_pair(
         (n, 2) frame of a, frame of b.
     weights
         (p,) of the points to fit.
+    smooth_s, shear_prior
+        As in `affine.fit`.
     max_residual
         Of a's interocular distance, above which a frame pair is dropped.
     """
@@ -79,7 +82,8 @@ def pose_pair(
     if len(frames) == 0:
         return Posed(PosePair.SCHEMA.empty_table(), lost)
     i, j = frames.T
-    matrix = fit(method, b.points[j], a.points[i], a.times_s[i], smooth_s, weights)
+    times_s = np.stack([a.times_s[i], b.times_s[j]], axis=1)
+    matrix = fit(method, b.points[j], a.points[i], times_s, smooth_s, weights, shear_prior)
     unit_px = a.interocular_px[i]
     before = residual(_by_crops(a, b)[None], b.stable[j], a.stable[i]) / unit_px
     after = residual(matrix, b.stable[j], a.stable[i]) / unit_px

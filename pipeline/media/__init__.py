@@ -1,13 +1,24 @@
 """The only package that touches decoders: timed pictures, sound, JPEG, FLAC."""
 
 from pipeline.media.box import ALIGN, Box
-from pipeline.media.choice import Chosen, OpenSource, choose_sound
+from pipeline.media.choice import Chosen, Heard, OpenSource, choose_sound
 from pipeline.media.container import MediaSource
-from pipeline.media.integrity import FINDINGS, joint_findings, sound_findings, video_findings
+from pipeline.media.integrity import (
+    FINDINGS,
+    file_findings,
+    joint_findings,
+    set_aside,
+    sound_findings,
+    standstills,
+    to_mend,
+    video_findings,
+)
+from pipeline.media.match import Match, match
 from pipeline.media.sound import Sound, decode_sound, read_flac, resample, write_flac
 from pipeline.media.stills import decode_jpeg, encode_jpeg, use_one_thread
 from pipeline.media.timeline import Timeline, read_timeline
 from pipeline.media.video import Frame, Limits, Video, open_video
+from pipeline.media.voice import Voice, place_sound
 
 __all__ = [
     "ALIGN",
@@ -15,22 +26,31 @@ __all__ = [
     "Box",
     "Chosen",
     "Frame",
+    "Heard",
     "Limits",
+    "Match",
     "MediaSource",
     "OpenSource",
     "Sound",
     "Timeline",
     "Video",
+    "Voice",
     "choose_sound",
     "decode_jpeg",
     "decode_sound",
     "encode_jpeg",
+    "file_findings",
     "joint_findings",
+    "match",
     "open_video",
+    "place_sound",
     "read_flac",
     "read_timeline",
     "resample",
+    "set_aside",
     "sound_findings",
+    "standstills",
+    "to_mend",
     "use_one_thread",
     "video_findings",
     "write_flac",

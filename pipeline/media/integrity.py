@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
 import numpy as np
 
+from pipeline.errors import REASONS, Reject
+from pipeline.media.match import SAME_RECORDING, Match
 from pipeline.media.sound import Sound
 from pipeline.media.video import Video
 
 FINDINGS: dict[str, str] = {
     "no_picture": "a take of sound alone",
-    "rotated": "the container asks for the picture to be turned, and it was",
+    "rotated": "the container asks for the picture to be turned",
     "interlaced": "frames are interlaced and were not mended",
     "hdr": "high dynamic range, shown without tone mapping",
     "not_square_pixels": "pixels are not square and were left so",
@@ -17,14 +22,23 @@ FINDINGS: dict[str, str] = {
     "pts_gap": "a frame stands still for several frames' time",
     "pts_repeats": "frames shown for no time were dropped",
     "frames_missing": "a few frames fewer than declared",
+    "frames_extra": "more frames than declared",
     "frames_patched": "the decoder patched up damaged frames",
-    "sound_gap": "timestamps of the sound leave holes, filled with silence, or overlap",
+    "frozen_picture": "the stored crop does not change for a while",
+    "frames_doubled": "frames are shown twice, as after a change of rate",
+    "sound_gap": "timestamps of the sound leave holes or overlap",
     "clipped_sound": "samples at full scale",
+    "quiet_sound": "even the loud parts are nearly silent",
     "sound_starts_late": "the sound begins after the picture",
     "sound_starts_early": "the sound begins before the picture",
     "lengths_differ": "picture and sound differ in length",
     "other_sound_used": "the sound that extract.sound_from names is unusable; the other was taken",
-    "several_faces": "at some instant several faces were counted",
+    "other_sound_unusable": "the sound that is not used could not be: silent, damaged or too long",
+    "file_offset": "the sound file is shifted against the container's track",
+    "file_drifts": "the sound file runs faster or slower than the container's track",
+    "file_differs": "the sound file is of another recording than the container's track, or at another speed",
+    "several_faces": "several faces are in the picture",
+    "face_passes": "at a single instant of those counted there was a second face",
     "face_comes_and_goes": "the face is lost for a while",
     "face_jumps": "the face moves faster than heads do",
     "face_near_edge": "the face touches the border of the picture",
@@ -35,9 +49,34 @@ FINDINGS: dict[str, str] = {
 _UNEVEN = 0.1
 _GAP_FRAMES = 2.5
 _TICKS_S = 0.0021  # timestamps rounded to a millisecond differ by two at most
+_FROZEN_S = 0.2
+_FROZEN_FRAMES = 3
+_DOUBLED_SHARE, _DOUBLED_FRAMES = 0.02, 3
 _CLIPPED_SHARE = 1e-4
+_QUIET_DB = -55.0  # the quietest of 70 real takes has -43
 _OFFSET_S = 0.05
 _LENGTH_S = 0.15
+_FILE_OFFSET_S = 0.01  # a cell of the alignment; what an encoder's padding leaves is below
+_FILE_DRIFT_S = 0.01
+
+
+def set_aside(findings: set[str], policies: Mapping[str, str]) -> None:
+    """Refuse a take with a finding whose policy is set_aside.
+
+    Raises
+    ------
+    Reject
+        With the finding's own reason where there is one, else finding_set_aside.
+    """
+    for finding in sorted(findings):
+        if policies[finding] == "set_aside":
+            reason = finding if finding in REASONS else "finding_set_aside"
+            raise Reject(reason, f"{finding}: {FINDINGS[finding]}")
+
+
+def to_mend(findings: set[str], policies: Mapping[str, str]) -> set[str]:
+    """Those of the findings whose policy is mend."""
+    return {finding for finding in findings if policies[finding] == "mend"}
 
 
 def video_findings(video: Video) -> set[str]:
@@ -53,14 +92,58 @@ def video_findings(video: Video) -> set[str]:
     counts = {
         "pts_repeats": video.repeated,
         "frames_missing": video.missing_frames(),
+        "frames_extra": -video.missing_frames(),
         "frames_patched": video.corrupt,
     }
-    return found | {name for name, count in counts.items() if count}
+    return found | {name for name, count in counts.items() if count > 0}
+
+
+def standstills(times_s: Sequence[float], end_s: float, same: Sequence[bool]) -> set[str]:
+    """Findings on frames that show what the frame before showed, to the last bit.
+
+    Parameters
+    ----------
+    times_s
+        Presentation times; the last frame ends at `end_s`.
+    same
+        Whether each frame equals the one before.
+    """
+    ends_s = [*times_s[1:], end_s]
+    doubled, frozen_s, at = 0, 0.0, 0
+    for is_same, group in groupby(same):
+        n = len(list(group))
+        if is_same and n + 1 >= _FROZEN_FRAMES:
+            frozen_s = max(frozen_s, ends_s[at + n - 1] - times_s[at - 1])
+        doubled += is_same and n == 1
+        at += n
+    marks = {
+        "frozen_picture": frozen_s >= _FROZEN_S,
+        "frames_doubled": doubled >= max(_DOUBLED_FRAMES, _DOUBLED_SHARE * len(same)),
+    }
+    return {name for name, present in marks.items() if present}
 
 
 def sound_findings(sound: Sound) -> set[str]:
     """Findings on the sound alone."""
-    marks = {"sound_gap": sound.gaps > 0, "clipped_sound": sound.clipped > _CLIPPED_SHARE}
+    marks = {
+        "sound_gap": sound.gaps > 0,
+        "clipped_sound": sound.clipped > _CLIPPED_SHARE,
+        "quiet_sound": sound.level_db < _QUIET_DB,
+    }
+    return {name for name, present in marks.items() if present}
+
+
+def file_findings(file: Match) -> set[str]:
+    """Findings on a sound file beside the container's track, the container being `match`'s first.
+
+    Neither offset nor drift mean anything where the recordings differ.
+    """
+    if file.quality < SAME_RECORDING:
+        return {"file_differs"}
+    marks = {
+        "file_offset": abs(file.offset_s) > _FILE_OFFSET_S,
+        "file_drifts": abs(file.drift_s or 0.0) > _FILE_DRIFT_S,
+    }
     return {name for name, present in marks.items() if present}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ class Sound:
     """One channel of sound; sample 0 is at `start_s` on the container's clock.
 
     `peak` is the largest value before resampling (1 is full scale), `clipped` the share of samples
-    at full scale, `gaps` how often timestamps left a hole, which is filled with silence.
+    at full scale, `gaps` how often timestamps left a hole or overlapped, `gap_s` all holes' time.
     """
 
     samples: Samples
@@ -38,23 +38,39 @@ class Sound:
     peak: float
     clipped: float
     gaps: int
+    gap_s: float
 
     @property
     def end_s(self) -> float:
         """Where the last sample ends."""
         return self.start_s + len(self.samples) / self.sample_rate_hz
 
+    def later(self, shift_s: float) -> Sound:
+        """The same sound, begun later."""
+        return replace(self, start_s=self.start_s + shift_s)
+
     @property
     def peak_db(self) -> float:
         """The peak in dB of full scale; minus infinity for digital silence."""
         return 20 * float(np.log10(self.peak)) if self.peak > 0 else -np.inf
 
+    @property
+    def level_db(self) -> float:
+        """How loud the loud parts are: the 95th percentile of 25 ms root mean squares, in dB."""
+        n = min(len(self.samples), max(1, self.sample_rate_hz // 40))
+        pieces = self.samples[: len(self.samples) // n * n].reshape(-1, n)
+        loud = float(np.percentile(np.mean(np.square(pieces), axis=1), 95))
+        return 10 * float(np.log10(loud)) if loud > 0 else -np.inf
 
-def decode_sound(source: MediaSource, rate_hz: int, max_duration_s: float) -> Sound | None:
+
+def decode_sound(
+    source: MediaSource, rate_hz: int, max_duration_s: float, *, fill_gaps: bool = True
+) -> Sound | None:
     """The sound of a file, None where it has none.
 
     Channels are averaged. What an encoder put before the beginning (AAC priming) and what an edit
-    list hides is left out, as players do. Holes between timestamps become silence.
+    list hides is left out, as players do. Holes between timestamps become silence and what overlaps
+    is cut, unless `fill_gaps` is off: then the pieces are laid end to end.
 
     Raises
     ------
@@ -65,7 +81,7 @@ def decode_sound(source: MediaSource, rate_hz: int, max_duration_s: float) -> So
         stream = stream_of(container, "audio")
         if stream is None:
             return None
-        track = _Track(stream, max_duration_s)
+        track = _Track(stream, max_duration_s, fill_gaps)
         pieces = list(track.pieces(container))
         if not pieces:
             return None
@@ -78,6 +94,7 @@ def decode_sound(source: MediaSource, rate_hz: int, max_duration_s: float) -> So
         float(np.max(np.abs(native))),
         float(np.mean(np.abs(native) >= _FULL_SCALE)),
         track.gaps,
+        track.gap_samples / track.rate_hz,
     )
 
 
@@ -102,13 +119,16 @@ def read_flac(path: Path) -> Samples:
 class _Track:
     """One audio stream laid out without holes from its first timestamp."""
 
-    def __init__(self, stream: Any, max_duration_s: float) -> None:
+    def __init__(self, stream: Any, max_duration_s: float, fill_gaps: bool) -> None:
         self.stream = stream
         self.max_duration_s = max_duration_s
+        self.fill_gaps = fill_gaps
         self.rate_hz = 0
         self.start_s = 0.0
         self.gaps = 0
+        self.gap_samples = 0
         self._written = 0
+        self._passed = 0  # on the clock of the timestamps; _written where gaps are filled
 
     def pieces(self, container: Any) -> Iterator[Samples]:
         """The stream's samples, native rate, with silence in its holes."""
@@ -125,27 +145,31 @@ class _Track:
                 raise Reject("unreadable", "the sample rate changes within the stream")
             for piece in self._placed(frame):
                 self._written += len(piece)
+                self._passed += len(piece)
                 if self._written > self.max_duration_s * self.rate_hz:
                     raise Reject("too_large", f"sound longer than {self.max_duration_s:.0f} s")
                 yield piece
 
     def _placed(self, frame: Any) -> Iterator[Samples]:
         piece = _one_channel(frame)
-        ahead = (self._time_s(frame) - self.start_s) * self.rate_hz - self._written
+        ahead = (self._time_s(frame) - self.start_s) * self.rate_hz - self._passed
         if ahead > self.max_duration_s * self.rate_hz:
             raise Reject("too_large", f"a hole of {ahead / self.rate_hz:.0f} s in the sound")
-        if ahead > _GAP_S * self.rate_hz:
+        if abs(ahead) > _GAP_S * self.rate_hz:
             self.gaps += 1
-            yield np.zeros(round(ahead), np.float32)
-        elif ahead < -_GAP_S * self.rate_hz:
-            self.gaps += 1
-            piece = piece[round(-ahead) :]
+            self.gap_samples += max(0, round(ahead))
+            if not self.fill_gaps:
+                self._passed += round(ahead)
+            elif ahead > 0:
+                yield np.zeros(round(ahead), np.float32)
+            else:
+                piece = piece[round(-ahead) :]
         if len(piece):
             yield piece
 
     def _time_s(self, frame: Any) -> float:
         if frame.pts is None:
-            return self.start_s + self._written / self.rate_hz
+            return self.start_s + self._passed / self.rate_hz
         return float(frame.pts * frame.time_base)
 
     def declared_samples(self) -> int | None:
@@ -153,14 +177,15 @@ class _Track:
         if not self.stream.duration:
             return None
         declared = round(self.stream.duration * self.stream.time_base * self.rate_hz)
-        return declared if 0 <= self._written - declared < _PADDING_SAMPLES else None
+        padding = self._passed - declared
+        return self._written - padding if 0 <= padding < _PADDING_SAMPLES else None
 
     def check_whole(self) -> None:
         """Refuse a stream that ends clearly before its declared end."""
         if not self.stream.duration:
             return
         declared_s = float(self.stream.duration * self.stream.time_base)
-        got_s = self._written / self.rate_hz
+        got_s = self._passed / self.rate_hz
         if declared_s - got_s > max(_MISSING_S, _MISSING_SHARE * declared_s):
             raise Reject(
                 "truncated", f"{got_s:.2f} s of sound where {declared_s:.2f} s are declared"

@@ -60,7 +60,7 @@ class Video:
     """An open video stream; what is counted is complete when `frames` has ended.
 
     `repeated` counts frames shown for no time (a later frame bears the same or an earlier time),
-    `corrupt` those that the decoder patched up.
+    `corrupt` those that the decoder patched up. `upright`: turn frames as the container asks.
     """
 
     container: InputContainer
@@ -68,6 +68,7 @@ class Video:
     limits: Limits
     declared_frames: int
     declared_end_s: float | None
+    upright: bool = True
     times_s: list[float] = field(default_factory=list)
     end_s: float = 0.0
     repeated: int = 0
@@ -149,12 +150,13 @@ class Video:
     def _note(self, coded: Any) -> None:
         if coded.width * coded.height > self.limits.max_frame_px:
             raise Reject("too_large", f"a picture of {coded.width} x {coded.height} px")
-        orientation = Orientation.of(coded)
+        asked = Orientation.of(coded)
+        orientation = asked if self.upright else Orientation()
         self._cutter = Cutter(orientation)
         self.width_px, self.height_px = orientation.size(coded.width, coded.height)
         ratio = self.stream.sample_aspect_ratio
         marks = {
-            "rotated": orientation.is_turned,
+            "rotated": asked.is_turned,
             "interlaced": coded.interlaced_frame,
             "hdr": int(coded.color_trc) in _HDR_TRANSFERS,
             "not_square_pixels": ratio is not None and ratio not in (0, 1),
@@ -180,7 +182,9 @@ class Video:
 
     def missing_frames(self) -> int:
         """How many frames fewer than declared were decoded; 0 where nothing was declared."""
-        return max(0, self.declared_frames - len(self.times_s) - self.repeated)
+        if not self.declared_frames:
+            return 0
+        return self.declared_frames - len(self.times_s) - self.repeated
 
     def _check_whole(self) -> None:
         """Refuse a stream that ends clearly before its declared end.
@@ -207,7 +211,9 @@ class Video:
 
 
 @contextmanager
-def open_video(source: MediaSource, limits: Limits) -> Iterator[Video | None]:
+def open_video(
+    source: MediaSource, limits: Limits, *, upright: bool = True
+) -> Iterator[Video | None]:
     """The video stream of a file, None where it has none.
 
     Raises
@@ -228,7 +234,7 @@ def open_video(source: MediaSource, limits: Limits) -> Iterator[Video | None]:
         end_s = _declared_end_s(container, stream)
         if end_s is not None and end_s > limits.max_duration_s + max(0.0, _start_s(stream)):
             raise Reject("too_large", f"{end_s:.0f} s long; at most {limits.max_duration_s:.0f} s")
-        yield Video(container, stream, limits, stream.frames, end_s)
+        yield Video(container, stream, limits, stream.frames, end_s, upright)
 
 
 def _start_s(stream: Any) -> float:

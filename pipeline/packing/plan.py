@@ -8,6 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
+
+from pipeline.pairing.windows import Windows, find_windows
+from pipeline.params import ShardsWindows
 from pipeline.records import Clip, Pair, Sentence
 from pipeline.shards.schema import file_name
 
@@ -30,6 +34,13 @@ class KeptPair:
     def frames(self) -> list[tuple[int, int]]:
         """Frame of a, frame of b of every kept frame pair."""
         return [(self.pair.frame_a[k], self.pair.frame_b[k]) for k in self.kept]
+
+    def windows(self, section: ShardsWindows) -> Windows:
+        """The windows over the kept frame pairs; positions are into `kept`."""
+        kept = list(self.kept)
+        columns = (self.pair.frame_a, self.pair.frame_b, self.pair.confidence)
+        chosen = (np.asarray(column)[kept] for column in columns)
+        return find_windows(*chosen, **section.model_dump())
 
     def identity(self) -> tuple[object, ...]:
         """All that the rows of this pair depend on."""
@@ -107,21 +118,6 @@ def place(shards: Mapping[Shard, Sequence[KeptPair]]) -> list[PlacedPair]:
             placed.append(PlacedPair(kept, shard.file, row))
             row += len(kept.kept)
     return placed
-
-
-def windows(frames: Sequence[tuple[int, int]], length: int, max_step: int) -> list[int]:
-    """Where windows begin: `length` frame pairs, both takes advancing by at most `max_step` frames.
-
-    Windows overlap: there is one for every frame pair that can begin one (STCCL 4.2 compares
-    consecutive frames and does not say how far apart its sequences begin).
-    """
-    starts, run = [], 1
-    for k in range(1, len(frames)):
-        steps = [after - before for before, after in zip(frames[k - 1], frames[k], strict=True)]
-        run = run + 1 if max(steps) <= max_step else 1
-        if run >= length:
-            starts.append(k - length + 1)
-    return starts
 
 
 def spoken_takes(

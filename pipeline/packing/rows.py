@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from pipeline.faces.affine import F64, compose, invert
 from pipeline.packing.pictures import FrameTo, StoredFrame, encode, framed, stored_frames, valid_box
-from pipeline.packing.plan import KeptPair, PlacedPair, SpokenTake, windows
+from pipeline.packing.plan import KeptPair, PlacedPair, SpokenTake
+from pipeline.params import ShardsWindows
 from pipeline.records import Clip
 from pipeline.shards.masks import covered
 from pipeline.shards.schema import PAIR_COLUMNS, sample_id
@@ -95,7 +96,7 @@ def _picture(
 
 
 def sequence_rows(
-    placed: PlacedPair, poses: PosesOf, length: int, max_step: int
+    placed: PlacedPair, poses: PosesOf, section: ShardsWindows
 ) -> Iterator[dict[str, Any]]:
     """The rows of the config `sequences` of one clip pair: its windows, by name and by address."""
     kept = placed.kept
@@ -104,20 +105,23 @@ def sequence_rows(
         np.array(getattr(kept.pair, name))[list(kept.kept)] for name in ("confidence", "error_ms")
     )
     residual = poses(kept)["residual_after"].to_numpy()
-    for start in windows(frames, length, max_step):
-        span = slice(start, start + length)
+    found = kept.windows(section)
+    for index, weight in zip(found.index, found.weight, strict=True):
+        sure = index[confidence[index] >= section.min_confidence]
+        window = [frames[k] for k in index]
         yield {
-            "sequence_id": f"{kept.pair.pair_id}/{frames[start][0]:06d}+{length}",
+            "sequence_id": f"{kept.pair.pair_id}/{window[0][0]:06d}+{len(window)}",
             **_of_pair(kept),
-            "first_row": placed.first_row + start,
-            "length": length,
+            "rows": (placed.first_row + index).tolist(),
+            "weights": weight.tolist(),
+            "length": len(window),
             "file": placed.file,
-            "sample_ids": [sample_id(kept.pair.pair_id, i, j) for i, j in frames[span]],
-            "frames_a": [i for i, _ in frames[span]],
-            "frames_b": [j for _, j in frames[span]],
-            "min_confidence": float(confidence[span].min()),
-            "max_error_ms": float(error_ms[span].max()),
-            "max_residual_after": float(residual[span].max()),
+            "sample_ids": [sample_id(kept.pair.pair_id, i, j) for i, j in window],
+            "frames_a": [i for i, _ in window],
+            "frames_b": [j for _, j in window],
+            "min_confidence": float(confidence[sure].min()),
+            "max_error_ms": float(error_ms[sure].max()),
+            "max_residual_after": float(residual[index].max()),
         }
 
 

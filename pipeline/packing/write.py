@@ -64,7 +64,7 @@ def _rows(payload: Payload) -> Iterator[dict[str, Any]]:
         if isinstance(item, KeptPair):
             yield from pair_rows(item, sources, section.size_px, section.jpeg_quality)
         elif isinstance(item, PlacedPair):
-            yield from sequence_rows(item, sources.poses, section.window, section.max_step)
+            yield from sequence_rows(item, sources.poses, section.windows)
         else:
             yield take_row(item, _extracted(payload, item.clip, ".audio.flac"))
 

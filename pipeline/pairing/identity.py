@@ -1,4 +1,4 @@
-"""What each utterance of one speaker says: by its name or manifest, else resolved from the sound."""
+"""What each utterance of one speaker says: as named, else resolved from the sound."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from itertools import groupby
 import numpy as np
 
 from pipeline.corpora.mead_sentences import prior_labels
-from pipeline.dtw.align import AlignParams, same_sentence
-from pipeline.dtw.identity import ResolveParams, resolve
-from pipeline.dtw.kernels import cost_only
-from pipeline.dtw.path import cosine_distances
+from pipeline.dtw.align import AlignParams
+from pipeline.dtw.identity import ResolveParams
+from pipeline.dtw.many import score_table
+from pipeline.pairing.resolution import resolve_blocks
+from pipeline.pairing.structure import Block
 from pipeline.pairing.utterances import FloatArray, Sounds, Utterance, length_ratio
 from pipeline.params import SplitRule
 from pipeline.records import Sentence
@@ -23,22 +24,20 @@ from pipeline.split import split_of
 class IdentityParams:
     """How sentences are resolved where the corpus does not name them.
 
-    `coarse_step` is how many cells the first, cheap comparison skips, `candidates` how many of its
-    best a take and an anchor each go on to the full comparison, `max_length_ratio` how much longer
-    one take may be than the other.
+    `max_length_ratio` is how many times longer one take may be than the other.
     """
 
-    coarse_step: int
-    candidates: int
     max_length_ratio: float
     resolve: ResolveParams
 
 
 @dataclass(frozen=True)
-class _Match:
-    anchor: Utterance
-    score: float
-    margin: float
+class _Heard:
+    """What the sound says of one take: the neutral take it matches, else how near it came."""
+
+    anchor: Utterance | None
+    score: float | None
+    margin: float | None
 
 
 def name_sentences(
@@ -50,125 +49,125 @@ def name_sentences(
 ) -> list[Sentence]:
     """The sentence of every utterance of one speaker, in the order given.
 
-    Where name or manifest say it, they decide. Elsewhere the takes of each emotion and level are
-    assigned to the neutral takes by their sound, MEAD's tables serving as a prior; an utterance
-    that no neutral take matches has no sentence.
+    Where name, manifest or transcript say it, they decide. Elsewhere the takes of each emotion and
+    level are assigned to the neutral takes by their sound, with the order of the takes as a prior;
+    an utterance that no neutral take matches has no sentence, and its row says how near it came.
     """
-    matches = _match_all(utterances, sounds, align_params, params)
-    return [_row(utterance, matches.get(utterance.id), rule) for utterance in utterances]
+    heard = _hear(utterances, sounds, align_params, params)
+    return [_row(utterance, heard.get(utterance.id), rule) for utterance in utterances]
 
 
-def _row(utterance: Utterance, match: _Match | None, rule: SplitRule) -> Sentence:
+def _row(utterance: Utterance, heard: _Heard | None, rule: SplitRule) -> Sentence:
     clip = utterance.reference
+    anchor = heard.anchor if heard else None
     label, method = clip.sentence, clip.sentence_source or "sound"
     if label is None and clip.emotion == "neutral":
-        label, method = _neutral_label(utterance), "prior"
-    elif label is None and match is not None:
-        label = _neutral_label(match.anchor)
+        label, method = _label(utterance), "prior"
+    elif label is None and anchor is not None:
+        label = _label(anchor)
     split = split_of(rule, speaker=clip.speaker, sentence=label, utterance_id=clip.utterance_id)
     return Sentence(
         utterance_id=clip.utterance_id, dataset=clip.dataset, speaker=clip.speaker,
         emotion=clip.emotion, level=clip.level, take=clip.take, sentence=label, method=method,
-        anchor=match.anchor.id if match else None,
-        score=match.score if match else None,
-        margin=match.margin if match and np.isfinite(match.margin) else None,
-        verified=match is not None, split=split,
+        anchor=anchor.id if anchor else None, score=heard.score if heard else None,
+        margin=heard.margin if heard else None, verified=anchor is not None, split=split,
     )  # fmt: skip
 
 
-def _neutral_label(anchor: Utterance) -> str:
-    """The tables' name of what a neutral take says; its own number where they know none.
+def _label(neutral: Utterance) -> str:
+    """What a neutral take says: as named, else by the tables, else its own number.
 
-    Only a name: which takes say the same is decided by sound, and two anchors never share a label.
+    Where it has no name this is a name only: which takes say the same is decided by sound, and two
+    neutral takes never share a label.
     """
-    labels = prior_labels("neutral", anchor.reference.take)
-    return labels[0][0] if labels else f"n-{anchor.reference.take}"
+    if neutral.reference.sentence is not None:
+        return neutral.reference.sentence
+    labels = prior_labels("neutral", neutral.reference.take)
+    return labels[0][0] if labels else f"n-{neutral.reference.take}"
 
 
-def _match_all(
+def _hear(
     utterances: Sequence[Utterance],
     sounds: Sounds,
     align_params: AlignParams,
     params: IdentityParams,
-) -> dict[str, _Match]:
-    """Which neutral take each unnamed utterance says the same as."""
-    unnamed = [u for u in utterances if u.reference.sentence is None]
-    anchors = [u for u in unnamed if u.emotion == "neutral"]
-    others = sorted(
-        (u for u in unnamed if u.emotion != "neutral"), key=lambda u: (u.emotion, u.reference.level)
-    )
-    matches: dict[str, _Match] = {}
-    for _, takes in groupby(others, key=lambda u: (u.emotion, u.reference.level)):
-        matches |= _match(anchors, list(takes), sounds, align_params, params)
-    return matches
-
-
-def _match(
-    anchors: Sequence[Utterance],
-    takes: Sequence[Utterance],
-    sounds: Sounds,
-    align_params: AlignParams,
-    params: IdentityParams,
-) -> dict[str, _Match]:
+) -> dict[str, _Heard]:
+    """What the sound says of each utterance that nothing names and that is not neutral."""
+    anchors = _anchors(utterances)
+    groups = _groups(utterances)
     if not anchors:
         return {}
-    cost = _coarse_costs(anchors, takes, sounds, align_params, params)
-    scores = _full_scores(cost, anchors, takes, sounds, align_params, params)
-    found = resolve(scores, _prior(anchors, takes), params.resolve)
-    return {
-        takes[column].id: _Match(anchors[row], float(found.score[row]), float(found.margin[row]))
-        for row, column in enumerate(found.column)
-        if column >= 0
-    }
+    blocks = [
+        Block(
+            takes[0].emotion,
+            np.array([_position(k, take) for k, take in enumerate(takes)]),
+            _scores(anchors, takes, sounds, align_params, params),
+        )
+        for takes in groups
+    ]
+    for takes, block in zip(groups, blocks, strict=True):
+        block.score[_spoken_for(anchors, takes[0], utterances)] = np.inf
+    heard: dict[str, _Heard] = {}
+    for takes, found in zip(groups, resolve_blocks(blocks, params.resolve), strict=True):
+        for k, take in enumerate(takes):
+            anchor = anchors[found.row[k]] if found.row[k] >= 0 else None
+            heard[take.id] = _Heard(anchor, _finite(found.score[k]), _finite(found.margin[k]))
+    return heard
 
 
-def _coarse_costs(
+def _anchors(utterances: Sequence[Utterance]) -> list[Utterance]:
+    """The neutral takes in the order of their numbers, one of each sentence that has a name."""
+    first: dict[str, Utterance] = {}
+    for utterance in sorted((u for u in utterances if u.emotion == "neutral"), key=_by_number):
+        first.setdefault(_label(utterance), utterance)
+    return list(first.values())
+
+
+def _groups(utterances: Sequence[Utterance]) -> list[list[Utterance]]:
+    """The unnamed takes of each emotion and level, in the order of their numbers."""
+    unnamed = [u for u in utterances if u.reference.sentence is None and u.emotion != "neutral"]
+    blocks = groupby(sorted(unnamed, key=_by_block), key=_by_block)
+    return [sorted(takes, key=_by_number) for _, takes in blocks]
+
+
+def _spoken_for(
+    anchors: Sequence[Utterance], take: Utterance, utterances: Sequence[Utterance]
+) -> list[bool]:
+    """Which anchors' sentences a named take of the same emotion and level says already."""
+    said = {u.reference.sentence for u in utterances if _by_block(u) == _by_block(take)}
+    return [_label(anchor) in said for anchor in anchors]
+
+
+def _by_block(utterance: Utterance) -> tuple[str, int]:
+    return utterance.emotion, utterance.reference.level
+
+
+def _by_number(utterance: Utterance) -> tuple[int, str]:
+    """Numbers as numbers; a take whose name is none comes first, in the order of the names."""
+    return _position(-1, utterance), utterance.reference.take
+
+
+def _position(place: int, utterance: Utterance) -> int:
+    take = utterance.reference.take
+    return int(take) if take.isascii() and take.isdecimal() else place
+
+
+def _scores(
     anchors: Sequence[Utterance],
     takes: Sequence[Utterance],
     sounds: Sounds,
     align_params: AlignParams,
     params: IdentityParams,
 ) -> FloatArray:
-    """Normalised warping cost of each anchor with each take, infinite beyond the length ratio."""
-    cost = np.full((len(anchors), len(takes)), np.inf)
-    step = params.coarse_step
-    for row, anchor in enumerate(anchors):
-        mel = sounds.features(anchor.reference).mel[::step]
-        for column, take in enumerate(takes):
-            ratio = length_ratio(anchor.reference, take.reference)
-            if max(ratio, 1 / ratio) <= params.max_length_ratio:
-                other = sounds.features(take.reference).mel[::step]
-                distances = cosine_distances(mel, other)
-                cost[row, column] = cost_only(distances, weights=align_params.steps)
-    return cost
+    """Same-sentence score of each anchor with each take, infinite beyond the length ratio."""
+    ratio = np.array([[length_ratio(a.reference, b.reference) for b in takes] for a in anchors])
+    return score_table(
+        [sounds.features(anchor.reference) for anchor in anchors],
+        [sounds.features(take.reference) for take in takes],
+        np.maximum(ratio, 1 / ratio) <= params.max_length_ratio,
+        align_params.steps,
+    )
 
 
-def _full_scores(
-    cost: FloatArray,
-    anchors: Sequence[Utterance],
-    takes: Sequence[Utterance],
-    sounds: Sounds,
-    align_params: AlignParams,
-    params: IdentityParams,
-) -> FloatArray:
-    """Same-sentence scores of the candidates that the coarse costs leave, infinite elsewhere."""
-    scores = np.full(cost.shape, np.inf)
-    by_row = np.argsort(np.argsort(cost, axis=1, kind="stable"), axis=1, kind="stable")
-    by_column = np.argsort(np.argsort(cost, axis=0, kind="stable"), axis=0, kind="stable")
-    near = (np.minimum(by_row, by_column) < params.candidates) & np.isfinite(cost)
-    for row, column in np.argwhere(near):
-        a, b = anchors[row].reference, takes[column].reference
-        scores[row, column] = same_sentence(sounds.features(a), sounds.features(b), align_params)
-    return scores
-
-
-def _prior(anchors: Sequence[Utterance], takes: Sequence[Utterance]) -> FloatArray:
-    """1 where the tables say that a numbered take says what a numbered neutral take says."""
-    prior = np.zeros((len(anchors), len(takes)))
-    for row, anchor in enumerate(anchors):
-        label = _neutral_label(anchor)
-        for column, take in enumerate(takes):
-            clip = take.reference
-            known = {name for name, _ in prior_labels(clip.emotion, clip.take)}
-            prior[row, column] = float(label in known)
-    return prior
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -6,17 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from pipeline.dtw.align import Alignment, AlignParams, align, pair_frames
 from pipeline.dtw.frames import FrameMap
 from pipeline.dtw.path import time_knots
 from pipeline.dtw.spans import OddSpan
 from pipeline.errors import Reject
+from pipeline.pairing.mouth import mouth_agreement
 from pipeline.pairing.utterances import FloatArray, Sounds, Utterance, length_ratio
 from pipeline.records import SEVEN_EMOTIONS, Clip, Pair, Sentence
 
-_MIN_FRAMES_FOR_AGREEMENT = 8
 _MS = 1000.0
 
 
@@ -24,14 +22,16 @@ _MS = 1000.0
 class PairParams:
     """Which takes are paired, and what a pair must hold.
 
-    `pairs`: each emotion with neutral, or every two emotions. `max_score` is the worst
-    same-sentence score where the sound decides, `max_score_named` where name or manifest do and
-    the sound may only object. `odd_spans`: what becomes of a pair one of whose takes has a word
+    `pairs`: each emotion with neutral, or every two emotions. `max_score_named` is the worst
+    same-sentence score of a pair: beyond it the sound objects to what name, manifest or the
+    resolution decided. `max_score` and `min_margin` are the resolution's own, to say why a take
+    has no partner. `odd_spans`: what becomes of a pair one of whose takes has a word
     more. `audio_fps` is the frame rate given to takes of sound alone.
     """
 
     pairs: Literal["neutral", "all"]
     max_score: float
+    min_margin: float
     max_score_named: float
     max_length_ratio: float
     min_pairs: int
@@ -57,6 +57,7 @@ class Candidate:
     b: Clip
     a: Clip | None
     sentence: Sentence
+    reason: str = "no_partner"
     detail: str = ""
 
     @property
@@ -90,7 +91,8 @@ def candidates(
                 yield Candidate(utterance.by_view[view], other.by_view[view], row)
         seen = {view for other in partners for view in other.by_view}
         for view in sorted(utterance.by_view.keys() - seen):
-            yield Candidate(utterance.by_view[view], None, row, _why_alone(row, partners, view))
+            why = _why_alone(row, partners, view, params)
+            yield Candidate(utterance.by_view[view], None, row, *why)
 
 
 def _leads(a: Utterance, b: Utterance, params: PairParams) -> bool:
@@ -103,12 +105,26 @@ def _rank(emotion: str) -> int:
     return SEVEN_EMOTIONS.index(emotion) if emotion in SEVEN_EMOTIONS else len(SEVEN_EMOTIONS)
 
 
-def _why_alone(row: Sentence, partners: Sequence[Utterance], view: str) -> str:
+def _why_alone(
+    row: Sentence, partners: Sequence[Utterance], view: str, params: PairParams
+) -> tuple[str, str]:
+    """Reason and detail of a clip without a partner."""
     if partners:
-        return f"the takes of sentence {row.sentence} have no view {view}"
-    if row.sentence is None:
-        return "no neutral take sounds like it"
-    return f"no other take says sentence {row.sentence}"
+        return "no_partner", f"the takes of sentence {row.sentence} have no view {view}"
+    if row.sentence is not None:
+        return "no_partner", f"no other take says sentence {row.sentence}"
+    if row.score is None:
+        return "no_partner", "no neutral take is of like length"
+    if row.score > params.max_score:
+        return "no_partner", f"no neutral take sounds like it (best {row.score:.2f})"
+    if row.margin is not None and row.margin < params.min_margin:
+        second = row.score + row.margin
+        return "ambiguous_sentence", f"two neutral takes fit: {row.score:.2f} and {second:.2f}"
+    return (
+        "no_partner",
+        f"a neutral take sounds like it ({row.score:.2f}), but it is another take's, or the order "
+        "of the takes and the other emotions speak against it",
+    )
 
 
 class PairMaker:
@@ -135,11 +151,12 @@ class PairMaker:
         Raises
         ------
         Reject
-            no_partner, straddles_split, length_ratio, wrong_sentence, odd_span or few_pairs.
+            no_partner, ambiguous_sentence, straddles_split, length_ratio, wrong_sentence, odd_span
+            or few_pairs.
         """
         a, b = candidate.a, candidate.b
         if a is None:
-            raise Reject("no_partner", candidate.detail)
+            raise Reject(candidate.reason, candidate.detail)
         split = self._split(a, b)
         self._check_lengths(a, b)
         alignment = self._alignment(a, b)
@@ -169,8 +186,7 @@ class PairMaker:
             raise Reject("length_ratio", f"lengths differ {ratio:.2f} times, the limit is {limit}")
 
     def _check_sound(self, score: float, sentence: Sentence) -> None:
-        named = sentence.method in ("name", "manifest")
-        limit = self._params.max_score_named if named else self._params.max_score
+        limit = self._params.max_score_named
         if score > limit:
             raise Reject(
                 "wrong_sentence",
@@ -205,8 +221,9 @@ def _pair(
     b = candidate.b
     knots = time_knots(alignment.warp)
     agreement = mouth_agreement(
-        tracks[0].mouth_open[frames.frame_a], tracks[1].mouth_open[frames.frame_b]
-    )
+        tracks[0].instants_s, tracks[0].mouth_open,
+        tracks[1].instants_s, tracks[1].mouth_open, knots,
+    )  # fmt: skip
     n_a, n_b = len(tracks[0].instants_s), len(tracks[1].instants_s)
     return Pair(
         pair_id=candidate.id, dataset=b.dataset, speaker=b.speaker, view=b.view,
@@ -225,20 +242,3 @@ def _pair(
         knots_a_s=tuple((knots[:, 0] + a.audio_start_s).tolist()),
         knots_b_s=tuple((knots[:, 1] + b.audio_start_s).tolist()),
     )  # fmt: skip
-
-
-def mouth_agreement(open_a: FloatArray, open_b: FloatArray) -> float | None:
-    """Correlation of two mouth-opening curves at paired frames, in [-1, 1].
-
-    An independent check: the pairing came from the sound alone.
-
-    Returns
-    -------
-    float or None
-        None where fewer than 8 pairs show both mouths, or one mouth never moves.
-    """
-    both = np.isfinite(open_a) & np.isfinite(open_b)
-    a, b = open_a[both], open_b[both]
-    if len(a) < _MIN_FRAMES_FOR_AGREEMENT or a.std() == 0 or b.std() == 0:
-        return None
-    return float(np.corrcoef(a, b)[0, 1])

@@ -1,4 +1,4 @@
-"""Windows of consecutive frame pairs for temporal training, each pair with the weight it deserves."""
+"""Windows of consecutive frame pairs for temporal training, each pair with its weight."""
 
 from __future__ import annotations
 

@@ -186,12 +186,8 @@ class Windows(Dataset[Batch]):
     ) -> None:
         pairs = Shards(folder, "pairs", split)
         self._rows = Rows(pairs, columns, threads)
-        places = list(
-            Shards(folder, "sequences", split).rows(["file", "first_row", "length"], where)
-        )
-        self._places = [
-            (pairs.index_of(row["file"]), row["first_row"], row["length"]) for row in places
-        ]
+        places = list(Shards(folder, "sequences", split).rows(["file", "rows"], where))
+        self._places = [(pairs.index_of(row["file"]), row["rows"]) for row in places]
 
     def __len__(self) -> int:
         return len(self._places)

@@ -112,13 +112,13 @@ class Shards:
             rows = table.filter(expression)["__row"].to_numpy()
         return np.stack([np.full_like(rows, file), np.full_like(rows, group), rows])
 
-    def locate(self, file: int, first_row: int, length: int) -> Selection:
-        """The rows [first_row, first_row + length) of a file."""
+    def locate(self, file: int, places: Sequence[int]) -> Selection:
+        """Rows of a file, by their place in it."""
         ends = np.cumsum(self._group_rows[file])
-        rows = np.arange(first_row, first_row + length)
+        rows = np.asarray(places, np.int64)
         group = np.searchsorted(ends, rows, side="right")
         starts = np.concatenate([[0], ends])[group]
-        columns = (np.full(length, file), group, rows - starts)
+        columns = (np.full(len(rows), file), group, rows - starts)
         return Selection(*(column.astype(np.int32) for column in columns))
 
     def open(self, file: int) -> pq.ParquetFile:

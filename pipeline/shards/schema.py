@@ -60,9 +60,10 @@ _PAIR = (
     _text("odd_span", "where one take most seems to have a word more: only_in_a, twice_in_b, ..."),
     _real("odd_span_score", "how much it seems so; an alarm from 1 on"),
     _real("length_ratio", "length of the speech in b over that in a"),
-    _real("coverage", "share of a's frames that found a partner in b"),
+    _real("coverage", "frame pairs over the frames of the shorter take"),
     _real(
-        "mouth_agreement", "correlation of the two mouth openings along the time map, over the clip"
+        "mouth_agreement",
+        "correlation of the two mouths' faster movements along the time map, over the clip",
     ),
 )
 _FRAME_PAIR = (
@@ -105,16 +106,15 @@ _FRAME_PAIR = (
     ),
 )
 _WINDOW = (
-    Column(
-        "first_row", pa.int64(), "row of `file` where the window begins; it holds `length` rows"
-    ),
+    Column("rows", pa.list_(pa.int64()), "rows of `file` that make the window, in order of time"),
+    Column("weights", pa.list_(pa.float32()), "confidence of each; 0 below the threshold"),
     Column("length", pa.int32(), "frame pairs in the window"),
     _text("file", "file of the config pairs, relative to the dataset's folder"),
     Column("sample_ids", pa.list_(pa.string()), "the rows of the config pairs, in order of time"),
     Column("frames_a", pa.list_(pa.int32()), "frame numbers in take a"),
     Column("frames_b", pa.list_(pa.int32()), "frame numbers in take b"),
-    _real("min_confidence", "least confidence in the window"),
-    _real("max_error_ms", "largest claimed error in the window, milliseconds"),
+    _real("min_confidence", "least confidence of those at or above the threshold"),
+    _real("max_error_ms", "largest claimed error of those at or above the threshold, milliseconds"),
     _real("max_residual_after", "largest residual after the affine in the window"),
 )
 _TAKE = (

@@ -18,6 +18,7 @@ from pipeline.errors import Reject
 from pipeline.pairing.identity import name_sentences
 from pipeline.pairing.pairs import PairMaker, Track, candidates
 from pipeline.pairing.settings import split_section
+from pipeline.pairing.transcripts import apply_transcripts, read_transcripts
 from pipeline.pairing.utterances import Samples, Sounds, group
 from pipeline.params import Align, SplitRule
 from pipeline.records import Clip, Pair, Rejected, Sentence, rejected
@@ -26,7 +27,7 @@ from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date, summaris
 from pipeline.split import admitted, check_assigned
 from pipeline.tables import read_table, sorted_rows
 
-VERSION = 1
+VERSION = 2
 _GRAIN = "clip pair"
 _TRACK_COLUMNS = ("time_s", "duration_s", "mouth_open")
 
@@ -53,6 +54,8 @@ def run(run: Run) -> Summary:
     rule = run.params.split_rule(run.dataset)
     check_assigned(rule, {clip.speaker for clip in clips})
     clips = [clip for clip in clips if admitted(rule, clip.speaker)]
+    if run.params.align.transcripts:
+        clips = apply_transcripts(clips, read_transcripts(Path(run.params.align.transcripts)))
     units = [
         _unit(speaker, tuple(found), run, rule)
         for speaker, found in groupby(

@@ -18,7 +18,8 @@ from pipeline import corpora, media
 from pipeline.errors import Reject
 from pipeline.faces.crop import square_for
 from pipeline.faces.footage import Manner, Row, Tally, first_face, follow
-from pipeline.faces.mesh import FaceFinder, MeshTracker
+from pipeline.faces.mesh import FaceFinder, MeshTracker, Tracker
+from pipeline.faces.tasks import TaskTracker, read_task
 from pipeline.params import Extract
 from pipeline.records import FRAMES_SCHEMA, Clip, Rejected, Source, Take, rejected
 from pipeline.reuse import FileHashes, ItemStore, atomic_path, digest, sha256_of
@@ -26,7 +27,7 @@ from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date, summaris
 from pipeline.split import split_of
 from pipeline.tables import sorted_rows, write_batches
 
-VERSION = 1
+VERSION = 2
 FRAMES = ".frames.parquet"
 AUDIO = ".audio.flac"
 _GRAIN = "take"
@@ -44,15 +45,22 @@ class Job(NamedTuple):
 
 
 class Tools:
-    """The face models of one worker, brought up when the first picture needs them."""
+    """The face models of one worker, brought up when the first picture needs them.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    task
+        The content of a task file, None for the mesh inside mediapipe.
+    """
+
+    def __init__(self, task: bytes | None = None) -> None:
         media.use_one_thread()
+        self._task = task
 
     @cached_property
-    def tracker(self) -> MeshTracker:
+    def tracker(self) -> Tracker:
         """What follows one face."""
-        return MeshTracker()
+        return MeshTracker() if self._task is None else TaskTracker(self._task)
 
     @cached_property
     def finder(self) -> FaceFinder:
@@ -71,12 +79,15 @@ class Picture:
 
 def run(run: Run) -> Summary:
     """Extract every take of a dataset that changed since the last run."""
-    root = Path(run.entry.root)
+    root, section = Path(run.entry.root), run.params.extract
+    task = None
+    if section.landmarker != "mesh":
+        task = read_task(Path(section.landmarker), section.landmarker_sha256)
     listing = corpora.list_takes(run.dataset, run.entry, root)
     hashes = run.hashes()
     units, rejects = _plan(run, listing.takes, root, hashes)
     hashes.save()
-    batch = bring_up_to_date(run, "extract", _GRAIN, units, extract_take, Tools)
+    batch = bring_up_to_date(run, "extract", _GRAIN, units, extract_take, partial(Tools, task))
     rejects += [*listing.rejected, *batch.rejects()]
     rejects.sort(key=lambda reject: (reject.item, reject.reason))
     clips = sorted_rows(batch.rows("clips"), Clip, "take_id")
@@ -93,6 +104,7 @@ def _plan(
 ) -> tuple[list[Unit], list[Rejected]]:
     section = run.params.extract
     rule = run.params.split_rule(run.dataset)
+    wanted = _key(section)
     units: list[Unit] = []
     rejects: list[Rejected] = []
     for take in takes:
@@ -105,11 +117,17 @@ def _plan(
             rejects.append(rejected("extract", _GRAIN, take.take_id, reject.reason, reject.detail))
             continue
         key = digest(
-            ["extract", VERSION, version("mediapipe"), section.key(), content, split, take.to_row()]
+            ["extract", VERSION, version("mediapipe"), wanted, content, split, take.to_row()]
         )
         name = f"{take.speaker}/{take.take_id}"
         units.append(Unit(name, key, Job(take, split, root, section)))
     return units, rejects
+
+
+def _key(section: Extract) -> str:
+    """The section's key, the same wherever the landmark model's file lies."""
+    is_mesh = section.landmarker == "mesh"
+    return section.model_copy(update={"landmarker": "mesh" if is_mesh else "task"}).key()
 
 
 def _sha256(hashes: FileHashes, root: Path, source: Source | None) -> str | None:
@@ -130,41 +148,39 @@ def extract_take(tools: Tools, store: ItemStore, unit: str, job: Job) -> Outcome
 
 def _extract(tools: Tools, store: ItemStore, unit: str, job: Job) -> Clip:
     section, take = job.section, job.take
+    policies: dict[str, str] = section.policies.model_dump()
     chosen = media.choose_sound(
-        _sounds(job), section.sample_rate_hz, section.max_duration_s, section.silence_db
-    )
-    sound = chosen.sound
-    if sound.end_s - sound.start_s < section.min_duration_s:
-        raise Reject("few_frames", f"{sound.end_s - sound.start_s:.2f} s of sound")
+        _sounds(job), section.sample_rate_hz, section.max_duration_s, section.silence_db,
+        fill_gaps=policies["sound_gap"] != "use",
+    )  # fmt: skip
+    length_s = chosen.used.sound.end_s - chosen.used.sound.start_s
+    if length_s < section.min_duration_s:
+        raise Reject("few_frames", f"{length_s:.2f} s of sound")
     target = store.path(unit, FRAMES)
     picture = None if take.video is None else _picture(tools, target, job, take.video)
-    # a file beside the video has a clock of its own, which starts with the picture
-    shift_s = picture.span_s[0] if picture is not None and chosen.name == "file" else 0.0
-    span_s = (sound.start_s + shift_s, sound.end_s + shift_s)
-    findings = media.sound_findings(sound)
-    findings |= set() if chosen.is_first else {"other_sound_used"}
-    if picture is None:
-        findings.add("no_picture")
-    else:
-        findings |= picture.findings | media.joint_findings(picture.span_s, span_s)
+    voice = media.place_sound(chosen, None if picture is None else picture.span_s, policies)
+    findings = voice.findings | ({"no_picture"} if picture is None else picture.findings)
+    media.set_aside(findings, policies)
+    if take.video is None:
+        voice.columns["audio_from"] = "sound-only take"
     with atomic_path(store.path(unit, AUDIO)) as path:
-        media.write_flac(path, sound.samples, sound.sample_rate_hz)
+        media.write_flac(path, voice.sound.samples, voice.sound.sample_rate_hz)
     return Clip(
         **take.to_row(),
         split=job.split,
         **(_NO_PICTURE if picture is None else picture.columns),
-        audio_start_s=span_s[0],
-        audio_end_s=span_s[1],
-        audio_from="sound-only take" if take.video is None else chosen.name,
+        **voice.columns,
         audio_sha256=sha256_of(store.path(unit, AUDIO)),
         findings=tuple(sorted(findings)),
+        mended=tuple(sorted(voice.mended | media.to_mend(findings & {"rotated"}, policies))),
     )
 
 
 _NO_PICTURE: dict[str, Any] = {
     **dict.fromkeys(
         ("width_px", "height_px", "fps", "video_start_s", "video_end_s", "crop_x_px", "crop_y_px",
-         "crop_side_px", "crop_px", "interocular_px", "frames_sha256")
+         "crop_side_px", "crop_px", "interocular_px", "frames_sha256", "declared_frames",
+         "longest_frame_s")
     ),
     "n_frames": 0,
     "n_found": 0,
@@ -186,15 +202,16 @@ def _picture(tools: Tools, target: Path, job: Job, source: Source) -> Picture | 
     """Write the frames of a take; None where the file holds no picture."""
     section = job.section
     limits = media.Limits(section.max_frame_px, section.max_duration_s)
+    show = partial(media.open_video, limits=limits, upright=section.policies.rotated != "use")
     manner = Manner(section.mesh_px, section.count_faces_every_s, section.jpeg_quality)
     with _open(job, source) as opened:
-        with media.open_video(opened, limits) as video:
+        with show(opened) as video:
             if video is None:
                 return None
             start = first_face(video, tools.finder, section.mesh_px)
         tally = Tally(square_for([start], section.crop_margin, section.crop_px))
         for left in reversed(range(_PASSES)):
-            with media.open_video(opened, limits) as video:
+            with show(opened) as video:
                 assert video is not None
                 rows = follow(video, start, (tools.tracker, tools.finder), manner, tally)
                 checked = _checked(rows, video, tally, section, is_last=left == 0)
@@ -211,7 +228,7 @@ def _checked(
     """The rows, then a Reject where the take is of no use: before its file is put in place."""
     yield from rows
     n, found = len(tally.found), sum(tally.found)
-    if tally.is_crowded and section.several_faces == "reject":
+    if tally.is_crowded and section.policies.several_faces == "set_aside":
         raise Reject("several_faces", f"up to {max(tally.counts)} faces in the picture")
     if video.end_s - video.times_s[0] < section.min_duration_s:
         raise Reject("few_frames", f"{n} frames, {video.end_s - video.times_s[0]:.2f} s")
@@ -241,6 +258,8 @@ def _described(video: media.Video, tally: Tally, target: Path) -> Picture:
         "crop_side_px": float(square.side),
         "crop_px": square.stored_px,
         "interocular_px": float(np.float32(np.median(tally.interocular_px))),
+        "declared_frames": video.declared_frames or None,
+        "longest_frame_s": max([end_s - video.times_s[-1], *np.diff(video.times_s).tolist()]),
         "frames_sha256": sha256_of(target),
     }
     return Picture(columns, (start_s, end_s), media.video_findings(video) | tally.findings(video))

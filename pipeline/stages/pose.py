@@ -26,7 +26,7 @@ from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date, summaris
 from pipeline.tables import sorted_rows, write_table
 from pipeline.tracks import read_columns
 
-VERSION = 2
+VERSION = 3
 POSES = ".poses.parquet"
 _GRAIN = "clip pair"
 _MEASURES = ("yaw_deg", "pitch_deg", "mouth_open", "interocular_px")
@@ -121,7 +121,7 @@ def pose_speaker(state: None, store: ItemStore, unit: str, speaker: _Speaker) ->
             match.pair_id, read(match.a), read(match.b),
             np.array([match.frame_a, match.frame_b], dtype=np.int64).T,
             method=section.method, weights=weights, smooth_s=section.smooth_s,
-            max_residual=section.max_residual,
+            shear_prior=section.shear_prior, max_residual=section.max_residual,
         )  # fmt: skip
         if len(posed.rows) == 0:
             outcome.rejects.append(_reject(match, *_why(posed.lost)))

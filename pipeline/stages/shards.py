@@ -27,7 +27,6 @@ from pipeline.packing.plan import (
     place,
     spoken_takes,
     spread,
-    windows,
 )
 from pipeline.packing.write import POSES, SUFFIX, Payload, one_thread, write_unit
 from pipeline.params import Shards
@@ -37,7 +36,7 @@ from pipeline.run import Batch, Run, Summary, Unit, bring_up_to_date, summarise
 from pipeline.shards.schema import SCHEMA_VERSION
 from pipeline.tables import read_table
 
-VERSION = 1
+VERSION = 2
 _GRAIN = "clip pair"
 
 
@@ -100,7 +99,7 @@ def _plan(
     placed = [
         (p.kept.pair.pair_id, p.kept.pair.split, p)
         for p in place(pairs)
-        if windows(p.kept.frames(), section.window, section.max_step)
+        if len(p.kept.windows(section.windows))
     ]
     sequences = spread("sequences", counts["sequences"], placed)
     spoken = spread("takes", counts["takes"], ((t.clip.take_id, t.split, t) for t in takes))
@@ -109,9 +108,9 @@ def _plan(
 
 def _unit(run: Run, shard: Shard, items: tuple[Any, ...]) -> Unit:
     section = run.params.shards
-    settings: dict[str, list[object]] = {
+    settings: dict[str, object] = {
         "pairs": [section.framing, section.size_px, section.jpeg_quality],
-        "sequences": [section.window, section.max_step],
+        "sequences": section.windows.model_dump(),
         "takes": [],
     }
     parts = [VERSION, SCHEMA_VERSION, _versions(), section.rows_per_group, settings[shard.config]]

@@ -10,8 +10,13 @@ from pipeline.audit.compare import Known, compare, compare_all, differences_ms
 from pipeline.audit.export import to_listed
 from pipeline.audit.report import audit
 from pipeline.errors import PipelineError
-from pipeline.records import rejected
+from pipeline.records import Rejected, rejected
 from tests.audit.lists import EVEN, clip, listed, pair, sentence
+
+
+def _rejected(reason: str, detail: str) -> Rejected:
+    return rejected("align", "clip pair", "x", reason, detail)
+
 
 N1, N2 = clip("neutral", "001", 1), clip("neutral", "002", 1)
 H1, H2, H3, H4 = (clip("happy", f"00{k}") for k in (1, 2, 3, 4))
@@ -19,8 +24,8 @@ KNOWN = Known(
     clips=clips_by_name([N1, N2, H1, H2, H3, H4], None),
     pairs={f"{N1.take_id}--{H1.take_id}": pair(N1, H1)},
     rejected={
-        f"{N1.take_id}--{H2.take_id}": rejected("align", "clip pair", "x", "wrong_sentence", "score 1.4"),
-        H3.take_id: rejected("align", "clip pair", "x", "no_partner", "no neutral take sounds like it"),
+        f"{N1.take_id}--{H2.take_id}": _rejected("wrong_sentence", "score 1.4"),
+        H3.take_id: _rejected("no_partner", "no neutral take sounds like it"),
     },
     sentences={
         N1.utterance_id: sentence(N1, "c01"),

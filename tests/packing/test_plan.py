@@ -1,25 +1,4 @@
-import pytest
-
-from pipeline.packing.plan import shard_of, spread, windows
-
-
-@pytest.mark.parametrize(
-    ("frames", "length", "max_step", "starts"),
-    [
-        ([(0, 0), (1, 1), (2, 2), (3, 3)], 3, 2, [0, 1]),
-        ([(0, 0), (1, 1), (2, 2)], 4, 2, []),
-        ([(0, 0), (2, 2), (4, 4)], 3, 2, [0]),
-        ([(0, 0), (3, 1), (4, 2), (5, 3)], 3, 2, [1]),
-        ([(0, 0), (1, 3), (2, 4), (3, 5)], 3, 2, [1]),
-        ([(0, 0), (1, 2), (2, 4), (3, 5)], 3, 1, []),
-        ([], 2, 2, []),
-        ([(5, 9)], 2, 2, []),
-    ],
-)
-def test_windows_by_hand(
-    frames: list[tuple[int, int]], length: int, max_step: int, starts: list[int]
-) -> None:
-    assert windows(frames, length, max_step) == starts
+from pipeline.packing.plan import shard_of, spread
 
 
 def test_place_of_a_name_is_fixed_for_ever() -> None:

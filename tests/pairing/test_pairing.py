@@ -11,7 +11,7 @@ import pytest
 from pipeline import params
 from pipeline.errors import Reject
 from pipeline.pairing.identity import name_sentences
-from pipeline.pairing.pairs import Candidate, PairMaker, Track, candidates, mouth_agreement
+from pipeline.pairing.pairs import Candidate, PairMaker, Track, candidates
 from pipeline.pairing.settings import AlignParts, split_section
 from pipeline.pairing.utterances import Sounds, group
 from pipeline.params import SplitRule
@@ -187,13 +187,3 @@ def test_a_candidate_without_a_partner_carries_the_clips_id(
     clip = _clip("happy", "001", (1, 1.0, 120.0))
     row = _sentences([clip], parts, rule)[0]
     assert Candidate(clip, None, row).id == clip.take_id
-
-
-def test_mouth_agreement_is_the_correlation() -> None:
-    curve = np.sin(np.linspace(0, 9, 40))
-    hidden = curve.copy()
-    hidden[::3] = np.nan
-    assert mouth_agreement(curve, hidden * 2 + 1) == pytest.approx(1.0)
-    assert mouth_agreement(curve, -curve) == pytest.approx(-1.0)
-    assert mouth_agreement(curve, np.zeros(40)) is None
-    assert mouth_agreement(curve[:5], curve[:5]) is None

@@ -85,3 +85,27 @@ def test_windows_are_those_of_the_plain_definition() -> None:
     ]
     assert found.index.tolist() == plain
     assert len(plain) > 5
+
+
+@pytest.mark.parametrize(
+    ("frames", "length", "max_step", "starts"),
+    [
+        ([(0, 0), (1, 1), (2, 2), (3, 3)], 3, 2, [0, 1]),
+        ([(0, 0), (1, 1), (2, 2)], 4, 2, []),
+        ([(0, 0), (2, 2), (4, 4)], 3, 2, [0]),
+        ([(0, 0), (3, 1), (4, 2), (5, 3)], 3, 2, [1]),
+        ([(0, 0), (1, 3), (2, 4), (3, 5)], 3, 2, [1]),
+        ([(0, 0), (1, 2), (2, 4), (3, 5)], 3, 1, []),
+        ([], 2, 2, []),
+        ([(5, 9)], 2, 2, []),
+    ],
+)
+def test_windows_by_hand(
+    frames: list[tuple[int, int]], length: int, max_step: int, starts: list[int]
+) -> None:
+    a, b = [i for i, _ in frames], [j for _, j in frames]
+    found = find_windows(
+        a, b, [0.9] * len(a), length=length, max_step=max_step, min_confidence=0.5,
+        keep_rejected=False,
+    )  # fmt: skip
+    assert found.index[:, 0].tolist() == starts

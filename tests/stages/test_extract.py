@@ -2,83 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline import media, params
-from pipeline.records import FRAMES_SCHEMA, Clip, Rejected
-from pipeline.run import Options, Run, Summary
+from pipeline import media
+from pipeline.run import Run
 from pipeline.stages import extract
-from pipeline.tables import read_rows, read_table
-from tests.faces.drawn import SIZE_PX, drawn, rgb
+from tests.faces.drawn import SIZE_PX, drawn
 from tests.media_files import tone, write_media
-
-ALL = params.Select(speakers=[], emotions=[], levels=[], views=[])
-
-
-def talking(n: int = 12, which: int = 0, step_px: float = 0.0) -> list[np.ndarray]:
-    """A head that nods and opens its mouth, and walks `step_px` a frame."""
-    return [
-        rgb(
-            drawn(
-                yaw_deg=4 * np.sin(i / 3),
-                jaw=0.4 * (i % 4) / 3,
-                which=which,
-                shift_px=step_px * i,
-                frame=i,
-            )
-        )
-        for i in range(n)
-    ]
-
-
-def in_scene(pictures: list[np.ndarray], x: int, step_px: int = 0) -> list[np.ndarray]:
-    """Pictures carried through a wide grey scene."""
-    frames = [np.full((SIZE_PX, 3 * SIZE_PX, 3), 100, np.uint8) for _ in pictures]
-    for i, (frame, picture) in enumerate(zip(frames, pictures, strict=True)):
-        frame[:, x + i * step_px : x + i * step_px + SIZE_PX] = picture
-    return frames
-
-
-def make_run(
-    root: Path, data: Path, corpus: str = "custom", workers: int = 1, **section: Any
-) -> Run:
-    given = params.load(None)
-    entry = params.Dataset.model_validate(
-        {"corpus": corpus, "root": str(root), "select": ALL.model_dump(), "split": "by_speaker"}
-    )
-    changed = given.model_copy(
-        update={"datasets": {"made": entry}, "extract": given.extract.model_copy(update=section)}
-    )
-    return Run("made", changed, data, Options(workers=workers))
-
-
-def manifest(folder: Path, *names: str, audio: dict[str, str] | None = None) -> Path:
-    path = folder / "takes.csv"
-    with path.open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["path", "speaker", "emotion", "sentence", "audio"])
-        for name in names:
-            writer.writerow([name, "s1", "neutral", Path(name).stem, (audio or {}).get(name, "")])
-    return path
-
-
-def run(made: Run) -> tuple[Summary, list[Clip], list[Rejected]]:
-    summary = extract.run(made)
-    return (
-        summary,
-        read_rows(made.table("extract", "clips"), Clip),
-        read_rows(made.table("extract", "rejected"), Rejected),
-    )
-
-
-def frames_of(made: Run, clip: Clip) -> Any:
-    path = made.items("extract").path(f"{clip.speaker}/{clip.take_id}", extract.FRAMES)
-    return read_table(path, FRAMES_SCHEMA)
+from tests.takes import frames_of, in_scene, make_run, manifest, policies, run, talking
 
 
 def test_a_take_becomes_a_clip_a_track_and_sound(tmp_path: Path) -> None:
@@ -210,7 +144,9 @@ def test_with_several_faces_the_largest_is_followed(tmp_path: Path) -> None:
     for frame in crowd:  # a third of the second head is hidden, so the first is the larger
         frame[: SIZE_PX // 12, SIZE_PX:] = 100
     write_media(tmp_path / "a.mp4", crowd, sound=tone(0.5))
-    made = make_run(manifest(tmp_path, "a.mp4"), tmp_path / "data", several_faces="largest")
+    made = make_run(
+        manifest(tmp_path, "a.mp4"), tmp_path / "data", policies=policies(several_faces="use")
+    )
     _, (clip,), _ = run(made)
     assert "several_faces" in clip.findings
     noses = [row[3] for row in frames_of(made, clip)["landmarks"].to_pylist() if row]

@@ -51,6 +51,23 @@ def test_true_motion_is_found(made: Run, method: str) -> None:
         np.testing.assert_allclose(both, np.eye(3), atol=1e-9)
 
 
+@pytest.mark.parametrize("section", [{"shear_prior": 0.0}, {"shear_prior": 50.0}])
+def test_a_change_of_the_section_redoes_all(made: Run, section: dict[str, float]) -> None:
+    pose.run(made)
+    again = pose.run(with_pose(made, **section))
+    assert (again.done, again.reused) == (2, 0)
+
+
+def test_smoothing_keeps_the_true_motion_over_lost_frames(made: Run) -> None:
+    """The angry take's map leaps where its frames do: five pairs, then two three frames on."""
+    pose.run(with_pose(made, smooth_s=0.08))
+    for row in poses_of(made, "S1"):
+        truth = true_affine(0, row.frame_a, {"happy": 1, "angry": 2}[row.pair_id.split("+")[1]],
+                            row.frame_b)  # fmt: skip
+        found = np.reshape(row.affine, (2, 3)) @ [160, 150, 1]
+        np.testing.assert_allclose(found, truth @ [160, 150, 1], atol=0.25)
+
+
 def test_residual_falls_and_differences_are_b_minus_a(made: Run) -> None:
     pose.run(made)
     for row in poses_of(made, "S1"):

@@ -1,0 +1,129 @@
+"""The second landmark backend: a `face_landmarker.task` file of MediaPipe Tasks."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import ParameterError
+from pipeline.faces.measures import bounds
+from pipeline.faces.mesh import F64, U8, SettlingTracker, in_pixels, quiet
+
+N_LANDMARKS = 478
+_MEMBERS = ("face_detector.tflite", "face_landmarks_detector.tflite")
+_FACES = 2
+"""Asked for one face, Tasks smooths the landmarks over time: mouths that open within three frames
+open by a third less (drawn heads). Asked for two it does not."""
+
+
+def read_task(path: Path, sha256: str) -> bytes:
+    """The bytes of a task file, checked before anything is done with them.
+
+    Raises
+    ------
+    ParameterError
+        Where it is missing, has another sha256, or holds no face landmark model.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ParameterError(
+            f"extract.landmarker: {path} cannot be read ({error.strerror}); "
+            "name a face_landmarker .task file, or mesh"
+        ) from error
+    got = hashlib.sha256(content).hexdigest()
+    if got != sha256:
+        raise ParameterError(
+            f"extract.landmarker: {path} has sha256 {got}, expected extract.landmarker_sha256 "
+            f"{sha256 or '(none given)'}; set it to what you trust"
+        )
+    _check_members(path, content)
+    return content
+
+
+def _check_members(path: Path, content: bytes) -> None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as bundle:
+            lacking = [name for name in _MEMBERS if name not in bundle.namelist()]
+    except zipfile.BadZipFile as error:
+        raise ParameterError(f"extract.landmarker: {path} is no MediaPipe task file") from error
+    if lacking:
+        raise ParameterError(
+            f"extract.landmarker: {path} lacks {' and '.join(lacking)}; "
+            "it is a task file, but not of a face landmarker"
+        )
+
+
+class TaskTracker(SettlingTracker):
+    """Face Landmarker in video mode, one face followed.
+
+    Raises
+    ------
+    ParameterError
+        Where MediaPipe cannot load the models, or they give other than 478 landmarks.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._before: F64 | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Load the models again."""
+        self._tick = 0
+        with quiet():
+            self._task = _landmarker(self._content)
+
+    def look(self, rgb: U8) -> F64 | None:
+        """The landmarks (478, 3) of the face nearest to where it was, None where there is none."""
+        height, width = rgb.shape[:2]
+        faces = [in_pixels(face, width, height) for face in self._detect(rgb)]
+        if not faces:
+            self._before = None
+            return None
+        self._before = min(faces, key=self._strangeness)
+        return self._before
+
+    def _detect(self, rgb: U8) -> list[F64]:
+        from mediapipe import Image, ImageFormat
+
+        # the models see no time: any clock that runs will do
+        self._tick += 1
+        picture = Image(image_format=ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
+        found = self._task.detect_for_video(picture, self._tick).face_landmarks
+        faces = [np.array([(p.x, p.y, p.z) for p in face], dtype=np.float64) for face in found]
+        if any(len(face) != N_LANDMARKS for face in faces):
+            raise ParameterError(
+                f"extract.landmarker: the model gives {len(faces[0])} landmarks, not {N_LANDMARKS}"
+            )
+        return faces
+
+    def _strangeness(self, face: F64) -> float:
+        """How far a face is from the one before; where there was none, the larger the better."""
+        if self._before is None:
+            left, top, right, bottom = bounds(face)
+            return -max(right - left, bottom - top)
+        return float(np.median(np.linalg.norm(face[:, :2] - self._before[:, :2], axis=1)))
+
+
+def _landmarker(content: bytes) -> Any:
+    from mediapipe.tasks.python.core.base_options import BaseOptions
+    from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions, RunningMode
+
+    options = FaceLandmarkerOptions(
+        base_options=BaseOptions(model_asset_buffer=content),
+        running_mode=RunningMode.VIDEO,
+        num_faces=_FACES,
+    )
+    try:
+        return FaceLandmarker.create_from_options(options)
+    except (RuntimeError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise ParameterError(
+            f"extract.landmarker: MediaPipe cannot load the model: {first}"
+        ) from error

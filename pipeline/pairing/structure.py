@@ -1,0 +1,139 @@
+"""What the order of a MEAD speaker's takes says about who says the same: support and contradiction.
+
+MEAD's tables (see `pipeline.corpora.mead_sentences`) put sentences into blocks, and lost clips and
+both orders of the blocks leave two things of them standing, which are used here instead of the
+numbers themselves:
+
+- inside a block neighbours stay neighbours: if take 7 says what neutral take 12 says, take 8 or 9
+  likely says what 13 or 14 does (*near*: 1 where both numbers go one on, half where a clip must
+  have been lost between);
+- a sentence is said in all emotions or in one: a neutral take that a single emotion matches is
+  of neutral's own, and the match a near twin or an accident (*echo*).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.pairing.utterances import FloatArray
+
+BoolArray = npt.NDArray[np.bool_]
+
+_REACH = 2
+"""How far off a neighbour may be, in takes of either side: one clip lost between."""
+_MOVED = 4
+"""How many takes a sentence may lie off its neighbours: more were never lost at once."""
+_EVIDENT = 3
+"""Matches with a neighbour, from which on a block can be seen to be in order."""
+_ECHOED, _ALONE = 1 / 2, 1 / 3
+"""Share of the other emotions that says a sentence: parallel from the first on, not so below the
+second."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """The takes of one emotion and level beside all neutral takes.
+
+    Attributes
+    ----------
+    emotion : str
+    position : int [shape=(n_takes,)]
+        Place of each take in the order of their numbers, comparable between levels.
+    score : float64 [shape=(n_neutral, n_takes)], low is alike, infinite: cannot be
+    """
+
+    emotion: str
+    position: npt.NDArray[np.int64]
+    score: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Bearing:
+    """What the order says to every cell of a block: `support` in [0, 1], and where it forbids."""
+
+    support: FloatArray
+    forbidden: BoolArray
+
+
+def bearings(blocks: Sequence[Block], matched: Sequence[BoolArray]) -> list[Bearing]:
+    """What the matches of all blocks say about every cell of each.
+
+    Parameters
+    ----------
+    blocks : of one speaker
+    matched : one bool [shape=(n_neutral, n_takes)] a block
+        The cells that are matched so far.
+    """
+    near = [_near(found, block.position) for found, block in zip(matched, blocks, strict=True)]
+    sure = [_sure(found, beside) for found, beside in zip(matched, near, strict=True)]
+    return [
+        _bearing(block, near[k], sure[k], _echo(k, blocks, matched), _placed(k, blocks, sure))
+        for k, block in enumerate(blocks)
+    ]
+
+
+def _sure(matched: BoolArray, near: FloatArray) -> BoolArray:
+    """The matches that have a neighbour; none where most have none, for then it is by chance."""
+    sure: BoolArray = matched & (near > 0)
+    return sure if sure.sum() >= max(_EVIDENT, matched.sum() / 2) else np.zeros_like(sure)
+
+
+def _bearing(
+    block: Block, near: FloatArray, sure: BoolArray, echo: FloatArray | None, placed: BoolArray
+) -> Bearing:
+    forbidden = _moved(sure, block.position) | placed | (sure.any() & (near == 0))
+    if echo is None:
+        return Bearing(near / 2, forbidden)
+    echoed, alone = (echo >= _ECHOED)[:, None], (echo < _ALONE)[:, None]
+    return Bearing(np.where(echoed, (1 + near) / 2, 0.0), forbidden | alone)
+
+
+def _near(matched: BoolArray, position: npt.NDArray[np.int64]) -> FloatArray:
+    """Which cells have a match a little before or after them, in both numberings."""
+    near = np.zeros(matched.shape)
+    for row, column in np.argwhere(matched):
+        for other in range(max(row - _REACH, 0), min(row + _REACH + 1, len(matched))):
+            places = np.arange(len(position)) - column
+            beside = (np.sign(other - row) * places > 0) & (np.abs(places) <= _REACH)
+            exact = position - position[column] == other - row
+            near[other] = np.maximum(near[other], np.where(beside, np.where(exact, 1.0, 0.5), 0.0))
+    return near
+
+
+def _echo(k: int, blocks: Sequence[Block], matched: Sequence[BoolArray]) -> FloatArray | None:
+    """Share of the other emotions that match each neutral take; None for fewer than two."""
+    said: dict[str, BoolArray] = {}
+    for block, found in zip(blocks, matched, strict=True):
+        if block.emotion != blocks[k].emotion:
+            rows = found.any(axis=1)
+            said[block.emotion] = said.get(block.emotion, np.zeros_like(rows)) | rows
+    if len(said) < 2:
+        return None
+    share: FloatArray = np.mean([rows.astype(np.float64) for rows in said.values()], axis=0)
+    return share
+
+
+def _moved(sure: BoolArray, position: npt.NDArray[np.int64]) -> BoolArray:
+    """Cells far from where their row's neighbours surely are, or on the wrong side of them."""
+    forbidden = np.zeros_like(sure)
+    for row, column in np.argwhere(sure):
+        for other in range(max(row - _REACH, 0), min(row + _REACH + 1, len(sure))):
+            off = position - position[column]
+            far = np.abs(off - (other - row)) > _MOVED
+            forbidden[other] |= far | (np.sign(off) != np.sign(other - row))
+    return forbidden
+
+
+def _placed(k: int, blocks: Sequence[Block], sure: Sequence[BoolArray]) -> BoolArray:
+    """Cells of a row that another level of the emotion has surely matched to another number."""
+    forbidden = np.zeros_like(sure[k])
+    for other, block in enumerate(blocks):
+        if other != k and block.emotion == blocks[k].emotion:
+            for row, column in np.argwhere(sure[other]):
+                off = np.abs(blocks[k].position - block.position[column])
+                forbidden[row] |= off > 2 * _MOVED
+    return forbidden

@@ -1,0 +1,222 @@
+"""For every finding a small take that has it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import cv2
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from tests.faces.drawn import SIZE_PX
+from tests.media_files import SOUND_HZ, tone, write_media
+from tests.takes import in_scene, talking
+
+U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+OFFSET_S = 0.12
+DRIFT = 6e-4
+DRIFT_LENGTH_S = 20.0
+
+
+class Made(NamedTuple):
+    """The take's file and, where it has one, the sound file beside it."""
+
+    path: Path
+    audio: Path | None = None
+
+
+@cache
+def heads(which: int = 0) -> tuple[U8, ...]:
+    """Twelve frames of a talking head."""
+    return tuple(talking(12, which))
+
+
+def nobody(n: int) -> list[U8]:
+    """An empty room."""
+    return [np.full((SIZE_PX, SIZE_PX, 3), 100, np.uint8)] * n
+
+
+def babble(duration_s: float, seed: int = 0, cut_hz: float = 8000.0) -> F32:
+    """Noise whose loudness goes up and down as that of speech."""
+    n = round(duration_s * SOUND_HZ)
+    noise = np.random.default_rng(seed).normal(0, 1, n)
+    spectrum = np.fft.rfft(noise)
+    spectrum[np.fft.rfftfreq(n, 1 / SOUND_HZ) > cut_hz] = 0
+    low = np.fft.irfft(spectrum, n)
+    swell = 0.6 + 0.4 * np.sin(2 * np.pi * 4 * np.arange(n) / SOUND_HZ)
+    return (0.1 * swell * low / low.std()).astype(np.float32)
+
+
+def plain(path: Path, frames: object = None, **given: object) -> Made:
+    """A take with nothing odd about it, but for what is given."""
+    pictures = heads() if frames is None else frames
+    values = {"sound": tone(len(pictures) / 25)} | given  # type: ignore[arg-type]
+    return Made(write_media(path, pictures, **values))  # type: ignore[arg-type]
+
+
+def coded(path: Path, **options: str) -> Made:
+    """A take with options of x264 by its own names."""
+    text = ":".join(f"{key}={value}" for key, value in options.items())
+    return plain(path, codec_options={"x264-params": text})
+
+
+def beside(path: Path, file: F32, track: F32 | None = None) -> Made:
+    """A take with a track, and a sound file beside it."""
+    made = plain(path, sound=babble(3.0) if track is None else track)
+    audio = write_media(path.with_suffix(".wav"), sound=file, sound_codec="pcm_s16le")
+    return Made(made.path, audio)
+
+
+def repeated(path: Path) -> Made:
+    """A take whose fifth frame bears the time of the fourth: an encoder would refuse to."""
+    regular = path.with_name(f"regular_{path.stem}.mkv")
+    source = plain(regular, codec="mjpeg", pix_fmt="yuvj420p").path
+    target = path.with_suffix(".mkv")
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        streams = {s.index: new.add_stream_from_template(s) for s in old.streams}
+        for packet in old.demux():
+            if packet.size:
+                if packet.stream.type == "video" and packet.pts * packet.time_base == Fraction(
+                    4, 25
+                ):
+                    packet.pts = packet.dts = packet.pts - round(0.04 / packet.time_base)
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
+    return Made(target)
+
+
+def declaring(path: Path, more: int) -> Made:
+    """A take whose header declares `more` frames than it has."""
+    target, sound = path.with_suffix(".avi"), path.with_suffix(".wav")
+    with av.open(str(target), "w") as container:
+        video = container.add_stream("mjpeg", rate=25)
+        video.width = video.height = SIZE_PX
+        video.pix_fmt = "yuvj420p"
+        for i, picture in enumerate(heads()):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = i, Fraction(1, 25)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    content = bytearray(target.read_bytes())
+    length = content.index(b"strh") + 8 + 32  # AVISTREAMHEADER.dwLength
+    struct.pack_into("<I", content, length, 12 + more)
+    target.write_bytes(content)
+    return Made(target, write_media(sound, sound=tone(0.48), sound_codec="pcm_s16le"))
+
+
+def damaged(path: Path) -> Made:
+    """A take with a few bytes of one picture lost."""
+    made = plain(path, codec_options={"g": "50"})
+    content = bytearray(made.path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 40] = bytes(40)
+    made.path.write_bytes(content)
+    return made
+
+
+def spoilt_file(path: Path) -> Made:
+    """A take whose sound file is none."""
+    made = plain(path)
+    path.with_suffix(".wav").write_text("no sound")
+    return Made(made.path, path.with_suffix(".wav"))
+
+
+def zoomed(path: Path) -> Made:
+    """A head small in most frames and three times as large in some."""
+    small = [cv2.resize(frame, (SIZE_PX // 2, SIZE_PX // 2)) for frame in heads()]
+    large = [cv2.resize(frame, (3 * SIZE_PX // 2, 3 * SIZE_PX // 2)) for frame in heads()[:4]]
+    frames = [np.full((3 * SIZE_PX // 2, 3 * SIZE_PX // 2, 3), 100, np.uint8) for _ in range(16)]
+    for frame, head in zip(frames, [*small, *large], strict=True):
+        frame[-head.shape[0] :, : head.shape[1]] = head
+    return plain(path, frames)
+
+
+def turned(path: Path) -> Made:
+    """A head that lies on its side, and the wish that it be turned upright."""
+    return plain(path, [np.ascontiguousarray(np.rot90(f, -1)) for f in heads()], rotation_deg=90)
+
+
+def jumping(path: Path) -> Made:
+    """A head that is half a face to the side from one frame to the next."""
+    frames = [*in_scene(list(heads())[:6], x=100), *in_scene(list(heads())[6:], x=150)]
+    return plain(path, frames)
+
+
+def passing(path: Path) -> Made:
+    """A second head in the first frames alone."""
+    one, other = list(heads()) * 5, [*heads(1)[:6], *nobody(54)]
+    return plain(path, [np.hstack(pair) for pair in zip(one, other, strict=True)])
+
+
+def crowd(path: Path) -> Made:
+    """Two heads, the first a little larger."""
+    pairs = [np.hstack(pair) for pair in zip(heads(), heads(1), strict=True)]
+    for frame in pairs:
+        frame[: SIZE_PX // 12, SIZE_PX:] = 100
+    return plain(path, pairs)
+
+
+def times_ms(*changes: tuple[int, int]) -> list[int]:
+    """Times of twelve frames, each given (frame, by how many ms it and what follows is late)."""
+    return [40 * i + sum(late for at, late in changes if i >= at) for i in range(12)]
+
+
+def cut_by_the_border(path: Path) -> Made:
+    """A head whose ear is outside."""
+    return plain(path, [frame[:, 5 * SIZE_PX // 16 :] for frame in heads()])
+
+
+MAKERS: dict[str, Callable[[Path], Made]] = {
+    "no_picture": lambda path: Made(
+        write_media(path.with_suffix(".wav"), sound=tone(0.6), sound_codec="pcm_s16le")
+    ),
+    "rotated": turned,
+    "interlaced": lambda path: coded(path, interlaced="1"),
+    "hdr": lambda path: coded(path, transfer="smpte2084"),
+    "not_square_pixels": lambda path: coded(path, sar="16/15"),
+    "variable_rate": lambda path: plain(path, times_ms=times_ms((5, 20), (8, -10))),
+    "pts_gap": lambda path: plain(path, times_ms=times_ms((6, 200))),
+    "pts_repeats": repeated,
+    "frames_missing": lambda path: declaring(path, 2),
+    "frames_extra": lambda path: declaring(path, -2),
+    "frames_patched": damaged,
+    "frozen_picture": lambda path: plain(path, [*heads(), *[heads()[-1]] * 6]),
+    "frames_doubled": lambda path: plain(
+        path, [frame for i, frame in enumerate(heads()) for _ in range(1 + (i % 4 == 3))]
+    ),
+    "sound_gap": lambda path: plain(
+        path.with_suffix(".mkv"), sound=tone(0.48), sound_codec="pcm_s16le", hole_s=(0.2, 0.1)
+    ),
+    "clipped_sound": lambda path: plain(
+        path.with_suffix(".mkv"), sound=np.clip(tone(0.48, level=3.0), -1, 1),
+        sound_codec="pcm_s16le",
+    ),
+    "quiet_sound": lambda path: plain(path, sound=tone(0.48, level=0.0015)),
+    "sound_starts_late": lambda path: plain(path, sound=tone(0.48), sound_start_s=0.2),
+    "sound_starts_early": lambda path: plain(path, times_ms=times_ms((0, 200))),
+    "lengths_differ": lambda path: plain(path, sound=tone(0.9)),
+    "other_sound_used": lambda path: beside(path, tone(0.48), track=0 * tone(0.48)),
+    "other_sound_unusable": spoilt_file,
+    "file_offset": lambda path: beside(path, babble(3.0)[round(OFFSET_S * SOUND_HZ) :]),
+    "file_drifts": lambda path: beside(
+        path,
+        soxr.resample(babble(DRIFT_LENGTH_S, cut_hz=500.0), SOUND_HZ, SOUND_HZ * (1 - DRIFT)),
+        track=babble(DRIFT_LENGTH_S, cut_hz=500.0),
+    ),
+    "file_differs": lambda path: beside(path, babble(3.0, seed=1)),
+    "several_faces": crowd,
+    "face_passes": passing,
+    "face_comes_and_goes": lambda path: plain(path, [*heads(), *nobody(8), *heads()]),
+    "face_jumps": jumping,
+    "face_near_edge": cut_by_the_border,
+    "head_leaves_crop": zoomed,
+}  # fmt: skip
+"""How to make each, given a path whose suffix may be changed."""
