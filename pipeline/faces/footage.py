@@ -50,7 +50,7 @@ class Tally:
 
     `faces` are the boxes of the face followed, `counts` how many faces there were at the instants
     at which they were counted, `elsewhere` what the whole frame showed while the face was lost,
-    `same` whether a frame's stored crop is that of the frame before, to the last bit.
+    `changes` how much each frame's stored crop differs from the one before (levels, on average).
     """
 
     square: Square
@@ -59,7 +59,7 @@ class Tally:
     interocular_px: list[float] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     elsewhere: list[FaceBox] = field(default_factory=list)
-    same: list[bool] = field(default_factory=list)
+    changes: list[float] = field(default_factory=list)
     jumps: int = 0
     near_edge: int = 0
 
@@ -93,7 +93,7 @@ class Tally:
             "head_leaves_crop": not self.holds,
         }
         found = {name for name, present in marks.items() if present}
-        return found | standstills(video.times_s, video.end_s, self.same)
+        return found | standstills(video.times_s, video.end_s, self.changes)
 
 
 def _longest_loss_s(times_s: list[float], found: list[bool]) -> float:
@@ -149,7 +149,7 @@ def follow(
     square = tally.square
     tracker.restart()
     before: tuple[float, F64] | None = None
-    crop_before = b""
+    picture_before = None
     expected = start
     count_s = glance_s = -np.inf
     for frame in video.frames():
@@ -164,15 +164,14 @@ def follow(
         if landmarks is not None and is_new and not _same_place(bounds(landmarks), expected):
             tracker.restart()
             landmarks = None
-        crop = encode_jpeg(picture, manner.jpeg_quality)
-        tally.same.append(crop == crop_before)  # of equal pictures, and no work
-        crop_before = crop
+        tally.changes.append(_change(picture_before, picture))
+        picture_before = picture
         yield {
             "frame": frame.index,
             "time_s": frame.time_s,
             "duration_s": frame.duration_s,
             **_face(landmarks, before, picture, frame, tally),
-            "crop": crop,
+            "crop": encode_jpeg(picture, manner.jpeg_quality),
         }
         if landmarks is None:
             if not faces and frame.time_s >= glance_s:
@@ -183,6 +182,11 @@ def follow(
         else:
             expected = bounds(landmarks)
             before = frame.time_s, landmarks
+
+
+def _change(before: NDArray[np.uint8] | None, now: NDArray[np.uint8]) -> float:
+    """The mean absolute difference, in levels; infinite for the first picture."""
+    return float(np.inf if before is None else cv2.norm(before, now, cv2.NORM_L1) / now.size)
 
 
 def _track(

@@ -24,7 +24,7 @@ FINDINGS: dict[str, str] = {
     "frames_missing": "a few frames fewer than declared",
     "frames_extra": "more frames than declared",
     "frames_patched": "the decoder patched up damaged frames",
-    "frozen_picture": "the stored crop does not change for a while",
+    "frozen_picture": "the picture stands still for a while",
     "frames_doubled": "frames are shown twice, as after a change of rate",
     "sound_gap": "timestamps of the sound leave holes or overlap",
     "clipped_sound": "samples at full scale",
@@ -49,6 +49,7 @@ FINDINGS: dict[str, str] = {
 _UNEVEN = 0.1
 _GAP_FRAMES = 2.5
 _TICKS_S = 0.0021  # timestamps rounded to a millisecond differ by two at most
+_STILL, _STILL_SHARE = 0.05, 0.25  # 15 real takes: one frame in one of them
 _FROZEN_S = 0.2
 _FROZEN_FRAMES = 3
 _DOUBLED_SHARE, _DOUBLED_FRAMES = 0.02, 3
@@ -98,27 +99,31 @@ def video_findings(video: Video) -> set[str]:
     return found | {name for name, count in counts.items() if count > 0}
 
 
-def standstills(times_s: Sequence[float], end_s: float, same: Sequence[bool]) -> set[str]:
-    """Findings on frames that show what the frame before showed, to the last bit.
+def standstills(times_s: Sequence[float], end_s: float, changes: Sequence[float]) -> set[str]:
+    """Findings on frames that show what the frame before showed.
+
+    Equal frames are seldom equal after coding: those count that differ by a quarter of what frames
+    of this take usually do.
 
     Parameters
     ----------
     times_s
         Presentation times; the last frame ends at `end_s`.
-    same
-        Whether each frame equals the one before.
+    changes
+        By how much each frame differs from the one before; infinite for the first.
     """
+    usual = float(np.percentile(changes[1:], 75)) if len(changes) > 1 else 0.0
     ends_s = [*times_s[1:], end_s]
     doubled, frozen_s, at = 0, 0.0, 0
-    for is_same, group in groupby(same):
+    for is_still, group in groupby(change < max(_STILL, _STILL_SHARE * usual) for change in changes):
         n = len(list(group))
-        if is_same and n + 1 >= _FROZEN_FRAMES:
+        if is_still and n + 1 >= _FROZEN_FRAMES:
             frozen_s = max(frozen_s, ends_s[at + n - 1] - times_s[at - 1])
-        doubled += is_same and n == 1
+        doubled += is_still and n == 1
         at += n
     marks = {
         "frozen_picture": frozen_s >= _FROZEN_S,
-        "frames_doubled": doubled >= max(_DOUBLED_FRAMES, _DOUBLED_SHARE * len(same)),
+        "frames_doubled": doubled >= max(_DOUBLED_FRAMES, _DOUBLED_SHARE * len(changes)),
     }
     return {name for name, present in marks.items() if present}
 

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from pipeline.dtw.path import map_times
-from pipeline.faces.affine import F64, STABLE, apply, fit
+from pipeline.faces.affine import EYE_CORNERS, F64, NOSE_BRIDGE, apply, fit
 from pipeline.report.metrics import median, quantile, rounded, share
 
 TOLERANCE_MS = 40.0
 """What counts as aligned: one frame at 25 a second (facts of the alignment study)."""
 OUTER_EYES = (33, 263)
 N_TRUE = 468
+INNER = EYE_CORNERS + NOSE_BRIDGE
+"""Where a pose is judged: the hairline and the temples turn out of any flat map's reach."""
 _FRAME_BINS = 5
 
 
@@ -194,7 +196,7 @@ def line(true: F64, measured: F64) -> Line:
 
 @dataclass(frozen=True)
 class PoseError:
-    """Residuals (n,) over a's eye distance, on the true landmarks.
+    """Residuals (n,) over a's eye distance, on the true eye corners and nose bridge.
 
     `before`: without a pose, `ours`: with the stage's affine, `best`: with the best that the truth
     allows; `claimed` is what the stage saw on the landmarks that it had.
@@ -221,7 +223,7 @@ def pose_error(
         (n, 468, >= 2) true landmarks of the paired frames; (n,) how far a's face turns.
     """
     scale = eye_distance(true_a, yaw_a_deg)
-    b, a = (points[:, list(STABLE), :2].astype(np.float64) for points in (true_b, true_a))
+    b, a = (points[:, list(INNER), :2].astype(np.float64) for points in (true_b, true_a))
 
     def residual(matrix: F64) -> F64:
         gap = apply(matrix, b) - a

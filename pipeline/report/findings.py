@@ -133,7 +133,7 @@ def _mouth(f: Figures) -> list[Finding]:
 def _pose(f: Figures) -> list[Finding]:
     name = "pose affine"
     return [
-        Finding(name, "residual on true landmarks, before",
+        Finding(name, "residual at the true eyes and bridge, before",
                 number(f["residual_before_median"], 3)),
         Finding(name, "after our affine", number(f["residual_ours_median"], 3)),
         Finding(name, "best that an affine can", number(f["residual_best_median"], 3)),
