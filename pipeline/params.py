@@ -110,6 +110,7 @@ class ExtractPolicies(Section):
     several_faces: UseOr
     face_passes: UseOr
     face_comes_and_goes: UseOr
+    mouth_covered: UseOr
     face_jumps: UseOr
     face_near_edge: UseOr
     head_leaves_crop: UseOr

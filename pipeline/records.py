@@ -135,7 +135,8 @@ class Clip(Row):
 
     `findings` are slugs of media.FINDINGS, `mended` those of them that were put right, and what
     they rest on: `declared_frames` of the container (null: it declares none), `longest_frame_s` the
-    longest time that one frame stands, `audio_gap_s` all holes in the sound used. Where a take has
+    longest time that one frame stands, `n_mouth_covered` frames in which something seems to be
+    before the mouth, `audio_gap_s` all holes in the sound used. Where a take has
     both a sound track and a sound file: `file_offset_ms` by how much the file begins later
     than the picture does, `file_match` the correlation of the two there (1: equal), `file_drift_ms`
     by how much the offset grows to the end (null: not measurable).
@@ -165,6 +166,7 @@ class Clip(Row):
         mended=pa.list_(pa.string()),
         declared_frames=pa.int32(),
         longest_frame_s=pa.float64(),
+        n_mouth_covered=pa.int32(),
         audio_gap_s=pa.float64(),
         file_offset_ms=pa.float64(),
         file_match=pa.float32(),
@@ -207,6 +209,7 @@ class Clip(Row):
     mended: tuple[str, ...] = ()
     declared_frames: int | None = None
     longest_frame_s: float | None = None
+    n_mouth_covered: int = 0
     audio_gap_s: float = 0.0
     file_offset_ms: float | None = None
     file_match: float | None = None

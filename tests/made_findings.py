@@ -150,6 +150,14 @@ def jumping(path: Path) -> Made:
     return plain(path, frames)
 
 
+def covered(path: Path) -> Made:
+    """A dark ball before the mouth for six frames."""
+    frames = [frame.copy() for frame in heads() * 2]
+    for frame in frames[12:18]:
+        cv2.circle(frame, (SIZE_PX // 2, round(0.73 * SIZE_PX)), SIZE_PX // 8, (40, 40, 45), -1)
+    return plain(path, frames)
+
+
 def passing(path: Path) -> Made:
     """A second head in the first frames alone."""
     one, other = list(heads()) * 5, [*heads(1)[:6], *nobody(54)]
@@ -215,6 +223,7 @@ MAKERS: dict[str, Callable[[Path], Made]] = {
     "several_faces": crowd,
     "face_passes": passing,
     "face_comes_and_goes": lambda path: plain(path, [*heads(), *nobody(8), *heads()]),
+    "mouth_covered": covered,
     "face_jumps": jumping,
     "face_near_edge": cut_by_the_border,
     "head_leaves_crop": zoomed,

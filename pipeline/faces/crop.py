@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.media import Box
 
@@ -35,6 +36,10 @@ class Square:
     def scale(self) -> float:
         """Full-frame pixels a stored pixel."""
         return self.side / self.stored_px
+
+    def inside(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Points (n, 2 or more) of the full frame in stored pixels, x and y alone."""
+        return np.asarray((points[:, :2] - (self.x, self.y)) / self.scale, dtype=np.float64)
 
     def holds(self, face: FaceBox) -> bool:
         """Whether a face lies inside with `_CLEAR` of its size around it."""

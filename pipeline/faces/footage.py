@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import Reject
+from pipeline.faces.covering import is_covered, skin_around_mouth
 from pipeline.faces.crop import FaceBox, Square, size_of, square_for
 from pipeline.faces.finding import faces_in
 from pipeline.faces.measures import bounds, has_jumped, measure
@@ -33,6 +34,7 @@ _SAME_PLACE = 0.6
 _SHARP_PX = 128
 _EDGE_SHARE = 0.01
 _LOST_S = 0.2
+_COVERED_FRAMES = 3
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Tally:
 
     `faces` are the boxes of the face followed, `counts` how many faces there were at the instants
     at which they were counted, `elsewhere` what the whole frame showed while the face was lost,
-    `changes` how much each frame's stored crop differs from the one before (levels, on average).
+    `skins` the colours around the mouth where a face was found, `changes` how much each frame's stored crop differs from the one before (levels, on average).
     """
 
     square: Square
@@ -60,6 +62,7 @@ class Tally:
     counts: list[int] = field(default_factory=list)
     elsewhere: list[FaceBox] = field(default_factory=list)
     changes: list[float] = field(default_factory=list)
+    skins: list[NDArray[np.uint8]] = field(default_factory=list)
     jumps: int = 0
     near_edge: int = 0
 
@@ -68,6 +71,13 @@ class Tally:
         """Whether several faces were counted, at more than one instant or at the only one."""
         several = sum(count > 1 for count in self.counts)
         return several > 0 and several >= min(2, len(self.counts))
+
+    def covered(self) -> list[bool]:
+        """Whether something seems to be before the mouth, a frame each."""
+        covered = np.zeros(len(self.found), bool)
+        if self.skins:
+            covered[np.array(self.found)] = is_covered(np.array(self.skins))
+        return [bool(value) for value in covered]
 
     @property
     def holds(self) -> bool:
@@ -88,6 +98,7 @@ class Tally:
             "several_faces": self.is_crowded,
             "face_passes": max(self.counts, default=0) > 1 and not self.is_crowded,
             "face_comes_and_goes": _longest_loss_s(video.times_s, self.found) >= _LOST_S,
+            "mouth_covered": sum(self.covered()) >= _COVERED_FRAMES,
             "face_jumps": self.jumps > 0,
             "face_near_edge": self.near_edge > 0,
             "head_leaves_crop": not self.holds,
@@ -219,6 +230,7 @@ def _face(
     near_edge = _near_edge(box, frame)
     tally.faces.append(box)
     tally.interocular_px.append(measures.interocular_px)
+    tally.skins.append(skin_around_mouth(picture, tally.square.inside(landmarks)))
     tally.jumps += jumped
     tally.near_edge += near_edge
     return {

@@ -36,10 +36,11 @@ FINDINGS: dict[str, str] = {
     "other_sound_unusable": "the sound that is not used could not be: silent, damaged or too long",
     "file_offset": "the sound file is shifted against the container's track",
     "file_drifts": "the sound file runs faster or slower than the container's track",
-    "file_differs": "the sound file is of another recording than the container's track, or at another speed",
+    "file_differs": "the sound file is of another recording or speed than the container's track",
     "several_faces": "several faces are in the picture",
     "face_passes": "at a single instant of those counted there was a second face",
     "face_comes_and_goes": "the face is lost for a while",
+    "mouth_covered": "the skin around the mouth changes colour: a hand, a microphone, a shadow",
     "face_jumps": "the face moves faster than heads do",
     "face_near_edge": "the face touches the border of the picture",
     "head_leaves_crop": "no square held the head's whole way",
@@ -49,7 +50,7 @@ FINDINGS: dict[str, str] = {
 _UNEVEN = 0.1
 _GAP_FRAMES = 2.5
 _TICKS_S = 0.0021  # timestamps rounded to a millisecond differ by two at most
-_STILL, _STILL_SHARE = 0.05, 0.25  # 15 real takes: one frame in one of them
+_STILL, _STILL_SHARE = 0.05, 0.25  # of 37 takes six frames, each alone
 _FROZEN_S = 0.2
 _FROZEN_FRAMES = 3
 _DOUBLED_SHARE, _DOUBLED_FRAMES = 0.02, 3
@@ -113,9 +114,10 @@ def standstills(times_s: Sequence[float], end_s: float, changes: Sequence[float]
         By how much each frame differs from the one before; infinite for the first.
     """
     usual = float(np.percentile(changes[1:], 75)) if len(changes) > 1 else 0.0
+    still = [change < max(_STILL, _STILL_SHARE * usual) for change in changes]
     ends_s = [*times_s[1:], end_s]
     doubled, frozen_s, at = 0, 0.0, 0
-    for is_still, group in groupby(change < max(_STILL, _STILL_SHARE * usual) for change in changes):
+    for is_still, group in groupby(still):
         n = len(list(group))
         if is_still and n + 1 >= _FROZEN_FRAMES:
             frozen_s = max(frozen_s, ends_s[at + n - 1] - times_s[at - 1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -65,16 +65,20 @@ def resolve_blocks(blocks: Sequence[Block], params: ResolveParams) -> list[Resol
     `pipeline.pairing.structure`): they carry a weak score beside them and forbid a good one in a
     place where no sentence can be. A score worse than ``max_score + prior_bonus`` is never carried.
     """
-    scores = [fair(block.score) for block in blocks]
+    measured = [block.score for block in blocks]
+    scores = [fair(score) for score in measured]
+    blocks = [replace(block, score=score) for block, score in zip(blocks, scores, strict=True)]
     found = [resolve(score, np.zeros_like(score), params) for score in scores]
-    matched = [_cells(one, score) for one, score in zip(found, scores, strict=True)]
+    heard = matched = [_cells(one, score) for one, score in zip(found, scores, strict=True)]
     for _ in range(_ROUNDS):
-        borne = bearings(blocks, matched)
+        # What the sound found alone stays a witness, or two that need each other lose each other.
+        witness = [a | b for a, b in zip(heard, matched, strict=True)]
+        borne = bearings(blocks, heard, witness)
         found = [_borne_out(score, b, params) for score, b in zip(scores, borne, strict=True)]
         before, matched = matched, [_cells(o, s) for o, s in zip(found, scores, strict=True)]
         if all(np.array_equal(a, b) for a, b in zip(before, matched, strict=True)):
             break
-    return [_resolved(block.score, one) for block, one in zip(blocks, found, strict=True)]
+    return [_resolved(score, one) for score, one in zip(measured, found, strict=True)]
 
 
 def _borne_out(score: FloatArray, bearing: Bearing, params: ResolveParams) -> Assignment:

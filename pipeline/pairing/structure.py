@@ -25,6 +25,12 @@ BoolArray = npt.NDArray[np.bool_]
 
 _REACH = 2
 """How far off a neighbour may be, in takes of either side: one clip lost between."""
+_APART = 4
+"""How far off its block a match may be, likewise, before it cannot be of that block."""
+_FAMILY = 0.3
+"""How much worse than the median of its block's matches a score may be. Measured: 99 % of the right
+ones lie within 0.16 on usual voices, within 0.3 on the hardest; a near twin of a lost clip was 0.4
+off, the clip that came after a lost one 0.6."""
 _MOVED = 4
 """How many takes a sentence may lie off its neighbours: more were never lost at once."""
 _EVIDENT = 3
@@ -43,7 +49,8 @@ class Block:
     emotion : str
     position : int [shape=(n_takes,)]
         Place of each take in the order of their numbers, comparable between levels.
-    score : float64 [shape=(n_neutral, n_takes)], low is alike, infinite: cannot be
+    score : float64 [shape=(n_neutral, n_takes)]
+        Low is alike; infinite: cannot be.
     """
 
     emotion: str
@@ -59,19 +66,24 @@ class Bearing:
     forbidden: BoolArray
 
 
-def bearings(blocks: Sequence[Block], matched: Sequence[BoolArray]) -> list[Bearing]:
+def bearings(
+    blocks: Sequence[Block], heard: Sequence[BoolArray], matched: Sequence[BoolArray]
+) -> list[Bearing]:
     """What the matches of all blocks say about every cell of each.
 
     Parameters
     ----------
     blocks : of one speaker
-    matched : one bool [shape=(n_neutral, n_takes)] a block
-        The cells that are matched so far.
+    heard, matched : one bool [shape=(n_neutral, n_takes)] a block
+        The cells that the sound alone matches, and those that are matched so far. Only the first
+        count as echo: else a neutral take that many are a little alike would carry them all.
     """
-    near = [_near(found, block.position) for found, block in zip(matched, blocks, strict=True)]
+    near = [
+        _near(found, block.position, _REACH) for found, block in zip(matched, blocks, strict=True)
+    ]
     sure = [_sure(found, beside) for found, beside in zip(matched, near, strict=True)]
     return [
-        _bearing(block, near[k], sure[k], _echo(k, blocks, matched), _placed(k, blocks, sure))
+        _bearing(block, near[k], sure[k], _echo(k, blocks, heard), _placed(k, blocks, sure))
         for k, block in enumerate(blocks)
     ]
 
@@ -85,36 +97,42 @@ def _sure(matched: BoolArray, near: FloatArray) -> BoolArray:
 def _bearing(
     block: Block, near: FloatArray, sure: BoolArray, echo: FloatArray | None, placed: BoolArray
 ) -> Bearing:
-    forbidden = _moved(sure, block.position) | placed | (sure.any() & (near == 0))
+    forbidden = placed.copy()
+    if sure.any():
+        lonely = _near(sure, block.position, _APART) == 0
+        strange = block.score > np.median(block.score[sure]) + _FAMILY
+        forbidden |= _moved(sure, block.position) | lonely | strange
     if echo is None:
         return Bearing(near / 2, forbidden)
     echoed, alone = (echo >= _ECHOED)[:, None], (echo < _ALONE)[:, None]
     return Bearing(np.where(echoed, (1 + near) / 2, 0.0), forbidden | alone)
 
 
-def _near(matched: BoolArray, position: npt.NDArray[np.int64]) -> FloatArray:
+def _near(matched: BoolArray, position: npt.NDArray[np.int64], reach: int) -> FloatArray:
     """Which cells have a match a little before or after them, in both numberings."""
     near = np.zeros(matched.shape)
     for row, column in np.argwhere(matched):
-        for other in range(max(row - _REACH, 0), min(row + _REACH + 1, len(matched))):
+        for other in range(max(row - reach, 0), min(row + reach + 1, len(matched))):
             places = np.arange(len(position)) - column
-            beside = (np.sign(other - row) * places > 0) & (np.abs(places) <= _REACH)
+            beside = (np.sign(other - row) * places > 0) & (np.abs(places) <= reach)
             exact = position - position[column] == other - row
             near[other] = np.maximum(near[other], np.where(beside, np.where(exact, 1.0, 0.5), 0.0))
     return near
 
 
-def _echo(k: int, blocks: Sequence[Block], matched: Sequence[BoolArray]) -> FloatArray | None:
-    """Share of the other emotions that match each neutral take; None for fewer than two."""
-    said: dict[str, BoolArray] = {}
-    for block, found in zip(blocks, matched, strict=True):
+def _echo(k: int, blocks: Sequence[Block], heard: Sequence[BoolArray]) -> FloatArray | None:
+    """Share of the other emotions that match each neutral take; None for fewer than two.
+
+    An emotion matches it when at least half of its levels do.
+    """
+    said: dict[str, list[FloatArray]] = {}
+    for block, found in zip(blocks, heard, strict=True):
         if block.emotion != blocks[k].emotion:
-            rows = found.any(axis=1)
-            said[block.emotion] = said.get(block.emotion, np.zeros_like(rows)) | rows
+            said.setdefault(block.emotion, []).append(found.any(axis=1).astype(np.float64))
     if len(said) < 2:
         return None
-    share: FloatArray = np.mean([rows.astype(np.float64) for rows in said.values()], axis=0)
-    return share
+    says = [np.mean(levels, axis=0) >= 1 / 2 for levels in said.values()]
+    return np.asarray(np.mean(says, axis=0), np.float64)
 
 
 def _moved(sure: BoolArray, position: npt.NDArray[np.int64]) -> BoolArray:

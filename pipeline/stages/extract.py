@@ -259,6 +259,7 @@ def _described(video: media.Video, tally: Tally, target: Path) -> Picture:
         "crop_px": square.stored_px,
         "interocular_px": float(np.float32(np.median(tally.interocular_px))),
         "declared_frames": video.declared_frames or None,
+        "n_mouth_covered": sum(tally.covered()),
         "longest_frame_s": max([end_s - video.times_s[-1], *np.diff(video.times_s).tolist()]),
         "frames_sha256": sha256_of(target),
     }

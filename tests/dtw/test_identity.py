@@ -24,7 +24,7 @@ def test_resolve_finds_the_one_to_one_assignment() -> None:
     found = resolve(scores, np.zeros((3, 3)), PARAMS)
     assert found.column.tolist() == [0, 2, -1]
     np.testing.assert_allclose(found.score, [0.3, 0.4, 1.2])
-    np.testing.assert_allclose(found.margin, [0.8, 0.7, np.nan])
+    np.testing.assert_allclose(found.margin, [0.9, 0.8, np.nan])
 
 
 def test_resolve_lets_the_assignment_decide_where_two_want_one() -> None:
@@ -32,12 +32,22 @@ def test_resolve_lets_the_assignment_decide_where_two_want_one() -> None:
     assert found.proposed.tolist() == [1, 0]
 
 
-def test_the_prior_breaks_ties_and_never_overrules_the_sound() -> None:
+def test_near_twins_that_are_both_there_hold_each_other_off() -> None:
+    scores = np.array([[0.60, 0.64], [0.66, 0.58]])
+    found = resolve(scores, np.zeros((2, 2)), PARAMS)
+    assert found.column.tolist() == [0, 1]
+    np.testing.assert_allclose(found.margin, [0.12, 0.12])
+    alone = resolve(scores[:, :1], np.zeros((2, 1)), PARAMS)
+    np.testing.assert_allclose(alone.margin[0], 0.06)
+
+
+def test_the_prior_breaks_ties_and_carries_no_more_than_its_bonus() -> None:
     free = ResolveParams(max_score=1.0, min_margin=-1.0, prior_bonus=0.05)
     prior = np.array([[0.0, 1.0]])
     assert resolve([[0.50, 0.52]], prior, free).column.tolist() == [1]
     assert resolve([[0.50, 0.60]], prior, free).column.tolist() == [0]
-    assert resolve([[1.30, 1.02]], prior, free).column.tolist() == [-1]
+    assert resolve([[1.30, 1.04]], prior, free).column.tolist() == [1]
+    assert resolve([[1.30, 1.06]], prior, free).column.tolist() == [-1]
 
 
 def test_a_close_rival_leaves_the_row_without_partner() -> None:

@@ -1,4 +1,4 @@
-"""Every finding: a made take that has it, the row that says so, and what each policy does with it."""
+"""Every finding: a made take that has it, the row that says so, what each policy does with it."""
 
 from __future__ import annotations
 
@@ -86,6 +86,7 @@ def test_the_numbers_that_findings_rest_on(corpus: Corpus) -> None:
     assert clips["frames_extra"].declared_frames == 10
     assert clips["pts_gap"].longest_frame_s == pytest.approx(0.24)
     assert clips["sound_gap"].audio_gap_s == pytest.approx(0.1, abs=0.002)
+    assert clips["mouth_covered"].n_mouth_covered == 6
     assert clips["sound_starts_late"].audio_start_s == pytest.approx(0.2, abs=0.03)
     assert clips["sound_starts_early"].video_start_s == pytest.approx(0.2, abs=0.03)
     assert clips["file_offset"].file_offset_ms == pytest.approx(1000 * OFFSET_S, abs=2)
