@@ -1,6 +1,6 @@
 """Which takes of a MEAD speaker say the same sentence, at MEAD's scale, against known truth.
 
-    python benchmarks/mead_identity.py [--speakers EASY ...] [--levels 1 2 3] [--cache FOLDER]
+    python -m benchmarks.mead_identity [--speakers M101 ...] [--levels 1 2 3] [--cache FOLDER]
                                        [--params params.yaml] [--all-wrong]
 
 Makes the sound (no picture) of whole speakers: 40 neutral takes and 30 of each other emotion and
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import resource
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,7 @@ from pipeline.pairing.utterances import Samples, Sounds, group
 from pipeline.records import Clip, Sentence
 
 RATE_HZ = 16_000
+SOUNDS = Path(tempfile.gettempdir()) / "mead_identity_sounds"
 EMOTIONS = ("angry", "disgusted", "fear", "happy", "sad", "surprised")
 TEXTS = {
     **{f"c{k:02d}": text for k, text in enumerate(COMMON, 1)},
@@ -86,7 +88,7 @@ class Speaker:
     shuffled: tuple[str, ...] = ()
 
 
-# Limits were chosen while looking at these; at the held-out ones below nobody looked before.
+# Limits and rules were settled while looking at all of these, the ones held out at first included.
 SPEAKERS = (
     Speaker("M101", Voice("en-us+m3", 0.98, 42, 186, 28.0), "as the tables say"),
     Speaker(
@@ -147,7 +149,7 @@ SPEAKERS = (
         holes={"happy": ("g03", "g04")},
     ),
     Speaker(
-        "W109", Voice("en-gb-x-rp+f4", 1.03, 60, 182, 26.0), "clean, two emotions the other way, gaps",
+        "W109", Voice("en-gb-x-rp+f4", 1.03, 60, 182, 26.0), "two emotions the other way, gaps",
         last=("disgusted", "sad"),
         lost={"disgusted": ("c01",), "angry": ("angry-o01", "angry-o17"), "neutral": ("g01",)},
         lost_at={("fear", 3): ("g02", "g05", "g08")}, first={"neutral": 2, "happy": 48},
@@ -156,7 +158,7 @@ SPEAKERS = (
 
 HELD_OUT = (
     Speaker(
-        "M110", Voice("en-us+m6", 0.97, 40, 182, 15.0), "held out: loud and slow, noise",
+        "M110", Voice("en-us+m6", 0.97, 40, 182, 15.0), "loud and slow, noise",
         strength=1.4, field_db=4.0, last=("disgusted",),
         lost={
             "neutral": ("neutral-o02", "g06"), "happy": ("c02", "g10"), "disgusted": ("c03",),
@@ -166,7 +168,7 @@ HELD_OUT = (
         holes={"surprised": ("g07", "surprised-o02")}, first={"fear": 32},
     ),
     Speaker(
-        "W111", Voice("en-us+steph2", 1.01, 57, 188, 13.0), "held out: other voices, noise",
+        "W111", Voice("en-us+steph2", 1.01, 57, 188, 13.0), "other voices, noise",
         voices={
             "angry": "en-us+steph3", "disgusted": "en-us+grandma", "fear": "en-us+f4",
             "happy": "en-gb-x-rp+steph", "sad": "en-us+belinda", "surprised": "en-us+Annie",
@@ -176,7 +178,7 @@ HELD_OUT = (
         lost_at={("fear", 2): ("g04", "g05"), ("disgusted", 1): ("disgusted-o17",)},
     ),
     Speaker(
-        "M112", Voice("en-us+m4", 0.99, 44, 184, 24.0), "held out: quiet room, lost clips",
+        "M112", Voice("en-us+m4", 0.99, 44, 184, 24.0), "quiet room, lost clips",
         last=("disgusted",),
         lost={"sad": ("c03", "g01"), "neutral": ("c01",), "surprised": ("g08", "g09", "g10")},
         lost_at={("disgusted", 2): ("g01",), ("happy", 1): ("c03", "happy-o02")},
@@ -198,7 +200,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--speakers", nargs="*", default=[])
     parser.add_argument("--levels", nargs="*", type=int, default=[1, 2, 3])
-    parser.add_argument("--cache", type=Path, default=Path("mead_identity_sounds"))
+    parser.add_argument("--cache", type=Path, default=SOUNDS)
     parser.add_argument("--params", type=Path)
     parser.add_argument(
         "--all-wrong", action="store_true", help="list every take that is not right"

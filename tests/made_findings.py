@@ -15,7 +15,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from tests.faces.drawn import SIZE_PX
+from tests.faces.drawn import SIZE_PX, drawn
 from tests.media_files import SOUND_HZ, tone, write_media
 from tests.takes import in_scene, talking
 
@@ -153,8 +153,9 @@ def jumping(path: Path) -> Made:
 def covered(path: Path) -> Made:
     """A dark ball before the mouth for six frames."""
     frames = [frame.copy() for frame in heads() * 2]
+    x, y = drawn().landmarks_px[17]  # below the lower lip
     for frame in frames[12:18]:
-        cv2.circle(frame, (SIZE_PX // 2, round(0.73 * SIZE_PX)), SIZE_PX // 8, (40, 40, 45), -1)
+        cv2.circle(frame, (round(x), round(y)), SIZE_PX // 10, (40, 40, 45), -1)
     return plain(path, frames)
 
 

@@ -31,5 +31,7 @@ def test_comments_docstrings_and_layout_do_not_count(
         return stage_code.code_digest([path])
 
     plain = digest("def f(x):\n    return x + 1\n")
-    assert digest('"""Why."""\n\ndef f(x):\n    """What."""\n    return (x\n  + 1)  # why\n') == plain
+    assert (
+        digest('"""Why."""\n\ndef f(x):\n    """What."""\n    return (x\n  + 1)  # why\n') == plain
+    )
     assert digest("def f(x):\n    return x + 2\n") != plain

@@ -10,9 +10,9 @@ U8 = NDArray[np.uint8]
 F64 = NDArray[np.float64]
 
 _AROUND_MOUTH = (
-    164, 2, 97, 326, 167, 393, 92, 322, 165, 391, 206, 426, 203, 423, 212, 432, 202, 422, 204, 424,
-    194, 418, 201, 421, 200, 18, 313, 83, 182, 406, 199, 208, 428, 211, 431, 214, 434, 207, 427, 216,
-    436, 57, 287, 43, 273, 106, 335,
+    164, 2, 97, 326, 167, 393, 92, 322, 165, 391, 206, 426, 203, 423, 212, 432, 202, 422,
+    204, 424, 194, 418, 201, 421, 200, 18, 313, 83, 182, 406, 199, 208, 428, 211, 431, 214,
+    434, 207, 427, 216, 436, 57, 287, 43, 273, 106, 335,
 )  # fmt: skip
 AROUND_MOUTH = np.array(_AROUND_MOUTH)
 """Below the nose, beside and below the lips, chin: what moves with the jaw but keeps its colour."""
@@ -20,7 +20,7 @@ AROUND_MOUTH = np.array(_AROUND_MOUTH)
 _SHRINK = 4  # colours of single pixels are noise
 _OTHER_LEVELS = 22.0
 """No frame of 37 takes, real and drawn, has more. Made covers on the same takes: four fingers are
-seen in 34, a dark ball in 35, a smooth patch of the take's own skin in 25."""
+seen in 35, a dark ball in 36, a smooth patch of the take's own skin in 25."""
 
 
 def skin_around_mouth(crop: U8, landmarks: F64) -> U8:

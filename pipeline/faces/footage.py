@@ -52,7 +52,8 @@ class Tally:
 
     `faces` are the boxes of the face followed, `counts` how many faces there were at the instants
     at which they were counted, `elsewhere` what the whole frame showed while the face was lost,
-    `skins` the colours around the mouth where a face was found, `changes` how much each frame's stored crop differs from the one before (levels, on average).
+    `skins` the colours around the mouth where a face was found, `changes` how much the stored crop
+    differs from the one before it (levels, on average), infinite where there is no face or no crop.
     """
 
     square: Square
@@ -175,7 +176,7 @@ def follow(
         if landmarks is not None and is_new and not _same_place(bounds(landmarks), expected):
             tracker.restart()
             landmarks = None
-        tally.changes.append(_change(picture_before, picture))
+        tally.changes.append(_change(picture_before if landmarks is not None else None, picture))
         picture_before = picture
         yield {
             "frame": frame.index,
@@ -196,7 +197,7 @@ def follow(
 
 
 def _change(before: NDArray[np.uint8] | None, now: NDArray[np.uint8]) -> float:
-    """The mean absolute difference, in levels; infinite for the first picture."""
+    """The mean absolute difference, in levels; infinite where there is nothing to compare with."""
     return float(np.inf if before is None else cv2.norm(before, now, cv2.NORM_L1) / now.size)
 
 

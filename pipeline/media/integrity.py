@@ -111,9 +111,10 @@ def standstills(times_s: Sequence[float], end_s: float, changes: Sequence[float]
     times_s
         Presentation times; the last frame ends at `end_s`.
     changes
-        By how much each frame differs from the one before; infinite for the first.
+        By how much each frame differs from the one before; infinite where that is not to count.
     """
-    usual = float(np.percentile(changes[1:], 75)) if len(changes) > 1 else 0.0
+    known = [change for change in changes if np.isfinite(change)]
+    usual = float(np.percentile(known, 75)) if known else 0.0
     still = [change < max(_STILL, _STILL_SHARE * usual) for change in changes]
     ends_s = [*times_s[1:], end_s]
     doubled, frozen_s, at = 0, 0.0, 0

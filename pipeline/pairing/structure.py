@@ -27,10 +27,12 @@ _REACH = 2
 """How far off a neighbour may be, in takes of either side: one clip lost between."""
 _APART = 4
 """How far off its block a match may be, likewise, before it cannot be of that block."""
-_FAMILY = 0.3
-"""How much worse than the median of its block's matches a score may be. Measured: 99 % of the right
-ones lie within 0.16 on usual voices, within 0.3 on the hardest; a near twin of a lost clip was 0.4
-off, the clip that came after a lost one 0.6."""
+_FAMILY, _FAMILY_SHARE = 0.3, 0.5
+"""How much worse than the median of its block's matches a score may be: so much, or that share of
+the median if more. Measured: right ones lie within 0.26 where the median is 0.4 and within 0.37
+where it is 0.9; a near twin of a lost clip lay 0.4 off where it was 0.55."""
+_FULL = 20
+"""Takes (MEAD: 30) from which on the order of a block may forbid; fewer may be of anywhere."""
 _MOVED = 4
 """How many takes a sentence may lie off its neighbours: more were never lost at once."""
 _EVIDENT = 3
@@ -83,25 +85,42 @@ def bearings(
     ]
     sure = [_sure(found, beside) for found, beside in zip(matched, near, strict=True)]
     return [
-        _bearing(block, near[k], sure[k], _echo(k, blocks, heard), _placed(k, blocks, sure))
+        _bearing(
+            block,
+            near[k],
+            sure[k],
+            _echo(k, blocks, heard),
+            _placed(k, blocks, sure),
+            _usual(k, blocks, sure),
+        )
         for k, block in enumerate(blocks)
     ]
 
 
 def _sure(matched: BoolArray, near: FloatArray) -> BoolArray:
-    """The matches that have a neighbour; none where most have none, for then it is by chance."""
+    """The matches that have a neighbour; none where most have none, for then it is by chance.
+
+    None either in a block of few takes, whose order says little.
+    """
     sure: BoolArray = matched & (near > 0)
-    return sure if sure.sum() >= max(_EVIDENT, matched.sum() / 2) else np.zeros_like(sure)
+    in_order = sure.sum() >= max(_EVIDENT, matched.sum() / 2)
+    return sure if in_order and matched.shape[1] >= _FULL else np.zeros_like(sure)
 
 
 def _bearing(
-    block: Block, near: FloatArray, sure: BoolArray, echo: FloatArray | None, placed: BoolArray
+    block: Block,
+    near: FloatArray,
+    sure: BoolArray,
+    echo: FloatArray | None,
+    placed: BoolArray,
+    usual: BoolArray,
 ) -> Bearing:
     forbidden = placed.copy()
     if sure.any():
         lonely = _near(sure, block.position, _APART) == 0
-        strange = block.score > np.median(block.score[sure]) + _FAMILY
-        forbidden |= _moved(sure, block.position) | lonely | strange
+        median = np.median(block.score[sure])
+        strange = block.score > median + max(_FAMILY, _FAMILY_SHARE * median)
+        forbidden |= _moved(sure, block.position) | (lonely & ~usual) | strange
     if echo is None:
         return Bearing(near / 2, forbidden)
     echoed, alone = (echo >= _ECHOED)[:, None], (echo < _ALONE)[:, None]
@@ -123,11 +142,11 @@ def _near(matched: BoolArray, position: npt.NDArray[np.int64], reach: int) -> Fl
 def _echo(k: int, blocks: Sequence[Block], heard: Sequence[BoolArray]) -> FloatArray | None:
     """Share of the other emotions that match each neutral take; None for fewer than two.
 
-    An emotion matches it when at least half of its levels do.
+    An emotion matches it when at least half of its levels do; blocks of few takes are not asked.
     """
     said: dict[str, list[FloatArray]] = {}
     for block, found in zip(blocks, heard, strict=True):
-        if block.emotion != blocks[k].emotion:
+        if block.emotion != blocks[k].emotion and len(block.position) >= _FULL:
             said.setdefault(block.emotion, []).append(found.any(axis=1).astype(np.float64))
     if len(said) < 2:
         return None
@@ -155,3 +174,15 @@ def _placed(k: int, blocks: Sequence[Block], sure: Sequence[BoolArray]) -> BoolA
                 off = np.abs(blocks[k].position - block.position[column])
                 forbidden[row] |= off > 2 * _MOVED
     return forbidden
+
+
+def _usual(k: int, blocks: Sequence[Block], sure: Sequence[BoolArray]) -> BoolArray:
+    """Cells about where another block surely has the sentence, counted from each one's start."""
+    usual = np.zeros_like(sure[k])
+    place = blocks[k].position - blocks[k].position[0]
+    for other, block in enumerate(blocks):
+        if other != k:
+            for row, column in np.argwhere(sure[other]):
+                there = block.position[column] - block.position[0]
+                usual[row] |= np.abs(place - there) <= _MOVED
+    return usual

@@ -10,7 +10,7 @@ from typing import Literal
 from pipeline.records import SEVEN_EMOTIONS, Clip, Pair, Sentence
 from pipeline.report.metrics import share
 
-NAMED = ("name", "manifest")
+NAMED = ("name", "manifest", "transcript")
 
 
 def wrong_pairs(pairs: Iterable[Pair], spoken: Mapping[str, str]) -> set[str]:

@@ -27,7 +27,7 @@ from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date, summaris
 from pipeline.split import admitted, check_assigned
 from pipeline.tables import read_table, sorted_rows
 
-VERSION = 2
+VERSION = 3
 _GRAIN = "clip pair"
 _TRACK_COLUMNS = ("time_s", "duration_s", "mouth_open")
 

@@ -182,48 +182,55 @@ def _rows(blocks: list[Block]) -> list[list[int]]:
 
 def test_neighbours_and_other_emotions_carry_a_weak_score() -> None:
     weak = _diagonal((0, 0), 6, 0.85) | {(2, 2): 1.08}
-    others = [_block(e, _diagonal((0, 0), 6), (20, 12)) for e in ("sad", "fear")]
-    found = _rows([_block("happy", weak, (20, 12)), *others])
-    assert found[0] == [0, 1, 2, 3, 4, 5] + [-1] * 6
-    assert _rows([_block("happy", {(2, 2): 1.08}, (20, 12))])[0] == [-1] * 12
+    others = [_block(e, _diagonal((0, 0), 6), (30, 22)) for e in ("sad", "fear")]
+    found = _rows([_block("happy", weak, (30, 22)), *others])
+    assert found[0] == [0, 1, 2, 3, 4, 5] + [-1] * 16
+    assert _rows([_block("happy", {(2, 2): 1.08}, (30, 22))])[0] == [-1] * 22
 
 
 def test_a_score_out_of_its_blocks_family_is_not_carried() -> None:
     # clip 2 was lost, and the one after it stands where it would have been
     strange = _diagonal((0, 0), 6, 0.5) | {(2, 2): 0.95}
-    others = [_block(e, _diagonal((0, 0), 6), (20, 12)) for e in ("sad", "fear")]
-    assert _rows([_block("happy", strange, (20, 12)), *others])[0][:4] == [0, 1, -1, 3]
+    others = [_block(e, _diagonal((0, 0), 6), (30, 22)) for e in ("sad", "fear")]
+    assert _rows([_block("happy", strange, (30, 22)), *others])[0][:4] == [0, 1, -1, 3]
 
 
 def test_no_order_carries_a_score_that_contradicts() -> None:
     contradicted = _diagonal((0, 0), 6) | {(2, 2): 1.2}
-    others = [_block(e, _diagonal((0, 0), 6), (20, 12)) for e in ("sad", "fear")]
-    assert _rows([_block("happy", contradicted, (20, 12)), *others])[0][2] == -1
+    others = [_block(e, _diagonal((0, 0), 6), (30, 22)) for e in ("sad", "fear")]
+    assert _rows([_block("happy", contradicted, (30, 22)), *others])[0][2] == -1
 
 
 def test_a_near_twin_that_one_emotion_alone_says_is_no_partner() -> None:
     twin = _diagonal((0, 0), 6) | {(15, 9): 0.6}
-    others = [_block(e, _diagonal((0, 0), 6), (20, 12)) for e in ("sad", "fear")]
-    assert _rows([_block("happy", twin, (20, 12)), *others])[0] == [0, 1, 2, 3, 4, 5] + [-1] * 6
+    others = [_block(e, _diagonal((0, 0), 6), (30, 22)) for e in ("sad", "fear")]
+    assert _rows([_block("happy", twin, (30, 22)), *others])[0] == [0, 1, 2, 3, 4, 5] + [-1] * 16
+
+
+def test_the_order_of_few_takes_forbids_nothing() -> None:
+    lone = _diagonal((0, 0), 4) | {(15, 5): 0.3}
+    few = [_block(e, _diagonal((0, 0), 2), (30, 6)) for e in ("sad", "fear")]
+    assert _rows([_block("happy", {(15, 5): 0.3}, (30, 6)), *few])[0][5] == 15
+    assert _rows([_block("happy", lone, (30, 6)), *few])[0] == [0, 1, 2, 3, -1, 15]
 
 
 def test_a_near_twin_of_a_lost_take_is_no_partner() -> None:
     without = {cell: s for cell, s in _diagonal((0, 0), 6).items() if cell != (3, 3)}
-    others = [_block(e, _diagonal((0, 0), 6), (20, 12)) for e in ("sad", "fear")]
-    found = _rows([_block("happy", without | {(3, 10): 0.6}, (20, 12)), *others])
-    assert found[0] == [0, 1, 2, -1, 4, 5] + [-1] * 6
+    others = [_block(e, _diagonal((0, 0), 6), (30, 22)) for e in ("sad", "fear")]
+    found = _rows([_block("happy", without | {(3, 10): 0.6}, (30, 22)), *others])
+    assert found[0] == [0, 1, 2, -1, 4, 5] + [-1] * 16
 
 
 def test_another_level_says_where_a_sentence_lies() -> None:
-    low = _block("happy", _diagonal((0, 0), 6), (20, 12))
-    high = _block("happy", {(0, 11): 0.6}, (20, 12), seed=1)
-    assert _rows([low, high])[1] == [-1] * 12
-    assert _rows([high])[0] == [-1] * 11 + [0]
+    low = _block("happy", _diagonal((0, 0), 6), (30, 22))
+    high = _block("happy", {(0, 11): 0.6}, (30, 22), seed=1)
+    assert _rows([low, high])[1] == [-1] * 22
+    assert _rows([high])[0] == [-1] * 11 + [0] + [-1] * 10
 
 
 def test_numbers_without_order_are_resolved_by_the_sound() -> None:
     cells = zip(range(12), np.random.default_rng(3).permutation(12).tolist(), strict=True)
-    found = _rows([_block("happy", dict.fromkeys(cells, 0.6), (20, 12))])[0]
+    found = _rows([_block("happy", dict.fromkeys(cells, 0.6), (30, 22))])[0]
     assert sorted(row for row in found if row >= 0) == list(range(12))
 
 
