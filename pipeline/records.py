@@ -269,9 +269,9 @@ distance of the outer eye corners (interocular_px). `crop` is the stored crop as
 class Sentence(Row):
     """What one utterance says and how that is known.
 
-    `method`: transcript, name, manifest, prior or sound, by what decided; `anchor` the neutral utterance that
-    the sound was compared with; `score` as `dtw.identity` (small is alike), `margin` to the next
-    best.
+    `method`: transcript, name, manifest, prior or sound, by what decided; `anchor` the neutral
+    utterance that the sound was compared with; `score` as `dtw.identity` (small is alike),
+    `margin` to the next best.
     """
 
     SCHEMA: ClassVar[pa.Schema] = _schema(

@@ -1,7 +1,8 @@
 """Digests of the code that each stage's outputs depend on, as recorded beside its VERSION.
 
-`python -m tests.stage_code` records them anew. Before that: if the change gives other bytes for the
-same input, bump VERSION in the stage's module, or users' reused items are stale and nothing says so.
+`python -m tests.stage_code` records them anew. Before that: if the change gives other bytes for
+the same input, bump VERSION in the stage's module, or users' reused items are stale and nothing
+says so.
 """
 
 from __future__ import annotations
