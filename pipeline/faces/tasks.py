@@ -18,7 +18,7 @@ N_LANDMARKS = 478
 _MEMBERS = ("face_detector.tflite", "face_landmarks_detector.tflite")
 _FACES = 2
 """Asked for one face, Tasks smooths the landmarks over time: mouths that open within three frames
-open by a third less (drawn heads). Asked for two it does not."""
+open by up to a half less (drawn heads). Asked for two it does not."""
 
 
 def read_task(path: Path, sha256: str) -> bytes:
