@@ -66,10 +66,16 @@ def measure(clip: Clip, data: Path, root: Path, every: int) -> dict[str, list[li
                 "ned256": fixed, "ffhq": framing.ffhq(landmarks[index], SIZE_PX)
             }.items():  # fmt: skip
                 through = compose(matrix, place)
-                mask = cv2.warpAffine(inside, through, (SIZE_PX, SIZE_PX))[..., 0] == 255
+                mask = covers(inside, through) & covers(np.full_like(full, 255), matrix)
                 pictures = sample(crop, through, SIZE_PX), sample(full, matrix, SIZE_PX)
                 found[name].append([*psnr(*pictures, mask), float(mask.mean())])
     return found
+
+
+def covers(white: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Which pixels of the framing lie wholly inside a picture."""
+    framed = cv2.warpAffine(white, matrix, (SIZE_PX, SIZE_PX))
+    return framed[..., 0] == 255
 
 
 def psnr(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> tuple[float, float]:

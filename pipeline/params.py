@@ -218,6 +218,7 @@ class Align(Section):
     transcripts: str
     max_score: Positive
     max_score_named: Positive
+    max_score_files: Positive
     min_margin: float
     prior_bonus: float
     max_length_ratio: Annotated[float, Field(ge=1)]

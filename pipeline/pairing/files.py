@@ -86,7 +86,7 @@ def align_files(a: Path, b: Path, fps: float | None, params: Params) -> FilePair
         time_knots(found.warp) + np.array([one.start_s, other.start_s]),
         pair_frames(found, one.instants_s, other.instants_s, parts.align),
         found.score,
-        found.score <= params.align.max_score,
+        found.score <= params.align.max_score_files,
     )
 
 
