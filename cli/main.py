@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline import __version__
-from pipeline.errors import MissingExtraError, ParameterError, PipelineError
+from pipeline.errors import MissingExtraError, ParameterError, PartDone, PipelineError
 from pipeline.stages import PURPOSE, STAGES
 
 if TYPE_CHECKING:
@@ -277,6 +277,8 @@ def main() -> None:
     """Run the command line; a PipelineError is one line and exit 1."""
     try:
         app()
+    except PartDone as done:
+        typer.echo(str(done))
     except PipelineError as error:
         from cli import console
 

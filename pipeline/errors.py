@@ -4,6 +4,7 @@
     ├── Reject                 one item is unusable: it is recorded with its reason, the run goes on
     └── PipelineError          the user must do something: one line on the terminal, exit 1
         ├── ParameterError     params.yaml or an option says something that cannot be
+        ├── PartDone           this part of a run is done, others are still missing
         ├── OutOfOrderError    a stage that must run first has not run
         ├── MissingExtraError  a library of an extra is not installed
         └── TableError         a table on disk is not what this version writes
@@ -38,6 +39,7 @@ REASONS: dict[str, Reason] = {
     "no_face": Reason("filtered", "a face is found in too few frames"),
     "several_faces": Reason("filtered", "more than one face is in the picture"),
     "finding_set_aside": Reason("filtered", "extract.policies sets takes with this finding aside"),
+    "not_admitted": Reason("filtered", "the split's rule admits other speakers only"),
     "few_frames": Reason("filtered", "fewer frames or less sound than a take needs"),
     "duplicate_take": Reason("filtered", "two files claim the same take"),
     "encrypted": Reason("failed", "the member of the archive needs a password"),
@@ -97,6 +99,10 @@ class PipelineError(SpfemError):
 
 class ParameterError(PipelineError):
     """params.yaml or an option says something that cannot be."""
+
+
+class PartDone(PipelineError):
+    """One part of a run is done and others are still missing: no fault, and no tables yet."""
 
 
 class OutOfOrderError(PipelineError):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline import engine
-from pipeline.errors import OutOfOrderError, PipelineError
+from pipeline.errors import OutOfOrderError, PartDone
 from pipeline.params import Dataset, Params
 from pipeline.records import Rejected, Row, rejected
 from pipeline.reuse import FileHashes, ItemStore, Receipt, write_json
@@ -202,10 +202,12 @@ def bring_up_to_date(
 
     Raises
     ------
-    PipelineError
-        When this process did only its `--shard` and other parts are still missing.
+    PartDone
+        When this process did its `--shard` and other parts are still missing.
     """
     store = run.items(stage)
+    for folder in (store.folder, store.outputs):
+        folder.mkdir(parents=True, exist_ok=True)  # an output of DVC, even where nothing is made
     names = [unit.name for unit in units]
     if len(set(names)) != len(names):
         raise AssertionError(f"{stage}: two units share a name")
@@ -225,11 +227,15 @@ def bring_up_to_date(
         )
         run.progress.step()
     run.progress.stop()
+    for unit in units:
+        if known[unit.name] is None:  # another part may have done it meanwhile
+            known[unit.name] = store.current(unit.name, unit.key)
     missing = [name for name, receipt in known.items() if receipt is None]
     if missing:
         i, n = run.options.shard
-        raise PipelineError(
-            f"{stage}: part {i}/{n} is done; {len(missing)} {grain}s are left to the other parts"
+        raise PartDone(
+            f"{stage}: part {i}/{n} is done; {len(missing)} {grain}s are left to the other parts; "
+            "when all are done, run it once without --shard"
         )
     removed = store.prune(names)
     store.sweep()

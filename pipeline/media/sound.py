@@ -86,7 +86,9 @@ def decode_sound(
         if not pieces:
             return None
         track.check_whole()
-    native = np.concatenate(pieces)[: track.declared_samples()]
+        # inside: a stream of a closed container reads freed memory
+        declared = track.declared_samples()
+    native = np.concatenate(pieces)[:declared]
     return Sound(
         resample(native, track.rate_hz, rate_hz),
         rate_hz,

@@ -24,10 +24,10 @@ from pipeline.params import Extract
 from pipeline.records import FRAMES_SCHEMA, Clip, Rejected, Source, Take, rejected
 from pipeline.reuse import FileHashes, ItemStore, atomic_path, digest, sha256_of
 from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date, summarise
-from pipeline.split import split_of
+from pipeline.split import admitted, check_assigned, split_of
 from pipeline.tables import sorted_rows, write_batches
 
-VERSION = 2
+VERSION = 3
 FRAMES = ".frames.parquet"
 AUDIO = ".audio.flac"
 _GRAIN = "take"
@@ -84,6 +84,7 @@ def run(run: Run) -> Summary:
     if section.landmarker != "mesh":
         task = read_task(Path(section.landmarker), section.landmarker_sha256)
     listing = corpora.list_takes(run.dataset, run.entry, root)
+    check_assigned(run.params.split_rule(run.dataset), {t.speaker for t in listing.takes})
     hashes = run.hashes()
     units, rejects = _plan(run, listing.takes, root, hashes)
     hashes.save()
@@ -108,6 +109,10 @@ def _plan(
     units: list[Unit] = []
     rejects: list[Rejected] = []
     for take in takes:
+        if not admitted(rule, take.speaker):
+            detail = f"split {run.entry.split} admits other speakers only"
+            rejects.append(rejected("extract", _GRAIN, take.take_id, "not_admitted", detail))
+            continue
         split = split_of(
             rule, speaker=take.speaker, sentence=take.sentence, utterance_id=take.utterance_id
         )
@@ -273,4 +278,7 @@ def _notes(clips: list[Clip]) -> list[str]:
     notes = [f"{sound_s / 60:.1f} minutes of sound"]
     if frames:
         notes.append(f"{frames} frames, a face in {100 * found / frames:.1f} % of them")
+    without_picture = sum(not clip.has_picture for clip in clips)
+    if without_picture:
+        notes.append(f"{without_picture} takes have no picture: sound alone goes as far as align")
     return notes
