@@ -285,6 +285,9 @@ def main() -> None:
         console.fail(str(error))
         sys.exit(1)
     except KeyboardInterrupt:
+        typer.echo(
+            "stopped; what is finished is kept: the same command goes on from there", err=True
+        )
         sys.exit(130)
 
 

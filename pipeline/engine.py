@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -128,17 +131,27 @@ def _drain(
                 broken = failure
                 yield key, failure
             elif failure is not None:
-                pool.shutdown(wait=False, cancel_futures=True)
                 raise failure
             else:
                 yield key, future.result()
 
 
-def _pool(setup: Callable[[], Any], workers: int) -> ProcessPoolExecutor:
+@contextmanager
+def _pool(setup: Callable[[], Any], workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Spawned workers for the block; when it ends by an error or Ctrl-C, they end at once."""
     context = multiprocessing.get_context("spawn")
     for name in _THREAD_SETTINGS:
         os.environ.setdefault(name, "1")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_init, initargs=(setup,))
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_init, initargs=(setup,))
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
+    finally:
+        pool.shutdown()
 
 
 _state: Any = None
@@ -146,7 +159,18 @@ _state: Any = None
 
 def _init(setup: Callable[[], Any]) -> None:
     global _state
+    # Ctrl-C reaches the whole group: the parent decides, and ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _state = setup()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed has nobody to work for; its files are whole or absent."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _call(fn: Callable[[Any, Item], Result], item: Item) -> Result:

@@ -7,6 +7,7 @@ parameter.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -318,12 +319,26 @@ def load(path: Path | None) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the top level"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise ParameterError(
-            f"{where}: {key}: {first['msg']}, got {_short(first['input'])}{more}"
-        ) from error
+        raise ParameterError(f"{where}: {_said(error)}") from error
+
+
+def _said(error: ValidationError) -> str:
+    """The first fault in words; a mistyped key before the key that it leaves missing."""
+    faults = error.errors()
+    unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
+    first = (unknown or faults)[0]
+    key = ".".join(str(part) for part in first["loc"]) or "the top level"
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    if not unknown:
+        return f"{key}: {first['msg']}, got {_short(first['input'])}{more}"
+    beside = [
+        f["loc"][-1]
+        for f in faults
+        if f["type"] == "missing" and f["loc"][:-1] == first["loc"][:-1]
+    ]
+    close = get_close_matches(str(first["loc"][-1]), [str(name) for name in beside], 1, 0.5)
+    meant = f"; {close[0]!r} is missing there" if close else ""
+    return f"{key}: no such key{meant}{more}"
 
 
 def default_text() -> str:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +80,50 @@ def test_a_bug_in_the_function_is_raised(engine: str) -> None:
 
 def test_workers_use_one_thread_each() -> None:
     assert set(_all(_threads, {"a": 1, "b": 2}, "processes").values()) == {"1"}
+
+
+_LONG = """
+import os, sys, time, pathlib
+from pipeline.engine import run
+
+def work(state, item):
+    part = pathlib.Path(sys.argv[1], item + ".part")
+    part.write_text(str(os.getpid()))
+    part.rename(part.with_suffix(".pid"))
+    time.sleep(60)
+
+def state():
+    return None
+
+if __name__ == "__main__":
+    list(run(work, {"a": "a", "b": "b"}, setup=state, engine="processes", workers=2))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_their_parent(tmp_path: Path, sent: signal.Signals) -> None:
+    script = tmp_path / "long_work.py"
+    script.write_text(_LONG, encoding="utf-8")
+    command = [sys.executable, str(script), str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as parent:
+        _until(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
+        workers = [int(path.read_text()) for path in tmp_path.glob("*.pid")]
+        assert all(_alive(worker) for worker in workers)
+        parent.send_signal(sent)
+        assert parent.wait(30) != 0
+    _until(lambda: not any(_alive(worker) for worker in workers))
+
+
+def _alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 40
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
