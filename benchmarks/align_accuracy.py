@@ -60,14 +60,11 @@ class Pair:
 
 def main() -> None:
     """Print every table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser = of_truth(__doc__)
     parser.add_argument("--fit", action="store_true", help="fit the calibration and print it")
     parser.add_argument("--ravdess", type=Path, help="folder of RAVDESS speech wavs")
     options = parser.parse_args()
-    params = build(AlignParams, YAML(typ="safe").load(options.params)["align"])
-    pairs = load(options.folder)
+    params, pairs = read_options(options)
     if options.fit:
         print("calibration:", fit(pairs, params))
         return
@@ -79,6 +76,20 @@ def main() -> None:
     print_spans(pairs, ours, params)
     if options.ravdess:
         print_ravdess(options.ravdess, params)
+
+
+def of_truth(doc: str | None) -> argparse.ArgumentParser:
+    """The options of every benchmark on pairs with known truth."""
+    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+    parser.add_argument("folder", type=Path, help="holds truth.jsonl and its sounds")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    return parser
+
+
+def read_options(options: argparse.Namespace) -> tuple[AlignParams, list[Pair]]:
+    """What those options name."""
+    section = YAML(typ="safe").load(options.params)["align"]
+    return build(AlignParams, section), load(options.folder)
 
 
 def build(kind: Any, section: Any) -> Any:

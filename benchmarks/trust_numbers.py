@@ -6,15 +6,20 @@ FOLDER as in ``align_accuracy.py``, which has the tables of confidence and claim
 tables: all frames that can be paired (gate 0), and those that pass the gate of params.yaml.
 """
 
-import argparse
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
-from align_accuracy import SETS, TOLERANCE_S, aligned, build, errors_s, load, our_frames, ungated
-from ruamel.yaml import YAML
 
-from pipeline.dtw.align import AlignParams
+from benchmarks.align_accuracy import (
+    SETS,
+    TOLERANCE_S,
+    aligned,
+    errors_s,
+    of_truth,
+    our_frames,
+    read_options,
+    ungated,
+)
 
 BINS = {
     "run_ms": (0, 30, 50, 80, 120, 200, 10_000),
@@ -25,12 +30,7 @@ BINS = {
 
 def main() -> None:
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    options = parser.parse_args()
-    params = build(AlignParams, YAML(typ="safe").load(options.params)["align"])
-    pairs = load(options.folder)
+    params, pairs = read_options(of_truth(__doc__).parse_args())
     found = [aligned(pair, params) for pair in pairs]
     for gate in (0.0, params.frames.min_confidence):
         gated = ungated(params, gate)

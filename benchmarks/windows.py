@@ -9,25 +9,22 @@ the mean jitter: how far the time between neighbours in b is from what the truth
 rejected pairs stay, errors are of the pairs with a weight, and their share is given.
 """
 
-import argparse
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
 import numpy as np
-from align_accuracy import (
+
+from benchmarks.align_accuracy import (
     FPS,
     SETS,
     TOLERANCE_S,
     Pair,
     aligned,
-    build,
-    load,
+    of_truth,
     our_frames,
+    read_options,
     ungated,
 )
-from ruamel.yaml import YAML
-
 from pipeline.dtw.align import Alignment, AlignParams
 from pipeline.dtw.frames import FrameMap
 from pipeline.pairing.windows import Windows, find_windows
@@ -54,12 +51,7 @@ class Row:
 
 def main() -> None:
     """Print the table of each set."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    options = parser.parse_args()
-    params = build(AlignParams, YAML(typ="safe").load(options.params)["align"])
-    pairs = load(options.folder)
+    params, pairs = read_options(of_truth(__doc__).parse_args())
     ours = [aligned(pair, params) for pair in pairs]
     maps = {least: _maps(pairs, ours, params, least) for least in LEAST}
     print("windows per 1,000 frames | pairs within 40 ms % | worst of a window p50 / p95 ms |")

@@ -7,6 +7,7 @@
         ├── PartDone           this part of a run is done, others are still missing
         ├── OutOfOrderError    a stage that must run first has not run
         ├── MissingExtraError  a library of an extra is not installed
+        ├── MissingWeightsError  the weights that a stage names are not there
         └── TableError         a table on disk is not what this version writes
 
 Anything else is a bug and shows a traceback.
@@ -56,11 +57,33 @@ REASONS: dict[str, Reason] = {
     "straddles_split": Reason("filtered", "the two takes fall into different splits"),
     "few_pairs": Reason("filtered", "too few frames pass the gate"),
     "odd_span": Reason("filtered", "one take has a word that the other lacks, or says it twice"),
+    "level_not_paired": Reason("filtered", "align.levels pairs takes of another level only"),
     "length_ratio": Reason("filtered", "one take is too long for the other to say the same"),
     # pose
     "no_landmarks": Reason("filtered", "one frame of the pair has no face"),
     "degenerate_pose": Reason("failed", "no affine maps one face onto the other"),
     "large_residual": Reason("filtered", "the landmarks stay too far apart after the affine"),
+    # filter
+    "unclear": Reason("filtered", "no frame shows its emotion as clearly as the threshold asks"),
+    "over_quota": Reason("filtered", "clearer frames of other takes filled the quota"),
+    "looks_mislabelled": Reason("filtered", "its clear frames show another emotion than recorded"),
+    "not_of_seven": Reason("filtered", "its emotion is none of the seven that have a D_n"),
+    "no_neutral": Reason(
+        "filtered", "clarity is against the own neutral, and the speaker has none"
+    ),
+    # invert
+    "no_picture": Reason("filtered", "a take of sound alone"),
+    "poor_inversion": Reason("filtered", "no frame's reconstruction is near enough to its source"),
+    # directions
+    "few_codes": Reason("filtered", "too few takes with codes show the emotion, or neutral"),
+    "mouth_unmeasured": Reason("filtered", "no mouth pattern: it hardly moves, or is not found"),
+    # synth
+    "no_direction": Reason("filtered", "there is no direction for this emotion and speaker"),
+    "no_face_made": Reason("filtered", "no face is found in the made picture"),
+    "mouth_moved": Reason("filtered", "the mouth moved beyond the limits of synth"),
+    "identity_lost": Reason("filtered", "the made face is not the source's any more"),
+    "unclear_emotion": Reason("filtered", "the emotion's probability rose too little"),
+    "few_pictures": Reason("filtered", "too few pictures of the family were kept"),
     # shards
     "low_confidence": Reason("filtered", "all its frame pairs are below shards.min_confidence"),
     "no_split": Reason("filtered", "the split goes by sentence and its sentence is not known"),
@@ -111,6 +134,10 @@ class OutOfOrderError(PipelineError):
 
 class TableError(PipelineError):
     """A table on disk is not what this version writes."""
+
+
+class MissingWeightsError(PipelineError):
+    """The weights that a stage names are not there; such a stage gives nothing and says so."""
 
 
 class MissingExtraError(PipelineError):

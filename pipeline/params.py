@@ -10,13 +10,14 @@ from __future__ import annotations
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import ParameterError
+from pipeline.records import SEVEN_EMOTIONS
 from pipeline.reuse import digest
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -62,6 +63,17 @@ class SplitRule(Section):
     test: Share
     assign: dict[str, Literal["train", "validation", "test"]]
     only: list[str]
+
+
+class ModelFile(Section):
+    """One entry of `models`: a file of weights, and where it can be fetched.
+
+    `path` names the file; without it the file is what `models fetch` stores from `url`.
+    """
+
+    path: str
+    url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Demo(Section):
@@ -207,7 +219,9 @@ class AlignSpans(Section):
 class Align(Section):
     """Which takes say the same, and which frames belong together."""
 
+    preset: Literal["default", "compat_scmcl"]
     pairs: Literal["neutral", "all"]
+    levels: Literal["each", "level_3"]
     features: AlignFeatures
     steps: AlignSteps
     posterior: AlignPosterior
@@ -217,6 +231,7 @@ class Align(Section):
     backend: Literal["dtw-python", "librosa"]
     audio_fps: Positive
     transcripts: str
+    transcripts_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
     max_score: Positive
     max_score_named: Positive
     max_score_files: Positive
@@ -231,9 +246,208 @@ class Pose(Section):
 
     method: Literal["affine", "affine_robust", "similarity"]
     landmarks: Literal["stable", "all"]
+    expression: Literal["solve", "ignore"]
     shear_prior: Annotated[float, Field(ge=0)]
     smooth_s: Annotated[float, Field(ge=0)]
     max_residual: Positive
+
+    @model_validator(mode="after")
+    def _movements_are_of_stable_landmarks(self) -> Self:
+        if self.landmarks == "all" and self.expression == "solve":
+            raise ValueError("expression solve needs landmarks stable; with all, give ignore")
+        return self
+
+
+Prompts = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+
+
+class ScorePrompts(Section):
+    """One ensemble: the prompts of each emotion."""
+
+    neutral: Prompts
+    happy: Prompts
+    angry: Prompts
+    surprised: Prompts
+    fear: Prompts
+    sad: Prompts
+    disgusted: Prompts
+
+
+class Score(Section):
+    """Which CLIP judges the frames, with which words; `scoring.setup` makes a judge of it."""
+
+    network: Annotated[str, Field(min_length=1)]
+    weights: str
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["fp32", "bf16"]
+    framing: Literal["ned256", "ffhq", "head"]
+    frames_per_take: Annotated[int, Field(ge=0)]
+    batch: Count
+    ensemble: str
+    ensembles: dict[str, ScorePrompts]
+
+    @model_validator(mode="after")
+    def _ensemble_is_there(self) -> Self:
+        if self.ensemble not in self.ensembles:
+            known = ", ".join(sorted(self.ensembles)) or "none"
+            raise ValueError(f"ensemble {self.ensemble!r} is none of ensembles: {known}")
+        return self
+
+    @property
+    def prompts(self) -> tuple[tuple[str, ...], ...]:
+        """The prompts of the chosen ensemble, in the order of SEVEN_EMOTIONS."""
+        own = self.ensembles[self.ensemble]
+        return tuple(tuple(getattr(own, emotion)) for emotion in SEVEN_EMOTIONS)
+
+
+class FilterThresholds(Section):
+    """The least clarity of a frame of each emotion (CDRL 3.2: one an emotion)."""
+
+    neutral: Share
+    happy: Share
+    angry: Share
+    surprised: Share
+    fear: Share
+    sad: Share
+    disgusted: Share
+
+
+class FilterDuplicates(Section):
+    """Near-duplicates inside a take; see `clarity.choice.near_duplicates`."""
+
+    within_s: Annotated[float, Field(ge=0)]
+    similarity: Share
+
+
+class FilterSuspects(Section):
+    """Takes that look mislabelled; see `clarity.suspects.SuspectRule`."""
+
+    min_p: Share
+    min_share: Share
+    neutral_share: Share
+    drop: bool
+
+
+class Filter(Section):
+    """Which frames are clear enough for D_n."""
+
+    policy: Literal["threshold", "quantile", "quota"]
+    thresholds: FilterThresholds
+    quantile: Share
+    quota: Count
+    floor: Share
+    require_recorded: bool
+    relative_to_neutral: bool
+    equal_per_emotion: bool
+    duplicates: FilterDuplicates
+    suspects: FilterSuspects
+
+
+class Invert(Section):
+    """Frames to W+ codes. Networks are names of `models`; "" gives none."""
+
+    encoder: str
+    generator: str
+    identity: str
+    perceptual: str
+    framing: Literal["ffhq", "ned256"]
+    smooth_square_frames: Annotated[float, Field(ge=0)]
+    frames_per_take: Annotated[int, Field(ge=0)]
+    smooth_codes_s: Annotated[float, Field(ge=0)]
+    max_pixel_error: Share
+    max_perceptual_error: Annotated[float, Field(ge=0)]
+    min_identity: Annotated[float, Field(ge=-1, le=1)]
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["fp32", "bf16"]
+    batch: Count
+
+
+class TrainEncoder(Section):
+    """The training of a W+ encoder on a dataset's faces (SSERD eq. 7 to 10).
+
+    Networks are names of `models`. No stage: stages name what came of it in `models`.
+    """
+
+    start: str
+    generator: str
+    perceptual: str
+    framing: Literal["ffhq", "ned256"]
+    smooth_square_frames: Annotated[float, Field(ge=0)]
+    frames_per_take: Annotated[int, Field(ge=0)]
+    steps: Count
+    batch: Count
+    rate: Positive
+    perceptual_weight: Annotated[float, Field(ge=0)]
+    adversarial: Annotated[float, Field(ge=0)]
+    contrast: Annotated[float, Field(ge=0)]
+    tau: Positive
+    r1: Annotated[float, Field(ge=0)]
+    freeze_norms: bool
+    seed: Annotated[int, Field(ge=0)]
+    checkpoint_every: Count
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["fp32", "bf16"]
+
+    @model_validator(mode="after")
+    def _judge_sees_groups_of_four(self) -> Self:
+        if self.adversarial and self.batch > 4 and self.batch % 4:
+            raise ValueError("batch is at most 4 or a multiple of 4 where adversarial is not 0")
+        return self
+
+
+MouthMeasure = Literal["mouth_open", "mouth_width", "mouth_corner"]
+
+
+class Directions(Section):
+    """The way from neutral to each emotion; see `stylegan.boundary` and `stylegan.mouth`."""
+
+    speakers: Literal["pooled", "each"]
+    c: Positive
+    balance: Literal["none", "classes", "speakers"]
+    cap: Annotated[int, Field(ge=0)]
+    min_takes: Count
+    folds: Annotated[int, Field(ge=2)]
+    norm: Literal["flattened", "per_layer"]
+    compensate: list[MouthMeasure]
+    closed_at: Positive
+    rounds: Annotated[int, Field(ge=0)]
+    gain: Positive
+    calibration_frames: Count
+    readout_frames: Count
+
+
+class SynthBetas(Section):
+    """An emotion's own beta; null takes `synth.beta`."""
+
+    happy: float | None
+    angry: float | None
+    surprised: float | None
+    fear: float | None
+    sad: float | None
+    disgusted: float | None
+
+
+class Synth(Section):
+    """Families: each source frame's reconstruction and its six emotions."""
+
+    source_emotions: Annotated[list[str], Field(min_length=1)]
+    frames_per_take: Annotated[int, Field(ge=0)]
+    beta: Positive
+    beta_in: Literal["gaps", "lengths"]
+    betas: SynthBetas
+    keep_mouth: bool
+    corrections: Annotated[int, Field(ge=0)]
+    gain: Positive
+    tries: Count
+    shrink: Annotated[float, Field(gt=0, lt=1)]
+    max_open: Annotated[float, Field(ge=0)]
+    max_width: Annotated[float, Field(ge=0)]
+    max_corner: Annotated[float, Field(ge=0)]
+    min_identity: Annotated[float, Field(ge=-1, le=1)]
+    min_clarity_rise: Annotated[float, Field(ge=-1, le=1)]
+    min_pictures: Annotated[int, Field(ge=1, le=6)]
+    compose_back: bool
+    jpeg_quality: Annotated[int, Field(ge=50, le=100)]
 
 
 class ShardsWindows(Section):
@@ -243,6 +457,20 @@ class ShardsWindows(Section):
     max_step: Count
     min_confidence: Share
     keep_rejected: bool
+
+
+class ShardsFrames(Section):
+    """The config `frames`; see `packing.frames`."""
+
+    per_take: Annotated[int, Field(ge=0)]
+    framing: Literal["ned256", "ffhq", "head"]
+
+
+class ShardsProtocols(Section):
+    """The lists for evaluation; see `packing.trials.draw`."""
+
+    split: Literal["train", "validation", "test"]
+    per_emotion: Count
 
 
 class Shards(Section):
@@ -255,6 +483,8 @@ class Shards(Section):
     rows_per_group: Count
     min_confidence: Share
     windows: ShardsWindows
+    frames: ShardsFrames
+    protocols: ShardsProtocols
 
 
 class Report(Section):
@@ -264,6 +494,8 @@ class Report(Section):
     frames_per_strip: Count
     thumb_px: Annotated[int, Field(ge=32, le=512)]
     overlays: Count
+    sheet: Count
+    sheet_px: Annotated[int, Field(ge=32, le=512)]
     examples: Count
     seed: int
 
@@ -273,10 +505,17 @@ class Params(Section):
 
     datasets: dict[Name, Dataset]
     splits: dict[Name, SplitRule]
+    models: dict[Name, ModelFile]
+    train_encoder: TrainEncoder
     demo: Demo
     extract: Extract
     align: Align
     pose: Pose
+    score: Score
+    filter: Filter
+    invert: Invert
+    directions: Directions
+    synth: Synth
     shards: Shards
     report: Report
 

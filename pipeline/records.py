@@ -309,7 +309,8 @@ class Sentence(Row):
 class Pair(Row):
     """One pair of takes, frame by frame: take a (the anchor, neutral) beside take b.
 
-    `frame_a` and `frame_b` increase strictly; the per-frame columns have their length. `error_ms`
+    `frame_a` and `frame_b` increase strictly (of preset compat_scmcl they never decrease, and no
+    two frame pairs are alike); the per-frame columns have their length. `error_ms`
     is the claimed error of the pairing in time, `confidence` in 0..1, `run_ms` the longest
     standstill of the warping path near the frame, `slope` the local tempo of b over a.
     `knots_a_s` and `knots_b_s` are the whole time map as knots of a piecewise-linear function, in
@@ -389,9 +390,16 @@ class Pair(Row):
         if len(lengths) != 1:
             raise ValueError(f"{self.pair_id}: per-frame columns of lengths {sorted(lengths)}")
         for name in ("frame_a", "frame_b"):
-            column = getattr(self, name)
-            if any(j <= i for i, j in pairwise(column)):
-                raise ValueError(f"{self.pair_id}: {name} does not increase strictly")
+            if any(j < i for i, j in pairwise(getattr(self, name))):
+                raise ValueError(f"{self.pair_id}: {name} decreases")
+        frames = list(zip(self.frame_a, self.frame_b, strict=True))
+        if len(set(frames)) != len(frames):
+            raise ValueError(f"{self.pair_id}: a pair of frames stands twice")
+
+    @property
+    def is_one_to_one(self) -> bool:
+        """Whether no frame of either take stands in two pairs."""
+        return all(i < j for frames in (self.frame_a, self.frame_b) for i, j in pairwise(frames))
 
 
 @dataclass(frozen=True)
@@ -478,6 +486,473 @@ class PosedPair(Row):
             raise ValueError(
                 f"{self.pair_id}: {self.n_kept} + {lost} of {self.n_frames} frame pairs"
             )
+
+
+SCORES_SCHEMA = pa.schema(
+    [
+        ("frame", pa.int32()),
+        *((f"p_{emotion}", pa.float32()) for emotion in SEVEN_EMOTIONS),
+        ("embedding", pa.list_(pa.float32())),
+    ]
+)
+"""One row a scored frame of a take, one file a take, frames increasing.
+
+`p_*` are the probabilities of the seven emotions, which sum to 1; `embedding` is the image's in
+CLIP's space, of unit length. Frames without a face are not scored.
+"""
+
+
+@dataclass(frozen=True)
+class ScoredTake(Row):
+    """One take after scoring: of `n_frames` frames `n_scored` have a row.
+
+    `p` are the means of the seven probabilities over them, in the order of SEVEN_EMOTIONS;
+    `weights_sha256` is of the file that scored, `scores_sha256` of the take's own file.
+    """
+
+    SCHEMA: ClassVar[pa.Schema] = _schema(
+        take_id=pa.string(),
+        dataset=pa.string(),
+        speaker=pa.string(),
+        emotion=pa.string(),
+        level=pa.int8(),
+        view=pa.string(),
+        split=pa.string(),
+        n_frames=pa.int32(),
+        n_scored=pa.int32(),
+        p=pa.list_(pa.float32()),
+        weights_sha256=pa.string(),
+        scores_sha256=pa.string(),
+    )
+
+    take_id: str
+    dataset: str
+    speaker: str
+    emotion: str
+    level: int
+    view: str
+    split: str | None
+    n_frames: int
+    n_scored: int
+    p: tuple[float, ...]
+    weights_sha256: str
+    scores_sha256: str
+
+    def __post_init__(self) -> None:
+        if not 0 < self.n_scored <= self.n_frames:
+            raise ValueError(f"{self.take_id}: {self.n_scored} of {self.n_frames} frames scored")
+        if len(self.p) != len(SEVEN_EMOTIONS):
+            raise ValueError(f"{self.take_id}: {len(self.p)} probabilities, not seven")
+
+
+CLEAR_SCHEMA = pa.schema(
+    [
+        ("take_id", pa.string()),
+        ("frame", pa.int32()),
+        ("emotion", pa.string()),
+        ("speaker", pa.string()),
+        ("split", pa.string()),
+        ("clarity", pa.float32()),
+        ("rank", pa.int32()),
+        ("verdict", pa.string()),
+    ]
+)
+"""One row a scored frame, one file a speaker: what the stage filter decided.
+
+`emotion` is the n of the D_n that the frame is judged for: as recorded, or the likeliest where
+`filter.require_recorded` is false. `clarity` is its probability (or that against the speaker's own
+neutral), null for takes of none of the seven. `verdict` is one of clarity.choice.VERDICTS. `rank`
+is the place among the clear frames (kept and over_quota) of that emotion and split, clearest 1,
+else null. `split` is null where the take has none.
+"""
+
+
+@dataclass(frozen=True)
+class FilteredTake(Row):
+    """One scored take after the filter: what became of its frames.
+
+    n_scored = n_kept + n_unclear + n_duplicate + n_over_quota + n_other_emotion. `clarity` is the
+    median over the kept, null without; `weights_sha256` is of the network that gave the scores,
+    `clear_sha256` a digest of the take's rows.
+    """
+
+    SCHEMA: ClassVar[pa.Schema] = _schema(
+        take_id=pa.string(),
+        speaker=pa.string(),
+        emotion=pa.string(),
+        split=pa.string(),
+        n_scored=pa.int32(),
+        n_kept=pa.int32(),
+        n_unclear=pa.int32(),
+        n_duplicate=pa.int32(),
+        n_over_quota=pa.int32(),
+        n_other_emotion=pa.int32(),
+        clarity=pa.float32(),
+        weights_sha256=pa.string(),
+        clear_sha256=pa.string(),
+    )
+
+    take_id: str
+    speaker: str
+    emotion: str
+    split: str | None
+    n_scored: int
+    n_kept: int
+    n_unclear: int
+    n_duplicate: int
+    n_over_quota: int
+    n_other_emotion: int
+    clarity: float | None
+    weights_sha256: str
+    clear_sha256: str
+
+    def __post_init__(self) -> None:
+        lost = self.n_unclear + self.n_duplicate + self.n_over_quota + self.n_other_emotion
+        if self.n_kept + lost != self.n_scored:
+            raise ValueError(f"{self.take_id}: {self.n_kept} + {lost} of {self.n_scored} frames")
+
+
+@dataclass(frozen=True)
+class ClarityThreshold(Row):
+    """The clarity from which on a frame of an emotion counts; null: none could be fitted.
+
+    `how`: given, quantile or floor; `n_fit` the frames of train that a quantile was fitted on.
+    """
+
+    SCHEMA: ClassVar[pa.Schema] = _schema(
+        emotion=pa.string(), threshold=pa.float64(), how=pa.string(), n_fit=pa.int32()
+    )
+
+    emotion: str
+    threshold: float | None
+    how: str
+    n_fit: int
+
+
+@dataclass(frozen=True)
+class YieldPoint(Row):
+    """A point of the yield curve: of an emotion's scored frames, those at least so clear."""
+
+    SCHEMA: ClassVar[pa.Schema] = _schema(
+        emotion=pa.string(), threshold=pa.float64(), n_scored=pa.int32(), n_passing=pa.int32()
+    )
+
+    emotion: str
+    threshold: float
+    n_scored: int
+    n_passing: int
+
+
+@dataclass(frozen=True)
+class Suspect(Row):
+    """A take that looks mislabelled: recorded as one emotion, clear as another.
+
+    `share` of its scored frames are clear as `seen`; `p_seen` and `p_recorded` are means over its
+    `n_clear` clear frames.
+    """
+
+    SCHEMA: ClassVar[pa.Schema] = _schema(
+        take_id=pa.string(),
+        speaker=pa.string(),
+        recorded=pa.string(),
+        seen=pa.string(),
+        level=pa.int8(),
+        split=pa.string(),
+        n_scored=pa.int32(),
+        n_clear=pa.int32(),
+        share=pa.float64(),
+        p_seen=pa.float64(),
+        p_recorded=pa.float64(),
+    )
+
+    take_id: str
+    speaker: str
+    recorded: str
+    seen: str
+    level: int
+    split: str | None
+    n_scored: int
+    n_clear: int
+    share: float
+    p_seen: float
+    p_recorded: float
+
+
+CODES_SCHEMA = pa.schema(
+    [
+        ("frame", pa.int32()),
+        ("time_s", pa.float64()),
+        ("quad", pa.list_(pa.float64())),
+        ("code", pa.list_(pa.float32())),
+        ("pixel_error", pa.float32()),
+        ("perceptual_error", pa.float32()),
+        ("identity", pa.float32()),
+        ("mouth_open", pa.float32()),
+        ("mouth_width", pa.float32()),
+        ("mouth_corner", pa.float32()),
+        ("verdict", pa.string()),
+    ]
+)
+"""One row an inverted frame of a take, one file a take.
+
+`time_s` is the frame's instant (the middle of its time). `quad` is the square that the picture was
+taken from, 4 x (x, y) in the full frame: top left, bottom left, bottom right, top right. `code` is
+the W+ code, n_latent x dim. `pixel_error` is the root mean square difference of the reconstruction
+over the range of a pixel (0 to 1), `perceptual_error` the mean squared difference of deep
+features, `identity` the cosine of ArcFace embeddings; both null where no network was given. Mouth
+measures are of the source, over the distance of the outer eye corners. `verdict`: kept,
+large_error, unlike_features or other_identity.
+"""
+
+
+@dataclass(frozen=True)
+class InvertedTake(Row):
+    """One take after inversion: n_asked = n_kept + n_rejected. Errors are medians over the kept."""
+
+    SCHEMA: ClassVar[pa.Schema] = _schema(
+        take_id=pa.string(),
+        dataset=pa.string(),
+        speaker=pa.string(),
+        emotion=pa.string(),
+        level=pa.int8(),
+        view=pa.string(),
+        split=pa.string(),
+        n_frames=pa.int32(),
+        n_asked=pa.int32(),
+        n_kept=pa.int32(),
+        n_rejected=pa.int32(),
+        pixel_error=pa.float32(),
+        perceptual_error=pa.float32(),
+        identity=pa.float32(),
+        framing=pa.string(),
+        n_latent=pa.int32(),
+        dim=pa.int32(),
+        encoder_sha256=pa.string(),
+        generator_sha256=pa.string(),
+        codes_sha256=pa.string(),
+    )
+
+    take_id: str
+    dataset: str
+    speaker: str
+    emotion: str
+    level: int
+    view: str
+    split: str | None
+    n_frames: int
+    n_asked: int
+    n_kept: int
+    n_rejected: int
+    pixel_error: float | None
+    perceptual_error: float | None
+    identity: float | None
+    framing: str
+    n_latent: int
+    dim: int
+    encoder_sha256: str
+    generator_sha256: str
+    codes_sha256: str
+
+    def __post_init__(self) -> None:
+        if self.n_kept + self.n_rejected != self.n_asked:
+            raise ValueError(f"{self.take_id}: {self.n_kept} + {self.n_rejected} of {self.n_asked}")
+
+
+@dataclass(frozen=True)
+class Direction(Row):
+    """The way from neutral to an emotion in W+, of all speakers or of one.
+
+    `plain` is the normal of the boundary and `vector` the same with the mouth's part taken out,
+    both n_latent x dim at the length that `norm` names: 1 (flattened) or sqrt(n_latent)
+    (per_layer). `class_gap` is how far the classes' means lie apart along `plain`, in its lengths;
+    a step of one gap along `vector` is `gap_length` of its lengths. Accuracies are means of both
+    classes' recalls on takes, and on speakers, that the boundary did not see; null where there are
+    too few. `moves` are k patterns of the `measures`, k x n_latent x dim; `shift_before` and
+    `shift_after` what the calibrating measurer saw in train's neutral frames at `closed_at` class
+    gaps, through `readout` (k x 80 points of the lips, see `stylegan.mouth.readout`).
+    """
+
+    SCHEMA: ClassVar[pa.Schema] = _schema(
+        direction_id=pa.string(),
+        dataset=pa.string(),
+        emotion=pa.string(),
+        speaker=pa.string(),
+        n_latent=pa.int32(),
+        dim=pa.int32(),
+        norm=pa.string(),
+        c=pa.float64(),
+        n_neutral=pa.int32(),
+        n_emotion=pa.int32(),
+        n_speakers=pa.int32(),
+        n_takes=pa.int32(),
+        accuracy_by_take=pa.float64(),
+        accuracy_by_speaker=pa.float64(),
+        class_gap=pa.float64(),
+        gap_length=pa.float64(),
+        cosine=pa.float64(),
+        measures=pa.list_(pa.string()),
+        closed_at=pa.float64(),
+        n_calibration=pa.int32(),
+        shift_before=pa.list_(pa.float64()),
+        shift_after=pa.list_(pa.float64()),
+        vector=pa.list_(pa.float32()),
+        plain=pa.list_(pa.float32()),
+        moves=pa.list_(pa.float32()),
+        readout=pa.list_(pa.float32()),
+        encoder_sha256=pa.string(),
+        generator_sha256=pa.string(),
+        direction_sha256=pa.string(),
+    )
+
+    direction_id: str
+    dataset: str
+    emotion: str
+    speaker: str | None
+    n_latent: int
+    dim: int
+    norm: str
+    c: float
+    n_neutral: int
+    n_emotion: int
+    n_speakers: int
+    n_takes: int
+    accuracy_by_take: float | None
+    accuracy_by_speaker: float | None
+    class_gap: float
+    gap_length: float
+    cosine: float
+    measures: tuple[str, ...]
+    closed_at: float
+    n_calibration: int
+    shift_before: tuple[float, ...]
+    shift_after: tuple[float, ...]
+    vector: tuple[float, ...]
+    plain: tuple[float, ...]
+    moves: tuple[float, ...]
+    readout: tuple[float, ...]
+    encoder_sha256: str
+    generator_sha256: str
+    direction_sha256: str
+
+    def __post_init__(self) -> None:
+        length = self.n_latent * self.dim
+        if not len(self.vector) == len(self.plain) == length:
+            raise ValueError(f"{self.direction_id}: a vector is not of {length} numbers")
+        if len(self.moves) != len(self.measures) * length:
+            raise ValueError(f"{self.direction_id}: {len(self.measures)} measures, other patterns")
+
+
+@dataclass(frozen=True)
+class MadePicture(Row):
+    """One picture of a family: the reconstruction of a source frame, or that with an emotion.
+
+    `family_id` is `<take_id>-<frame>`. `beta` is in lengths of the direction, `gaps` the same in
+    class gaps, both 0 for the reconstruction; `tries` how many betas were tried. Mouth measures
+    are of the made picture, over the distance of its outer eye corners; differences are to the
+    reconstruction, and for the reconstruction to the source frame. `identity` is the cosine of
+    ArcFace embeddings and `clarity` the probability of the picture's emotion; null where no
+    network was given, as are measures where no face was found. `clarity_rise` is the clarity less
+    the reconstruction's probability of that emotion. `verdict`: kept or why not; a kept picture may
+    stand in a family that is not, see `family_kept`.
+    """
+
+    SCHEMA: ClassVar[pa.Schema] = _schema(
+        family_id=pa.string(),
+        take_id=pa.string(),
+        frame=pa.int32(),
+        time_s=pa.float64(),
+        dataset=pa.string(),
+        speaker=pa.string(),
+        source_emotion=pa.string(),
+        level=pa.int8(),
+        view=pa.string(),
+        split=pa.string(),
+        emotion=pa.string(),
+        is_reconstruction=pa.bool_(),
+        norm=pa.string(),
+        beta=pa.float32(),
+        gaps=pa.float32(),
+        tries=pa.int32(),
+        mouth_open=pa.float32(),
+        mouth_width=pa.float32(),
+        mouth_corner=pa.float32(),
+        mouth_open_difference=pa.float32(),
+        mouth_width_difference=pa.float32(),
+        mouth_corner_difference=pa.float32(),
+        identity=pa.float32(),
+        clarity=pa.float32(),
+        clarity_rise=pa.float32(),
+        verdict=pa.string(),
+        family_kept=pa.bool_(),
+        frame_to_picture=pa.list_(pa.float64()),
+        generator_sha256=pa.string(),
+        encoder_sha256=pa.string(),
+        direction_sha256=pa.string(),
+    )
+
+    family_id: str
+    take_id: str
+    frame: int
+    time_s: float
+    dataset: str
+    speaker: str
+    source_emotion: str
+    level: int
+    view: str
+    split: str | None
+    emotion: str
+    is_reconstruction: bool
+    norm: str
+    beta: float
+    gaps: float
+    tries: int
+    mouth_open: float | None
+    mouth_width: float | None
+    mouth_corner: float | None
+    mouth_open_difference: float | None
+    mouth_width_difference: float | None
+    mouth_corner_difference: float | None
+    identity: float | None
+    clarity: float | None
+    clarity_rise: float | None
+    verdict: str
+    family_kept: bool
+    frame_to_picture: tuple[float, ...]
+    generator_sha256: str
+    encoder_sha256: str
+    direction_sha256: str | None
+
+
+FAMILIES_SCHEMA = pa.schema(
+    [*MadePicture.SCHEMA, ("picture", pa.binary()), ("composed", pa.binary())]
+)
+"""One row a picture of a take's families, one file a take: `picture` as JPEG, and `composed`, where
+asked for, the take's stored crop with the picture pasted into it."""
+
+
+@dataclass(frozen=True)
+class MadeFamily(Row):
+    """One family: a source frame's reconstruction and its pictures, of which `n_kept` were kept."""
+
+    SCHEMA: ClassVar[pa.Schema] = _schema(
+        family_id=pa.string(),
+        take_id=pa.string(),
+        frame=pa.int32(),
+        speaker=pa.string(),
+        split=pa.string(),
+        n_pictures=pa.int32(),
+        n_kept=pa.int32(),
+        rows_sha256=pa.string(),
+    )
+
+    family_id: str
+    take_id: str
+    frame: int
+    speaker: str
+    split: str | None
+    n_pictures: int
+    n_kept: int
+    rows_sha256: str
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,8 @@ class Known:
         By utterance id.
     score
         The same-sentence score of two clips' sounds.
+    audio_fps
+        Frames a second of takes of sound alone.
     """
 
     clips: Mapping[tuple[str, str, str], Clip]
@@ -67,10 +69,14 @@ class Known:
     rejected: Mapping[str, Rejected]
     sentences: Mapping[str, Sentence]
     score: ScoreOf
+    audio_fps: float
 
 
-def compare(pair: ListedPair, known: Known, fps: float) -> Compared:
-    """Judge one listed pair; its frame i is shown at (i + 0.5) / fps on the takes' clocks."""
+def compare(pair: ListedPair, known: Known, fps: float | None) -> Compared:
+    """Judge one listed pair; its frame i is shown at (i + 0.5) / fps on the takes' clocks.
+
+    Without `fps` each take has its own rate, as extract measured it.
+    """
     places = [
         (pair.speaker, "neutral", pair.take_a),
         (pair.speaker, pair.emotion, pair.take_b),
@@ -84,7 +90,8 @@ def compare(pair: ListedPair, known: Known, fps: float) -> Compared:
     if ours is None:
         reason, detail = _why(a, b, known)
         return Compared(pair, "rejected", reason, detail, known.score(a, b), 0, None, None)
-    apart = differences_ms(pair.frame_a, pair.frame_b, ours, fps)
+    rates = fps or a.fps or known.audio_fps, fps or b.fps or known.audio_fps
+    apart = differences_ms(pair.frame_a, pair.frame_b, ours, rates)
     median, p95 = np.percentile(apart, [50, 95]) if len(apart) else (None, None)
     return Compared(
         pair, "accepted", "", "", ours.sentence_score, len(apart),
@@ -106,15 +113,20 @@ def _why(a: Clip, b: Clip, known: Known) -> tuple[str, str]:
     )
 
 
-def differences_ms(frame_a: IntArray, frame_b: IntArray, ours: Pair, fps: float) -> FloatArray:
-    """How far listed frame pairs lie from our time map, in ms, those inside it only."""
-    a_s, b_s = ((frames + 0.5) / fps for frames in (frame_a, frame_b))
+def differences_ms(
+    frame_a: IntArray, frame_b: IntArray, ours: Pair, rates: tuple[float, float]
+) -> FloatArray:
+    """How far listed frame pairs lie from our time map, in ms, those inside it only.
+
+    `rates` are the frames a second of take a and take b.
+    """
+    a_s, b_s = (frame_a + 0.5) / rates[0], (frame_b + 0.5) / rates[1]
     knots_a, knots_b = np.array(ours.knots_a_s), np.array(ours.knots_b_s)
     inside = (a_s >= knots_a[0]) & (a_s <= knots_a[-1])
     apart: FloatArray = np.abs(b_s - np.interp(a_s, knots_a, knots_b))[inside] * _MS
     return apart
 
 
-def compare_all(pairs: Sequence[ListedPair], known: Known, fps: float) -> list[Compared]:
+def compare_all(pairs: Sequence[ListedPair], known: Known, fps: float | None) -> list[Compared]:
     """`compare` for every pair, in the order given."""
     return [compare(pair, known, fps) for pair in pairs]

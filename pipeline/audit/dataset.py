@@ -29,6 +29,7 @@ def read_known(run: Run, *, level: int | None, view: str | None) -> Known:
         rejected={row.item: row for row in run.need("align", "rejected", Rejected)},
         sentences={row.utterance_id: row for row in run.need("align", "sentences", Sentence)},
         score=_scores(run),
+        audio_fps=run.params.align.audio_fps,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy.typing as npt
 
 from pipeline.dtw.features import FeatureParams, TakeFeatures
-from pipeline.dtw.frames import FrameMap, FrameParams, frame_pairs
+from pipeline.dtw.frames import FrameMap, FrameParams, frame_pairs, measure_pairs
 from pipeline.dtw.identity import same_sentence_score
 from pipeline.dtw.path import Backend, StepWeights, Warp, cosine_distances, warp
 from pipeline.dtw.posterior import PosteriorParams, visits
@@ -81,5 +81,26 @@ def pair_frames(
         alignment.visits,
         instants_a_s,
         instants_b_s,
+        params.frames,
+    )
+
+
+def judge_frames(
+    alignment: Alignment,
+    instants_a_s: npt.ArrayLike,
+    instants_b_s: npt.ArrayLike,
+    frame_a: npt.ArrayLike,
+    frame_b: npt.ArrayLike,
+    params: AlignParams,
+) -> FrameMap:
+    """What it says of frame pairs of others; see `pipeline.dtw.frames.measure_pairs`."""
+    return measure_pairs(
+        alignment.warp,
+        alignment.distances,
+        alignment.visits,
+        instants_a_s,
+        instants_b_s,
+        frame_a,
+        frame_b,
         params.frames,
     )

@@ -4,12 +4,14 @@
 cells as frame pairs. The features follow python_speech_features 0.6, which that code calls.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from scipy.fft import dct
 from scipy.spatial.distance import cdist
 
-from pipeline.dtw.path import Backend, StepWeights, warp
+from pipeline.dtw.path import Backend, StepWeights, time_knots, warp
 from pipeline.dtw.types import FloatArray, IntArray
 
 SAMPLE_RATE = 16000
@@ -22,25 +24,59 @@ PRE_EMPHASIS = 0.97
 SMALLEST = np.finfo(np.float64).eps
 
 
-def compat_pairs(
-    samples_a: npt.ArrayLike, samples_b: npt.ArrayLike, *, fps: float, backend: Backend
-) -> tuple[IntArray, IntArray]:
-    """Frame pairs as the papers make them: path cells, so frames repeat.
+@dataclass(frozen=True, eq=False)
+class CompatMap:
+    """What that aligner finds of two takes.
+
+    Attributes
+    ----------
+    cells_a, cells_b : int32 [shape=(n_path,)]
+        Never decreasing; cell i is frame i at the take's rate. Cells repeat.
+    knots : float64 [shape=(n_knots, 2)]
+        The time map in seconds on the clocks of the sounds, as of `pipeline.dtw.path.time_knots`.
+    """
+
+    cells_a: IntArray
+    cells_b: IntArray
+    knots: FloatArray
+
+
+def compat_map(
+    samples_a: npt.ArrayLike,
+    samples_b: npt.ArrayLike,
+    *,
+    fps_a: float,
+    fps_b: float,
+    backend: Backend,
+) -> CompatMap:
+    """Path and time map as the papers make them, each take at its own video rate.
 
     Parameters
     ----------
     samples_a, samples_b : float [shape=(n_samples,)], mono, 16 kHz
-    fps : frames per second of both takes
+    fps_a, fps_b : frames per second
+        The papers have MEAD's 30 for both.
+    """
+    a = compat_features(samples_a, hop_s=1 / fps_a)
+    b = compat_features(samples_b, hop_s=1 / fps_b)
+    path = warp(
+        cdist(a, b, "cityblock"), weights=StepWeights(1.0, 1.0, 1.0), hop_s=1.0, backend=backend
+    )
+    knots = time_knots(path) / [fps_a, fps_b] + WINDOW_SAMPLES / SAMPLE_RATE / 2
+    return CompatMap(path.cells_a, path.cells_b, knots)
+
+
+def compat_pairs(
+    samples_a: npt.ArrayLike, samples_b: npt.ArrayLike, *, fps: float, backend: Backend
+) -> tuple[IntArray, IntArray]:
+    """The path of `compat_map` for two takes of one rate: frame pairs with repeats.
 
     Returns
     -------
     frame_a, frame_b : int32 [shape=(n_path,)], non-decreasing
     """
-    a, b = (compat_features(samples, hop_s=1 / fps) for samples in (samples_a, samples_b))
-    path = warp(
-        cdist(a, b, "cityblock"), weights=StepWeights(1.0, 1.0, 1.0), hop_s=1 / fps, backend=backend
-    )
-    return path.cells_a, path.cells_b
+    found = compat_map(samples_a, samples_b, fps_a=fps, fps_b=fps, backend=backend)
+    return found.cells_a, found.cells_b
 
 
 def compat_features(samples: npt.ArrayLike, *, hop_s: float) -> FloatArray:

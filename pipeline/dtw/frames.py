@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.dtw.kernels import best_chain
-from pipeline.dtw.mass import see
+from pipeline.dtw.mass import Seen, see
 from pipeline.dtw.path import Warp, map_times, time_knots
 from pipeline.dtw.types import BoolArray, FloatArray, IntArray
 
@@ -67,7 +67,7 @@ class FrameMap:
 
     Attributes
     ----------
-    frame_a, frame_b : int32, both strictly increasing
+    frame_a, frame_b : int32, both strictly increasing (never decreasing from `measure_pairs`)
     residual_s : float64
         Instant of frame b minus where the time map puts frame a: what rounding to frames costs.
     error_s : float64 in [0.01, 0.5]
@@ -129,27 +129,97 @@ def frame_pairs(
     ValueError
         If instants are not finite and strictly increasing.
     """
+    sight = _sight(warp, visits, instants_a_s, instants_b_s, params)
+    every_a, every_b = np.ogrid[: len(sight.a_s), : len(sight.b_s)]
+    likely = sight.likely(every_a, every_b, params)
+    a, b = best_chain(likely - params.min_confidence)
+    return _measured(sight, warp, distances, a, b, params)
+
+
+def measure_pairs(
+    warp: Warp,
+    distances: FloatArray,
+    visits: FloatArray,
+    instants_a_s: npt.ArrayLike,
+    instants_b_s: npt.ArrayLike,
+    frame_a: npt.ArrayLike,
+    frame_b: npt.ArrayLike,
+    params: FrameParams,
+) -> FrameMap:
+    """What our path and posterior say of frame pairs that another aligner made; no gate.
+
+    Parameters
+    ----------
+    frame_a, frame_b : int [shape=(n_pairs,)]
+        Positions into the instants, never decreasing; the rest as in `frame_pairs`.
+
+    Returns
+    -------
+    FrameMap
+        Of the pairs whose frames both lie inside the sound, in the order given: frames may repeat.
+    """
+    sight = _sight(warp, visits, instants_a_s, instants_b_s, params)
+    given_a, given_b = np.asarray(frame_a, np.intp), np.asarray(frame_b, np.intp)
+    heard = np.isin(given_a, sight.inside_a) & np.isin(given_b, sight.inside_b)
+    a = np.searchsorted(sight.inside_a, given_a[heard])
+    b = np.searchsorted(sight.inside_b, given_b[heard])
+    return _measured(sight, warp, distances, a, b, params)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sight:
+    """The frames inside the sound: positions, instants, local tempo at each of a, what they see."""
+
+    inside_a: npt.NDArray[np.intp]
+    inside_b: npt.NDArray[np.intp]
+    a_s: FloatArray
+    b_s: FloatArray
+    slope: FloatArray
+    seen: Seen
+
+    def likely(
+        self, a: npt.NDArray[np.intp], b: npt.NDArray[np.intp], params: FrameParams
+    ) -> FloatArray:
+        """Probability that pairs (a, b) are aligned within the tolerance, of their joint shape."""
+        mass = self.seen.mass(a, b, params.tolerance_s)
+        return _calibrated(mass, self.slope[a], params.calibration)
+
+
+def _sight(
+    warp: Warp,
+    visits: FloatArray,
+    instants_a_s: npt.ArrayLike,
+    instants_b_s: npt.ArrayLike,
+    params: FrameParams,
+) -> _Sight:
     a_s, b_s = _checked(instants_a_s), _checked(instants_b_s)
     inside_a = np.flatnonzero(_inside(a_s, warp.shape[0], warp.hop_s))
     inside_b = np.flatnonzero(_inside(b_s, warp.shape[1], warp.hop_s))
     a_s, b_s = a_s[inside_a], b_s[inside_b]
     slope = _slopes(time_knots(warp), a_s, params.slope_half_s)
-    seen = see(visits, a_s, b_s, warp.hop_s)
-    every_a, every_b = np.ogrid[: len(a_s), : len(b_s)]
-    mass = seen.mass(every_a, every_b, params.tolerance_s)
-    likely = _calibrated(mass, slope[:, None], params.calibration)
-    a, b = best_chain(likely - params.min_confidence)
-    nearer = np.stack([seen.mass(a, b, tolerance) for tolerance in ERROR_GRID_S], axis=1)
-    certain = _calibrated(nearer, slope[a][:, None], params.calibration)
+    return _Sight(inside_a, inside_b, a_s, b_s, slope, see(visits, a_s, b_s, warp.hop_s))
+
+
+def _measured(
+    sight: _Sight,
+    warp: Warp,
+    distances: FloatArray,
+    a: npt.NDArray[np.intp],
+    b: npt.NDArray[np.intp],
+    params: FrameParams,
+) -> FrameMap:
+    a_s, b_s, slope = sight.a_s[a], sight.b_s[b], sight.slope[a]
+    nearer = np.stack([sight.seen.mass(a, b, error_s) for error_s in ERROR_GRID_S], axis=1)
+    certain = _calibrated(nearer, slope[:, None], params.calibration)
     return FrameMap(
-        frame_a=inside_a[a].astype(np.int32),
-        frame_b=inside_b[b].astype(np.int32),
-        residual_s=b_s[b] - map_times(time_knots(warp), a_s[a]),
+        frame_a=sight.inside_a[a].astype(np.int32),
+        frame_b=sight.inside_b[b].astype(np.int32),
+        residual_s=b_s - map_times(time_knots(warp), a_s),
         error_s=_claims(certain, params.certainty),
-        confidence=likely[a, b],
-        run_s=np.maximum(_runs(warp.cells_a, a_s[a], warp), _runs(warp.cells_b, b_s[b], warp)),
-        slope=slope[a],
-        contrast=_contrast(warp, distances, a_s[a], params.contrast_offset_s),
+        confidence=sight.likely(a, b, params),
+        run_s=np.maximum(_runs(warp.cells_a, a_s, warp), _runs(warp.cells_b, b_s, warp)),
+        slope=slope,
+        contrast=_contrast(warp, distances, a_s, params.contrast_offset_s),
     )
 
 

@@ -48,13 +48,6 @@ _DEPTH = 0.15  # deviation over the radius of the set that heads 20 degrees apar
 _REWEIGHTINGS = 10
 
 
-def landmark_set(name: Literal["stable", "all"]) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """The indices and weights of a landmark set of the pose section."""
-    if name == "stable":
-        return STABLE, STABLE_WEIGHTS
-    return tuple(range(N_MESH)), (1.0,) * N_MESH
-
-
 def apply(matrix: F64, points: F64) -> F64:
     """Map points (..., n, 2) by matrices (..., 2, 3)."""
     return np.asarray(points @ np.swapaxes(matrix[..., :2], -1, -2) + matrix[..., None, :, 2])
@@ -158,11 +151,23 @@ def _distances(b: F64, a: F64, weights: F64, shear_prior: float) -> F64:
 
 
 def _solve(b: F64, a: F64, weights: F64, shear_prior: float) -> F64:
-    """(n, 2, 3) the matrices of (n, p, 2) points weighted by (n, p), NaN where none is fixed.
+    """`linear_fit`, NaN where the map mirrors or stretches by more than four."""
+    matrix = linear_fit(b, a, weights, shear_prior)
+    linear = np.nan_to_num(matrix[..., :2])
+    stretch = np.linalg.svd(linear, compute_uv=False)
+    good = (stretch[:, 0] < _MAX_STRETCH) & (stretch[:, 1] > 1 / _MAX_STRETCH)
+    good &= np.linalg.det(linear) > 0
+    matrix[~good] = np.nan
+    return matrix
+
+
+def linear_fit(b: F64, a: F64, weights: F64, shear_prior: float) -> F64:
+    """(n, 2, 3) the matrices of (n, p, 2) points weighted by (n, p), NaN where b lies on a line.
 
     The linear part is p I + q J + r K + t L: I and J (a quarter turn) make the similarity, K =
     diag(1, -1) and L (the exchange of x and y) the shear. Least squares with the penalty
     `shear_prior` * trace(cov b) * (r^2 + t^2) is four equations whose matrix is nearly diagonal.
+    Linear in `a`.
     """
     total = np.maximum(weights.sum(axis=1), 1e-12)[:, None]
     mean_b, mean_a = (np.einsum("np,npi->ni", weights, points) / total for points in (b, a))
@@ -181,9 +186,6 @@ def _solve(b: F64, a: F64, weights: F64, shear_prior: float) -> F64:
     p = (of_i - wider * r - slanted * t) / size
     q = (of_j + slanted * r - wider * t) / size
     linear = np.stack([np.stack([p + r, t - q], -1), np.stack([t + q, p - r], -1)], axis=1)
-    stretch = np.linalg.svd(linear, compute_uv=False)
-    good &= (stretch[:, 0] < _MAX_STRETCH) & (stretch[:, 1] > 1 / _MAX_STRETCH)
-    good &= np.linalg.det(linear) > 0
     shift = mean_a - np.einsum("nij,nj->ni", linear, mean_b)
     matrix = np.concatenate([linear, shift[..., None]], axis=-1)
     matrix[~good] = np.nan

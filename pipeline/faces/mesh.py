@@ -92,10 +92,13 @@ class SettlingTracker(ABC):
 
 
 class MeshTracker(SettlingTracker):
-    """Face Mesh with refined lips and irises, in tracking mode, one face."""
+    """Face Mesh in tracking mode, one face; `refined`: lips and irises by a network of their own.
 
-    def __init__(self) -> None:
-        self._mesh = _face_mesh(static_image_mode=False, refine_landmarks=True)
+    Without it landmarks are (468, 3).
+    """
+
+    def __init__(self, *, refined: bool = True) -> None:
+        self._mesh = _face_mesh(static_image_mode=False, refine_landmarks=refined)
 
     def look(self, rgb: U8) -> F64 | None:
         """The landmarks (478, 3) in the next picture, None where there is no face."""

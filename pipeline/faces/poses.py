@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.faces.affine import F64, Method, compose, fit, invert, residual
+from pipeline.faces.affine import F64, Method, compose, invert, residual
+from pipeline.faces.expression import Landmarks, fit_faces
 from pipeline.faces.framing import crop_to_frame
 from pipeline.records import PosePair
 
@@ -58,7 +58,7 @@ def pose_pair(
     frames: I64,
     *,
     method: Method,
-    weights: Sequence[float],
+    landmarks: Landmarks,
     smooth_s: float,
     shear_prior: float,
     max_residual: float,
@@ -69,8 +69,8 @@ def pose_pair(
     ----------
     frames
         (n, 2) frame of a, frame of b.
-    weights
-        (p,) of the points to fit.
+    landmarks
+        What the points to fit are.
     smooth_s, shear_prior
         As in `affine.fit`.
     max_residual
@@ -83,7 +83,8 @@ def pose_pair(
         return Posed(PosePair.SCHEMA.empty_table(), lost)
     i, j = frames.T
     times_s = np.stack([a.times_s[i], b.times_s[j]], axis=1)
-    matrix = fit(method, b.points[j], a.points[i], times_s, smooth_s, weights, shear_prior)
+    points = b.points[j], a.points[i]
+    matrix = fit_faces(method, *points, landmarks, times_s, smooth_s, shear_prior)
     unit_px = a.interocular_px[i]
     before = residual(_by_crops(a, b)[None], b.stable[j], a.stable[i]) / unit_px
     after = residual(matrix, b.stable[j], a.stable[i]) / unit_px

@@ -36,7 +36,7 @@ def sample(picture: U8, matrix: F64, size_px: int) -> U8:
     grid = compose(np.array([[finer, 0.0, 0.0], [0.0, finer, 0.0]]), matrix)
     fine = cv2.warpAffine(
         picture,
-        _to_pixel_centres(grid),
+        to_pixel_centres(grid),
         (size_px * finer, size_px * finer),
         flags=cv2.INTER_CUBIC if shrink < 1 else cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REFLECT_101,
@@ -46,7 +46,7 @@ def sample(picture: U8, matrix: F64, size_px: int) -> U8:
     return np.asarray(fine, dtype=np.uint8)
 
 
-def _to_pixel_centres(matrix: F64) -> F64:
+def to_pixel_centres(matrix: F64) -> F64:
     """OpenCV counts from the middle of the first pixel."""
     half = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]])
     return compose(invert(half), compose(matrix, half))

@@ -11,6 +11,7 @@ from pipeline import media
 from pipeline.dtw.align import align, pair_frames
 from pipeline.dtw.features import TakeFeatures, take_features
 from pipeline.dtw.frames import FrameMap
+from pipeline.dtw.identity import UNJUDGED
 from pipeline.dtw.path import time_knots
 from pipeline.errors import PipelineError, Reject
 from pipeline.pairing.settings import AlignParts, split_section
@@ -20,26 +21,37 @@ from pipeline.params import Params
 
 @dataclass(frozen=True)
 class FilePair:
-    """Two media files, aligned: knots of the time map, frame pairs, and the verdict."""
+    """Two media files, aligned: knots of the time map, frame pairs, and the verdict.
+
+    `frames` is empty where the two do not say the same; `limit` is the score up to which they do.
+    """
 
     knots_s: FloatArray
     frames: FrameMap
     score: float
-    same: bool
+    limit: float
+
+    @property
+    def same(self) -> bool:
+        """Whether the sound says that both say the same."""
+        return self.score <= self.limit
 
     def as_json(self) -> dict[str, object]:
-        """`warp` in seconds, `frames` as (i, j, confidence), `sentence` with score and verdict."""
+        """`sentence` with score and verdict, `warp` in seconds, `frames` as (i, j, confidence)."""
         columns = (self.frames.frame_a, self.frames.frame_b, self.frames.confidence)
         frames = [[int(i), int(j), round(float(c), 4)] for i, j, c in zip(*columns, strict=True)]
         return {
+            "sentence": {"score": round(self.score, 4), "same": self.same},
             "warp": [[round(float(a), 5), round(float(b), 5)] for a, b in self.knots_s],
             "frames": frames,
-            "sentence": {"score": round(self.score, 4), "same": self.same},
         }
 
     def tables(self) -> list[tuple[str, list[str], list[list[str]]]]:
-        """The same as (title, columns, rows) of text."""
-        value = self.as_json()
+        """The same as (title, columns, rows) of text, the verdict first."""
+        found = f"score {self.score:.2f}, low is alike; the limit is {self.limit:.2f}"
+        if not self.same:
+            why = "so no frames are paired; align.max_score_files sets the limit"
+            return [(f"NOT the same sentence ({found})", [why], [])]
         warp = [[f"{a:.3f}", f"{b:.3f}"] for a, b in self.knots_s]
         frames = [
             [str(i), str(j), f"{c:.2f}"]
@@ -47,13 +59,11 @@ class FilePair:
                 self.frames.frame_a, self.frames.frame_b, self.frames.confidence, strict=True
             )
         ]
-        verdict = "the same sentence" if self.same else "NOT the same sentence"
         return [
+            (f"the same sentence ({found})", ["frame pairs"], [[str(len(frames))]]),
             ("time map, seconds", ["a", "b"], warp),
             ("frames, one to one", ["a", "b", "confidence"], frames),
-            (f"{verdict} (score {self.score:.2f}, low is alike)", ["frame pairs"],
-             [[str(len(value["frames"]))]]),  # type: ignore[arg-type]
-        ]  # fmt: skip
+        ]
 
 
 @dataclass(frozen=True)
@@ -75,26 +85,34 @@ def align_files(a: Path, b: Path, fps: float | None, params: Params) -> FilePair
     Raises
     ------
     PipelineError
-        When a file cannot be read or holds no sound.
+        When a file cannot be read, holds no sound or a silent one, or the two never speak at once.
     """
     parts = split_section(params.align)
     if fps is not None and not 0 < fps <= 1000:
         raise PipelineError(f"--fps {fps}: expected a rate above 0 and at most 1000")
-    one, other = (_read(path, fps, parts) for path in (a, b))
+    one, other = (_read(path, fps, parts, params.extract.silence_db) for path in (a, b))
     found = align(one.features, other.features, parts.align)
+    if found.score >= UNJUDGED:
+        raise PipelineError(f"{a} and {b} never speak at the same place: nothing can be compared")
+    frames = pair_frames(found, one.instants_s, other.instants_s, parts.align)
+    limit = params.align.max_score_files
     return FilePair(
         time_knots(found.warp) + np.array([one.start_s, other.start_s]),
-        pair_frames(found, one.instants_s, other.instants_s, parts.align),
+        frames if found.score <= limit else frames.take(np.zeros(len(frames), np.bool_)),
         found.score,
-        found.score <= params.align.max_score_files,
+        limit,
     )
 
 
-def _read(path: Path, fps: float | None, parts: AlignParts) -> _File:
+def _read(path: Path, fps: float | None, parts: AlignParts, silence_db: float) -> _File:
     try:
         sound, frames_s = media.read_timeline(path)
     except Reject as reject:
         raise PipelineError(f"{path}: {reject}") from reject
+    peak_db = 20 * np.log10(max(float(np.abs(sound.samples).max(initial=0)), 1e-9))
+    if peak_db < silence_db:
+        loud = "digital silence" if peak_db <= -180 else f"its peak is {peak_db:.0f} dB"
+        raise PipelineError(f"{path} is silent ({loud}, extract.silence_db is {silence_db:g})")
     rate = fps if fps is not None or frames_s is not None else parts.pairs.audio_fps
     if rate is not None:
         end_s = sound.start_s + len(sound.samples) / sound.sample_rate_hz

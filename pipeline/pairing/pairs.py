@@ -6,30 +6,34 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.dtw.align import Alignment, AlignParams, align, pair_frames
-from pipeline.dtw.frames import FrameMap
-from pipeline.dtw.path import time_knots
+from pipeline.dtw.align import Alignment, AlignParams, align
 from pipeline.dtw.spans import OddSpan
 from pipeline.errors import Reject
+from pipeline.pairing.maps import ClipMap, our_map, papers_map
 from pipeline.pairing.mouth import mouth_agreement
 from pipeline.pairing.utterances import FloatArray, Sounds, Utterance, length_ratio
 from pipeline.records import SEVEN_EMOTIONS, Clip, Pair, Sentence
 
 _MS = 1000.0
+_STRONG = 3
+"""The level of MEAD that the papers pair (their neutral has level 1)."""
 
 
 @dataclass(frozen=True)
 class PairParams:
     """Which takes are paired, and what a pair must hold.
 
-    `pairs`: each emotion with neutral, or every two emotions. `max_score_named` is the worst
+    `preset`: whose frame maps. `pairs`: each emotion with neutral, or every two emotions.
+    `levels`: takes of every level, or of level 3 and neutral only. `max_score_named` is the worst
     same-sentence score of a pair: beyond it the sound objects to what name, manifest or the
     resolution decided. `max_score` and `min_margin` are the resolution's own, to say why a take
     has no partner. `odd_spans`: what becomes of a pair one of whose takes has a word
     more. `audio_fps` is the frame rate given to takes of sound alone.
     """
 
+    preset: Literal["default", "compat_scmcl"]
     pairs: Literal["neutral", "all"]
+    levels: Literal["each", "level_3"]
     max_score: float
     min_margin: float
     max_score_named: float
@@ -79,6 +83,11 @@ def candidates(
         if utterance.emotion == "neutral":
             continue
         row = says[utterance.id]
+        if not _is_of_level(utterance, params):
+            detail = f"its level is {utterance.reference.level}"
+            for view in sorted(utterance.by_view):
+                yield Candidate(utterance.by_view[view], None, row, "level_not_paired", detail)
+            continue
         partners = [
             other
             for other in utterances
@@ -95,7 +104,14 @@ def candidates(
             yield Candidate(utterance.by_view[view], None, row, *why)
 
 
+def _is_of_level(utterance: Utterance, params: PairParams) -> bool:
+    strong = utterance.reference.level == _STRONG
+    return params.levels == "each" or utterance.emotion == "neutral" or strong
+
+
 def _leads(a: Utterance, b: Utterance, params: PairParams) -> bool:
+    if not _is_of_level(a, params):
+        return False
     if params.pairs == "neutral":
         return a.emotion == "neutral"
     return _rank(a.emotion) < _rank(b.emotion)
@@ -151,8 +167,8 @@ class PairMaker:
         Raises
         ------
         Reject
-            no_partner, ambiguous_sentence, straddles_split, length_ratio, wrong_sentence, odd_span
-            or few_pairs.
+            no_partner, level_not_paired, ambiguous_sentence, straddles_split, length_ratio,
+            wrong_sentence, odd_span or few_pairs.
         """
         a, b = candidate.a, candidate.b
         if a is None:
@@ -163,15 +179,23 @@ class PairMaker:
         self._check_sound(alignment.score, candidate.sentence)
         self._check_span(alignment.odd_span)
         tracks = self._read_track(a), self._read_track(b)
-        frames = pair_frames(
-            alignment, tracks[0].instants_s, tracks[1].instants_s, self._align_params
-        )
-        if len(frames) < self._params.min_pairs:
+        found = self._map(a, b, alignment, tracks)
+        if len(found.frames) < self._params.min_pairs:
             raise Reject(
                 "few_pairs",
-                f"{len(frames)} frame pairs, align.min_pairs is {self._params.min_pairs}",
+                f"{len(found.frames)} frame pairs, align.min_pairs is {self._params.min_pairs}",
             )
-        return _pair(candidate, a, split, alignment, frames, tracks)
+        pair = _pair(candidate, a, split, alignment, found, tracks)
+        assert pair.is_one_to_one or self._params.preset == "compat_scmcl"
+        return pair
+
+    def _map(self, a: Clip, b: Clip, alignment: Alignment, tracks: tuple[Track, Track]) -> ClipMap:
+        instants = tracks[0].instants_s, tracks[1].instants_s
+        if self._params.preset == "default":
+            return our_map(alignment, *instants, self._align_params)
+        samples = self._sounds.samples(a), self._sounds.samples(b)
+        rates = a.fps or self._params.audio_fps, b.fps or self._params.audio_fps
+        return papers_map(alignment, samples, rates, *instants, self._align_params)
 
     def _split(self, a: Clip, b: Clip) -> str:
         splits = self._splits[a.utterance_id], self._splits[b.utterance_id]
@@ -215,11 +239,10 @@ def _pair(
     a: Clip,
     split: str,
     alignment: Alignment,
-    frames: FrameMap,
+    found: ClipMap,
     tracks: tuple[Track, Track],
 ) -> Pair:
-    b = candidate.b
-    knots = time_knots(alignment.warp)
+    b, frames, knots = candidate.b, found.frames, found.knots
     agreement = mouth_agreement(
         tracks[0].instants_s, tracks[0].mouth_open,
         tracks[1].instants_s, tracks[1].mouth_open, knots,

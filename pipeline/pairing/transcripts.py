@@ -76,13 +76,17 @@ def apply_transcripts(clips: Iterable[Clip], said: dict[Key, str]) -> list[Clip]
     return [_named(clip, said) for clip in clips]
 
 
-def _named(clip: Clip, said: dict[Key, str]) -> Clip:
-    keys = (
+def keys_of(clip: Clip) -> tuple[Key, ...]:
+    """All that a row may name a clip by."""
+    return (
         (clip.speaker, clip.emotion, str(clip.level), clip.take),
         (clip.utterance_id,),
         (clip.take_id,),
     )
-    for key in keys:
+
+
+def _named(clip: Clip, said: dict[Key, str]) -> Clip:
+    for key in keys_of(clip):
         if key in said:
             return replace(clip, sentence=said[key], sentence_source=SOURCE)
     return clip

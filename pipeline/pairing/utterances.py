@@ -69,6 +69,10 @@ class Sounds:
             self._known[clip.audio_sha256] = take_features(self._read(clip), self._params)
         return self._known[clip.audio_sha256]
 
+    def samples(self, clip: Clip) -> Samples:
+        """A clip's 16 kHz sound itself, which is not kept."""
+        return self._read(clip)
+
 
 def duration_s(clip: Clip) -> float:
     """Length of a clip's sound in seconds."""

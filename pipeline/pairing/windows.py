@@ -52,7 +52,8 @@ def find_windows(
 
     Parameters
     ----------
-    frame_a, frame_b : int [shape=(n,)], strictly increasing
+    frame_a, frame_b : int [shape=(n,)], never decreasing
+        Where a take stands still, as in the maps of preset compat_scmcl, no window goes on.
     confidence : float [shape=(n,)]
 
     Raises
@@ -75,7 +76,8 @@ def find_windows(
 
 def _starts(frames: IntArray, length: int, max_step: int) -> IntArray:
     """Where `length - 1` steps in a row are within the bound."""
-    near = (np.diff(frames, axis=1) <= max_step).all(axis=0)
+    steps = np.diff(frames, axis=1)
+    near = ((steps >= 1) & (steps <= max_step)).all(axis=0)
     if len(near) < length - 1:
         return np.zeros(0, np.int64)
     rows = np.lib.stride_tricks.sliding_window_view(near, length - 1)

@@ -6,6 +6,7 @@ and one sound serves all views.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -14,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import media
-from pipeline.errors import Reject
+from pipeline.errors import ParameterError, Reject
 from pipeline.pairing.identity import name_sentences
 from pipeline.pairing.pairs import PairMaker, Track, candidates
 from pipeline.pairing.settings import split_section
-from pipeline.pairing.transcripts import apply_transcripts, read_transcripts
+from pipeline.pairing.transcripts import Key, apply_transcripts, keys_of, read_transcripts
 from pipeline.pairing.utterances import Samples, Sounds, group
 from pipeline.params import Align, SplitRule
 from pipeline.records import Clip, Pair, Rejected, Sentence, rejected
@@ -27,7 +28,7 @@ from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date, summaris
 from pipeline.split import admitted, check_assigned
 from pipeline.tables import read_table, sorted_rows
 
-VERSION = 3
+VERSION = 4
 _GRAIN = "clip pair"
 _TRACK_COLUMNS = ("time_s", "duration_s", "mouth_open")
 
@@ -54,8 +55,8 @@ def run(run: Run) -> Summary:
     rule = run.params.split_rule(run.dataset)
     check_assigned(rule, {clip.speaker for clip in clips})
     clips = [clip for clip in clips if admitted(rule, clip.speaker)]
-    if run.params.align.transcripts:
-        clips = apply_transcripts(clips, read_transcripts(Path(run.params.align.transcripts)))
+    said = _transcripts(run.params.align)
+    clips = apply_transcripts(clips, said)
     units = [
         _unit(speaker, tuple(found), run, rule)
         for speaker, found in groupby(
@@ -77,13 +78,45 @@ def run(run: Run) -> Summary:
     planned = sum(row["n"] for row in batch.rows("planned"))
     return summarise(
         "align", run, _GRAIN, planned, len(pairs), rejects, batch,
-        notes=_notes(pairs), look=[str(run.table("align", "pairs"))],
+        notes=[*_notes(pairs), *_unused(said, clips)], look=[str(run.table("align", "pairs"))],
     )  # fmt: skip
+
+
+def _transcripts(section: Align) -> dict[Key, str]:
+    """What takes say by the file that params names, whose digest params must hold, too.
+
+    Raises
+    ------
+    ParameterError
+        When the file cannot be used, or is not the one whose digest is given.
+    """
+    if not section.transcripts:
+        return {}
+    path = Path(section.transcripts)
+    said = read_transcripts(path)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != section.transcripts_sha256:
+        raise ParameterError(
+            f"{path} has the sha256 {found}, align.transcripts_sha256 says "
+            f"{section.transcripts_sha256 or 'none'}: put the file's there if it is the right one"
+        )
+    return said
+
+
+def _unused(said: dict[Key, str], clips: list[Clip]) -> list[str]:
+    unused = sorted(set(said) - {key for clip in clips for key in keys_of(clip)})
+    if not unused:
+        return []
+    return [
+        f"{len(unused)} rows of the transcripts name no take here, such as {' '.join(unused[0])}"
+    ]
 
 
 def _unit(speaker: str, clips: tuple[Clip, ...], run: Run, rule: SplitRule) -> Unit:
     section = run.params.align
-    inputs = [(c.take_id, c.audio_sha256, c.frames_sha256, c.sentence) for c in clips]
+    inputs = [
+        (c.take_id, c.audio_sha256, c.frames_sha256, c.sentence, c.sentence_source) for c in clips
+    ]
     key = digest(["align", VERSION, section.key(), rule.key(), inputs])
     extracted = run.items("extract").folder
     return Unit(speaker, key, _Speaker(clips, extracted, section, rule))

@@ -17,7 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.errors import TableError
-from pipeline.faces.affine import STABLE, landmark_set
+from pipeline.faces.affine import STABLE
+from pipeline.faces.expression import landmarks_of, movements_sha256
 from pipeline.faces.poses import Posed, PoseTrack, pose_pair, values_sha256
 from pipeline.params import Pose
 from pipeline.records import Clip, Pair, PosedPair, PosePair, Rejected, rejected
@@ -26,7 +27,7 @@ from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date, summaris
 from pipeline.tables import sorted_rows, write_table
 from pipeline.tracks import read_columns
 
-VERSION = 3
+VERSION = 4
 POSES = ".poses.parquet"
 _GRAIN = "clip pair"
 _MEASURES = ("yaw_deg", "pitch_deg", "mouth_open", "interocular_px")
@@ -98,7 +99,8 @@ def _unit(speaker: str, matches: tuple[_Match, ...], run: Run) -> Unit:
     section = run.params.pose
     takes = {clip.take_id: _identity(clip) for match in matches for clip in (match.a, match.b)}
     inputs = [(m.pair_id, m.a.take_id, m.b.take_id, m.frame_a, m.frame_b) for m in matches]
-    key = digest(["pose", VERSION, section.key(), takes, inputs])
+    asset = movements_sha256() if section.expression == "solve" else None
+    key = digest(["pose", VERSION, section.key(), asset, takes, inputs])
     return Unit(speaker, key, _Speaker(matches, run.items("extract").folder, section))
 
 
@@ -109,7 +111,7 @@ def _identity(clip: Clip) -> tuple[object, ...]:
 def pose_speaker(state: None, store: ItemStore, unit: str, speaker: _Speaker) -> Outcome:
     """Fit all clip pairs of one speaker: a pure function of landmarks and frame maps."""
     section = speaker.section
-    _, weights = landmark_set(section.landmarks)
+    landmarks = landmarks_of(section.landmarks, section.expression)
     read = lru_cache(_TAKES_IN_MEMORY)(lambda clip: _read(speaker.extracted, clip, section))
     outcome = Outcome(suffixes=[POSES], rows={"pose_pairs": []})
     tables = [PosePair.SCHEMA.empty_table()]
@@ -120,7 +122,7 @@ def pose_speaker(state: None, store: ItemStore, unit: str, speaker: _Speaker) ->
         posed = pose_pair(
             match.pair_id, read(match.a), read(match.b),
             np.array([match.frame_a, match.frame_b], dtype=np.int64).T,
-            method=section.method, weights=weights, smooth_s=section.smooth_s,
+            method=section.method, landmarks=landmarks, smooth_s=section.smooth_s,
             shear_prior=section.shear_prior, max_residual=section.max_residual,
         )  # fmt: skip
         if len(posed.rows) == 0:
@@ -141,7 +143,7 @@ def _read(extracted: Path, clip: Clip, section: Pose) -> PoseTrack:
     assert clip.crop_side_px is not None
     return PoseTrack(
         times_s=columns["time_s"] + columns["duration_s"] / 2,
-        points=points[:, list(landmark_set(section.landmarks)[0])],
+        points=points[:, list(landmarks_of(section.landmarks, section.expression).indices)],
         stable=points[:, list(STABLE)],
         crop=(clip.crop_x_px, clip.crop_y_px, clip.crop_side_px),
         **{name: columns[name] for name in _MEASURES},

@@ -34,7 +34,7 @@ def dataset(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("dataset")
 def test_ours_round_trip_without_runs_and_one_to_one(call, tmp_path: Path) -> None:
-    code, out, _ = call("export-pairs", "--dataset", "demo", "--out", "ours.json")
+    code, out, _ = call("export", "--format", "pairs-json", "--dataset", "demo", "--out", "ours.json")
     assert (code, out.strip()) == (0, "1 clip pairs: ours.json")
     content = json.loads((tmp_path / "ours.json").read_bytes())
     assert content == {"M003": {"happy": {"001_028": [[0, 2, 4, 6], [1, 3, 5, 7]]}}}
@@ -43,12 +43,12 @@ def test_ours_round_trip_without_runs_and_one_to_one(call, tmp_path: Path) -> No
     assert (row["one_to_one"], row["monotone"], row["flags"]) == (1.0, True, [])
     assert [run["length"] for run in row["runs"]] == [1, 1]
     assert value["dataset"][0]["verdict"] == "accepted"
-    assert value["dataset"][0]["median_ms"] == pytest.approx(1000 / 30, abs=1e-3)
+    assert value["dataset"][0]["median_ms"] == pytest.approx(1000 / 25, abs=1e-3)
 
 
 @pytest.mark.usefixtures("dataset")
 def test_level_and_view_are_chosen(call, tmp_path: Path) -> None:
-    call("export-pairs", "--out", "two.json", "--level", "2", "--view", "top")
+    call("export", "--format=pairs-json", "--out=two.json", "--level=2", "--view=top")
     content = json.loads((tmp_path / "two.json").read_bytes())
     assert content["M003"]["happy"]["001_028"] == [[0, 2, 4], [1, 3, 5]]
 

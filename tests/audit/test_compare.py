@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,7 @@ KNOWN = Known(
         H4.utterance_id: sentence(H4, "c02", N2.utterance_id),
     },
     score=lambda a, b: 1.25,
+    audio_fps=25.0,
 )  # fmt: skip
 
 
@@ -55,9 +58,19 @@ def test_differences_are_from_our_map_at_their_rate() -> None:
     ours = pair(N1, H1)
     same = compare(listed("001", EVEN), KNOWN, 30.0)
     assert (same.n_compared, same.median_ms, same.p95_ms) == (4, 0.0, 0.0)
-    late = differences_ms(np.arange(5), np.arange(5) + 3, ours, 30.0)
+    late = differences_ms(np.arange(5), np.arange(5) + 3, ours, (30.0, 30.0))
     assert late == pytest.approx([100.0] * 5)
-    assert len(differences_ms(np.array([299, 300]), np.array([0, 0]), ours, 30.0)) == 1
+    assert len(differences_ms(np.array([299, 300]), np.array([0, 0]), ours, (30.0, 30.0))) == 1
+
+
+def test_without_a_rate_each_take_has_its_own() -> None:
+    a, b = replace(N1, fps=30.0), replace(H1, fps=60.0)
+    known = replace(KNOWN, clips=clips_by_name([a, b], None))
+    every = (tuple(range(4)), tuple(range(0, 8, 2)))
+    found = compare(listed("001", every), known, None)
+    # at 60 a second frame 2 k of b is a quarter of a's frame before the middle of a's frame k
+    assert found.median_ms == pytest.approx(1000 / 30 / 4)
+    assert compare(listed("001", EVEN), KNOWN, None).median_ms == 0.0
 
 
 def test_an_audit_with_a_dataset_shows_both_tables() -> None:

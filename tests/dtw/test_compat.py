@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.dtw.compat import _filters, compat_features, compat_pairs
+from pipeline.dtw.compat import _filters, compat_features, compat_map, compat_pairs
 from tests.dtw.conftest import babble
 
 
@@ -35,3 +35,13 @@ def test_a_slower_take_repeats_frames() -> None:
 @pytest.mark.parametrize("n_samples", [1, 400, 401])
 def test_short_and_silent_sounds_are_finite(n_samples: int) -> None:
     assert np.isfinite(compat_features(np.zeros(n_samples), hop_s=1 / 30)).all()
+
+
+def test_each_take_has_its_own_rate_and_the_map_is_in_seconds() -> None:
+    sound = babble(10, 0.2)
+    found = compat_map(sound, sound, fps_a=25, fps_b=50, backend="librosa")
+    ratio = (found.cells_b[-1] + 1) / (found.cells_a[-1] + 1)
+    assert ratio == pytest.approx(2, abs=0.05)
+    assert np.abs(found.knots[:, 0] - found.knots[:, 1]).max() < 0.041
+    assert found.knots[0] == pytest.approx([0.0125, 0.0125], abs=0.021)
+    assert (np.diff(found.knots, axis=0) > 0).all()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.dtw.align import Alignment, AlignParams, align, pair_frames
+from pipeline.dtw.align import Alignment, AlignParams, align, judge_frames, pair_frames
 from pipeline.dtw.features import take_features
 from tests.dtw.conftest import babble, make_params
 
@@ -154,3 +154,19 @@ def test_refuses_a_gate_that_cannot_be(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(params.frames, **{name: value})
+
+
+def test_pairs_of_others_are_judged_as_ours_and_late_ones_are_not_believed(
+    params: AlignParams,
+) -> None:
+    found = aligned(babble(10, 0.2, seed=3), babble(10, 0.2, seed=3), params)
+    times = instants(2, 25)
+    ours = pair_frames(found, times, times, params)
+    same = judge_frames(found, times, times, ours.frame_a, ours.frame_b, params)
+    for name in vars(ours):
+        np.testing.assert_array_equal(getattr(same, name), getattr(ours, name))
+    late = judge_frames(found, times, times, np.arange(40), np.arange(40) + 5, params)
+    assert np.median(late.confidence) < 0.1
+    np.testing.assert_allclose(late.residual_s, 0.2, atol=1e-9)
+    beyond = judge_frames(found, times, instants(3, 25), [3, 3, 4], [3, 4, 70], params)
+    assert (beyond.frame_a.tolist(), beyond.frame_b.tolist()) == ([3, 3], [3, 4])

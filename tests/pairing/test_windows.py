@@ -109,3 +109,11 @@ def test_windows_by_hand(
         keep_rejected=False,
     )  # fmt: skip
     assert found.index[:, 0].tolist() == starts
+
+
+def test_no_window_goes_on_where_a_take_stands_still() -> None:
+    frame_a, frame_b = [0, 1, 2, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5, 6]
+    found = find_windows(
+        frame_a, frame_b, np.ones(7), length=3, max_step=2, min_confidence=0.0, keep_rejected=False
+    )
+    assert found.index.tolist() == [[0, 1, 2], [3, 4, 5], [4, 5, 6]]
