@@ -1,0 +1,182 @@
+"""`spfem-data models`: which weights there are, what a file is, converting and fetching."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
+
+import typer
+
+from pipeline.errors import ParameterError
+
+if TYPE_CHECKING:
+    from pipeline.params import ModelFile
+    from pipeline.stylegan.convert import Examined
+
+app = typer.Typer(no_args_is_help=True, help="Weights: list, check, convert, fetch.")
+
+ParamsOption = Annotated[
+    Path | None,
+    typer.Option("--params", envvar="SPFEM_PARAMS", help="params.yaml, if not the one here."),
+]
+DataOption = Annotated[
+    Path, typer.Option("--data", envvar="SPFEM_DATA", help="Folder of all outputs.")
+]
+FileArgument = Annotated[Path, typer.Argument(help="A file of weights, as it was published.")]
+EncoderOption = Annotated[
+    Literal["", "e4e", "psp"],
+    typer.Option("--encoder", help="What an encoder file holds that does not say it."),
+]
+ClampOption = Annotated[
+    float | None,
+    typer.Option(help="conv_clamp of a generator whose file has no place for it (ada: 256)."),
+]
+
+
+@app.command("list")
+def list_models(params: ParamsOption = None, data: DataOption = Path("data")) -> None:
+    """The weights that params.yaml names: there or not, what they are, under which terms."""
+    from cli import console
+    from cli.settings import load_params
+
+    found = load_params(params).models
+    rows = [[name, *_state(name, entry, data)] for name, entry in sorted(found.items())]
+    console.show_table("models", ["name", "state", "MB", "what", "sha256", "terms", "place"], rows)
+
+
+def _state(name: str, entry: ModelFile, data: Path) -> list[str]:
+    """State, size, kind, digest, terms and place of one entry."""
+    from pipeline.errors import PipelineError
+    from pipeline.models import candidates
+    from pipeline.reuse import sha256_of
+    from pipeline.stylegan.containers import open_weights
+    from pipeline.stylegan.formats import sniff, terms_of
+
+    places = candidates(entry, name, data)
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        how = f"fetch: spfem-data models fetch {name}" if entry.url else "put it there"
+        return ["missing", "", how, entry.sha256[:12], "", str(places[0])]
+    state = "there" if sha256_of(path) == entry.sha256 else "another sha256"
+    try:
+        opened = open_weights(path)
+        found = sniff(opened)
+        family, terms = found.family, terms_of(opened, found)
+    except PipelineError as error:
+        family, terms = str(error), ""
+    size = f"{path.stat().st_size / 1e6:.1f}"
+    return [state, size, family, entry.sha256[:12], terms, str(path)]
+
+
+@app.command()
+def check(file: FileArgument, encoder: EncoderOption = "", clamp: ClampOption = None) -> None:
+    """Tell what a file is, without running anything in it; exit 1 where it is refused."""
+    from cli import console
+    from pipeline.stylegan.convert import examine
+    from pipeline.stylegan.formats import terms_of
+
+    examined = examine(file, encoder=encoder, clamp=clamp)
+    say = console.out.print
+    say(f"{file.name}: {examined.found.family} ({examined.opened.container})", markup=False)
+    for part, network in examined.found.networks.items():
+        config = ", ".join(f"{name} {_brief(value)}" for name, value in network.config.items())
+        say(f"  {part}: {network.kind}, {len(network.tensors)} tensors: {config}", markup=False)
+    say(f"  {file.stat().st_size / 1e6:.1f} MB, sha256 {examined.sha256}", markup=False)
+    say(f"  terms: {terms_of(examined.opened, examined.found)}", markup=False)
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "/".join(map(str, value))
+    return "none" if value is None else str(value)
+
+
+@app.command()
+def convert(
+    file: FileArgument,
+    out: Annotated[Path, typer.Option("--out", help="The .safetensors file to write.")],
+    part: Annotated[
+        Literal["", "encoder", "generator"],
+        typer.Option(help="Of a file that holds both; else the encoder."),
+    ] = "",
+    encoder: EncoderOption = "",
+    clamp: ClampOption = None,
+    framing: Annotated[
+        Literal["ffhq", "ned256"], typer.Option(help="The framing of the faces that it knows.")
+    ] = "ffhq",
+) -> None:
+    """Write a published file as one that the pipeline reads: safetensors and its metadata."""
+    from cli import console
+    from pipeline.reuse import sha256_of
+    from pipeline.stylegan.convert import convert as write
+    from pipeline.stylegan.convert import examine
+    from pipeline.stylegan.formats import terms_of
+
+    if out.suffix != ".safetensors":
+        raise ParameterError(f"--out {out}: a name that ends in .safetensors is expected")
+    examined = examine(file, encoder=encoder, clamp=clamp)
+    notes = {
+        "framing": framing, "range": [-1, 1], "colours": "RGB",
+        "terms": terms_of(examined.opened, examined.found),
+    }  # fmt: skip
+    metadata = write(examined, out, part=part, notes=notes)
+    others = [name for name in examined.found.networks if name != (part or _first(examined))]
+    say = console.out.print
+    say(f"{out}: {metadata['kind']}, {out.stat().st_size / 1e6:.1f} MB", markup=False)
+    for name in ("latent_avg", "noises", "conv_clamp"):
+        if name in metadata:
+            say(f"  {name}: {metadata[name]}", markup=False)
+    say(f"  params.yaml: path: {out}, sha256: {sha256_of(out)}", markup=False)
+    for name in others:
+        say(f"  the file also holds its {name}: --part {name}", markup=False)
+
+
+def _first(examined: Examined) -> str:
+    return next(iter(examined.found.networks))
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="A name under `models` in params.yaml.")] = "",
+    url: Annotated[str, typer.Option(help="From where, if not as params.yaml says.")] = "",
+    sha256: Annotated[str, typer.Option(help="Which file it has to be.")] = "",
+    params: ParamsOption = None,
+    data: DataOption = Path("data"),
+) -> None:
+    """Bring weights from a URL; goes on where it broke off, keeps only the file that is meant."""
+    from cli import console
+    from pipeline.fetch import Source
+    from pipeline.fetch import fetch as bring
+
+    target, source_url, digest = _wanted(name, url, sha256, params, data)
+    with console.transfer(target.name) as progress:
+        brought = bring(Source(source_url, digest), target, progress)
+    said = "fetched" if brought else "was there already"
+    console.out.print(f"{target}: {said}, sha256 {digest.lower()}", markup=False)
+    if target.suffix != ".safetensors":
+        out = target.with_suffix(".safetensors")
+        console.out.print(f"  next: spfem-data models convert {target} --out {out}", markup=False)
+
+
+def _wanted(
+    name: str, url: str, sha256: str, params: Path | None, data: Path
+) -> tuple[Path, str, str]:
+    """Target, URL and sha256, from the options or from params.yaml."""
+    from cli.settings import load_params
+    from pipeline.models import FOLDER, model_entry, stored_path
+
+    if not name and not url:
+        raise ParameterError("fetch what? a name under `models` of params.yaml, or --url")
+    if url and not sha256:
+        raise ParameterError(
+            "--url needs --sha256, as its publisher states it; a file that you trust otherwise can "
+            "be loaded by hand: `spfem-data models check FILE` prints its sha256"
+        )
+    if url:
+        base = PurePosixPath(unquote(urlsplit(url).path)).name or "weights"
+        return data / FOLDER / (name + PurePosixPath(base).suffix if name else base), url, sha256
+    entry = model_entry(load_params(params).models, name)
+    if not entry.url:
+        raise ParameterError(f"models.{name} of params.yaml has no url: give --url and --sha256")
+    return stored_path(entry, name, data), entry.url, sha256 or entry.sha256

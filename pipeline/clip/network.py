@@ -1,0 +1,248 @@
+"""An open_clip network of a name or a config file, with weights of a file; nothing is downloaded.
+
+A name that open_clip knows and a JSON file of one's own go the same way: open_clip builds the
+network, its own code maps the weights onto it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import pickle
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.clip.library import open_clip
+from pipeline.errors import ParameterError, PipelineError
+
+_STATE_FILES = (".pt", ".pth", ".bin")
+_CONFIG_KEYS = ("embed_dim", "vision_cfg", "text_cfg")
+_HUB_KEYS = ("hf_model_name", "hf_tokenizer_name")
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What to build: the name it goes by in open_clip, its config and its pictures' settings.
+
+    `preprocess` holds what a config of the hub's layout says under `preprocess_cfg`.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    preprocess: Mapping[str, Any]
+
+    def identity(self) -> dict[str, Any]:
+        """All that a score depends on, for the key of a unit."""
+        return {"config": dict(self.config), "preprocess": dict(self.preprocess)}
+
+
+@dataclass(frozen=True)
+class PictureSettings:
+    """What the network wants of a picture: side, resampling, and (x / 255 - mean) / std."""
+
+    size_px: int
+    interpolation: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class ClipNetwork:
+    """A network ready to judge: the model in its precision on its device, and its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+    pictures: PictureSettings
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def scale(self) -> Tensor:
+        """The factor on cosines that the network was trained with: its own logit scale."""
+        scale: Tensor = self.model.logit_scale.detach().float().exp()
+        return scale.reshape(())
+
+    def encode_pictures(self, pictures: Tensor) -> Tensor:
+        """Unit embeddings (n, d), float32, of normalised pictures (n, 3, s, s)."""
+        found: Tensor = self.model.encode_image(pictures)
+        return nn.functional.normalize(found.float(), dim=-1)
+
+    def to(self, device: str, precision: str) -> ClipNetwork:
+        """The network on cpu or cuda, all its parameters in fp32 or bf16; this one is used up."""
+        place, dtype = torch.device(device), PRECISIONS[precision]
+        return replace(self, model=self.model.to(place, dtype), device=place, dtype=dtype)
+
+    def encode_texts(self, texts: list[str]) -> Tensor:
+        """Unit embeddings (n, d), float32, of texts."""
+        found: Tensor = self.model.encode_text(self.tokenizer(texts).to(self.device))
+        return nn.functional.normalize(found.float(), dim=-1)
+
+
+def read_architecture(named: str) -> Architecture:
+    """The architecture that a name of open_clip's, or the path of a config JSON, means.
+
+    A file may have the layout of open_clip's own configs or of `open_clip_config.json` as the hub
+    has it. A relative `bpe_path` in it counts from its own folder.
+
+    Raises
+    ------
+    ParameterError
+        An unknown name, a file that is no config, or an architecture whose text tower or tokenizer
+        only the hub has.
+    """
+    library = open_clip()
+    if named.endswith(".json"):
+        found = _of_file(_existing(named))
+    else:
+        config = library.get_model_config(named)
+        if config is None:
+            raise ParameterError(
+                f"score.network: open_clip knows no {named!r}; name one of "
+                "open_clip.list_models(), or the path of a config ending in .json"
+            )
+        found = Architecture(named, config, {})
+    _check_offline(found, named)
+    return found
+
+
+def _existing(named: str) -> Path:
+    """A path from the working folder, else from the folder that holds the package."""
+    beside = Path(__file__).resolve().parent.parent.parent / named
+    for path in (Path(named), beside):
+        if path.is_file():
+            return path
+    raise ParameterError(f"score.network: there is no file {named}")
+
+
+def _of_file(path: Path) -> Architecture:
+    try:
+        values = json.loads(path.read_bytes())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ParameterError(f"score.network: {path} is not JSON: {error}") from None
+    config = values.get("model_cfg", values) if isinstance(values, dict) else {}
+    missing = [key for key in _CONFIG_KEYS if key not in config]
+    if missing:
+        raise ParameterError(f"score.network: {path} is no open_clip config: no {missing[0]}")
+    tokens = config["text_cfg"].get("tokenizer_kwargs", {})
+    if "bpe_path" in tokens:
+        tokens["bpe_path"] = str((path.parent / tokens["bpe_path"]).resolve())
+    return Architecture(path.stem, config, values.get("preprocess_cfg", {}))
+
+
+def _check_offline(found: Architecture, named: str) -> None:
+    strange = [key for key in _HUB_KEYS if found.config["text_cfg"].get(key)]
+    if strange or "siglip" in found.name.lower():
+        what = found.config["text_cfg"].get(strange[0]) if strange else "SigLIP's tokenizer"
+        raise ParameterError(
+            f"score.network: {named!r} needs {what} from the hub, and nothing is downloaded here; "
+            "take an architecture with open_clip's own tokenizer, such as ViT-B-32"
+        )
+
+
+def build_network(architecture: Architecture, weights: Path | None) -> ClipNetwork:
+    """Build a network and load its weights, in fp32 on the CPU; see `ClipNetwork.to`.
+
+    Parameters
+    ----------
+    weights
+        safetensors, or a state dict in .pt, .pth or .bin, read without running code. None: random,
+        for benchmarks and training.
+
+    Raises
+    ------
+    PipelineError
+        One line, when the file is no state dict or does not fit the architecture.
+    """
+    library = open_clip()
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        name = _registered(library, architecture, Path(folder))
+        model = library.create_model(
+            name, load_weights=False, pretrained_text=False,
+            force_preprocess_cfg=dict(architecture.preprocess) or None,
+        )  # fmt: skip
+        tokenizer = library.get_tokenizer(name)
+    if weights is not None:
+        _load(library, model, weights)
+    model.eval().requires_grad_(False)
+    return ClipNetwork(model, tokenizer, _settings(model), torch.device("cpu"), torch.float32)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """open_clip warns, on the root logger, of a network without weights: they come afterwards."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _registered(library: Any, architecture: Architecture, folder: Path) -> str:
+    """Tell open_clip of a config, under a name that holds its digest and meets no other."""
+    text = json.dumps(architecture.config, sort_keys=True)
+    name = f"{architecture.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    path = folder / f"{name}.json"
+    path.write_text(text, encoding="utf-8")
+    library.add_model_config(path)
+    return name
+
+
+def _settings(model: Any) -> PictureSettings:
+    found = model.visual.preprocess_cfg
+    size = found["size"]
+    height, width = (size, size) if isinstance(size, int) else size
+    if width != height:
+        raise ParameterError(f"score.network: it sees pictures of {width}x{height}, not square")
+    return PictureSettings(
+        int(width), str(found["interpolation"]), tuple(found["mean"]), tuple(found["std"])
+    )
+
+
+def _load(library: Any, model: Any, path: Path) -> None:
+    _check_kind(path)
+    try:
+        library.load_checkpoint(model, str(path), strict=True, weights_only=True)
+    except pickle.UnpicklingError:
+        raise PipelineError(f"{path}: {_NOT_PLAIN}") from None
+    except (RuntimeError, ValueError, KeyError, AttributeError) as error:
+        line = " ".join(str(error).split())
+        raise PipelineError(
+            f"{path} does not fit the architecture of score.network: {line[:300]}"
+        ) from None
+    for name, values in model.state_dict().items():
+        if values.is_floating_point() and not bool(values.isfinite().all()):
+            raise PipelineError(f"{path}: the tensor {name} holds numbers that are not finite")
+
+
+_NOT_PLAIN = (
+    "it holds more than tensors, and code of a file is never run; load it where you trust it and "
+    "save its state_dict() as safetensors"
+)
+
+
+def _check_kind(path: Path) -> None:
+    if path.suffix == ".safetensors":
+        return
+    if path.suffix not in _STATE_FILES:
+        raise PipelineError(f"{path}: weights are read from .safetensors, .pt, .pth or .bin")
+    if zipfile.is_zipfile(path) and _is_script(path):
+        raise PipelineError(
+            f"{path} is a TorchScript archive (as OpenAI's own files are), which is a program; "
+            "save torch.jit.load(...).state_dict() as safetensors where you trust it, and name an "
+            "architecture ending in -quickgelu, as OpenAI's networks are"
+        )
+
+
+def _is_script(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        return any(name.split("/")[1:2] == ["code"] for name in archive.namelist())

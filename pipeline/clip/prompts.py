@@ -1,0 +1,34 @@
+"""Prompts to anchors: one direction in CLIP's space an emotion, the mean over its prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.clip.network import ClipNetwork
+
+
+def text_anchors(network: ClipNetwork, prompts: Sequence[Sequence[str]]) -> Tensor:
+    """Unit anchors (k, d), float32, of k classes with one or more prompts each.
+
+    Each prompt's embedding has unit length before the mean is taken, and the mean is brought back
+    to it: the ensembling of Radford et al. 2021, 3.1.4.
+    """
+    counts = [len(own) for own in prompts]
+    if not counts or min(counts) < 1:
+        raise ValueError("every class needs at least one prompt")
+    with torch.inference_mode():
+        texts = network.encode_texts([text for own in prompts for text in own])
+        means = torch.stack([own.mean(dim=0) for own in torch.split(texts, counts)])
+        return nn.functional.normalize(means, dim=-1)
+
+
+def probabilities(embeddings: Tensor, anchors: Tensor, scale: Tensor) -> Tensor:
+    """Softmax (n, k) over cosines times the network's own logit scale (CDRL 3.2).
+
+    A bias on the logits, as sigmoid-trained networks have, is the same for all classes and does
+    nothing here.
+    """
+    return (scale * embeddings @ anchors.T).softmax(dim=-1)

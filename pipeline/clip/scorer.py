@@ -1,0 +1,126 @@
+"""The judge: pictures in batches through the network, the next batch made ready meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.clip.network import ClipNetwork
+from pipeline.clip.preprocess import U8, Normalise, resized
+from pipeline.clip.prompts import probabilities, text_anchors
+
+Made = TypeVar("Made")
+F32 = NDArray[np.float32]
+Source = Callable[[], U8]
+"""Gives one square picture (h, h, 3) RGB when called, in any thread."""
+_AHEAD = 2  # batches that wait while one is in the network
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the network says of n pictures: probabilities (n, k), unit embeddings (n, d)."""
+
+    p: F32
+    embedding: F32
+
+    @classmethod
+    def joined(cls, parts: Sequence[Scores]) -> Scores:
+        """The scores of several batches as one."""
+        return cls(
+            np.concatenate([part.p for part in parts]),
+            np.concatenate([part.embedding for part in parts]),
+        )
+
+
+class Scorer:
+    """A network, the anchors of its classes, and threads that make pictures ready.
+
+    Parameters
+    ----------
+    network
+        In fp32 on the CPU, where the anchors are computed, whatever the scores' precision.
+    prompts
+        One or more prompts a class.
+    batch
+        Pictures of a forward pass.
+    threads
+        That decode and resample; both release the interpreter's lock.
+    """
+
+    def __init__(
+        self,
+        network: ClipNetwork,
+        prompts: Sequence[Sequence[str]],
+        *,
+        device: str,
+        precision: str,
+        batch: int,
+        threads: int,
+    ) -> None:
+        anchors, scale = text_anchors(network, prompts), network.scale
+        self.network = network.to(device, precision)
+        self._anchors, self._scale = anchors.to(device), scale.to(device)
+        self._normalise = Normalise(network.pictures, self.network.device, self.network.dtype)
+        self._pool = ThreadPoolExecutor(threads)
+        self._batch = batch
+
+    @property
+    def size_px(self) -> int:
+        """Side of the pictures that the network sees."""
+        return self.network.pictures.size_px
+
+    def score(self, sources: Iterable[Source]) -> Scores | None:
+        """The scores of pictures in order, None of no picture; sources are read as needed."""
+        done = [self._forward(batch) for batch in self._ready(sources)]
+        return Scores.joined([_fetched(*part) for part in done]) if done else None
+
+    def probabilities(self, pictures: Sequence[U8]) -> F32:
+        """Probabilities (n, k) of pictures in memory."""
+        scores = self.score(partial(_same, picture) for picture in pictures)
+        return np.empty((0, len(self._anchors)), np.float32) if scores is None else scores.p
+
+    def _forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Probabilities and embeddings on the device: on a GPU nothing waits for them here."""
+        with torch.inference_mode():
+            found = self.network.encode_pictures(self._normalise(batch))
+            return probabilities(found, self._anchors, self._scale), found
+
+    def _ready(self, sources: Iterable[Source]) -> Iterator[Tensor]:
+        """Batches of ready pictures; the next ones are made while the caller has one."""
+        todo = iter(sources)
+        waiting: list[list[Future[U8]]] = []
+        while some := list(islice(todo, self._batch)):
+            waiting.append([self._pool.submit(self._picture, source) for source in some])
+            if len(waiting) > _AHEAD:
+                yield self._stacked(waiting.pop(0))
+        for futures in waiting:
+            yield self._stacked(futures)
+
+    def _picture(self, source: Source) -> U8:
+        return resized(source(), self.network.pictures)
+
+    def _stacked(self, futures: Sequence[Future[U8]]) -> Tensor:
+        """One batch (n, 3, s, s) of bytes; in pinned memory where a GPU is to fetch it."""
+        size, on_gpu = self.size_px, self.network.device.type == "cuda"
+        batch = torch.empty((len(futures), size, size, 3), dtype=torch.uint8, pin_memory=on_gpu)
+        rows = batch.numpy()
+        for k, future in enumerate(futures):
+            rows[k] = future.result()
+        return batch.permute(0, 3, 1, 2)
+
+
+def _same(picture: U8) -> U8:
+    return picture
+
+
+def _fetched(p: Tensor, embedding: Tensor) -> Scores:
+    return Scores(p.float().cpu().numpy(), embedding.float().cpu().numpy())

@@ -1,0 +1,141 @@
+"""score: how clearly CLIP sees each of the seven emotions in the frames of a take.
+
+The unit of work is a take; pictures are cut into batches inside it, so that its bytes do not
+depend on what else is done. A worker loads the network once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.clip.scorer import Scorer
+from pipeline.errors import MissingWeightsError
+from pipeline.params import Score
+from pipeline.records import SEVEN_EMOTIONS, Clip, Rejected, ScoredTake, rejected
+from pipeline.reuse import ItemStore, digest, sha256_of
+from pipeline.run import Batch, Outcome, Run, Summary, Unit, bring_up_to_date, summarise
+from pipeline.scoring.setup import Judge, find_judge, load_scorer
+from pipeline.scoring.take import score_take, table_of
+from pipeline.tables import sorted_rows, write_table
+
+VERSION = 1
+SCORES = ".scores.parquet"
+_GRAIN = "take"
+
+
+@dataclass(frozen=True)
+class _Payload:
+    """What the worker is given: one take, its frame file, and which network judges how."""
+
+    clip: Clip
+    frames_file: Path
+    section: Score
+    weights_sha256: str
+
+
+def run(run: Run) -> Summary:
+    """Score the takes of a dataset; without weights there are no scores, and the summary says so.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract has not run.
+    ParameterError
+        When the section names a network or device that cannot be.
+    """
+    clips = run.need("extract", "clips", Clip)
+    section = run.params.score
+    if not section.weights:
+        return _nothing(run, "score.weights is empty: no network scores, and D_n will be empty")
+    try:
+        judge = find_judge(section, run.params.models, run.data)
+    except MissingWeightsError as error:
+        return _nothing(run, f"nothing is scored, and D_n will be empty: {error}")
+    units = [_unit(clip, run, judge) for clip in clips]
+    batch = bring_up_to_date(
+        _one_worker_a_gpu(run, judge), "score", _GRAIN, units, score_one,
+        setup=partial(load_scorer, judge),
+    )  # fmt: skip
+    return _write(run, batch, judge, len(clips))
+
+
+def _one_worker_a_gpu(run: Run, judge: Judge) -> Run:
+    """A GPU is fed by threads of one process: a second would only halve its memory."""
+    if judge.device != "cuda":
+        return run
+    return replace(run, options=replace(run.options, engine="serial"))
+
+
+def _unit(clip: Clip, run: Run, judge: Judge) -> Unit:
+    section = run.params.score
+    how = [judge.identity(), section.framing, section.frames_per_take]
+    key = digest(["score", VERSION, how, clip.to_row()])
+    name = f"{clip.speaker}/{clip.take_id}"
+    frames_file = run.items("extract").path(name, ".frames.parquet")
+    return Unit(name, key, _Payload(clip, frames_file, section, judge.weights.sha256))
+
+
+def score_one(scorer: Scorer, store: ItemStore, unit: str, take: _Payload) -> Outcome:
+    """Score one take: a function of its frame file, the network and the prompts."""
+    clip, section = take.clip, take.section
+    if not clip.has_picture:
+        return _lost(clip, "no_picture", "a take of sound alone")
+    frames, scores = score_take(
+        scorer, take.frames_file, clip, framing=section.framing, budget=section.frames_per_take
+    )
+    if scores is None:
+        return _lost(clip, "no_face", f"of {clip.n_frames} frames none has a face")
+    path = store.path(unit, SCORES)
+    write_table(path, table_of(frames, scores))
+    row = ScoredTake(
+        **{name: getattr(clip, name) for name in _FROM_CLIP},
+        n_scored=len(frames),
+        p=tuple(float(p) for p in scores.p.mean(axis=0)),
+        weights_sha256=take.weights_sha256,
+        scores_sha256=sha256_of(path),
+    )
+    return Outcome(suffixes=[SCORES], rows={"scores": [row.to_row()]})
+
+
+_FROM_CLIP = ("take_id", "dataset", "speaker", "emotion", "level", "view", "split", "n_frames")
+
+
+def _lost(clip: Clip, reason: str, detail: str) -> Outcome:
+    return Outcome(rejects=[rejected("score", _GRAIN, clip.take_id, reason, detail)])
+
+
+def _write(run: Run, batch: Batch, judge: Judge, planned: int) -> Summary:
+    scored = sorted_rows(batch.rows("scores"), ScoredTake, "take_id")
+    rejects = batch.rejects()
+    run.write_tables("score", {"scores": (ScoredTake, scored), "rejected": (Rejected, rejects)})
+    return summarise(
+        "score", run, _GRAIN, planned, len(scored), rejects, batch,
+        notes=_notes(scored, judge), look=[str(run.table("score", "scores"))],
+    )  # fmt: skip
+
+
+def _nothing(run: Run, why: str) -> Summary:
+    """Empty tables; what was scored before stays, for when the weights are back."""
+    run.items("score").folder.mkdir(parents=True, exist_ok=True)
+    run.write_tables("score", {"scores": (ScoredTake, []), "rejected": (Rejected, [])})
+    return summarise("score", run, _GRAIN, 0, 0, [], Batch({}, 0, 0, 0), notes=[why])
+
+
+def _notes(scored: Sequence[ScoredTake], judge: Judge) -> list[str]:
+    if not scored:
+        return ["no take was scored: see the rejects"]
+    frames = sum(take.n_scored for take in scored)
+    told = f"{frames} of {sum(t.n_frames for t in scored)} frames scored by {judge.weights.name}"
+    known = [take for take in scored if take.emotion in SEVEN_EMOTIONS]
+    right = [
+        take for take in known if SEVEN_EMOTIONS[int(np.argmax(take.p))] == take.emotion
+    ]  # fmt: skip
+    return [
+        f"{told} on the {judge.device} in {judge.precision}",
+        f"{len(right)} of {len(known)} takes look most, on average, like what they are recorded as",
+    ]
