@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,17 @@ import pyarrow.compute as pc
 
 from pipeline import media
 from pipeline.faces.affine import compose, invert
-from pipeline.faces.framing import crop_to_frame, face_boxes, ned256, square
-from pipeline.faces.sampling import U8
+from pipeline.faces.framing import crop_to_frame
 from pipeline.params import Report
 from pipeline.records import Clip, Pair
 from pipeline.report import pictures
 from pipeline.report.figure import TakeCurves, figure
+from pipeline.report.films import Film, film
 from pipeline.report.inputs import F64, item_of
+from pipeline.report.sheets import SheetJob, sheet
 from pipeline.reuse import ItemStore, write_json
 from pipeline.run import Outcome
 from pipeline.tables import read_table
-from pipeline.tracks import landmarks_of
 
 SUFFIX = ".json"
 _CURVES = ("time_s", "duration_s", "mouth_open")
@@ -81,29 +80,23 @@ class PoseFiles:
 Poses = dict[tuple[int, int], tuple[F64, float]]
 
 
-def draw(state: PoseFiles, store: ItemStore, unit: str, job: CardJob | FaceJob) -> Outcome:
-    """Draw one card or one face and keep it as JSON."""
-    content = _card(state, job) if isinstance(job, CardJob) else _portrait(job)
+def draw(
+    state: PoseFiles, store: ItemStore, unit: str, job: CardJob | FaceJob | SheetJob
+) -> Outcome:
+    """Draw one card, one face or one contact sheet and keep it as JSON."""
+    if isinstance(job, SheetJob):
+        content = sheet(job)
+    else:
+        content = _card(state, job) if isinstance(job, CardJob) else _portrait(job)
     write_json(store.path(unit, SUFFIX), content)
     return Outcome(suffixes=[SUFFIX])
-
-
-@dataclass(frozen=True)
-class _Film:
-    """The frames of a take: its clip, crops as JPEG and the framing of its face."""
-
-    clip: Clip
-    crops: Sequence[bytes]
-    framing: F64
-
-    def crop(self, frame: int) -> U8:
-        return pictures.decode(self.crops[frame], f"{self.clip.take_id} frame {frame}")
 
 
 def _card(files: PoseFiles, job: CardJob) -> dict[str, Any]:
     pair = job.pair
     poses = files.rows(job.poses, pair.pair_id) if job.poses is not None else {}
-    films = [_film(clip, job) if clip.has_picture else None for clip in (job.a, job.b)]
+    size = job.section.thumb_px
+    films = [film(c, job.extracted, size) if c.has_picture else None for c in (job.a, job.b)]
     shown = _positions(pair, poses, job.section.frames_per_strip)
     curves = [_curves(clip, job) for clip in (job.a, job.b)]
     a, b = films
@@ -129,17 +122,6 @@ def _positions(pair: Pair, poses: Poses, count: int) -> list[int]:
     return [known[int((k + 0.5) * len(known) / count)] for k in range(count)]
 
 
-def _film(clip: Clip, job: CardJob | FaceJob) -> _Film:
-    path = ItemStore(job.extracted).path(item_of(clip), ".frames.parquet")
-    table = read_table(path, columns=["landmarks", "crop"])
-    points = landmarks_of(table["landmarks"]).astype(np.float64)
-    points = points[np.isfinite(points).all(axis=(1, 2))]
-    size = job.section.thumb_px
-    place = clip.crop_x_px or 0.0, clip.crop_y_px or 0.0, clip.crop_side_px or 1.0
-    framing = ned256(face_boxes(points), size) if len(points) else square(*place, size)
-    return _Film(clip, table["crop"].to_pylist(), framing)
-
-
 def _curves(clip: Clip, job: CardJob) -> TakeCurves:
     if not clip.has_picture:
         n = int((clip.audio_end_s - clip.audio_start_s) * job.audio_fps)
@@ -159,7 +141,7 @@ def _mel(clip: Clip, extracted: Path) -> str:
 
 
 def _strip(
-    job: CardJob, a: _Film, b: _Film, poses: Poses, shown: list[int], curves: list[TakeCurves]
+    job: CardJob, a: Film, b: Film, poses: Poses, shown: list[int], curves: list[TakeCurves]
 ) -> dict[str, Any]:
     pair, size = job.pair, job.section.thumb_px
     tops, bottoms, columns = [], [], []
@@ -194,7 +176,7 @@ def _whole(value: float | None) -> int | None:
     return None if value is None else round(value)
 
 
-def _overlay(job: CardJob, a: _Film, b: _Film, poses: Poses) -> dict[str, Any]:
+def _overlay(job: CardJob, a: Film, b: Film, poses: Poses) -> dict[str, Any]:
     """Before and after the pose, for the frame pair of median residual."""
     order = sorted(poses, key=lambda frames: (poses[frames][1], frames))
     i, j = order[len(order) // 2]
@@ -213,7 +195,7 @@ def _unit_crop(clip: Clip) -> F64:
 
 
 def _portrait(job: FaceJob) -> dict[str, Any]:
-    film = _film(job.clip, job)
-    middle = film.crop(len(film.crops) // 2)
-    picture = pictures.face(middle, job.clip, film.framing, job.section.thumb_px)
+    shown = film(job.clip, job.extracted, job.section.thumb_px)
+    middle = shown.crop(len(shown.crops) // 2)
+    picture = pictures.face(middle, job.clip, shown.framing, job.section.thumb_px)
     return {"picture": pictures.jpeg_uri(picture)}

@@ -31,6 +31,7 @@ def findings(figures: Figures) -> list[Finding]:
         *_head_pose(figures["head_pose"]),
         *_mouth(figures["mouth"]),
         *_pose(figures["pose"]),
+        *_emotions(figures.get("emotions")),
     ]
 
 
@@ -138,4 +139,25 @@ def _pose(f: Figures) -> list[Finding]:
         Finding(name, "after our affine", number(f["residual_ours_median"], 3)),
         Finding(name, "best that an affine can", number(f["residual_best_median"], 3)),
         Finding(name, "as the stage itself saw it", number(f["residual_claimed_median"], 3)),
+    ]  # fmt: skip
+
+
+def _emotions(f: Figures | None) -> list[Finding]:
+    """Scores and clear frames; nothing where no frame was scored."""
+    if not f:
+        return []
+    name, wrong = "clear frames", f["mislabelled"]
+    right, found = f["accuracy"]["truly_clear"], f"{wrong['found']} of {wrong['takes']}"
+    return [
+        Finding(name, "likeliest emotion right, half intensity and more", percent(right)),
+        Finding(name, "D_n truly clear, before the filter", percent(f["purity_before"])),
+        Finding(name, "D_n truly clear, after", percent(f["purity"]), "95 % or more",
+                _at_least(f["purity"], 0.95)),
+        Finding(name, "of the truly clear frames, kept",
+                f"{percent(f['truly_clear_kept_share'])} "
+                f"({percent(f['truly_clear_passing_share'])} pass)", "half or more",
+                _at_least(f["truly_clear_kept_share"], 0.5)),
+        Finding(name, "takes mislabelled on purpose, found",
+                f"{found}, {wrong['false_alarms']} false alarms", "all, none",
+                wrong["found"] == wrong["takes"] and not wrong["false_alarms"]),
     ]  # fmt: skip

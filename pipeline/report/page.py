@@ -20,6 +20,7 @@ from pipeline.errors import REASONS
 from pipeline.records import Pair, Rejected
 from pipeline.report import findings
 from pipeline.report.choice import Choice
+from pipeline.report.clear_page import ClearPage
 from pipeline.report.coverage import Coverage, takes_of
 from pipeline.report.inputs import Inputs
 from pipeline.report.measure import CAVEAT, Accuracy
@@ -42,6 +43,7 @@ class Content:
     faces: Mapping[str, str]
     accuracy: Accuracy | None
     examples: int
+    clear: ClearPage | None = None
 
 
 def render(content: Content) -> str:
@@ -71,6 +73,7 @@ def render(content: Content) -> str:
             {name: card["anchor"] for name, card in cards.items()},
         ),
         n_pairs=len(content.inputs.pairs),
+        clear=content.clear,
     )  # fmt: skip
 
 

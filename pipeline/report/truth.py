@@ -17,9 +17,13 @@ from pipeline.report.inputs import F64
 
 @dataclass(frozen=True)
 class TrueTake:
-    """What is true of a take: `onsets_s` (n + 1) of its phonemes; `place`: its row there."""
+    """What is true of a take: the emotion `shown`, `onsets_s` (n + 1) of its phonemes.
+
+    `place` is its row there.
+    """
 
     sentence: str
+    shown: str | None
     mislabelled: bool
     phonemes: tuple[str, ...]
     onsets_s: F64
@@ -62,6 +66,13 @@ class Truth:
         points = np.where(face[:, None, None], true.landmarks_px[nearest], np.nan)
         return TrueFrames(face, points, **measures)
 
+    def intensity(self, take_id: str, instants_s: F64) -> F64:
+        """How strongly (n,) the take's emotion is shown at these instants, 0..1; NaN if unknown."""
+        true = read_frames(self.root, self.takes[take_id].place)
+        nearest, near = match_times(instants_s, true.times_s)
+        known = near & true.face[nearest]
+        return np.where(known, true.measures["intensity"][nearest].astype(np.float64), np.nan)
+
 
 def read_truth(root: Path, clips: Iterable[Clip]) -> Truth:
     """Read the demo's truth and join it to the clips.
@@ -83,6 +94,7 @@ def read_truth(root: Path, clips: Iterable[Clip]) -> Truth:
         row = rows[place]
         takes[clip.take_id] = TrueTake(
             sentence=row["sentence_id"],
+            shown=row["shown_emotion"],
             mislabelled=row["mislabelled"],
             phonemes=tuple(row["phonemes"]),
             onsets_s=np.array(row["onsets_s"], np.float64),

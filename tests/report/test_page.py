@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.records import rejected
 from pipeline.report.choice import Choice
+from pipeline.report.clear_page import ClearPage
 from pipeline.report.coverage import coverage
 from pipeline.report.figure import TakeCurves, figure
 from pipeline.report.inputs import Inputs
@@ -59,6 +60,11 @@ def content(name: str, *, pairs: bool = True) -> Content:
         inputs, dataset_metrics(inputs, NOTHING), distributions(inputs, NOTHING), coverage(inputs),
         Choice(shown, (), ()), {made.pair_id: card}, {}, None, 5,
     )  # fmt: skip
+
+
+def with_clear(content: Content, clear: ClearPage) -> str:
+    """The page with a section on clear frames."""
+    return render(replace(content, clear=clear))
 
 
 def test_hostile_names_stay_text() -> None:

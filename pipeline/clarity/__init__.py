@@ -1,0 +1,1 @@
+"""Which frames show their emotion clearly: pure mathematics over probabilities and embeddings."""
