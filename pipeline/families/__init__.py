@@ -1,0 +1,1 @@
+"""Synthetic pairs: codes of frames, directions between emotions, families with one mouth."""

@@ -1,0 +1,145 @@
+"""Which weights a stage runs on, and a worker's networks out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+
+from pipeline.errors import MissingWeightsError, PipelineError
+from pipeline.families.family import Maker
+from pipeline.families.fitting import Fitter
+from pipeline.families.mouths import Calibrator, Judge
+from pipeline.families.networks import Networks
+from pipeline.models import Weights, find_weights
+from pipeline.params import Invert
+from pipeline.run import Batch, Run, Unit, Worker, bring_up_to_date
+from pipeline.scoring.setup import Judge as ClipJudge
+from pipeline.scoring.setup import device_of, find_judge, load_scorer
+from pipeline.stylegan.arcface import ArcFace
+from pipeline.stylegan.encoders import WPlusEncoder
+from pipeline.stylegan.generator import Generator
+from pipeline.stylegan.load import load_network
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The weights that a stage was given, by what they are for, or why it cannot run."""
+
+    weights: Mapping[str, Weights]
+    missing: str | None
+
+    def identity(self, section: Invert) -> list[object]:
+        """What of them decides a unit's bytes."""
+        shas = sorted((name, found.sha256) for name, found in self.weights.items())
+        return [shas, device_of(section.device), section.precision, section.batch]
+
+    def sha256(self, name: str) -> str:
+        """Of one of them."""
+        return self.weights[name].sha256
+
+
+def chosen_weights(run: Run, needed: Mapping[str, str], optional: Mapping[str, str]) -> Chosen:
+    """The weights of the models that params.yaml names.
+
+    Parameters
+    ----------
+    needed, optional
+        From what the weights are for to a name of `models`; "" is none given.
+    """
+    for purpose, name in needed.items():
+        if not name:
+            return Chosen({}, f"invert.{purpose} names no weights: nothing to do")
+    names = {purpose: name for purpose, name in {**needed, **optional}.items() if name}
+    try:
+        found = {
+            purpose: find_weights(run.params.models, name, run.data)
+            for purpose, name in names.items()
+        }
+    except MissingWeightsError as error:
+        return Chosen({}, str(error))
+    return Chosen(found, None)
+
+
+def inverter(weights: Mapping[str, Weights], section: Invert) -> Callable[[], Networks]:
+    """The setup of a worker of `invert`."""
+    return partial(_networks, dict(weights), section)
+
+
+def fitter(weights: Mapping[str, Weights], section: Invert) -> Callable[[], Fitter]:
+    """The setup of a worker of `directions`."""
+    return partial(_fitter, dict(weights), section)
+
+
+def maker(
+    weights: Mapping[str, Weights], section: Invert, clip: ClipJudge | None
+) -> Callable[[], Maker]:
+    """The setup of a worker of `synth`; `clip` judges clarity, None: it is not measured."""
+    return partial(_maker, dict(weights), section, clip)
+
+
+def chosen_clip(run: Run) -> tuple[ClipJudge | None, str | None]:
+    """The network that `score` is given, or why there is none."""
+    section = run.params.score
+    if not section.weights:
+        return None, "clarity is not measured: score.weights is empty"
+    try:
+        return find_judge(section, run.params.models, run.data), None
+    except MissingWeightsError as error:
+        return None, f"clarity is not measured: {error}"
+
+
+def _fitter(weights: Mapping[str, Weights], section: Invert) -> Fitter:
+    return Fitter(_networks(weights, section), Calibrator())
+
+
+def _maker(weights: Mapping[str, Weights], section: Invert, clip: ClipJudge | None) -> Maker:
+    clarity = None if clip is None else load_scorer(clip).probabilities
+    nets = replace(_networks(weights, section), clarity=clarity)
+    return Maker(nets, Judge(), Calibrator())
+
+
+def bring_up(
+    run: Run, stage: str, grain: str, units: Sequence[Unit], work: Worker, setup: Callable[[], Any]
+) -> Batch:
+    """`bring_up_to_date` on one worker a GPU; of no unit it leaves what lies there for later."""
+    if not units:
+        run.items(stage).folder.mkdir(parents=True, exist_ok=True)
+        return Batch({}, 0, 0, 0)
+    if device_of(run.params.invert.device) == "cuda":
+        run = replace(run, options=replace(run.options, engine="serial"))
+    return bring_up_to_date(run, stage, grain, units, work, setup)
+
+
+def _networks(weights: Mapping[str, Weights], section: Invert) -> Networks:
+    torch.set_num_threads(1)
+    device = device_of(section.device)
+    loaded: dict[str, Any] = {
+        purpose: load_network(found).to(device) for purpose, found in weights.items()
+    }
+    _check_kinds(weights, loaded)
+    return Networks(
+        generator=loaded["generator"],
+        encoder=loaded.get("encoder"),
+        identity=loaded.get("identity"),
+        features=loaded.get("perceptual"),
+        clarity=None,
+        device=device,
+        precision=section.precision,
+        batch=section.batch,
+    )
+
+
+_KINDS = {"generator": Generator, "encoder": WPlusEncoder, "identity": ArcFace}
+
+
+def _check_kinds(weights: Mapping[str, Weights], loaded: Mapping[str, Any]) -> None:
+    for purpose, kind in _KINDS.items():
+        if purpose in loaded and not isinstance(loaded[purpose], kind):
+            raise PipelineError(
+                f"invert.{purpose} names the weights {weights[purpose].name!r}, which hold a "
+                f"{type(loaded[purpose]).__name__}; a {kind.__name__} is expected"
+            )

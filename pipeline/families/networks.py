@@ -1,0 +1,165 @@
+"""The networks that the synthetic stages run: pictures to codes, codes to pictures, identity.
+
+A worker loads them once. Pictures are (s, s, 3) uint8 RGB outside, tensors in [-1, 1] inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.stylegan.arcface import ArcFace, face_of_aligned
+from pipeline.stylegan.encoders import WPlusEncoder
+from pipeline.stylegan.generator import Generator
+
+U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+
+class Clarity(Protocol):
+    """What tells how likely a picture shows each of the seven emotions."""
+
+    def __call__(self, pictures: Sequence[U8]) -> F32:
+        """(n, 7) in the order of `records.SEVEN_EMOTIONS`, each row summing to 1."""
+
+
+class Features(Protocol):
+    """What tells how alike two pictures look: feature maps of a network that sees well."""
+
+    def __call__(self, pictures: Tensor) -> Sequence[Tensor]:
+        """Maps of pictures (n, 3, s, s) in [-1, 1]."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Loaded networks on one device.
+
+    `encoder`, `identity`, `features` and `clarity` are None where a stage needs or was given none.
+    """
+
+    generator: Generator
+    encoder: WPlusEncoder | None
+    identity: ArcFace | None
+    features: Features | None
+    clarity: Clarity | None
+    device: str
+    precision: str
+    batch: int
+
+    @property
+    def n_latent(self) -> int:
+        """Rows of a code."""
+        return self.generator.config.n_latent
+
+    @property
+    def dim(self) -> int:
+        """Length of a row."""
+        return self.generator.config.style_dim
+
+    @property
+    def size_px(self) -> int:
+        """Side of the generator's pictures."""
+        return self.generator.config.size
+
+    @property
+    def input_px(self) -> int:
+        """Side of the pictures that the encoder reads."""
+        assert self.encoder is not None
+        return self.encoder.config.input_px
+
+    def encode(self, pictures: Sequence[U8]) -> F32:
+        """W+ codes (n, n_latent, dim) of aligned pictures of the encoder's side."""
+        assert self.encoder is not None
+        parts = []
+        with torch.inference_mode(), self._autocast():
+            for some in _batches(pictures, self.batch):
+                parts.append(self.encoder(self.tensor(some)).float().cpu().numpy())
+        return np.asarray(np.concatenate(parts), np.float32)
+
+    def generate(self, codes: F32 | F64) -> list[U8]:
+        """Pictures (size, size, 3) of W+ codes (n, n_latent, dim), all with the stored noise."""
+        made: list[U8] = []
+        with torch.inference_mode(), self._autocast():
+            for start in range(0, len(codes), self.batch):
+                some = torch.from_numpy(codes[start : start + self.batch].astype(np.float32))
+                made.extend(to_pictures(self.generator(some.to(self.device))))
+        return made
+
+    def embed(self, pictures: Sequence[U8]) -> F32 | None:
+        """ArcFace embeddings (n, d) of FFHQ-aligned pictures, None where there is no network."""
+        if self.identity is None:
+            return None
+        parts = []
+        with torch.inference_mode(), self._autocast():
+            for some in _batches(pictures, self.batch):
+                faces = face_of_aligned(self.tensor(some), self.identity.config.input_px)
+                parts.append(self.identity(faces).float().cpu().numpy())
+        return np.asarray(np.concatenate(parts), np.float32)
+
+    def unlike(self, sources: Sequence[U8], made: Sequence[U8]) -> F32 | None:
+        """Mean squared difference (n,) of the feature maps of pictures of one side (eq. 8)."""
+        if self.features is None:
+            return None
+        parts = []
+        with torch.inference_mode(), self._autocast():
+            for a, b in zip(_batches(sources, self.batch), _batches(made, self.batch), strict=True):
+                maps = zip(
+                    self.features(self.tensor(a)), self.features(self.tensor(b)), strict=True
+                )
+                gaps = [(one - two).float().square().mean(dim=(1, 2, 3)) for one, two in maps]
+                parts.append(torch.stack(gaps).mean(dim=0).cpu().numpy())
+        return np.asarray(np.concatenate(parts), np.float32)
+
+    def tensor(self, pictures: Sequence[U8]) -> Tensor:
+        """Pictures of one side as (n, 3, s, s) in [-1, 1] on the device."""
+        stacked = torch.from_numpy(np.stack(list(pictures))).to(self.device)
+        return stacked.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def to_pictures(tensor: Tensor) -> list[U8]:
+    """(n, 3, s, s) in [-1, 1] as pictures: x * 127.5 + 128, clamped, cut off, as NVIDIA's tools."""
+    levels = (tensor.float() * 127.5 + 128.0).clamp(0, 255).to(torch.uint8)
+    return list(levels.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+
+
+def brought_to(pictures: Sequence[U8], size_px: int) -> list[U8]:
+    """Pictures at another side: means of pixels where smaller (as pSp pools), else bicubic."""
+    if not pictures or pictures[0].shape[0] == size_px:
+        return list(pictures)
+    stacked = torch.from_numpy(np.stack(list(pictures))).permute(0, 3, 1, 2).float()
+    if pictures[0].shape[0] > size_px:
+        sized = functional.adaptive_avg_pool2d(stacked, size_px)
+    else:
+        sized = functional.interpolate(stacked, (size_px, size_px), mode="bicubic")
+    levels = sized.round().clamp(0, 255).to(torch.uint8)
+    return list(levels.permute(0, 2, 3, 1).contiguous().numpy())
+
+
+def pixel_errors(sources: Sequence[U8], made: Sequence[U8]) -> F32:
+    """Root mean square difference (n,) of pictures of one side, over the range of a pixel."""
+    gaps = [
+        np.sqrt(np.mean((a.astype(np.float64) - b.astype(np.float64)) ** 2)) / 255
+        for a, b in zip(sources, made, strict=True)
+    ]
+    return np.array(gaps, dtype=np.float32)
+
+
+def cosines(a: F32, b: F32) -> F32:
+    """Cosine (n,) of unit vectors (n, d)."""
+    return np.asarray((a * b).sum(axis=1), dtype=np.float32)
+
+
+def _batches(items: Sequence[U8], size: int) -> Iterator[Sequence[U8]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,118 @@
+"""synth: families of pictures with one mouth and seven emotions (SSERD eq. 7 and 12), measured.
+
+The unit of work is a take with codes. Any two kept pictures of a kept family are a pair for the
+hybrid training (eq. 14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pipeline.errors import TableError
+from pipeline.families.family import EMOTIONS, GRAIN, MakeJob, n_families
+from pipeline.families.inverting import CODES
+from pipeline.families.loading import Chosen, bring_up, chosen_clip, chosen_weights, maker
+from pipeline.families.making import make_families
+from pipeline.records import Clip, Direction, InvertedTake, MadeFamily, MadePicture, Rejected
+from pipeline.reuse import digest
+from pipeline.run import Run, Summary, Unit, summarise
+from pipeline.scoring.setup import Judge as ClipJudge
+from pipeline.tables import sorted_rows
+
+VERSION = 1
+
+
+def run(run: Run) -> Summary:
+    """Make the families of a dataset.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract, invert or directions has not run.
+    """
+    section = run.params.synth
+    clips = {clip.take_id: clip for clip in run.need("extract", "clips", Clip)}
+    takes = run.need("invert", "inverted", InvertedTake)
+    directions = run.need("directions", "directions", Direction)
+    takes = [take for take in takes if take.emotion in section.source_emotions]
+    chosen = chosen_weights(
+        run, {"generator": run.params.invert.generator}, {"identity": run.params.invert.identity}
+    )
+    clip, unclear = chosen_clip(run)
+    able = bool(directions) and chosen.missing is None
+    units = [_unit(run, clips, take, directions, chosen, clip) for take in takes if able]
+    batch = bring_up(
+        run, "synth", GRAIN, units, make_families, maker(chosen.weights, run.params.invert, clip)
+    )
+    pictures = sorted_rows(batch.rows("pictures"), MadePicture, "family_id", "emotion")
+    families = sorted_rows(batch.rows("families"), MadeFamily, "family_id")
+    rejects = batch.rejects()
+    run.write_tables(
+        "synth",
+        {
+            "pictures": (MadePicture, pictures),
+            "families": (MadeFamily, families),
+            "rejected": (Rejected, rejects),
+        },
+    )
+    planned = sum(n_families(take, section) for take in takes if able)
+    notes = _notes(pictures, families) + ([unclear] if unclear else [])
+    if not units:
+        notes = [chosen.missing or "no codes or no directions: see invert and directions"]
+    return summarise(
+        "synth", run, GRAIN, planned, len(families), rejects, batch,
+        notes=notes, look=[str(run.table("synth", "pictures"))],
+    )  # fmt: skip
+
+
+def _unit(
+    run: Run,
+    clips: Mapping[str, Clip],
+    take: InvertedTake,
+    directions: Sequence[Direction],
+    chosen: Chosen,
+    judge: ClipJudge | None,
+) -> Unit:
+    if take.take_id not in clips:
+        raise TableError(
+            f"invert names take {take.take_id} that extract no longer has; rerun invert"
+        )
+    clip, section = clips[take.take_id], run.params.synth
+    name = f"{take.speaker}/{take.take_id}"
+    theirs = {row.emotion: row for row in directions if row.speaker in (None, take.speaker)}
+    ordered = {emotion: theirs[emotion] for emotion in EMOTIONS if emotion in theirs}
+    crop = [clip.crop_x_px, clip.crop_y_px, clip.crop_side_px, clip.frames_sha256]
+    key = digest([
+        "synth", VERSION, section.key(), take.to_row(), crop,
+        [(e, row.direction_sha256) for e, row in ordered.items()],
+        chosen.identity(run.params.invert),
+        judge and [judge.identity(), run.params.score.framing],
+    ])  # fmt: skip
+    job = MakeJob(
+        clip,
+        take,
+        run.items("extract").path(name, ".frames.parquet"),
+        run.items("invert").path(name, CODES),
+        ordered,
+        section,
+        run.params.score.framing,
+    )
+    return Unit(name, key, job)
+
+
+def _notes(pictures: Sequence[MadePicture], families: Sequence[MadeFamily]) -> list[str]:
+    kept = [p for p in pictures if p.family_kept and p.verdict == "kept"]
+    notes = []
+    for emotion in EMOTIONS:
+        rows = [p for p in kept if p.emotion == emotion and not p.is_reconstruction]
+        moved = [abs(v) for p in rows if (v := p.mouth_open_difference) is not None]
+        rises = [v for p in rows if (v := p.clarity_rise) is not None]
+        if moved:
+            told = (
+                f"{emotion}: {len(rows)} kept, opening moved {np.median(moved):.3f} (p95 "
+                f"{np.percentile(moved, 95):.3f}), {np.median([p.gaps for p in rows]):.2f} gaps"
+            )
+            notes.append(told + (f", clarity +{np.median(rises):.2f}" if rises else ""))
+    return notes or [f"{len(families)} families kept: see the rejects"]

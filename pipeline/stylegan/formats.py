@@ -1,0 +1,259 @@
+"""Which family a weights file is of, told by the names and shapes in it and never by its suffix.
+
+Sizes, widths and depths are read off the tensors. A file's own account of itself (`opts`) is asked
+for one thing only: which of two encoders it holds, whose tensors are named alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pipeline.errors import PipelineError
+from pipeline.stylegan import layouts
+from pipeline.stylegan.containers import Opened
+from pipeline.stylegan.inert import Bag, PersistentObject, TfNetwork
+from pipeline.stylegan.layouts import Network, Tensors
+from pipeline.stylegan.networks import KINDS, decode_metadata
+from pipeline.stylegan.pickle_scan import Limits, UnsafeFileError
+from pipeline.stylegan.stored import StoredTensor
+
+_ENCODER_TYPES = {"Encoder4Editing": "e4e", "GradualStyleEncoder": "psp"}
+_DEEPEST_MODULE = 24
+OWN = "converted by this project"
+"""How the family of a file of ours begins."""
+_CLIP = {"visual.conv1.weight", "visual.trunk.patch_embed.proj.weight", "visual.proj"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a file holds: its family in words, and the networks by what they are for."""
+
+    family: str
+    networks: dict[str, Network] = field(default_factory=dict)
+
+
+def sniff(opened: Opened, *, encoder: str = "", clamp: float | None = None) -> Found:
+    """Tell what a file holds.
+
+    Parameters
+    ----------
+    encoder
+        `e4e` or `psp`, for an encoder file that does not say so itself.
+    clamp
+        The generator's conv_clamp, for files that lack it (state dicts).
+
+    Raises
+    ------
+    PipelineError
+        One line: what it is and why it is not taken.
+    """
+    tree, name = opened.tree, opened.path.name
+    if any(isinstance(part, TfNetwork) for part in _parts(tree)):
+        raise PipelineError(
+            f"{name} is a StyleGAN2 pickle of the TensorFlow version, which is not read; take the "
+            "PyTorch pickle of the same network, or convert it with its publisher's legacy.py"
+        )
+    if not isinstance(tree, dict):
+        raise PipelineError(f"{name} holds no tensors by name: {_KNOWN}")
+    if isinstance(tree.get("G_ema"), PersistentObject):
+        return _pickled(tree["G_ema"], name)
+    if "kind" in opened.metadata and "config" in opened.metadata:
+        return _own(opened)
+    return _by_names(tree, name, encoder, clamp)
+
+
+_TERMS = (
+    ("NVIDIA", "NVIDIA's source code licence: non-commercial"),
+    ("rosinality", "code MIT; the weights under the terms of who trained them (FFHQ: NVIDIA's)"),
+    ("encoder", "code MIT; made with NVIDIA's FFHQ generator, whose terms are non-commercial"),
+    ("ArcFace", "InsightFace's models: non-commercial research"),
+    ("CLIP", "as its publisher says"),
+)
+
+
+def terms_of(opened: Opened, found: Found) -> str:
+    """Under which terms such a file usually stands: a hint and no advice."""
+    said = decode_metadata(opened.metadata).get("terms")
+    if isinstance(said, str):
+        return said
+    return next((terms for part, terms in _TERMS if part in found.family), "not known")
+
+
+_KNOWN = (
+    "known are StyleGAN2 generators (rosinality's and NVIDIA's PyTorch versions), "
+    "e4e and pSp encoders, and ArcFace (IR-SE-50, iresnet)"
+)
+
+
+def _parts(tree: Any) -> Iterator[Any]:
+    yield tree
+    if isinstance(tree, tuple | list):
+        yield from tree
+    elif isinstance(tree, dict):
+        yield from tree.values()
+
+
+def _own(opened: Opened) -> Found:
+    metadata = decode_metadata(opened.metadata)
+    kind, config = metadata["kind"], metadata["config"]
+    if kind not in KINDS:
+        return Found(f"{OWN}: {kind}", {})
+    return Found(f"{OWN}: {kind}", {"network": Network(kind, config, dict(opened.tree))})
+
+
+def _by_names(tree: dict[Any, Any], name: str, encoder: str, clamp: float | None) -> Found:
+    inner = tree.get("state_dict") if isinstance(tree.get("state_dict"), dict) else None
+    flat = named_tensors(inner if inner is not None else tree, name)
+    if any(key.startswith("encoder.") for key in flat):
+        return _encoder(tree, flat, name, encoder, clamp)
+    if isinstance(tree.get("g_ema"), dict):
+        trained = "trained" if "args" in tree or "g_optim" in tree else "converted"
+        flat = named_tensors(tree["g_ema"], name)
+        mean = tree.get("latent_avg")
+        made = layouts.rosinality(
+            flat, mean if isinstance(mean, StoredTensor) else None, clamp, name
+        )
+        return Found(f"StyleGAN2 generator, rosinality's layout, {trained}", {"generator": made})
+    return _flat(flat, name, clamp)
+
+
+def _flat(flat: Tensors, name: str, clamp: float | None) -> Found:
+    if any(key.startswith("synthesis.input.") for key in flat):
+        raise PipelineError(_STYLEGAN3.format(name))
+    if "synthesis.b4.const" in flat:
+        made = layouts.nvidia(flat, clamp, name)
+        return Found("StyleGAN2 generator, NVIDIA's layout, state dict", {"generator": made})
+    if "conv1.conv.modulation.weight" in flat and "input.input" in flat:
+        made = layouts.rosinality(flat, None, clamp, name)
+        return Found("StyleGAN2 generator, rosinality's layout, state dict", {"generator": made})
+    if "body.0.res_layer.0.weight" in flat and "output_layer.3.weight" in flat:
+        return Found("ArcFace, IR-SE", {"arcface": layouts.arcface_irse(flat, name)})
+    if "layer1.0.prelu.weight" in flat and "features.weight" in flat:
+        return Found(
+            "ArcFace, insightface's iresnet", {"arcface": layouts.arcface_iresnet(flat, name)}
+        )
+    if _CLIP & set(flat):
+        return Found("CLIP, open_clip's names (read by `score` as it is)")
+    raise PipelineError(f"{name} is of no family known here: {_KNOWN}")
+
+
+_STYLEGAN3 = (
+    "{} is a StyleGAN3 generator: its codes and layers are others than StyleGAN2's, which is what "
+    "is read here"
+)
+
+
+def _pickled(network: PersistentObject, name: str) -> Found:
+    flat = dict(module_tensors(network))
+    if any(key.startswith("synthesis.input.") for key in flat):
+        raise PipelineError(_STYLEGAN3.format(name))
+    if "synthesis.b4.const" not in flat:
+        raise PipelineError(f"{name} is a pickle of a {network.class_name}, no StyleGAN2 generator")
+    conv = _submodule(network, ("synthesis", "b4", "conv1")).state
+    clamp, rate = conv.get("conv_clamp"), _mapping_rate(network)
+    if clamp is not None and not isinstance(clamp, int | float):
+        raise UnsafeFileError(f"{name}: a conv_clamp that is no number is refused")
+    made = layouts.nvidia(flat, None if clamp is None else float(clamp), name)
+    made = replace(made.with_config(mapping_lr=rate), clamp_from="from the file")
+    return Found("StyleGAN2 generator, NVIDIA's pickle", {"generator": made})
+
+
+def init_kwargs(network: PersistentObject) -> dict[str, Any]:
+    """The arguments that a pickled network was made with."""
+    found = network.state.get("_init_kwargs")
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def _mapping_rate(network: PersistentObject) -> float:
+    kwargs = init_kwargs(_submodule(network, ("mapping", "fc0")))
+    rate = kwargs.get("lr_multiplier", 0.01)
+    return float(rate) if isinstance(rate, int | float) else 0.01
+
+
+def _submodule(network: PersistentObject, way: tuple[str, ...]) -> PersistentObject:
+    for step in way:
+        inner = network.state.get("_modules")
+        found = inner.get(step) if isinstance(inner, dict) else None
+        if not isinstance(found, PersistentObject):
+            raise PipelineError(f"a pickled generator without its part {step} is not read")
+        network = found
+    return network
+
+
+def module_tensors(
+    network: PersistentObject, prefix: str = "", depth: int = 0
+) -> Iterator[tuple[str, StoredTensor]]:
+    """Dotted names and tensors of a pickled module and all below it."""
+    if depth > _DEEPEST_MODULE:
+        raise UnsafeFileError("modules nested without end are refused")
+    for part in ("_parameters", "_buffers"):
+        for name, value in _named(network.state.get(part)):
+            if isinstance(value, StoredTensor):
+                yield f"{prefix}{name}", value
+    for name, value in _named(network.state.get("_modules")):
+        if isinstance(value, PersistentObject):
+            yield from module_tensors(value, f"{prefix}{name}.", depth + 1)
+
+
+def _named(part: object) -> Iterator[tuple[str, Any]]:
+    if isinstance(part, dict):
+        yield from ((name, value) for name, value in part.items() if isinstance(name, str))
+
+
+def named_tensors(tree: Mapping[Any, Any], what: str) -> Tensors:
+    """The tensors of a flat dictionary, without the prefix that parallel training leaves."""
+    found = {
+        n.removeprefix("module."): v for n, v in _named(dict(tree)) if isinstance(v, StoredTensor)
+    }
+    limits = Limits()
+    claimed = sum(tensor.n_bytes for tensor in found.values())
+    if len(found) > limits.tensors or claimed > limits.file_bytes:
+        raise UnsafeFileError(f"{what} is refused: {len(found)} tensors claim {claimed} bytes")
+    return found
+
+
+def _encoder(
+    tree: dict[Any, Any], flat: Tensors, name: str, told: str, clamp: float | None
+) -> Found:
+    opts = tree.get("opts") if isinstance(tree.get("opts"), Bag | dict) else {}
+    assert isinstance(opts, dict)
+    _refuse_other_encoders(flat, name)
+    said = opts.get("encoder_type")
+    said = said if isinstance(said, str) else "it does not say which"
+    kind = told or _ENCODER_TYPES.get(said, "")
+    if not kind:
+        raise PipelineError(
+            f"{name} holds an encoder ({said[:40]}); e4e's Encoder4Editing and "
+            "pSp's GradualStyleEncoder are read: say --encoder e4e or --encoder psp if it is one"
+        )
+    mean = tree.get("latent_avg") if opts.get("start_from_latent_avg", True) else None
+    if mean is None and opts.get("start_from_latent_avg"):
+        raise PipelineError(
+            f"{name} adds a mean code (start_from_latent_avg) and does not hold it (latent_avg)"
+        )
+    mean = mean if isinstance(mean, StoredTensor) else None
+    networks = {"encoder": layouts.encoder(_below(flat, "encoder."), mean, kind, name)}
+    decoder = _below(flat, "decoder.")
+    if decoder:
+        networks["generator"] = layouts.rosinality(decoder, mean, clamp, name)
+    return Found(f"{kind} encoder" + (" and its generator" if decoder else ""), networks)
+
+
+def _refuse_other_encoders(flat: Tensors, name: str) -> None:
+    first = flat.get("encoder.input_layer.0.weight")
+    if first is None or "encoder.styles.0.linear.weight" not in flat:
+        raise PipelineError(f"{name} holds an encoder that is neither e4e's nor pSp's")
+    channels = first.shape[1] if len(first.shape) == 4 else 0
+    if channels == 6:
+        raise PipelineError(
+            f"{name} is a ReStyle encoder (6 input channels, run several times), which is not "
+            "read; take e4e or pSp"
+        )
+    if channels != 3:
+        raise PipelineError(f"{name} reads pictures of {channels} channels; RGB is expected")
+
+
+def _below(flat: Tensors, prefix: str) -> Tensors:
+    return {n.removeprefix(prefix): t for n, t in flat.items() if n.startswith(prefix)}

@@ -1,0 +1,233 @@
+"""The StyleGAN2 generator: from W+ codes to pictures.
+
+Numerically equal to the published networks (tests hold it within 1e-4 of a deviation). Tensors are
+named and shaped as in the layout that most encoders were trained against (`style.1.weight`,
+`convs.0.conv.weight`, ...), without the filters, which are always [1, 3, 3, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.stylegan import folded
+from pipeline.stylegan.layers import StyledConv, ToRGB
+from pipeline.stylegan.ops import EqualLinear, PixelNorm
+
+Noise = Literal["fixed", "none", "random"] | Sequence[Tensor]
+"""Stored maps, no noise, fresh noise a call, or a map (1 or n, 1, r, r) a layer."""
+
+_WIDEST = 512
+_LARGEST_PX = 4096
+_DEEPEST = 64
+_MAPPING_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """What a generator is made of.
+
+    Parameters
+    ----------
+    size
+        Side of the picture in px: a power of two from 8.
+    channels
+        Channels at 4, 8, ..., `size` px.
+    style_dim
+        Length of z and w.
+    n_mlp
+        Layers of the mapping network.
+    conv_clamp
+        Activations are limited to +-this (networks trained in half precision), None: not at all.
+    mapping_lr
+        The learning-rate multiplier of the mapping network, part of its arithmetic.
+    """
+
+    size: int
+    channels: tuple[int, ...]
+    style_dim: int = 512
+    n_mlp: int = 8
+    conv_clamp: float | None = None
+    mapping_lr: float = 0.01
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))
+        if not 8 <= self.size <= _LARGEST_PX or self.size & (self.size - 1):
+            raise ValueError(f"size {self.size}: a power of two, 8 to {_LARGEST_PX}, is expected")
+        if len(self.channels) != self.n_blocks + 1:
+            raise ValueError(
+                f"{len(self.channels)} channel counts for {self.size} px: "
+                f"{self.n_blocks + 1} are expected (4 px to {self.size} px)"
+            )
+        if min(*self.channels, self.style_dim, self.n_mlp) < 1 or self.n_mlp > _DEEPEST:
+            raise ValueError(f"channels, style_dim, n_mlp are at least 1, n_mlp at most {_DEEPEST}")
+        if self.conv_clamp is not None and not self.conv_clamp > 0:
+            raise ValueError(f"conv_clamp {self.conv_clamp}: more than 0 is expected")
+
+    @classmethod
+    def of(cls, size: int, multiplier: int = 2, **others: Any) -> GeneratorConfig:
+        """The published channel table: 512 up to 32 px, then `multiplier` * 16384 / px."""
+        sides = [4 << i for i in range(size.bit_length() - 2)]
+        return cls(size, tuple(min(_WIDEST, multiplier * 16384 // s) for s in sides), **others)
+
+    @property
+    def n_blocks(self) -> int:
+        """Resolutions above 4 px."""
+        return self.size.bit_length() - 3
+
+    @property
+    def n_latent(self) -> int:
+        """Rows of a W+ code: 18 at 1024 px."""
+        return 2 * self.n_blocks + 2
+
+    @property
+    def noise_px(self) -> tuple[int, ...]:
+        """Side of each layer's noise map: 4, 8, 8, 16, 16, ..."""
+        return (4, *(8 << (i // 2) for i in range(2 * self.n_blocks)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the metadata of a file."""
+        return asdict(self)
+
+
+def _of_sample(noise: Tensor | None, i: int) -> Tensor | None:
+    return noise if noise is None or len(noise) == 1 else noise[i : i + 1]
+
+
+class _Constant(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.input = nn.Parameter(torch.randn(1, channels, 4, 4))
+
+
+class _Noises(nn.Module):
+    """The stored maps, drawn from a seed of their own, so that a new network is reproducible."""
+
+    def __init__(self, sides: Sequence[int]) -> None:
+        super().__init__()
+        self.n = len(sides)
+        draw = torch.Generator().manual_seed(0)
+        for i, px in enumerate(sides):
+            empty = torch.empty(1, 1, px, px)
+            # On the meta device there are shapes only, to be filled from a file.
+            noise = empty if empty.is_meta else torch.randn(1, 1, px, px, generator=draw)
+            self.register_buffer(f"noise_{i}", noise)
+
+    def maps(self) -> list[Tensor]:
+        return [self.get_buffer(f"noise_{i}") for i in range(self.n)]
+
+
+class Generator(nn.Module):
+    """StyleGAN2, skip architecture (config F): z to w by an MLP, W+ to a picture.
+
+    `latent_avg` (style_dim,) is the mean of w, towards which truncation goes.
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim, chans, clamp = config.style_dim, config.channels, config.conv_clamp
+        layers = [
+            EqualLinear(dim, dim, lr_mul=config.mapping_lr, active=True)
+            for _ in range(config.n_mlp)
+        ]
+        self.style = nn.Sequential(PixelNorm(), *layers)
+        self.input = _Constant(chans[0])
+        self.conv1 = StyledConv(chans[0], chans[0], dim, up=False, clamp=clamp)
+        self.to_rgb1 = ToRGB(chans[0], dim, clamp=clamp)
+        self.convs, self.to_rgbs = nn.ModuleList(), nn.ModuleList()
+        for before, after in pairwise(chans):
+            self.convs.append(StyledConv(before, after, dim, up=True, clamp=clamp))
+            self.convs.append(StyledConv(after, after, dim, up=False, clamp=clamp))
+            self.to_rgbs.append(ToRGB(after, dim, clamp=clamp))
+        self.noises = _Noises(config.noise_px)
+        self.register_buffer("latent_avg", torch.zeros(dim))
+
+    def mapping(self, z: Tensor) -> Tensor:
+        """Normal z (n, style_dim) to w (n, style_dim)."""
+        w: Tensor = self.style(z)
+        return w
+
+    def broadcast(self, w: Tensor) -> Tensor:
+        """One w for all rows: (n, style_dim) to (n, n_latent, style_dim); a W+ code stays."""
+        if w.ndim == 2:
+            return w[:, None].expand(-1, self.config.n_latent, -1)
+        if w.ndim != 3 or w.shape[1:] != (self.config.n_latent, self.config.style_dim):
+            raise ValueError(
+                f"codes are {tuple(w.shape)}; this generator takes "
+                f"(n, {self.config.n_latent}, {self.config.style_dim})"
+            )
+        return w
+
+    def truncate(self, w: Tensor, psi: float, cutoff: int | None = None) -> Tensor:
+        """Towards the mean: avg + psi (w - avg), in the first `cutoff` rows only if given."""
+        rows = self.broadcast(w)
+        mean = self.get_buffer("latent_avg")
+        near = mean + psi * (rows - mean)
+        if cutoff is None:
+            return near
+        return torch.cat([near[:, :cutoff], rows[:, cutoff:]], dim=1)
+
+    def mean_latent(self, n: int, seed: int = 0) -> Tensor:
+        """The mean w (style_dim,) of `n` draws: what `latent_avg` is where a file lacks it."""
+        draw = torch.Generator().manual_seed(seed)
+        total = torch.zeros(self.config.style_dim, dtype=torch.float64)
+        device = self.get_buffer("latent_avg").device
+        with torch.no_grad():
+            for start in range(0, n, _MAPPING_BATCH):
+                count = min(_MAPPING_BATCH, n - start)
+                z = torch.randn(count, self.config.style_dim, generator=draw)
+                total += self.mapping(z.to(device)).double().sum(dim=0).cpu()
+        return (total / n).float()
+
+    def forward(self, codes: Tensor, noise: Noise = "fixed") -> Tensor:
+        """Pictures of codes.
+
+        Parameters
+        ----------
+        codes
+            W+ (n, n_latent, style_dim), or W (n, style_dim) for all rows. Not z: see `mapping`.
+        noise
+            See `Noise`. Pictures that are to be compared need the same.
+
+        Returns
+        -------
+        (n, 3, size, size), nominally in [-1, 1], not clamped. On a CPU without gradients each
+        picture is made by itself (`folded`): the same bits in whatever batch.
+        """
+        rows = self.broadcast(codes)
+        maps = self._maps(noise, len(rows), rows)
+        if folded.applies(rows):
+            return torch.cat(
+                [
+                    folded.picture(self, row[None], [_of_sample(m, i) for m in maps])
+                    for i, row in enumerate(rows)
+                ]
+            )
+        x = self.input.input.to(rows.dtype).expand(len(rows), -1, -1, -1)
+        x = self.conv1(x, rows[:, 0], maps[0])
+        picture: Tensor = self.to_rgb1(x, rows[:, 1])
+        for j, to_rgb in enumerate(self.to_rgbs):
+            x = self.convs[2 * j](x, rows[:, 2 * j + 1], maps[2 * j + 1])
+            x = self.convs[2 * j + 1](x, rows[:, 2 * j + 2], maps[2 * j + 2])
+            picture = to_rgb(x, rows[:, 2 * j + 3], picture)
+        return picture
+
+    def _maps(self, noise: Noise, n: int, like: Tensor) -> Sequence[Tensor | None]:
+        sides = self.config.noise_px
+        if not isinstance(noise, str):
+            if len(noise) != len(sides):
+                raise ValueError(f"{len(noise)} noise maps; {len(sides)} are expected")
+            return noise
+        if noise == "fixed":
+            return self.noises.maps()
+        if noise == "none":
+            return [None] * len(sides)
+        if noise == "random":
+            return [torch.randn(n, 1, px, px, device=like.device) for px in sides]
+        raise ValueError(f"noise {noise!r}: fixed, none, random or maps are expected")

@@ -1,0 +1,177 @@
+"""The generator against rosinality's and NVIDIA's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.stylegan.convert import convert, examine
+from pipeline.stylegan.generator import Generator, GeneratorConfig
+from pipeline.stylegan.networks import network_of
+from tests.stylegan.files import HERE, arrays, off, rosinality, saved
+
+TOLERANCE = 1e-4
+"""Of a standard deviation of what is expected: a tenth of it would hold, too."""
+ROS = arrays("ros_tiny32_io.npz")
+NV = arrays("nv_tiny32_io.npz")
+
+
+def loaded(source: Path, tmp_path: Path, **how: object) -> Generator:
+    """Through the very way of the pipeline: examine, convert, read."""
+    from safetensors import safe_open
+
+    from pipeline.stylegan.networks import decode_metadata
+
+    out = tmp_path / "converted.safetensors"
+    convert(examine(source, **how), out, part="generator")
+    with safe_open(out, "pt") as opened:
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        return network_of(tensors, decode_metadata(opened.metadata()))
+
+
+@pytest.fixture(params=["gradients", "folded"], autouse=True)
+def _both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test holds with gradients, and without (which has a way of its own on a CPU)."""
+    with torch.set_grad_enabled(request.param == "gradients"):
+        yield
+
+
+@pytest.fixture(params=["zip", "legacy", "trained"])
+def ros(request: pytest.FixtureRequest, tmp_path: Path) -> Generator:
+    """rosinality's generator out of each container that people have."""
+    if request.param == "zip":
+        return loaded(HERE / "ros_tiny32_converted.pt", tmp_path)
+    stored, legacy = rosinality(), request.param == "legacy"
+    if not legacy:
+        from argparse import Namespace
+
+        stored |= {"args": Namespace(size=32, path="faces"), "g_optim": {"state": {}}}
+    way = saved(tmp_path / "g.pt", stored, _use_new_zipfile_serialization=not legacy)
+    return loaded(way, tmp_path)
+
+
+def test_rosinality_codes_give_its_pictures(ros: Generator) -> None:
+    assert off(ros(ROS["latent"]), ROS["img_latent_fixednoise"]) < TOLERANCE
+    assert off(ros(ROS["latent"], "none"), ROS["img_latent_zeronoise"]) < TOLERANCE
+    edited = ROS["latent"] + ROS["beta"].float() * ROS["direction"]
+    assert off(ros(edited), ROS["img_edit_beta15"]) < TOLERANCE
+
+
+def test_rosinality_z_mixing_and_truncation(ros: Generator) -> None:
+    w, w2 = ros.mapping(ROS["z"]), ros.mapping(ROS["z2"])
+    assert off(ros(w), ROS["img_z_fixednoise"]) < TOLERANCE
+    near = ros.truncate(w, 0.7)
+    assert off(near, ROS["latent_trunc07"]) < TOLERANCE
+    assert off(ros(near), ROS["img_z_trunc07"]) < TOLERANCE
+    mixed = torch.cat([ros.broadcast(w)[:, :3], ros.broadcast(w2)[:, 3:]], dim=1)
+    assert off(mixed, ROS["latent_mix"]) < TOLERANCE
+    assert off(ros(mixed), ROS["img_mix_inject3"]) < TOLERANCE
+
+
+def test_files_without_noise_and_mean_get_both(tmp_path: Path) -> None:
+    bare = {n: t for n, t in rosinality()["g_ema"].items() if not n.startswith("noises.")}
+    source = saved(tmp_path / "bare.pt", {"g_ema": bare})
+    out = tmp_path / "bare.safetensors"
+    metadata = convert(examine(source), out)
+    assert metadata["latent_avg"] == "mean of 100000 codes"
+    assert metadata["noises"] == "drawn from seed 0"
+    network = loaded(source, tmp_path)
+    maps = [ROS[f"noise_{i}"] for i in range(7)]
+    assert off(network(ROS["latent"], maps), ROS["img_latent_explicitnoise"]) < TOLERANCE
+    # a mean of 1e5 draws is good to 1/300 of a deviation
+    drawn = network.mapping(torch.randn(20_000, 32, generator=torch.Generator().manual_seed(5)))
+    apart = (network.latent_avg - drawn.mean(dim=0)).abs() / drawn.std(dim=0)
+    assert float(apart.max()) < 0.03
+
+
+def test_nvidia_pickle_gives_its_pictures(tmp_path: Path) -> None:
+    network = loaded(HERE / "nv_tiny32_scrubbed.pkl", tmp_path)
+    rows = network.broadcast(network.mapping(NV["z"]))
+    assert off(rows, NV["ws_from_z"]) < TOLERANCE
+    assert off(network.truncate(rows, 0.7), NV["ws_trunc07"]) < TOLERANCE
+    assert off(network.truncate(rows, 0.7, cutoff=3), NV["ws_trunc07_cut3"]) < TOLERANCE
+    assert off(network(NV["ws"]), NV["img_ws_const"]) < TOLERANCE
+    assert off(network(NV["ws"], "none"), NV["img_ws_none"]) < TOLERANCE
+    assert off(network(network.truncate(rows, 0.7)), NV["img_z_trunc07_const"]) < TOLERANCE
+    assert off(network(NV["ws"] + 15 * NV["direction"]), NV["img_edit_beta15"]) < TOLERANCE
+
+
+def test_clamp_is_the_published_one(tmp_path: Path) -> None:
+    free = loaded(HERE / "nv_tiny32_scrubbed.pkl", tmp_path)
+    limited = Generator(
+        GeneratorConfig(**{**free.config.as_dict(), "conv_clamp": 1.5})
+    ).requires_grad_(False)
+    limited.load_state_dict(free.state_dict())
+    assert off(limited(NV["ws"]), NV["img_ws_const_clamp1p5"]) < TOLERANCE
+    assert off(free(NV["ws"]), NV["img_ws_const_clamp1p5"]) > 0.1
+
+
+def test_batch_does_not_change_a_picture(ros: Generator) -> None:
+    together = ros(ROS["latent"])
+    alone = torch.cat([ros(code[None]) for code in ROS["latent"]])
+    assert off(alone, together) < 1e-5
+    assert torch.is_grad_enabled() or torch.equal(alone, together)
+
+
+def test_each_sample_may_have_noise_of_its_own(ros: Generator) -> None:
+    maps = [torch.randn(2, *ROS[f"noise_{i}"].shape[1:]) for i in range(7)]
+    together = ros(ROS["latent"], maps)
+    alone = [ros(ROS["latent"][i : i + 1], [m[i : i + 1] for m in maps]) for i in range(2)]
+    assert off(torch.cat(alone), together) < 1e-5
+    assert off(together, ROS["img_latent_zeronoise"]) > 0.01
+
+
+def test_random_noise_differs_from_call_to_call() -> None:
+    network = Generator(GeneratorConfig(16, (8, 8, 8), 16, 2))
+    for module in network.modules():
+        if hasattr(module, "noise"):
+            module.noise.weight.data.fill_(0.5)
+    w = network.mapping(torch.randn(1, 16))
+    assert not torch.equal(network(w, "random"), network(w, "random"))
+    assert torch.equal(network(w), network(w))
+
+
+@torch.enable_grad()
+def test_gradients_reach_every_parameter() -> None:
+    network = Generator(GeneratorConfig(16, (8, 8, 8), 16, 2))
+    network(network.mapping(torch.randn(2, 16)), "random").square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+def test_published_channel_tables() -> None:
+    assert GeneratorConfig.of(1024).channels == (512, 512, 512, 512, 512, 256, 128, 64, 32)
+    assert GeneratorConfig.of(256, 1).channels == (512, 512, 512, 512, 256, 128, 64)
+    big = GeneratorConfig.of(1024)
+    assert (big.n_latent, len(big.noise_px), big.noise_px[-1]) == (18, 17, 1024)
+    with torch.device("meta"):
+        assert sum(p.numel() for p in Generator(big).parameters()) == 30_370_060
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"size": 48}, "size 48: a power of two"),
+        ({"size": 64}, "3 channel counts for 64 px: 5"),
+        ({"n_mlp": 0}, "at least 1"),
+        ({"conv_clamp": 0.0}, "conv_clamp 0.0: more than 0"),
+    ],
+)
+def test_config_checks_itself(change: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        GeneratorConfig(**{"size": 16, "channels": (8, 8, 8), **change})
+
+
+@pytest.mark.parametrize(
+    ("codes", "noise", "said"),
+    [
+        (torch.zeros(2, 5, 16), "fixed", r"codes are \(2, 5, 16\); this generator takes \(n, 6"),
+        (torch.zeros(2, 6, 16), "some", "noise 'some'"),
+        (torch.zeros(2, 6, 16), [torch.zeros(1, 1, 4, 4)], "1 noise maps; 5 are expected"),
+    ],
+)
+def test_what_does_not_fit_is_said(codes: torch.Tensor, noise: object, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Generator(GeneratorConfig(16, (8, 8, 8), 16, 2))(codes, noise)
