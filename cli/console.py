@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.table import Table
 
@@ -61,6 +65,30 @@ class Bar:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+@contextmanager
+def transfer(label: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Bytes, rate and time left on a terminal; a line now and then in a pipe."""
+    said = time.monotonic()
+
+    def line(done: int, whole: int | None) -> None:
+        nonlocal said
+        if time.monotonic() - said > _LINE_EVERY_S:
+            said = time.monotonic()
+            of = f" of {whole / 1e6:.0f}" if whole else ""
+            err.print(f"{label}: {done / 1e6:.0f}{of} MB", markup=False)
+
+    if not err.is_terminal:
+        yield line
+        return
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+        TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, whole: bar.update(task, completed=done, total=whole)
 
 
 def show_summary(summary: Summary, seconds: float) -> None:

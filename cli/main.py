@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import os
 import sys
@@ -14,12 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import demo, export, models, published
+from cli.settings import load_params as _params
+from cli.settings import require_build as _require_build
 from pipeline import __version__
-from pipeline.errors import MissingExtraError, ParameterError, PartDone, PipelineError
+from pipeline.errors import ParameterError, PartDone, PipelineError
 from pipeline.stages import PURPOSE, STAGES
 
 if TYPE_CHECKING:
-    from pipeline.params import Params
     from pipeline.run import Options, Run
 
 app = typer.Typer(
@@ -78,6 +79,7 @@ def root(
 
 def _stage_command(stage: str) -> Callable[..., None]:
     def command(
+        context: typer.Context,
         dataset: DatasetOption = "demo",
         params: ParamsOption = None,
         data: DataOption = Path("data"),
@@ -88,6 +90,8 @@ def _stage_command(stage: str) -> Callable[..., None]:
         retry_failed: RetryOption = False,
         lock: LockOption = True,
     ) -> None:
+        if context.invoked_subcommand is not None:
+            return
         from cli import console, seal
 
         options = _options(engine, workers, shard, force, retry_failed)
@@ -105,7 +109,11 @@ def _stage_command(stage: str) -> Callable[..., None]:
 
 
 for _name in STAGES:
-    app.command(_name)(_stage_command(_name))
+    if _name == "demo":  # a stage that has a command below it: demo train
+        demo.app.callback(invoke_without_command=True)(_stage_command(_name))
+        app.add_typer(demo.app, name=_name)
+    else:
+        app.command(_name)(_stage_command(_name))
 
 
 @app.command()
@@ -157,7 +165,7 @@ def align_pair(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     params: ParamsOption = None,
 ) -> None:
-    """Align any two media files: time map, frames that belong together, same sentence or not."""
+    """Align any two media files: same sentence or not; if so, which frames belong together."""
     from cli import console
     from pipeline.pairing.files import align_files
 
@@ -178,7 +186,10 @@ def audit_pairs(
             "--dataset", "-d", help="Judge the pairs by this dataset's sentences and maps."
         ),
     ] = None,
-    fps: Annotated[float, typer.Option(min=1, help="Frames a second of the list.")] = 30.0,
+    fps: Annotated[
+        float | None,
+        typer.Option(min=1, help="Frames a second of the list; else each take's own rate."),
+    ] = None,
     level: LevelOption = None,
     view: ViewOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -203,36 +214,33 @@ def audit_pairs(
         console.show_table(title, columns, rows)
 
 
-@app.command("export-pairs")
-def export_pairs(
-    out: Annotated[Path, typer.Option("--out", help="The file to write.")],
+export.register(app)
+published.register(app)
+app.add_typer(models.app, name="models")
+
+
+@app.command("train-encoder")
+def train_encoder(
+    out: Annotated[Path, typer.Option("--out", help="Folder of this training.")],
     dataset: DatasetOption = "demo",
-    level: LevelOption = None,
-    view: ViewOption = None,
     params: ParamsOption = None,
     data: DataOption = Path("data"),
+    engine: EngineOption = "processes",
+    workers: WorkersOption = 0,
 ) -> None:
-    """Write the pairs with neutral in the published schema: speaker, emotion, takes, frames."""
-    run = _run(dataset, params, data)
+    """Train a W+ encoder for a frozen generator on a dataset's faces; goes on where it stopped."""
+    options = _options(engine, workers, "1/1", force=False, retry_failed=False)
+    run = _run(dataset, params, data, options)
     from cli import console
-    from pipeline.audit.export import to_listed
-    from pipeline.audit.pairlist import write_pair_list
-    from pipeline.records import Clip, Pair
+    from pipeline.training.on_dataset import train_on_dataset
 
-    pairs, clips = run.need("align", "pairs", Pair), run.need("extract", "clips", Clip)
-    listed = to_listed(pairs, clips, level=level, view=view)
-    write_pair_list(out, listed)
-    console.out.print(f"{len(listed)} clip pairs: {out}", markup=False)
-
-
-def _params(path: Path | None) -> Params:
-    _require_build()
-    from pipeline import params
-
-    here = Path("params.yaml")
-    if path is None and not here.is_file():
-        typer.echo("no params.yaml here: taking the defaults that the package carries", err=True)
-    return params.load(path or (here if here.is_file() else None))
+    trained = train_on_dataset(run, out)
+    console.out.print(
+        f"{trained.n_pictures} pictures, {run.params.train_encoder.steps} steps: {trained.path}\n"
+        f"losses: {out / 'losses.csv'}, pictures: {out / 'sheet.png'}\n"
+        f"to use it, name it under models: path {trained.path}, sha256 {trained.sha256}",
+        markup=False,
+    )
 
 
 def _run(dataset: str, path: Path | None, data: Path, options: Options | None = None) -> Run:
@@ -261,16 +269,6 @@ def _options(engine: str, workers: int, shard: str, force: bool, retry_failed: b
 def _cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def _require_build() -> None:
-    for library in ("pydantic", "ruamel.yaml", "av", "librosa", "dtw", "mediapipe"):
-        try:
-            found = importlib.util.find_spec(library)
-        except ModuleNotFoundError:
-            found = None
-        if found is None:
-            raise MissingExtraError(library, "build")
 
 
 def main() -> None:

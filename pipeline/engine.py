@@ -61,6 +61,8 @@ def run(
     Exception
         What `fn` raises is raised here: an item that cannot be used must return its reason.
     """
+    if not items:
+        return  # what `setup` loads may be large
     if engine == "serial" or workers == 1 or len(items) == 1:
         state = setup()
         for key, item in items.items():

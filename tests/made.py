@@ -154,8 +154,9 @@ def make_run(data: Path, *, workers: int = 1, **shards: object) -> Run:
     loaded = params.load(None)
     section = loaded.shards.model_copy(
         update={
-            "size_px": 128, "n_shards": {"pairs": 2, "sequences": 1, "takes": 1},
-            "rows_per_group": 5, "windows": WINDOWS, **shards,
+            "size_px": 128, "rows_per_group": 5,
+            "n_shards": {"pairs": 2, "sequences": 1, "takes": 1, "emotions": 1, "families": 1, "frames": 1},
+            "windows": WINDOWS, **shards,
         }
     )  # fmt: skip
     dataset = loaded.datasets["demo"]

@@ -9,22 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.packing.plan import KeptPair, Shard
+from pipeline.packing.terms import TERMS, faces
+from pipeline.packing.trials import Drawn
 from pipeline.reuse import write_bytes, write_json
+from pipeline.shards.protocols import protocol_file
 from pipeline.shards.schema import COLUMNS, CONFIGS, SCHEMA_VERSION, SPLITS
 
-_TERMS = {
-    "mead": "MEAD (Wang et al. 2020) is given out for research; no licence of its data is "
-    "published. These shards hold frames of it: keep them private, and pass on no picture, no "
-    "sound and no copy of the shards.",
-    "ravdess": "RAVDESS (Livingstone, Russo 2018) is under CC BY-NC-SA 4.0: name its authors, use "
-    "it for no commercial end, share alike. Its speakers agreed to research: keep the shards "
-    "private.",
-    "custom": "These shards hold frames of the corpus that they were made from: its terms, and "
-    "what its speakers agreed to, hold for the shards too. Unless those say otherwise, keep them "
-    "private.",
-    "demo": "The heads and voices of the demo were drawn and spoken by a program; no person is in "
-    "it. A result on it says nothing about real faces.",
+ABOUT = (
+    "Pairs of frames of one speaker: the same instant of the same sentence in two emotions, "
+    "aligned in time by sound and in place by an affine of stable landmarks. Each row says how far "
+    "it can be trusted."
+)
+_COUNTED = {
+    "pairs": "frame pairs",
+    "sequences": "windows",
+    "takes": "takes",
+    "emotions": "clear frames",
+    "families": "made pictures",
+    "frames": "frames by themselves",
 }
+"""What a row of each config is."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,20 @@ class Published:
     files: Mapping[Shard, Mapping[str, Any]]
     """Of each file: sha256, bytes, rows."""
     pairs: Sequence[KeptPair]
+    rule: str
+    """The split's rule, by its name in params.yaml."""
+    unit: str
+    """What that rule keeps in one split."""
+    drawn: Drawn
 
 
-def write_manifest(folder: Path, published: Published) -> None:
-    """Write manifest.json: every file with its checksum, rows and bytes; no time, host or path."""
+def write_manifest(
+    folder: Path, published: Published, documents: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Write manifest.json: every file with its checksum, rows and bytes; no time, host or path.
+
+    `documents` are the files beside the Parquet files, with sha256 and bytes.
+    """
     files = {shard.file: dict(facts) for shard, facts in published.files.items()}
     write_json(
         folder / "manifest.json",
@@ -51,23 +65,27 @@ def write_manifest(folder: Path, published: Published) -> None:
             "dataset": published.dataset,
             "params_sha256": published.params_sha256,
             "versions": dict(published.versions),
+            "split": {"rule": published.rule, "unit": published.unit},
             "rows": _rows(published.files),
             "files": files,
+            "documents": {name: dict(facts) for name, facts in documents.items()},
         },
     )
 
 
 def write_card(folder: Path, published: Published) -> None:
     """Write README.md, the dataset card that `datasets` and the Hub read."""
+    rows = _rows(published.files)
+    terms = TERMS[published.corpus]
     parts = [
         _front_matter(published),
-        f"# {published.dataset}\n\nPairs of frames of one speaker: the same instant of the same "
-        "sentence in two emotions, aligned in time by sound and in place by an affine of stable "
-        "landmarks. Each row says how far it can be trusted. Made by spfem-data.",
-        f"## Terms\n\n{_TERMS[published.corpus]}",
+        f"# {published.dataset}\n\n{ABOUT} Made by spfem-data.",
+        f"## Terms\n\n{terms.text}\n\n{faces(terms)}",
         f"## Counts\n\n{_counts(published)}",
+        f"## Evaluation\n\n{_evaluation(published)}",
+        f"## Provenance\n\n{_provenance(published)}",
         _limits(published),
-        *(_columns(config) for config in CONFIGS),
+        *(_columns(config) for config in CONFIGS if config in rows),
     ]
     write_bytes(folder / "README.md", ("\n\n".join(parts) + "\n").encode())
 
@@ -83,8 +101,11 @@ def _rows(files: Mapping[Shard, Mapping[str, Any]]) -> dict[str, dict[str, int]]
 
 def _front_matter(published: Published) -> str:
     rows = _rows(published.files)
-    lines = ["---", f"pretty_name: {published.dataset}", "license: other"]
-    lines += ["license_name: private-use", "tags: [talking-face, facial-expression, paired-frames]"]
+    terms = TERMS[published.corpus]
+    lines = ["---", f"pretty_name: {published.dataset}", f"license: {terms.licence}"]
+    if terms.name:
+        lines.append(f"license_name: {terms.name}")
+    lines.append("tags: [talking-face, facial-expression, paired-frames]")
     if not rows:
         return "\n".join([*lines, "---"])
     lines.append("configs:")
@@ -98,23 +119,50 @@ def _front_matter(published: Published) -> str:
 
 def _counts(published: Published) -> str:
     rows = _rows(published.files)
-    lines = [
-        "| split | speakers | clip pairs | frame pairs | windows | takes |",
-        "|---|---|---|---|---|---|",
-    ]
+    there = [config for config in CONFIGS if config in rows]
+    heads = ["split", "speakers", "clip pairs", *(_COUNTED.get(config, config) for config in there)]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for split in SPLITS:
         pairs = [kept for kept in published.pairs if kept.pair.split == split]
         speakers = len({kept.pair.speaker for kept in pairs})
-        counts = [rows.get(config, {}).get(split, 0) for config in CONFIGS]
-        lines.append(
-            f"| {split} | {speakers} | {len(pairs)} | " + " | ".join(map(str, counts)) + " |"
-        )
+        counts = [rows[config].get(split, 0) for config in there]
+        cells = [split, speakers, len(pairs), *counts]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     emotions = Counter(kept.pair.emotion_b for kept in published.pairs)
     told = ", ".join(f"{emotion} {n}" for emotion, n in sorted(emotions.items())) or "none"
     return "\n".join(lines) + f"\n\nClip pairs by the second take's emotion: {told}."
 
 
+def _evaluation(published: Published) -> str:
+    lines = ["Who is given whose emotion, for all who compare themselves on this dataset:\n"]
+    lines += ["| list | trials | of each emotion |", "|---|---|---|"]
+    for name, trials in published.drawn.trials.items():
+        told = Counter(trial.emotion for trial in trials)
+        each = ", ".join(f"{emotion} {n}" for emotion, n in told.items()) or "none"
+        lines.append(f"| `{protocol_file(name)}` | {len(trials)} | {each} |")
+    lacks = [f"\n`{name}`: {why}." for name, why in published.drawn.lacks.items()]
+    return "\n".join(lines + lacks)
+
+
+def _provenance(published: Published) -> str:
+    made = ", ".join(f"{name} {version}" for name, version in sorted(published.versions.items()))
+    cite = TERMS[published.corpus].cite
+    lines = [
+        f"- Corpus: `{published.corpus}`" + (f" ({cite})" if cite else ""),
+        f"- Split: rule `{published.rule}`; no {published.unit} lies in two splits",
+        f"- Parameters: sha256 `{published.params_sha256}`",
+        f"- Made with: {made}",
+        "- Every file's checksum: `manifest.json`; to check them all: `spfem-data verify DIR`",
+    ]
+    return "\n".join(lines)
+
+
 def _limits(published: Published) -> str:
+    clear = (
+        "- In `emotions`, what counts as clear is what CLIP says of a picture with the label of "
+        "its take: `clarity`, `p_*` and `rank` let you ask for more, and each file's metadata "
+        "says which weights judged.\n"
+    )
     return (
         "## Limits\n\n"
         f"- Pictures are framed as `{published.framing}`; `target` is bent by an affine, which "
@@ -123,6 +171,7 @@ def _limits(published: Published) -> str:
         "- `error_ms` is a claim that was measured on made speech with known truth, not on this "
         "corpus.\n"
         "- Emotions are as acted and named by the corpus; nobody has judged each frame.\n"
+        f"{clear if 'emotions' in _rows(published.files) else ''}"
         "- Where a framing reaches beyond what the camera saw, content is mirrored: `valid_b` and "
         "`frame_to_target` give the mask (`pipeline.shards.masks.covered`)."
     )

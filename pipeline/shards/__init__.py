@@ -1,8 +1,8 @@
 """What training holds: shards opened, filtered and read as whole batches. Needs the base install.
 
->>> from pipeline.shards import Pairs, Windows, as_it_is
+>>> from pipeline.shards import Loader, Pairs
 >>> pairs = Pairs("data/demo/shards", "train", where=[("mouth_agreement", ">", 0.8)])
->>> loader = torch.utils.data.DataLoader(pairs, batch_size=32, shuffle=True, collate_fn=as_it_is)
+>>> loader = Loader(pairs, batch_size=32, seed=1)
 """
 
 from __future__ import annotations
@@ -12,17 +12,53 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipeline.shards.batches import Pairs, Windows, as_it_is
+    from pipeline.shards.emotions import Emotions
+    from pipeline.shards.families import Families
+    from pipeline.shards.loader import Loader
     from pipeline.shards.masks import covered
+    from pipeline.shards.pictures import PictureForm
+    from pipeline.shards.quads import SserdQuads
     from pipeline.shards.reader import Shards
+    from pipeline.shards.regularise import Regularisation
+    from pipeline.shards.samplers import AscclPairs, CcrlTriplets, StcclWindows
+    from pipeline.shards.tuples import CerlTuples
 
-__all__ = ["Pairs", "Shards", "Windows", "as_it_is", "covered"]
+__all__ = [
+    "AscclPairs",
+    "CcrlTriplets",
+    "CerlTuples",
+    "Emotions",
+    "Families",
+    "Loader",
+    "Pairs",
+    "PictureForm",
+    "Regularisation",
+    "Shards",
+    "SserdQuads",
+    "StcclWindows",
+    "Windows",
+    "as_it_is",
+    "covered",
+]
 
 # Found on first use: those who write shards need the schema and not the two seconds of torch.
-_HOMES = {"Pairs": "batches", "Windows": "batches", "as_it_is": "batches", "covered": "masks",
-          "Shards": "reader"}  # fmt: skip
+_HOMES = {
+    "batches": ("Pairs", "Windows", "as_it_is"),
+    "emotions": ("Emotions",),
+    "families": ("Families",),
+    "loader": ("Loader",),
+    "masks": ("covered",),
+    "pictures": ("PictureForm",),
+    "quads": ("SserdQuads",),
+    "reader": ("Shards",),
+    "regularise": ("Regularisation",),
+    "samplers": ("AscclPairs", "CcrlTriplets", "StcclWindows"),
+    "tuples": ("CerlTuples",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)

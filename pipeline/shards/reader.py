@@ -6,7 +6,7 @@ Needs the base install alone. What feeds a training loop stands in `shards.batch
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from pyarrow.fs import LocalFileSystem
 
 from pipeline.errors import TableError
-from pipeline.shards.schema import CONFIGS, SCHEMA_VERSION, VERSION_KEY
+from pipeline.shards.schema import CONFIGS, SCHEMA_VERSION, SPLITS, VERSION_KEY
+from pipeline.shards.stores import Place
 
 Condition = tuple[str, str, Any]
 """Column, one of == != < <= > >= in, value: `("mouth_agreement", ">", 0.8)`."""
@@ -46,6 +47,17 @@ class Selection:
     def __len__(self) -> int:
         return len(self.row)
 
+    def __getitem__(self, indices: NDArray[Any]) -> Selection:
+        return Selection(self.file[indices], self.group[indices], self.row[indices])
+
+    def runs(self) -> list[int]:
+        """How many rows lie together in one row group, group by group."""
+        if not len(self):
+            return []
+        steps = np.flatnonzero((np.diff(self.file) != 0) | (np.diff(self.group) != 0)) + 1
+        edges = np.concatenate([[0], steps, [len(self)]])
+        return [int(n) for n in np.diff(edges)]
+
 
 class Shards:
     """The files of one config and split of a dataset.
@@ -53,26 +65,48 @@ class Shards:
     Parameters
     ----------
     folder
-        The dataset's folder: it holds `data/<config>/<split>-*.parquet`.
+        The dataset's folder or its URL: it holds `data/<config>/<split>-*.parquet`.
     config
-        pairs, sequences or takes.
+        pairs, sequences, takes, ...
     split
         train, validation or test.
+    cache
+        Local folder for the files of a URL.
+    options
+        What fsspec needs to open the URL.
 
     Raises
     ------
     TableError
-        Where there is no such config or split, where one of its files is missing, or where the
-        files are of a schema version that this package does not know.
+        Where there is no such folder, config or split, where one of its files is missing, or where
+        the files are of a schema version that this package does not know.
     """
 
-    def __init__(self, folder: str | Path, config: str, split: str) -> None:
-        self.folder, self.config, self.split = Path(folder), config, split
+    def __init__(
+        self,
+        folder: str | Path,
+        config: str,
+        split: str,
+        *,
+        cache: str | Path | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.place = Place(str(folder), None if cache is None else str(cache), dict(options or {}))
+        self.config, self.split = config, split
         if config not in CONFIGS:
             raise TableError(f"no config {config!r}; there are: {', '.join(CONFIGS)}")
-        self.files = _complete(self.folder / "data" / config, split)
+        if split not in SPLITS:
+            raise TableError(f"no split {split!r}; there are: {', '.join(SPLITS)}")
+        found = self.place.files(f"data/{config}/{split}-*.parquet")
+        self.names = _complete(self.place.root, config, split, list(found))
+        self.files = [found[name] for name in self.names]
         for path in self.files:
             _check_version(path, pq.read_schema(path))
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns as the files have them."""
+        return pq.read_schema(self.files[0])
 
     @cached_property
     def _group_rows(self) -> list[list[int]]:
@@ -81,24 +115,59 @@ class Shards:
         return [[f.row_group(g).num_rows for g in range(f.num_row_groups)] for f in footers]
 
     def __len__(self) -> int:
-        return sum(map(sum, self._group_rows))
+        return sum(self.file_rows)
+
+    @property
+    def file_rows(self) -> list[int]:
+        """Rows of every file."""
+        return [sum(groups) for groups in self._group_rows]
+
+    def is_media(self, column: str) -> bool:
+        """Whether a column holds pictures or sounds: a struct of bytes and path."""
+        kind = self.schema.field(column).type
+        return bool(pa.types.is_struct(kind)) and kind.get_field_index("bytes") >= 0
 
     def index_of(self, file: str) -> int:
         """The number of a file named as in the column `file` of the config sequences."""
-        return self.files.index(self.folder / file)
+        return self.names.index(file)
+
+    def check_columns(self, names: Sequence[str]) -> None:
+        """Refuse columns that the files do not have.
+
+        Raises
+        ------
+        TableError
+            Naming the column and what there is.
+        """
+        for name in names:
+            if name not in self.schema.names:
+                raise TableError(
+                    f"config {self.config!r} has no column {name!r}; it has: "
+                    f"{', '.join(self.schema.names)}"
+                )
 
     def select(self, where: Sequence[Condition] = ()) -> Selection:
         """The rows that meet all conditions; null meets none.
 
         Row groups are passed over by their statistics, and of the others only the columns that the
         conditions name are read.
+
+        Raises
+        ------
+        TableError
+            Where a condition names no column, or compares it with what it cannot be compared with.
         """
-        expression = pq.filters_to_expression([where]) if where else None
-        parts = [
-            self._chosen(number, group, expression, sorted({name for name, _, _ in where}))
-            for number, path in enumerate(self.files)
-            for group in _groups(path, expression)
-        ]
+        names = sorted({name for name, _, _ in where})
+        self.check_columns(names)
+        try:
+            expression = pq.filters_to_expression([list(where)]) if where else None
+            parts = [
+                self._chosen(number, group, expression, names)
+                for number, path in enumerate(self.files)
+                for group in _groups(path, expression)
+            ]
+        except (ValueError, TypeError, pa.ArrowNotImplementedError) as error:
+            raise TableError(f"where={list(where)}: {error}") from error
         columns = np.concatenate([np.empty((3, 0), np.int32), *parts], axis=1)
         return Selection(*columns)
 
@@ -121,14 +190,40 @@ class Shards:
         columns = (np.full(len(rows), file), group, rows - starts)
         return Selection(*(column.astype(np.int32) for column in columns))
 
+    def places(self, chosen: Selection) -> NDArray[np.int64]:
+        """The rows' places in all files laid end to end."""
+        ends = np.cumsum([n for groups in self._group_rows for n in groups])
+        starts = np.concatenate([[0], ends])[:-1]
+        groups_before = np.cumsum([0, *map(len, self._group_rows)])[:-1]
+        return np.asarray(starts[groups_before[chosen.file] + chosen.group] + chosen.row)
+
     def open(self, file: int) -> pq.ParquetFile:
         """A file, mapped into memory; the caller keeps and closes it."""
         return pq.ParquetFile(self.files[file], memory_map=True, pre_buffer=False)
+
+    def table(self, columns: Sequence[str], chosen: Selection) -> pa.Table:
+        """Columns without media of chosen rows, in the order of the files; one file at a time."""
+        self.check_columns(columns)
+        texts = [n for n in columns if pa.types.is_string(self.schema.field(n).type)]
+        at, parts = self.places(chosen), []
+        start = 0
+        for number, path in enumerate(self.files):
+            n = sum(self._group_rows[number])
+            wanted = at[chosen.file == number] - start
+            start += n
+            if len(wanted):
+                file = pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False)
+                table = file.read(columns=list(columns), use_threads=False)
+                parts.append(table if len(wanted) == n else table.take(wanted))
+        if not parts:
+            return self.schema.empty_table().select(list(columns))
+        return pa.concat_tables(parts).select(list(columns)).unify_dictionaries()
 
     def rows(
         self, columns: Sequence[str] | None = None, where: Sequence[Condition] = ()
     ) -> Iterator[dict[str, Any]]:
         """All rows that meet the conditions, as plain values, row group by row group."""
+        self.check_columns(columns or ())
         chosen = self.select(where)
         for number in range(len(self.files)):
             with self.open(number) as file:
@@ -138,7 +233,7 @@ class Shards:
                     yield from table.take(wanted).to_pylist()
 
 
-def _complete(folder: Path, split: str) -> list[Path]:
+def _complete(root: str, config: str, split: str, found: Sequence[str]) -> list[str]:
     """The files of a split in order.
 
     Raises
@@ -146,17 +241,17 @@ def _complete(folder: Path, split: str) -> list[Path]:
     TableError
         Where there is none, or not as many as their names promise.
     """
-    files = sorted(folder.glob(f"{split}-*.parquet"))
-    names = [match for path in files if (match := _NAME.search(path.name))]
-    if not names:
-        raise TableError(f"{folder} holds no file of the split {split!r}")
-    promised = {int(match[2]) for match in names}
-    if len(promised) != 1 or [int(match[1]) for match in names] != list(range(max(promised))):
+    numbered = [(name, match) for name in found if (match := _NAME.search(name))]
+    where = f"{root}/data/{config}"
+    if not numbered:
+        raise TableError(f"{where} holds no file of the split {split!r}")
+    promised = {int(match[2]) for _, match in numbered}
+    if len(promised) != 1 or [int(m[1]) for _, m in numbered] != list(range(max(promised))):
         raise TableError(
-            f"{folder}: {len(names)} files of {split!r} where their names promise "
+            f"{where}: {len(numbered)} files of {split!r} where their names promise "
             f"{' and '.join(map(str, sorted(promised)))}; fetch or build them again"
         )
-    return files
+    return [name for name, _ in numbered]
 
 
 def _check_version(path: Path, schema: pa.Schema) -> None:

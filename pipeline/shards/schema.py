@@ -16,8 +16,10 @@ import pyarrow as pa
 
 SCHEMA_VERSION = 1
 VERSION_KEY = b"spfem_data.schema_version"
-CONFIGS = ("pairs", "sequences", "takes")
+CONFIGS = ("pairs", "sequences", "takes", "emotions", "families", "frames")
 SPLITS = ("train", "validation", "test")
+EMOTIONS = ("neutral", "happy", "angry", "surprised", "fear", "sad", "disgusted")
+"""The seven emotions in their order: a label is a place here."""
 SOUND_HZ = 16000
 
 _FILE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -141,6 +143,86 @@ _TAKE = (
     Column("audio", _FILE, "the whole sound, 16 kHz mono (FLAC)", "sound"),
 )
 
+_CLEAR_FRAME = (
+    _text("image_id", "the frame: take_id/frame"),
+    Column("image", _FILE, "the frame, framed (JPEG)", "image"),
+    _text("emotion", "the n of D_n: as acted (filter.require_recorded), else the likeliest"),
+    _text("speaker", "who is seen"),
+    _text("take_id", "the take; row of the config takes"),
+    Column("frame", pa.int32(), "frame number in the take"),
+    Column("time_s", pa.float64(), "instant of the frame, seconds on the take's clock"),
+    _text("split", "train, validation or test: that of the take"),
+    *(
+        _real(f"p_{emotion}", f"probability of {emotion} among the seven, by CLIP")
+        for emotion in EMOTIONS
+    ),
+    _real("clarity", "how clear the emotion is: its probability, or that against own neutral"),
+    Column("rank", pa.int32(), "place by clarity in D_n of its split, clearest 1; may have gaps"),
+    Column("embedding", pa.list_(pa.float32()), "CLIP's embedding of the picture, unit length"),
+    _text("dataset", "name of the dataset in params.yaml"),
+    Column("level", pa.int8(), "intensity of the take as the corpus names it"),
+    _text("view", "camera"),
+    Column("frame_to_image", _AFFINE, "2x3 by rows: the full frame to the picture"),
+    _real("image_covered", "share of the picture that the camera saw; the rest is mirrored"),
+)
+
+_MADE = (
+    _text("image_id", "the picture: family_id-emotion, or family_id-own for the reconstruction"),
+    Column("image", _FILE, "the made picture (JPEG)", "image"),
+    _text("family_id", "the family: take_id-frame; any two pictures of one are a pair"),
+    _text("emotion", "what the picture is to show; of the reconstruction: as acted"),
+    Column("is_reconstruction", pa.bool_(), "whether it is the source frame's reconstruction"),
+    _text("speaker", "who is seen"),
+    _text("take_id", "the take of the source frame; row of the config takes"),
+    Column("frame", pa.int32(), "number of the source frame in the take"),
+    Column("time_s", pa.float64(), "instant of the source frame, seconds on the take's clock"),
+    _text("source_emotion", "emotion of the take as acted"),
+    _text("split", "train, validation or test: that of the source"),
+    _text("dataset", "name of the dataset in params.yaml"),
+    Column("level", pa.int8(), "intensity of the take as the corpus names it"),
+    _text("view", "camera"),
+    _real("beta", "step along the direction, in its lengths; 0 for the reconstruction"),
+    _real("gaps", "the same step in distances between the classes' means"),
+    _text("norm", "length of the direction: flattened (1) or per_layer (1 a row of the code)"),
+    _real("mouth_open", "lip opening / eye distance, measured in this picture"),
+    _real("mouth_width", "distance of the mouth's corners / eye distance"),
+    _real("mouth_corner", "height of the corners over the upper lip / eye distance"),
+    _real("mouth_open_difference", "to the reconstruction; of the reconstruction: to the frame"),
+    _real("mouth_width_difference", "to the reconstruction; of the reconstruction: to the frame"),
+    _real("mouth_corner_difference", "to the reconstruction; of the reconstruction: to the frame"),
+    _real("identity", "cosine of ArcFace with the reconstruction; null: no network was given"),
+    _real("clarity", "probability of `emotion` among the seven; null: no network was given"),
+    _real("clarity_rise", "the same less the reconstruction's probability of that emotion"),
+    _text("generator_sha256", "weights of the generator"),
+    _text("encoder_sha256", "weights of the encoder"),
+    _text("direction_sha256", "direction of the step; null for the reconstruction"),
+    Column("frame_to_image", _AFFINE, "2x3 by rows: the source's full frame to the picture"),
+)
+
+_SEEN = (
+    _text("image_id", "the frame: take_id/frame"),
+    Column("image", _FILE, "the frame, framed (JPEG)", "image"),
+    _text("emotion", "emotion of the take as acted"),
+    _text("speaker", "who is seen"),
+    _text("take_id", "the take; row of the config takes"),
+    Column("frame", pa.int32(), "frame number in the take"),
+    Column("time_s", pa.float64(), "instant of the frame, seconds on the take's clock"),
+    _text("sentence", "what the take says; null where unknown"),
+    _text("split", "train, validation or test: that of the take"),
+    _text("dataset", "name of the dataset in params.yaml"),
+    Column("level", pa.int8(), "intensity of the take as the corpus names it"),
+    _text("view", "camera"),
+    _real("yaw_deg", "positive when the face turns towards the right edge of the picture"),
+    _real("pitch_deg", "positive when it looks up"),
+    _real("roll_deg", "positive when the head tilts clockwise as seen in the picture"),
+    _real("mouth_open", "lip opening / eye distance"),
+    _real("mouth_width", "distance of the mouth's corners / eye distance"),
+    _real("eye_open", "opening of the lids / eye distance"),
+    _real("sharpness", "spread of the Laplacian over the face"),
+    Column("frame_to_image", _AFFINE, "2x3 by rows: the full frame to the picture"),
+    _real("image_covered", "share of the picture that the camera saw; the rest is mirrored"),
+)
+
 COLUMNS: Mapping[str, tuple[Column, ...]] = {
     "pairs": (_text("sample_id", "the frame pair: pair_id/frame_a-frame_b"), *_PAIR, *_FRAME_PAIR),
     "sequences": (
@@ -149,6 +231,9 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         *_WINDOW,
     ),
     "takes": _TAKE,
+    "emotions": _CLEAR_FRAME,
+    "families": _MADE,
+    "frames": _SEEN,
 }
 
 

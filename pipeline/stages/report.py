@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from pipeline.records import Clip, Pair, Rejected
 from pipeline.report import findings
 from pipeline.report.cards import SUFFIX, CardJob, FaceJob, PoseFiles, draw
 from pipeline.report.choice import Choice, choose, spread
+from pipeline.report.clear import Clear, clarity_plot, clear_metrics, gather_clear, yield_plot
+from pipeline.report.clear_page import SHEETS, ClearPage, clear_page, sheet_jobs
+from pipeline.report.clear_truth import Judged, clear_figures, judge
 from pipeline.report.coverage import coverage, takes_of
 from pipeline.report.inputs import Inputs, gather
 from pipeline.report.measure import Accuracy, measure
@@ -30,9 +34,11 @@ from pipeline.report.truth import read_truth
 from pipeline.reuse import digest, write_bytes, write_json
 from pipeline.run import Batch, Run, Summary, Unit, bring_up_to_date, summarise
 
-VERSION = 1
+VERSION = 2
 _GRAIN = "picture sheet"
-REPORTED = ("extract", "align", "pose", "shards")
+REPORTED = (
+    "extract", "align", "pose", "score", "filter", "invert", "directions", "synth", "shards"
+)  # fmt: skip
 """The stages that the report counts, in the order of the way."""
 _CARDS, _FACES = "cards/", "faces/"
 
@@ -47,13 +53,18 @@ def run(run: Run) -> Summary:
     """
     inputs = gather(run, REPORTED)
     section = run.params.report
-    accuracy = _accuracy(run, inputs)
+    clear = gather_clear(run)
+    accuracy, judged = _accuracy(run, inputs, clear)
     choice = choose(inputs.pairs, inputs.posed, section.pairs, section.seed)
-    units = [*_cards(run, inputs, choice, accuracy), *_faces(run, inputs)]
+    units = [
+        *_cards(run, inputs, choice, accuracy),
+        *_faces(run, inputs),
+        *_sheets(run, inputs, clear),
+    ]
     batch = bring_up_to_date(run, "report", _GRAIN, units, draw, PoseFiles)
     rejects = batch.rejects()
     run.write_tables("report", {"rejected": (Rejected, rejects)})
-    curves, look = _write(run, inputs, choice, accuracy, batch)
+    curves, look = _write(run, inputs, choice, accuracy, clear, judged, batch)
     notes = [f"{len(choice.all)} of {len(inputs.pairs)} pairs drawn, {curves} plots"]
     notes += findings.notes(accuracy.figures) if accuracy else []
     return summarise(
@@ -62,11 +73,15 @@ def run(run: Run) -> Summary:
     )  # fmt: skip
 
 
-def _accuracy(run: Run, inputs: Inputs) -> Accuracy | None:
+def _accuracy(run: Run, inputs: Inputs, clear: Clear) -> tuple[Accuracy | None, Judged | None]:
+    """Our errors against truth, and the truth of the scored frames, where there is truth."""
     if run.entry.corpus != "demo" or not inputs.clips:
-        return None
+        return None, None
     truth = read_truth(Path(run.entry.root), inputs.clips.values())
-    return measure(inputs, truth, run.params.align.pairs)
+    accuracy = measure(inputs, truth, run.params.align.pairs)
+    judged = judge(inputs, clear, truth, run.items("score"))
+    emotions = clear_figures(clear, judged, truth)
+    return replace(accuracy, figures={**accuracy.figures, "emotions": emotions}), judged
 
 
 def _cards(run: Run, inputs: Inputs, choice: Choice, accuracy: Accuracy | None) -> Iterator[Unit]:
@@ -105,29 +120,57 @@ def _faces(run: Run, inputs: Inputs) -> Iterator[Unit]:
             yield Unit(f"{_FACES}{take}", key, FaceJob(clip, inputs.extracted.folder, section))
 
 
+def _sheets(run: Run, inputs: Inputs, clear: Clear) -> Iterator[Unit]:
+    """The contact sheets of clear frames and of takes that look mislabelled."""
+    jobs = sheet_jobs(clear, inputs.clips, inputs.extracted.folder, run.params.report)
+    for name, job in jobs:
+        frames = [(_identity(clip), frame) for clip, frame in job.frames]
+        yield Unit(name, digest(["sheet", VERSION, job.size_px, frames]), job)
+
+
 def _identity(clip: Clip) -> list[object]:
     crop = [clip.crop_x_px, clip.crop_y_px, clip.crop_side_px, clip.crop_px]
     return [clip.take_id, clip.frames_sha256, clip.audio_sha256, clip.audio_start_s, *crop]
 
 
 def _write(
-    run: Run, inputs: Inputs, choice: Choice, accuracy: Accuracy | None, batch: Batch
+    run: Run,
+    inputs: Inputs,
+    choice: Choice,
+    accuracy: Accuracy | None,
+    clear: Clear,
+    judged: Judged | None,
+    batch: Batch,
 ) -> tuple[int, list[str]]:
     """Write metrics, plots and the page; how many plots, and where to look."""
     folder = run.folder("report")
     residuals = pose_residuals(inputs)
     metrics = dataset_metrics(inputs, residuals)
+    metrics["filter"] |= clear_metrics(clear)
     if accuracy is not None:
         metrics["truth"] = dict(accuracy.figures)
     curves = distributions(inputs, residuals)
     plots = {f"{curve.name}.csv": curve.csv() for curve in curves}
     plots |= {"mouth_curve.csv": mouth_curve(inputs, choice.best[:1])}
+    plots |= {"clarity.csv": clarity_plot(clear).csv(), "yields.csv": yield_plot(clear)}
     for name, text in sorted(plots.items()):
         write_bytes(folder / "plots" / name, text.encode())
     write_json(folder / "metrics.json", metrics)
-    page = _page(run, inputs, choice, accuracy, batch, metrics, curves)
+    sheets = _drawn(run, batch)
+    emotions = accuracy.figures["emotions"] if accuracy else {}
+    shown = clear_page(clear, _below(SHEETS, sheets), judged, emotions, run.params.report)
+    page = _page(run, inputs, choice, accuracy, shown, sheets, metrics, curves)
     write_bytes(folder / "report.html", page.encode())
     return len(plots), [str(folder / "report.html"), str(folder / "metrics.json")]
+
+
+def _drawn(run: Run, batch: Batch) -> dict[str, Any]:
+    """The content of all sheets that were drawn, by the name of their unit."""
+    return {
+        name: json.loads(run.items("report").path(name, SUFFIX).read_bytes())
+        for name, receipt in batch.receipts.items()
+        if SUFFIX in receipt.outputs
+    }
 
 
 def _page(
@@ -135,20 +178,16 @@ def _page(
     inputs: Inputs,
     choice: Choice,
     accuracy: Accuracy | None,
-    batch: Batch,
+    clear: ClearPage,
+    sheets: dict[str, Any],
     metrics: dict[str, object],
     curves: list[Distribution],
 ) -> str:
-    sheets = {
-        name: json.loads(run.items("report").path(name, SUFFIX).read_bytes())
-        for name, receipt in batch.receipts.items()
-        if SUFFIX in receipt.outputs
-    }
     faces = {name: sheet["picture"] for name, sheet in _below(_FACES, sheets).items()}
     return render(
         Content(
             inputs, metrics, curves, coverage(inputs), choice, _below(_CARDS, sheets), faces,
-            accuracy, run.params.report.examples,
+            accuracy, run.params.report.examples, clear,
         )
     )  # fmt: skip
 

@@ -7,7 +7,6 @@ so that a new take rewrites the files that it falls into and no other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -17,7 +16,10 @@ import pyarrow.compute as pc
 import simplejpeg
 
 from pipeline.errors import PipelineError
-from pipeline.packing.card import Published, write_card, write_manifest
+from pipeline.packing.card import Published
+from pipeline.packing.emotions import ClearTake, clear_takes
+from pipeline.packing.families import FamilyTake, family_takes
+from pipeline.packing.frames import SeenTake, seen_takes
 from pipeline.packing.plan import (
     KeptPair,
     PlacedPair,
@@ -28,16 +30,29 @@ from pipeline.packing.plan import (
     spoken_takes,
     spread,
 )
+from pipeline.packing.publish import publish, refuse_leaks
+from pipeline.packing.trials import draw
 from pipeline.packing.write import POSES, SUFFIX, Payload, one_thread, write_unit
 from pipeline.params import Shards
-from pipeline.records import Clip, Pair, PosedPair, Rejected, Sentence, rejected
+from pipeline.records import (
+    Clip,
+    FilteredTake,
+    MadeFamily,
+    Pair,
+    PosedPair,
+    Rejected,
+    Sentence,
+    rejected,
+)
 from pipeline.reuse import digest
 from pipeline.run import Batch, Run, Summary, Unit, bring_up_to_date, summarise
 from pipeline.shards.schema import SCHEMA_VERSION
-from pipeline.tables import read_table
+from pipeline.tables import read_rows, read_table
 
-VERSION = 2
+VERSION = 3
 _GRAIN = "clip pair"
+_SOURCES = ("extract", "pose", "score", "filter", "synth")
+"""The stages whose items are packed."""
 
 
 def run(run: Run) -> Summary:
@@ -48,7 +63,8 @@ def run(run: Run) -> Summary:
     OutOfOrderError
         When extract, align or pose has not run.
     PipelineError
-        When a file could not be written: a dataset with a hole is not published.
+        When a file could not be written, or a unit of the split lies in two splits: a dataset with
+        a hole or a leak is not published.
     """
     clips = {clip.take_id: clip for clip in run.need("extract", "clips", Clip)}
     sentences = run.need("align", "sentences", Sentence)
@@ -56,20 +72,39 @@ def run(run: Run) -> Summary:
     pairs = [pair for pair in run.need("align", "pairs", Pair) if pair.pair_id in posed]
     kept = _kept(run, pairs, clips, posed)
     takes, without = spoken_takes(clips.values(), sentences)
-    shards = _plan(run.params.shards, kept, takes)
+    filtered = _filtered(run)
+    clear, clear_without = clear_takes(filtered or (), clips)
+    unit = run.params.split_rule(run.dataset).unit
+    made, made_without = family_takes(_families(run), clips)
+    others = [(one.clip, one.split) for one in clear] + [(one.clip, one.split) for one in made]
+    refuse_leaks(unit, takes, kept, others)
+    shards = _plan(run.params.shards, kept, takes, clear, made)
     batch = bring_up_to_date(
         run, "shards", "shard", [_unit(run, s, tuple(items)) for s, items in shards.items()],
         write_unit, one_thread,
     )  # fmt: skip
     _refuse_holes(batch)
-    rejects = _rejects({pair.pair_id for pair in pairs}, kept, without)
+    lacking = {"takes": without, "emotions": clear_without, "families": made_without}
+    rejects = _rejects({pair.pair_id for pair in pairs}, kept, lacking)
     run.write_tables("shards", {"rejected": (Rejected, rejects)})
-    published = _published(run, batch, list(shards), kept)
-    _publish(run.folder("shards"), published)
+    published = _published(run, batch, list(shards), kept, takes)
+    publish(run.folder("shards"), published)
     return summarise(
         "shards", run, _GRAIN, len(pairs), len(kept), rejects, batch,
-        notes=_notes(published), look=[str(run.folder("shards") / "README.md")],
+        notes=_notes(published, filtered), look=[str(run.folder("shards") / "README.md")],
     )  # fmt: skip
+
+
+def _filtered(run: Run) -> list[FilteredTake] | None:
+    """What the filter decided of each take; None where it has not run."""
+    path = run.table("filter", "filtered_takes")
+    return read_rows(path, FilteredTake) if path.is_file() else None
+
+
+def _families(run: Run) -> list[MadeFamily]:
+    """The kept families; none where synth has not run."""
+    path = run.table("synth", "families")
+    return read_rows(path, MadeFamily) if path.is_file() else []
 
 
 def _kept(
@@ -91,7 +126,11 @@ def _kept(
 
 
 def _plan(
-    section: Shards, kept: Sequence[KeptPair], takes: Sequence[SpokenTake]
+    section: Shards,
+    kept: Sequence[KeptPair],
+    takes: Sequence[SpokenTake],
+    clear: Sequence[ClearTake],
+    made: Sequence[FamilyTake],
 ) -> dict[Shard, list[Any]]:
     """Every file with the items that it holds."""
     counts = section.n_shards
@@ -103,24 +142,35 @@ def _plan(
     ]
     sequences = spread("sequences", counts["sequences"], placed)
     spoken = spread("takes", counts["takes"], ((t.clip.take_id, t.split, t) for t in takes))
-    return {**pairs, **sequences, **spoken}
+    emotions = spread("emotions", counts["emotions"], ((t.clip.take_id, t.split, t) for t in clear))
+    families = spread("families", counts["families"], ((t.clip.take_id, t.split, t) for t in made))
+    seen = [(t.clip.take_id, t.split, t) for t in seen_takes(takes)]
+    frames = spread("frames", counts["frames"], seen)
+    return {**pairs, **sequences, **spoken, **emotions, **families, **frames}
 
 
 def _unit(run: Run, shard: Shard, items: tuple[Any, ...]) -> Unit:
     section = run.params.shards
+    pictures = [section.framing, section.size_px, section.jpeg_quality]
     settings: dict[str, object] = {
-        "pairs": [section.framing, section.size_px, section.jpeg_quality],
+        "pairs": pictures,
         "sequences": section.windows.model_dump(),
         "takes": [],
+        "emotions": pictures,
+        "families": [],
+        "frames": [*pictures[1:], section.frames.model_dump()],
     }
     parts = [VERSION, SCHEMA_VERSION, _versions(), section.rows_per_group, settings[shard.config]]
     key = digest(["shards", shard.unit, parts, [_identity(item) for item in items]])
-    payload = Payload(shard, items, run.items("extract").folder, run.items("pose").folder, section)
+    stores = {stage: run.items(stage).folder for stage in _SOURCES}
+    payload = Payload(shard, items, stores, section)
     return Unit(shard.unit, key, payload)
 
 
-def _identity(item: KeptPair | PlacedPair | SpokenTake) -> object:
-    if isinstance(item, KeptPair):
+def _identity(
+    item: KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | SeenTake,
+) -> object:
+    if isinstance(item, KeptPair | ClearTake | FamilyTake | SeenTake):
         return item.identity()
     if isinstance(item, PlacedPair):
         return item.kept.identity(), item.file, item.first_row
@@ -146,7 +196,9 @@ def _refuse_holes(batch: Batch) -> None:
 
 
 def _rejects(
-    planned: set[str], kept: Sequence[KeptPair], without: Sequence[Clip]
+    planned: set[str],
+    kept: Sequence[KeptPair],
+    lacking: Mapping[str, Sequence[Clip]],
 ) -> list[Rejected]:
     unsure = sorted(planned - {k.pair.pair_id for k in kept})
     return [
@@ -155,44 +207,48 @@ def _rejects(
             for item in unsure
         ),
         *(
-            rejected("shards", "take", clip.take_id, "no_split", "the config takes does without it")
-            for clip in sorted(without, key=lambda clip: clip.take_id)
+            rejected("shards", "take", clip.take_id, "no_split", f"the config {config} lacks it")
+            for config, clips in lacking.items()
+            for clip in sorted(clips, key=lambda clip: clip.take_id)
         ),
     ]
 
 
 def _published(
-    run: Run, batch: Batch, shards: Sequence[Shard], kept: Sequence[KeptPair]
+    run: Run,
+    batch: Batch,
+    shards: Sequence[Shard],
+    kept: Sequence[KeptPair],
+    takes: Sequence[SpokenTake],
 ) -> Published:
     params = run.params
-    sections = (params.extract, params.align, params.pose, params.shards)
+    rule = params.split_rule(run.dataset)
+    sections = (params.extract, params.align, params.pose, params.filter, params.shards)
     rows = {row["unit"]: row["rows"] for row in batch.rows("files")}
     outputs = {unit: receipt.outputs[SUFFIX] for unit, receipt in batch.receipts.items()}
     return Published(
         dataset=run.dataset,
         corpus=params.dataset(run.dataset).corpus,
-        params_sha256=digest([s.key() for s in sections] + [params.split_rule(run.dataset).key()]),
+        params_sha256=digest([s.key() for s in sections] + [rule.key()]),
         versions=_versions(),
         framing=params.shards.framing,
         files={s: {**outputs[s.unit], "rows": rows[s.unit]} for s in shards},
         pairs=kept,
+        rule=params.dataset(run.dataset).split,
+        unit=rule.unit,
+        drawn=draw(takes, kept, **params.shards.protocols.model_dump()),
     )
 
 
-def _publish(folder: Path, published: Published) -> None:
-    """Write manifest and card, and remove files that neither names."""
-    expected = {folder / shard.file for shard in published.files}
-    for path in sorted((folder / "data").rglob("*")):
-        if path.is_file() and path not in expected:
-            path.unlink()
-    write_manifest(folder, published)
-    write_card(folder, published)
-
-
-def _notes(published: Published) -> list[str]:
+def _notes(published: Published, filtered: Sequence[FilteredTake] | None) -> list[str]:
     rows: dict[str, int] = {}
     for shard, facts in published.files.items():
         rows[shard.config] = rows.get(shard.config, 0) + facts["rows"]
     size_mb = sum(facts["bytes"] for facts in published.files.values()) / 1e6
     counts = ", ".join(f"{n} {config}" for config, n in rows.items()) or "no rows"
-    return [f"{counts} in {len(published.files)} files, {size_mb:.1f} MB"]
+    notes = [f"{counts} in {len(published.files)} files, {size_mb:.1f} MB"]
+    notes += [f"list {name}: {why}" for name, why in published.drawn.lacks.items()]
+    if not rows.get("emotions"):
+        why = "filter has not run" if filtered is None else "filter found no clear frame"
+        notes.append(f"no config emotions: {why}")
+    return notes

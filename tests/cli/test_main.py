@@ -91,10 +91,29 @@ def test_align_pair_gives_warp_frames_and_verdict(call, sounds: dict[str, Path])
 def test_align_pair_tells_another_sentence(call, sounds: dict[str, Path]) -> None:
     value = json.loads(call("align-pair", sounds["a"], sounds["other"], "--json")[1])
     assert value["sentence"]["same"] is False
+    assert value["frames"] == []
+
+
+def test_another_sentence_prints_no_frames(call, sounds: dict[str, Path]) -> None:
+    code, out, _ = call("align-pair", sounds["a"], sounds["other"])
+    assert code == 0
+    assert out.startswith("NOT the same sentence (score 1.")
+    assert "no frames are paired" in out
+    assert len(out.splitlines()) == 2
+
+
+def test_a_silent_file_is_said_to_be_silent(call, sounds: dict[str, Path], tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "silent.wav", np.zeros(RATE_HZ), RATE_HZ)
+    code, _, err = call("align-pair", sounds["a"], tmp_path / "silent.wav")
+    assert code == 1
+    assert "silent.wav is silent (digital silence, extract.silence_db is -60)" in err
+    soundfile.write(tmp_path / "faint.wav", 1e-4 * speak(1, 1.0, 120.0), RATE_HZ, subtype="FLOAT")
+    _, _, err = call("align-pair", tmp_path / "faint.wav", sounds["a"])
+    assert "faint.wav is silent (its peak is -" in err
 
 
 def test_align_pair_prints_for_people(call, sounds: dict[str, Path]) -> None:
     code, out, _ = call("align-pair", sounds["a"], sounds["slow"])
     assert code == 0
-    assert "the same sentence" in out
+    assert out.startswith("the same sentence (score 0.")
     assert "time map, seconds" in out

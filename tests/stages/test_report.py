@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,20 +12,27 @@ import pytest
 
 from pipeline.corpora.demo.truth import MEASURES, frames_table, gather_parts, write_parts
 from pipeline.errors import OutOfOrderError, PipelineError, TableError
-from pipeline.records import Clip, Pair, Rejected, rejected
+from pipeline.records import Clip, Pair, Rejected, ScoredTake, rejected
 from pipeline.report.pictures import fringes, jpeg_uri, spectrogram_uri
 from pipeline.report.truth import match_times, read_truth
 from pipeline.reuse import write_json
 from pipeline.run import Run
 from pipeline.stages import STAGES, pose, report
+from pipeline.stages import filter as filter_stage
 from pipeline.tables import read_rows, write_rows
 from pipeline.tracks import read_columns
 from tests.made import changed, make_inputs, make_run
+from tests.made_scores import rising, sharp, turned, write_scores
 
 REASONS = {
     "extract": {"no_face": 1},
     "align": {"no_partner": 1},
     "pose": {},
+    "score": {},
+    "filter": {},
+    "invert": {},
+    "directions": {},
+    "synth": {},
     "shards": {},
 }
 
@@ -32,7 +40,10 @@ REASONS = {
 def with_params(run: Run, corpus: str, root: Path, **section: object) -> Run:
     params = run.params
     dataset = params.datasets["made"].model_copy(update={"corpus": corpus, "root": str(root)})
-    small = {"pairs": 3, "frames_per_strip": 4, "thumb_px": 48, "overlays": 2, **section}
+    small = {
+        "pairs": 3, "frames_per_strip": 4, "thumb_px": 48, "overlays": 2, "sheet": 4,
+        "sheet_px": 32, **section,
+    }  # fmt: skip
     params = params.model_copy(
         update={
             "datasets": {"made": dataset},
@@ -48,6 +59,8 @@ def made(tmp_path: Path) -> Run:
     run = with_params(make_run(tmp_path / "data"), "custom", tmp_path)
     make_inputs(run)
     pose.run(run)
+    write_scores(run)
+    filter_stage.run(run)
     rows = {
         "extract": [rejected("extract", "take", "S1_sad_3_front_001", "no_face", "empty chair")],
         "align": [rejected("align", "clip pair", "S1_angry", "no_partner", "says another thing")],
@@ -83,8 +96,9 @@ def metrics_of(run: Run) -> dict:
 
 def test_the_page_shows_pairs_overlays_and_rejects(made: Run) -> None:
     summary = report.run(made)
-    # three cards, and the face beside the reject of a take that has a picture
-    assert (summary.planned, summary.kept) == (4, 4)
+    # three cards, the face beside the reject of a take that has a picture, and the sheets: three
+    # emotions' clearest and faintest, and what two of them left below the threshold
+    assert (summary.planned, summary.kept) == (4 + 8, 4 + 8)
     page = page_of(made)
     assert page.count('class="pair"') == 3
     assert page.count("Frames of take") == 3
@@ -135,7 +149,7 @@ def test_no_path_of_this_machine_is_on_the_page(made: Run, tmp_path: Path) -> No
 def test_a_second_run_draws_nothing(made: Run) -> None:
     report.run(made)
     summary = report.run(made)
-    assert (summary.done, summary.reused) == (0, 4)
+    assert (summary.done, summary.reused) == (0, 12)
 
 
 def test_a_pair_that_changed_draws_its_card_alone(made: Run) -> None:
@@ -148,7 +162,7 @@ def test_a_pair_that_changed_draws_its_card_alone(made: Run) -> None:
     assert report.run(made).done == 1
 
 
-@pytest.mark.parametrize("stage", ["extract", "align", "pose", "shards"])
+@pytest.mark.parametrize("stage", ["extract", "align", "pose", "score", "filter", "shards"])
 def test_out_of_order_names_the_command(made: Run, stage: str) -> None:
     shutil.rmtree(made.folder(stage))
     with pytest.raises(OutOfOrderError, match=f"spfem-data {stage} --dataset made"):
@@ -172,6 +186,8 @@ def test_sound_alone_has_spectrograms_and_no_strip(made: Run) -> None:
     ]  # fmt: skip
     write_rows(made.table("extract", "clips"), clips, Clip)
     pose.run(made)
+    write_rows(made.table("score", "scores"), [], ScoredTake)
+    filter_stage.run(made)
     report.run(made)
     page = page_of(made)
     assert page.count("Sound alone") == 3
@@ -183,12 +199,21 @@ def test_sound_alone_has_spectrograms_and_no_strip(made: Run) -> None:
 # against truth
 
 
-def make_truth(run: Run, root: Path, *, wrong: bool = False, shift_px: float = 0.0) -> None:
+def make_truth(
+    run: Run,
+    root: Path,
+    *,
+    wrong: bool = False,
+    shift_px: float = 0.0,
+    shown: Mapping[str, str] | None = None,
+) -> None:
     """Write the truth of the made takes: what extract has, with known faults.
 
     Phonemes last 0.1 s in every take, so that the true map is the identity. `wrong`: the happy
-    takes say another sentence. `shift_px`: how far off the landmarks of extract are.
+    takes say another sentence. `shift_px`: how far off the landmarks of extract are. `shown`: what
+    mislabelled takes show. Emotions rise evenly from 0 to 1.
     """
+    shown = shown or {}
     parts, names = root / "parts", []
     (root / "truth").mkdir(parents=True)
     parts.mkdir()
@@ -202,10 +227,14 @@ def make_truth(run: Run, root: Path, *, wrong: bool = False, shift_px: float = 0
         landmarks = np.nan_to_num(found["landmarks"][:, :468, :2])
         measures = {name: np.zeros(n) for name in MEASURES}
         measures["mouth_open"] = np.nan_to_num(found["mouth_open"]) / 2
+        felt = shown.get(clip.take_id, clip.emotion) != "neutral"
+        measures["intensity"] = np.arange(n) / (n - 1) if felt else np.zeros(n)
         row = {
             "take": clip.take_id, "path": f"{clip.take_id}.mp4", "member": "",
             "sentence_id": "other" if wrong and clip.emotion == "happy" else "s1",
-            "mislabelled": False, "phonemes": list("abcd"), "onsets_s": [0.1, 0.2, 0.3, 0.4, 0.5],
+            "emotion": clip.emotion, "shown_emotion": shown.get(clip.take_id, clip.emotion),
+            "mislabelled": clip.take_id in shown, "phonemes": list("abcd"),
+            "onsets_s": [0.1, 0.2, 0.3, 0.4, 0.5],
         }  # fmt: skip
         frames = frames_table(
             clip.take_id, found["time_s"] + 0.02, landmarks + shift_px, measures, face=True
@@ -275,6 +304,80 @@ def test_frames_meet_their_truth_by_time_and_not_by_number() -> None:
     assert nearest.tolist() == [3, 4, 5]
     assert near.all()
     assert not match_times(np.array([5.0]), true_s)[1].any()
+
+
+# clear frames
+
+
+def test_the_page_shows_clear_frames_and_metrics_count_them(made: Run) -> None:
+    report.run(made)
+    page, filtered = page_of(made), metrics_of(made)["filter"]
+    assert filtered["frames_scored"] == 2 * (14 + 14 + 11)
+    assert filtered["clear_per_emotion"]["happy"] == 12
+    assert filtered["thresholds"]["happy"] == 0.6
+    assert filtered["suspects"] == 0
+    assert page.count('class="sheet"') == 8
+    assert 'id="clear-happy"' in page
+    assert 'id="clear-sad"' not in page
+    assert "None. The same rows would be" in page
+    plots = made.folder("report") / "plots"
+    yields = (plots / "yields.csv").read_text().splitlines()
+    assert yields[0].startswith("threshold,neutral,happy,angry")
+    assert yields[1] == "0,1,1,1,0,0,0,0"
+    lines = (plots / "clarity.csv").read_text().splitlines()[1:]
+    assert sum(int(line.split(",")[2]) for line in lines) == 28
+
+
+def test_without_scores_the_page_says_so(made: Run) -> None:
+    write_scores(made)
+    write_rows(made.table("score", "scores"), [], ScoredTake)
+    filter_stage.run(made)
+    report.run(made)
+    assert "No frame was scored" in page_of(made)
+    assert metrics_of(made)["filter"]["clear_share"] is None
+
+
+def test_purity_yield_and_accuracy_are_those_counted_by_hand(made: Run, tmp_path: Path) -> None:
+    """Intensity is k / 13 and p is 0.1 + 0.9 k / 14: half is passed at 7, the threshold at 8."""
+    run = with_params(made, "demo", tmp_path / "corpus")
+    make_truth(run, tmp_path / "corpus")
+    summary = report.run(run)
+    found = metrics_of(run)["truth"]["emotions"]
+    happy = found["per_emotion"]["happy"]
+    assert (happy["scored"], happy["truly_clear"], happy["kept"]) == (28, 14, 12)
+    assert happy["purity_before"] == 0.5
+    assert happy["purity"] == 1.0
+    assert happy["truly_clear_kept_share"] == pytest.approx(12 / 14, abs=1e-4)
+    neutral = found["per_emotion"]["neutral"]
+    assert (neutral["purity_before"], neutral["truly_clear_kept_share"]) == (1.0, 1.0)
+    # p of the own emotion is the largest from frame 1 on
+    by_intensity = found["accuracy"]["per_emotion"]["happy"]["by_intensity"]
+    assert by_intensity == [0.75, 1.0, 1.0, 1.0]
+    assert found["accuracy"]["truly_clear"] == 1.0
+    assert any("truth, clear frames" in note for note in summary.notes)
+    assert "pure before" in page_of(run)
+
+
+def test_mislabelled_takes_are_found_and_shown(made: Run, tmp_path: Path) -> None:
+    def says(clip: Clip, k: int) -> tuple[np.ndarray, np.ndarray]:
+        if clip.take_id == "S1_happy":
+            return sharp("angry", 0.9), turned(10 * k)
+        return rising(clip, k)
+
+    write_scores(made, says)
+    filter_stage.run(made)
+    run = with_params(made, "demo", tmp_path / "corpus")
+    make_truth(run, tmp_path / "corpus", shown={"S1_happy": "angry", "S2_angry": "happy"})
+    report.run(run)
+    found = metrics_of(run)["truth"]["emotions"]
+    assert found["mislabelled"] == {
+        "takes": 2, "found": 1, "false_alarms": 0, "missed": ["S2_angry"],
+    }  # fmt: skip
+    # S2's angry take is kept from frame 8 to 10 and is not angry.
+    assert found["per_emotion"]["angry"]["purity"] == 0.5
+    page = page_of(run)
+    assert "S1_happy: recorded happy, shows angry" in page
+    assert "(truly angry)" in page
 
 
 # pictures

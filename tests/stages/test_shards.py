@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,15 @@ import soundfile
 
 from pipeline.errors import OutOfOrderError
 from pipeline.faces.affine import compose, invert
-from pipeline.records import Rejected, Sentence
+from pipeline.records import SEVEN_EMOTIONS, Rejected, ScoredTake, Sentence
 from pipeline.run import Run, Summary
 from pipeline.shards.masks import covered
 from pipeline.shards.schema import COLUMNS
+from pipeline.stages import filter as filter_stage
 from pipeline.stages import pose, shards
 from pipeline.tables import read_rows, write_rows
 from tests.made import changed, make_inputs, make_run
+from tests.made_scores import WEIGHTS, turned, write_scores
 
 
 def build(run: Run) -> Summary:
@@ -58,7 +61,7 @@ def test_files_are_named_by_config_split_and_number(made: Run) -> None:
     found = [name for name in published(made) if name.endswith(".parquet") and "data/" in name]
     assert found == [
         f"data/{config}/{split}-{i:05d}-of-{n:05d}.parquet"
-        for config, n in (("pairs", 2), ("sequences", 1), ("takes", 1))
+        for config, n in (("frames", 1), ("pairs", 2), ("sequences", 1), ("takes", 1))
         for split in ("test", "train")
         for i in range(n)
     ]
@@ -181,19 +184,31 @@ def test_same_bytes_after_a_take_went_and_came_back(made: Run) -> None:
 def test_second_run_writes_nothing(made: Run) -> None:
     stamps = {p: p.stat().st_mtime_ns for p in made.folder("shards").rglob("data/*/*.parquet")}
     again = shards.run(made)
-    assert (again.done, again.reused) == (0, 8)
+    assert (again.done, again.reused) == (0, 10)
     assert stamps == {p: p.stat().st_mtime_ns for p in stamps}
 
 
 def test_other_framing_redoes_pairs_alone(made: Run) -> None:
     again = shards.run(make_run(made.data, framing="head"))
-    assert (again.done, again.reused) == (4, 4)
+    assert (again.done, again.reused) == (4, 6)
 
 
 def test_orphans_and_other_counts_are_removed(made: Run) -> None:
     stray = made.folder("shards") / "data" / "pairs" / "train-00007-of-00009.parquet"
     stray.write_bytes(b"stray")
-    summary = shards.run(make_run(made.data, n_shards={"pairs": 3, "sequences": 1, "takes": 1}))
+    summary = shards.run(
+        make_run(
+            made.data,
+            n_shards={
+                "pairs": 3,
+                "sequences": 1,
+                "takes": 1,
+                "emotions": 1,
+                "families": 1,
+                "frames": 1,
+            },
+        )
+    )
     names = [p.name for p in (made.folder("shards") / "data" / "pairs").iterdir()]
     assert sorted(names) == [
         f"{split}-{i:05d}-of-00003.parquet" for split in ("test", "train") for i in range(3)
@@ -216,7 +231,7 @@ def test_card_names_files_counts_and_terms(made: Run) -> None:
     card = published(made)["README.md"].decode()
     assert card.startswith("---\n")
     assert "    path: data/pairs/train-*.parquet" in card
-    assert "| train | 1 | 2 | 18 | 11 | 3 |" in card
+    assert "| train | 1 | 2 | 18 | 11 | 3 | 24 |" in card
     assert "no person is in it" in card
 
 
@@ -245,3 +260,85 @@ def test_without_pose_it_says_what_to_run(tmp_path: Path) -> None:
     make_inputs(run)
     with pytest.raises(OutOfOrderError, match="spfem-data pose --dataset made"):
         shards.run(run)
+
+
+def with_emotions(run: Run, **section: object) -> Run:
+    """Scores and the filter, then the shards again."""
+    write_scores(run)
+    changed_section = run.params.filter.model_copy(update=section)
+    run = replace(run, params=run.params.model_copy(update={"filter": changed_section}))
+    filter_stage.run(run)
+    shards.run(run)
+    return run
+
+
+def test_clear_frames_make_the_config_emotions(made: Run) -> None:
+    with_emotions(made)
+    rows = rows_of(made, "emotions", "train")
+    assert [r["image_id"] for r in rows if r["take_id"] == "S1_happy"] == [
+        f"S1_happy/{k:06d}" for k in range(8, 14)
+    ]
+    row = next(r for r in rows if r["image_id"] == "S1_happy/000012")
+    assert (row["emotion"], row["speaker"], row["split"], row["rank"]) == (
+        "happy", "S1", "train", 2,
+    )  # fmt: skip
+    assert row["p_happy"] == row["clarity"] == pytest.approx(0.1 + 0.9 * 12 / 14)
+    assert row["time_s"] == pytest.approx(12.5 / 25)
+    assert row["embedding"] == pytest.approx(turned(120).tolist(), abs=1e-6)
+    assert sum(row[f"p_{emotion}"] for emotion in SEVEN_EMOTIONS) == pytest.approx(1)
+    assert {r["split"] for r in rows_of(made, "emotions", "test")} == {"test"}
+
+
+def test_the_picture_of_a_clear_frame_is_that_of_the_pairs(made: Run) -> None:
+    with_emotions(made)
+    ours = {r["image_id"]: r for r in rows_of(made, "emotions", "train")}
+    for row in rows_of(made, "pairs", "train"):
+        other = ours.get(f"{row['take_a']}/{row['frame_a']:06d}")
+        if other is not None:
+            assert other["image"]["bytes"] == row["source"]["bytes"]
+            assert other["frame_to_image"] == row["frame_to_source"]
+            assert other["image_covered"] == row["source_covered"]
+
+
+def test_files_of_emotions_say_who_judged(made: Run) -> None:
+    with_emotions(made)
+    path = made.folder("shards") / "data" / "emotions" / "train-00000-of-00001.parquet"
+    metadata = pq.read_schema(path).metadata
+    assert metadata[b"spfem_data.clip_weights_sha256"].decode() == WEIGHTS
+    manifest = json.loads(published(made)["manifest.json"])
+    assert manifest["rows"]["emotions"] == {"test": 23, "train": 23}
+    card = published(made)["README.md"].decode()
+    assert "    path: data/emotions/train-*.parquet" in card
+    assert "| train | 1 | 2 | 18 | 11 | 3 | 23 | 24 |" in card
+
+
+def test_another_threshold_redoes_emotions_alone(made: Run) -> None:
+    run = with_emotions(made)
+    higher = run.params.filter.thresholds.model_copy(update={"happy": 0.9})
+    section = run.params.filter.model_copy(update={"thresholds": higher})
+    run = replace(run, params=run.params.model_copy(update={"filter": section}))
+    filter_stage.run(run)
+    again = shards.run(run)
+    assert (again.done, again.reused) == (2, 10)
+    assert len(rows_of(run, "emotions", "train")) == 23 - 5  # frame 13 alone is above 0.9
+
+
+def test_without_scores_there_is_no_config_emotions(made: Run) -> None:
+    assert any("no config emotions: filter has not run" in n for n in shards.run(made).notes)
+    write_rows(made.table("score", "scores"), [], ScoredTake)
+    filter_stage.run(made)
+    summary = shards.run(made)
+    assert any("no config emotions: filter found no clear frame" in n for n in summary.notes)
+    assert not (made.folder("shards") / "data" / "emotions").exists()
+
+
+def test_a_clear_frame_without_split_is_named(made: Run) -> None:
+    sentences = read_rows(made.table("align", "sentences"), Sentence)
+    lost = [replace(s, split=None) if s.utterance_id == "S1_happy" else s for s in sentences]
+    write_rows(made.table("align", "sentences"), lost, Sentence)
+    with_emotions(made)
+    rejects = read_rows(made.table("shards", "rejected"), Rejected)
+    assert [(r.item, r.detail) for r in rejects] == [
+        ("S1_happy", "the config takes lacks it"),
+        ("S1_happy", "the config emotions lacks it"),
+    ]

@@ -87,7 +87,7 @@ def _blinks(times: F64, duration_s: float, rng: np.random.Generator) -> F64:
     return lids
 
 
-def _gains(person: Person, emotion: str, seed: int) -> F64:
+def unit_gains(person: Person, emotion: str, seed: int) -> F64:
     """How a person makes an emotion: (2, 17) factors, +-15 % a unit and a lopsidedness of 10 %."""
     rng = rng_of(seed, person.speaker, emotion, "gains")
     own = np.clip(rng.normal(1, 0.15, len(UNITS)), 0.7, 1.3)
@@ -95,7 +95,7 @@ def _gains(person: Person, emotion: str, seed: int) -> F64:
     return np.stack([own * (1 + habit), own * (1 - habit)])
 
 
-def _speaking_face(face: Face, gains: F64, level: F64, mouth: F64) -> tuple[F64, F64]:
+def speaking_face(face: Face, gains: F64, level: F64, mouth: F64) -> tuple[F64, F64]:
     """Merge an emotion with speech: units (n, 2, 17) and jaw (n,).
 
     Pressed lips win over all: p, b and m close in every emotion.
@@ -199,7 +199,7 @@ def perform(
     stressed = reading.word_onsets_s[rng.random(len(reading.words)) < 0.4] + 0.08
     stress = _pulses(times_s, stressed, 0.11)
     mouth = mouth_track(reading, times_s)
-    units, jaw = _speaking_face(face, _gains(person, emotion, seed), level, mouth)
+    units, jaw = speaking_face(face, unit_gains(person, emotion, seed), level, mouth)
     for name, size in (("1", 0.22), ("2", 0.18)):
         units[:, :, UNIT_INDEX[name]] += size * stress[:, None] * rng.uniform(0.3, 1.0)
     blink = _blinks(times_s, reading.duration_s, rng)[:, None]

@@ -1,0 +1,414 @@
+"""Samples a second of the reader beside WebDataset, MDS and Hugging Face datasets, in one run.
+
+4,000 made pairs of 256 px JPEG (about 18 kB each) with 21 of their columns are read from every
+format. Each round runs every case once, in a new process, in another order; figures are
+medians over the rounds and ratios to the bound: the same decoder, decode and stack alone, in two
+processes, in the same round. What is not installed is left out and named.
+
+    pip install webdataset datasets mosaicml-streaming   # in an environment of its own
+    python -m benchmarks.loader --rounds 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import multiprocessing
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import simplejpeg
+import torch
+
+from pipeline.shards.schema import COLUMNS, file_name, schema
+from pipeline.shards.writer import write_shard
+
+N, BATCH, SIZE, FILES, DISTINCT = 4000, 32, 256, 8, 400
+QUALITY = 90  # gives the 18 kB of a real face crop at quality 95
+PICTURES = ("source", "target")
+SCALARS = [c.name for c in COLUMNS["pairs"] if str(c.type) in ("string", "int8", "int32", "float")]
+SCALARS = SCALARS[:21]
+"""What every case gives beside the pictures: numbers and texts, no lists."""
+
+
+# ---------------------------------------------------------------- the data
+
+
+def picture(seed: int) -> bytes:
+    """A JPEG with a face's share of smooth parts, edges and grain."""
+    rng = np.random.default_rng(seed)
+    coarse = torch.from_numpy(rng.uniform(0, 255, (1, 3, 12, 12)).astype(np.float32))
+    smooth = torch.nn.functional.interpolate(coarse, size=(SIZE, SIZE), mode="bicubic")[0]
+    y, x = np.mgrid[:SIZE, :SIZE]
+    for _ in range(12):
+        cx, cy, r = rng.uniform(20, 236), rng.uniform(20, 236), rng.uniform(6, 40)
+        inside = torch.from_numpy((x - cx) ** 2 + (y - cy) ** 2 < r * r)
+        smooth[:, inside] += float(rng.uniform(-60, 60))
+    grain = torch.from_numpy(rng.normal(0, 4, (3, SIZE, SIZE)).astype(np.float32))
+    pixels = (smooth + grain).clamp(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    return bytes(simplejpeg.encode_jpeg(pixels, QUALITY, "RGB", colorsubsampling="420"))
+
+
+def rows() -> Iterator[dict[str, Any]]:
+    """The same 4,000 rows for every format: pictures repeat, ids and numbers do not."""
+    pictures = [picture(k) for k in range(DISTINCT)]
+    rng = np.random.default_rng(1)
+    for k in range(N):
+        row: dict[str, Any] = {}
+        for column in COLUMNS["pairs"]:
+            kind = str(column.type)
+            if column.media:
+                number = (2 * k + (column.name == "target")) % DISTINCT
+                row[column.name] = {"bytes": pictures[number], "path": f"{k}.jpg"}
+            elif kind == "string":
+                row[column.name] = f"{column.name}{k % 7}"
+            elif kind.startswith("fixed_size_list"):
+                row[column.name] = rng.normal(0, 1, column.type.list_size).tolist()
+            else:
+                row[column.name] = k % 100 if kind.startswith("int") else float(rng.random())
+        yield row | {"sample_id": f"pair{k // 50:04d}/{k:06d}"}
+
+
+def write_all(folder: Path) -> None:
+    """Our shards, and the same rows in the formats whose libraries are installed."""
+    every = list(rows())
+    for number in range(FILES):
+        path = folder / "shards" / file_name("pairs", "train", number, FILES)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = every[number * N // FILES : (number + 1) * N // FILES]
+        write_shard(path, schema("pairs"), "pairs", part, 100)
+    if find_spec("webdataset"):
+        write_tars(folder / "tars", every)
+    if find_spec("streaming"):
+        write_mds(folder / "mds", every)
+
+
+def scalars(row: dict[str, Any]) -> dict[str, Any]:
+    """The columns beside the pictures."""
+    return {name: row[name] for name in SCALARS}
+
+
+def write_tars(folder: Path, every: list[dict[str, Any]]) -> None:
+    """WebDataset: a tar a shard, a member a picture, one JSON a sample."""
+    folder.mkdir()
+    for number in range(FILES):
+        with tarfile.open(folder / f"{number:05d}.tar", "w") as tar:
+            for k in range(number * N // FILES, (number + 1) * N // FILES):
+                members = {f"{name}.jpg": every[k][name]["bytes"] for name in PICTURES}
+                members["json"] = json.dumps(scalars(every[k])).encode()
+                for suffix, data in members.items():
+                    info = tarfile.TarInfo(f"{k:06d}.{suffix}")
+                    info.size = len(data)
+                    tar.addfile(info, io.BytesIO(data))
+
+
+def write_mds(folder: Path, every: list[dict[str, Any]]) -> None:
+    """MosaicML's format, scalars as one JSON column as its users do with lists."""
+    from streaming import MDSWriter
+
+    columns = {"source": "bytes", "target": "bytes", "json": "json"}
+    with MDSWriter(out=str(folder), columns=columns) as writer:
+        for row in every:
+            pictures = {name: row[name]["bytes"] for name in PICTURES}
+            writer.write({**pictures, "json": scalars(row)})
+
+
+# ---------------------------------------------------------------- the cases
+
+
+def decode(data: bytes) -> torch.Tensor:
+    """The same decoder for all."""
+    return torch.from_numpy(simplejpeg.decode_jpeg(data, "RGB")).permute(2, 0, 1)
+
+
+def ours(folder: Path, workers: int, **options: Any) -> Iterator[Any]:
+    """Whole batches, threads or processes."""
+    from pipeline.shards.batches import Pairs
+    from pipeline.shards.loader import Loader
+
+    pairs = Pairs(folder / "shards", "train", columns=[*SCALARS, *PICTURES])
+    loader = Loader(pairs, BATCH, workers=workers, **options)
+    while True:
+        yield from (batch["sample_id"] for batch in loader)
+        yield None
+
+
+def ours_near(folder: Path, workers: int) -> Iterator[Any]:
+    """Runs of rows mixed, for disks that like to read in a row."""
+    return ours(folder, workers, shuffle="near")
+
+
+def ours_one_thread(folder: Path, workers: int) -> Iterator[Any]:
+    """One thread that decodes."""
+    return ours(folder, workers, threads=1, ahead=0)
+
+
+def epochs(make: Callable[[], Any]) -> Iterator[Any]:
+    """Ids batch by batch, None after an epoch, again and again."""
+    while True:
+        yield from (batch["sample_id"] for batch in make())
+        yield None
+
+
+def web(folder: Path, workers: int) -> Iterator[Any]:
+    """Shards permuted, buffer of 400."""
+    import webdataset
+
+    def sample(found: dict[str, Any]) -> dict[str, Any]:
+        pictures = {name: decode(found[f"{name}.jpg"]) for name in PICTURES}
+        return {**json.loads(found["json"]), **pictures}
+
+    tars = [str(path) for path in sorted((folder / "tars").glob("*.tar"))]
+    made = webdataset.WebDataset(
+        tars, shardshuffle=FILES, nodesplitter=webdataset.split_by_node,
+        workersplitter=webdataset.split_by_worker,
+    ).shuffle(400).map(sample)  # fmt: skip
+    loader = torch.utils.data.DataLoader(made, BATCH, num_workers=workers)
+    return epochs(lambda: loader)
+
+
+def mds(folder: Path, workers: int) -> Iterator[Any]:
+    """Its own full shuffle."""
+    from streaming import StreamingDataset
+
+    class Made(StreamingDataset):
+        def __getitem__(self, at: int) -> dict[str, Any]:
+            found = super().__getitem__(at)
+            return {**found["json"], **{name: decode(found[name]) for name in PICTURES}}
+
+    data = Made(local=str(folder / "mds"), shuffle=True, batch_size=BATCH)
+    loader = torch.utils.data.DataLoader(data, BATCH, num_workers=workers)
+    return epochs(lambda: loader)
+
+
+def _plain(found: dict[str, Any]) -> dict[str, Any]:
+    return {**found, **{name: decode(found[name]["bytes"]) for name in PICTURES}}
+
+
+def _features() -> Any:
+    from datasets import Image
+
+    return {name: Image(decode=False) for name in PICTURES}
+
+
+def hf_map(folder: Path, workers: int) -> Iterator[Any]:
+    """Full shuffle by torch's sampler over the memory-mapped table."""
+    from datasets import load_dataset
+
+    files = sorted(str(p) for p in (folder / "shards/data/pairs").glob("*.parquet"))
+    data = load_dataset("parquet", data_files=files, split="train", cache_dir=str(folder / "hf"))
+    data = data.select_columns([*SCALARS, *PICTURES])
+    for name, feature in _features().items():
+        data = data.cast_column(name, feature)
+    data = data.with_transform(
+        lambda rows: {
+            k: [decode(v["bytes"]) for v in column] if k in PICTURES else column
+            for k, column in rows.items()
+        }
+    )
+    loader = torch.utils.data.DataLoader(data, BATCH, shuffle=True, num_workers=workers)
+    return epochs(lambda: loader)
+
+
+def hf_stream(folder: Path, workers: int) -> Iterator[Any]:
+    """Files permuted, buffer of 400."""
+    from datasets import load_dataset
+
+    files = sorted(str(p) for p in (folder / "shards/data/pairs").glob("*.parquet"))
+    data = load_dataset("parquet", data_files=files, split="train", streaming=True)
+    data = data.select_columns([*SCALARS, *PICTURES])
+    for name, feature in _features().items():
+        data = data.cast_column(name, feature)
+    data = data.shuffle(seed=0, buffer_size=400).map(_plain)
+    loader = torch.utils.data.DataLoader(data, BATCH, num_workers=workers)
+    return epochs(lambda: loader)
+
+
+CASES: dict[str, tuple[Callable[..., Iterator[Any]], str | None]] = {
+    "ours, 2 threads": (ours, None),
+    "ours, near": (ours_near, None),
+    "ours, 1 thread": (ours_one_thread, None),
+    "WebDataset": (web, "webdataset"),
+    "MDS": (mds, "streaming"),
+    "HF datasets, map": (hf_map, "datasets"),
+    "HF datasets, streaming": (hf_stream, "datasets"),
+}
+CROSSED = {"ours, near": [0], "ours, 1 thread": [0]}
+"""Cases that are tried with these numbers of workers only."""
+
+
+# ---------------------------------------------------------------- measuring
+
+
+def pss_mb(pids: list[int]) -> float:
+    """Memory of processes, what they share counted once."""
+    total = 0
+    for pid in pids:
+        try:
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+    return total / 1024
+
+
+def family(pid: int) -> list[int]:
+    """A process and its descendants."""
+    found = [pid]
+    for own in found:
+        for task in Path(f"/proc/{own}/task").glob("*/children"):
+            found += [int(child) for child in task.read_text(encoding="ascii").split()]
+    return found
+
+
+def watched(done: threading.Event, peak: list[float]) -> None:
+    """Keep the largest memory of this process and its children."""
+    while not done.wait(0.05):
+        peak[0] = max(peak[0], pss_mb(family(os.getpid())))
+
+
+def run_case(folder: Path, name: str, workers: int) -> dict[str, Any]:
+    """The second epoch of one case; the first is the warm-up."""
+    import pyarrow.parquet  # noqa: F401  (what a process that imported both weighs)
+
+    torch.set_num_threads(1)
+    before = pss_mb([os.getpid()])
+    done, peak = threading.Event(), [0.0]
+    watcher = threading.Thread(target=watched, args=(done, peak))
+    watcher.start()
+    stream = CASES[name][0](folder, workers)
+    for batch in stream:
+        if batch is None:
+            break
+    start, ids = time.perf_counter(), []
+    for batch in stream:
+        if batch is None:
+            break
+        ids += batch
+    seconds = time.perf_counter() - start
+    done.set()
+    watcher.join()
+    places = np.array([int(i[-6:]) for i in ids])
+    return {
+        "rate": len(ids) / seconds, "unique": len(set(ids)), "peak_mb": peak[0] - before,
+        "rank": float(abs(np.corrcoef(np.arange(len(places)), places)[0, 1])),
+    }  # fmt: skip
+
+
+def _bound_part(files: list[bytes], seconds: Any) -> None:
+    start = time.perf_counter()
+    for k in range(0, len(files), BATCH):
+        pixels = np.stack([simplejpeg.decode_jpeg(f, "RGB") for f in files[k : k + BATCH]])
+        torch.from_numpy(pixels)
+    seconds.put(time.perf_counter() - start)
+
+
+def bound() -> float:
+    """Decode and stack alone in two processes: samples (two pictures) a second."""
+    pictures = [picture(k) for k in range(DISTINCT)]
+    context = multiprocessing.get_context("fork")
+    seconds = context.Queue()
+    part = [pictures[k % DISTINCT] for k in range(N)]
+    processes = [context.Process(target=_bound_part, args=(part, seconds)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    taken = [seconds.get() for _ in processes]
+    for process in processes:
+        process.join()
+    return N / (sum(taken) / 2)
+
+
+def alone(arguments: list[str]) -> Any:
+    """A measurement in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.loader", *arguments],
+        capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"{arguments}: {done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def rounds(folder: Path, count: int) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """All cases once a round, in another order each time, each round with its bound."""
+    cases = [
+        (name, workers)
+        for name, (_, library) in CASES.items()
+        if library is None or find_spec(library)
+        for workers in CROSSED.get(name, [0, 1, 2])
+    ]
+    found: dict[tuple[str, int], list[dict[str, Any]]] = {case: [] for case in cases}
+    for k in range(count):
+        order = random.Random(k).sample(cases, len(cases))
+        limits = []
+        for number, (name, workers) in enumerate(order):
+            if number % 5 == 0:
+                limits.append(alone(["--bound"]))
+            result = alone(["--case", name, "--workers", str(workers), "--folder", str(folder)])
+            found[name, workers].append({**result, "bound": limits[-1]})
+        print(f"round {k + 1}: bound {statistics.median(limits):.0f}", file=sys.stderr)
+    return found
+
+
+def table(found: dict[tuple[str, int], list[dict[str, Any]]]) -> str:
+    """Medians over the rounds."""
+    lines = [
+        "| case | workers | samples/s | of the bound | peak MB over torch + pyarrow | "
+        "rank correlation |",
+        "|---|---|---|---|---|---|",
+    ]
+    for (name, workers), results in found.items():
+        assert all(r["unique"] == N for r in results), (name, workers, results[0]["unique"])
+        rate, share, peak, rank = (
+            statistics.median(values)
+            for values in (
+                [r["rate"] for r in results],
+                [r["rate"] / r["bound"] for r in results],
+                [r["peak_mb"] for r in results],
+                [r["rank"] for r in results],
+            )
+        )
+        lines.append(f"| {name} | {workers} | {rate:.0f} | {share:.0%} | {peak:.0f} | {rank:.3f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write the data, run the rounds, print a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--case", choices=CASES)
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--bound", action="store_true")
+    given = parser.parse_args()
+    if given.bound:
+        print(json.dumps(bound()))
+        return
+    if given.case:
+        print(json.dumps(run_case(given.folder, given.case, given.workers)))
+        return
+    missing = [lib for _, lib in CASES.values() if lib and not find_spec(lib)]
+    for library in sorted(set(missing)):
+        print(f"left out, not installed: {library}", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.folder or Path(temporary)
+        if not (folder / "shards").exists():
+            write_all(folder)
+        print(table(rounds(folder, given.rounds)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""`spfem-data demo train`: the demo's own networks, made anew from drawn faces."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.settings import load_params
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+    from pipeline.training.faces import FaceSet
+
+app = typer.Typer()
+
+
+class Network(StrEnum):
+    """The demo's networks, by the name that --network takes."""
+
+    CLIP = "clip"
+    STYLEGAN = "stylegan"
+
+
+@app.command()
+def train(
+    network: Annotated[Network, typer.Option(help="clip, or stylegan: generator and encoder.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of this training.")],
+    faces: Annotated[
+        Path, typer.Option("--faces", help="Folder of the drawn faces; drawn once, kept.")
+    ] = Path("data/demo-faces"),
+    workers: Annotated[int, typer.Option("--workers", min=1, help="That draw and frame.")] = 2,
+    params: Annotated[
+        Path | None,
+        typer.Option("--params", envvar="SPFEM_PARAMS", help="params.yaml, if not the one here."),
+    ] = None,
+) -> None:
+    """Train a network of the demo's on faces of invented people, none of whom is in the demo."""
+    loaded = load_params(params)
+    from cli import console
+    from pipeline.reuse import sha256_of
+    from pipeline.training.faces import SHIPPED_FACES, draw_faces
+
+    with _counted("drawing people") as done:
+        drawn = draw_faces(SHIPPED_FACES, faces, workers=workers, done=done)
+    began = time.monotonic()
+    trainer = _clip if network is Network.CLIP else _stylegan
+    files, told = trainer(drawn, out, workers, loaded)
+    console.out.print(f"{told}, in {time.monotonic() - began:.0f} s", markup=False)
+    for path in files:
+        console.out.print(f"{path}: sha256 {sha256_of(path)}", markup=False)
+
+
+def _clip(drawn: FaceSet, out: Path, workers: int, params: Params) -> tuple[list[Path], str]:
+    from pipeline.training import clip
+    from pipeline.training.views import views
+
+    with _counted("framing people") as done:
+        pictures = views(drawn, clip.VIEW_PX, workers=workers, done=done)
+    with _counted("steps") as done:
+        made = clip.train(
+            drawn, pictures, out, clip.SHIPPED, params.score.prompts,
+            done=lambda step, steps, _: done(step, steps),
+        )  # fmt: skip
+    told = f"of held-out people {made.accuracy:.3f} are read right, {made.neutral_recall:.3f} of"
+    return [made.weights], f"{told} the neutral"
+
+
+def _stylegan(drawn: FaceSet, out: Path, workers: int, params: Params) -> tuple[list[Path], str]:
+    from pipeline.training import stylegan
+    from pipeline.training.framed import framed_faces
+
+    with _counted("framing people") as done:
+        framed = framed_faces(drawn, stylegan.GENERATOR.size, workers=workers, done=done)
+    with _counted("steps") as done:
+        made = stylegan.train(
+            drawn, framed, out, stylegan.SHIPPED, done=lambda step, steps, _: done(step, steps)
+        )
+    return [made.generator, made.encoder], f"held-out people at {made.psnr_db:.1f} dB"
+
+
+@contextmanager
+def _counted(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Progress that is told how many of how many are made."""
+    from cli.console import Bar
+
+    bar, seen = Bar(), 0
+
+    def done(made: int, total: int) -> None:
+        nonlocal seen
+        if not seen:
+            bar.start(label, total)
+        for _ in range(made - seen):
+            bar.step()
+        seen = max(made, seen)
+
+    try:
+        yield done
+    finally:
+        bar.stop()

@@ -1,0 +1,1 @@
+"""What others' readers want: our pairs, takes and shards in their layouts."""

@@ -1,0 +1,83 @@
+"""Clear frames out of the config `emotions`: the sub-datasets D_n of CDRL 3.2.
+
+clear = Emotions("data/demo/shards", "train", where=[("clarity", ">=", 0.8)])
+batch = clear[:32]   # image (n, 3, h, w), label (n,), embedding (n, d), p_happy (n,), ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.shards.batches import AS_STORED, Batch, Rows, Samples
+from pipeline.shards.keyed import I64, Draws
+from pipeline.shards.pictures import PictureForm
+from pipeline.shards.reader import Condition, Shards
+from pipeline.shards.schema import EMOTIONS
+
+
+class Emotions(Samples):
+    """Clear frames: `image` (n, 3, h, w), `label` (n,) and the columns asked for.
+
+    `label` is the number of the emotion in the order neutral, happy, angry, surprised, fear, sad,
+    disgusted; it is there whenever `emotion` is.
+
+    Parameters
+    ----------
+    folder, split
+        As of `Shards`, and so are `cache` and `options`.
+    where
+        Conditions on columns, all to be met; null meets none. `("rank", "<=", r)` gives the r
+        clearest of every emotion.
+    columns
+        None means all columns; without `image` no picture is read.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        split: str,
+        *,
+        where: Sequence[Condition] = (),
+        columns: Sequence[str] | None = None,
+        form: PictureForm = AS_STORED,
+        threads: int = 2,
+        cache: str | Path | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(form, threads)
+        shards = Shards(folder, "emotions", split, cache=cache, options=options)
+        self._rows = Rows(shards, columns, where)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def rows(self) -> Sequence[Rows]:
+        """Of the config emotions."""
+        return (self._rows,)
+
+    def pictures(self) -> frozenset[str]:
+        """image."""
+        return frozenset(self._rows.media)
+
+    def labels(self) -> I64:
+        """The emotion's number (n,) of every frame, in the order of the index."""
+        return _numbers(self._rows.column("emotion", np.arange(len(self))))
+
+    def take(self, indices: I64, draws: Draws, pool: Executor | None = None) -> Batch:
+        """Pictures (n, 3, h, w), labels (n,) and columns (n, ...)."""
+        batch = self._rows.scalars(indices)
+        if "emotion" in batch:
+            batch["label"] = torch.from_numpy(_numbers(batch["emotion"]))
+        for name in self._rows.media:
+            batch[name] = self.picture(self._rows, name, indices, pool)
+        return batch
+
+
+def _numbers(names: Sequence[str]) -> I64:
+    return np.array([EMOTIONS.index(name) for name in names], np.int64)

@@ -1,0 +1,185 @@
+"""Where each value of an uncompressed Parquet column lies in its file.
+
+Arrow reads a column of a row group as a whole: 100 pictures for the one that is wanted. The pages
+of a plain, uncompressed column hold the very bytes, each behind its length, so after one walk over
+a page's lengths a picture is one read of its own size. Format: parquet.thrift (PageHeader) and
+Encodings.md of apache/parquet-format.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import unpack_from
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline.shards.keyed import I64
+
+Buffer = bytes | memoryview
+
+Fields = dict[int, Any]
+"""A struct of Thrift: its values by field number."""
+
+_PLAIN = 0
+_DATA_PAGE, _DATA_PAGE_V2 = 0, 3
+_BOOLEANS, _WHOLE, _DOUBLE, _BINARY, _LIST, _STRUCT = (1, 2), (3, 4, 5, 6), 7, 8, (9, 10), 12
+
+
+class NotPlain(Exception):
+    """The column is stored in a way that only a full reader understands."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """Where the values of a column of one row group lie: (n,) offsets in the file and sizes.
+
+    A null has the size -1.
+    """
+
+    offsets: I64
+    sizes: NDArray[np.int32]
+
+
+def chunk_range(chunk: pq.ColumnChunkMetaData) -> tuple[int, int]:
+    """First byte and size of a column's pages in the file.
+
+    Raises
+    ------
+    NotPlain
+        Where the column is compressed or has a dictionary.
+    """
+    if chunk.compression != "UNCOMPRESSED" or chunk.has_dictionary_page:
+        raise NotPlain(f"{chunk.path_in_schema} is {chunk.compression}")
+    return chunk.data_page_offset, chunk.total_compressed_size
+
+
+def find_values(pages: Buffer, first_byte: int, n: int, levels: int) -> Spans:
+    """Walk the pages of a column of byte arrays.
+
+    Parameters
+    ----------
+    pages
+        All pages of the column in one row group.
+    first_byte
+        Where they begin in the file.
+    n
+        Values to be found, nulls among them.
+    levels
+        The column's largest definition level, that of a value which is there.
+
+    Raises
+    ------
+    NotPlain
+        Where a page is of another kind or encoding.
+    """
+    offsets, sizes = np.zeros(n, np.int64), np.full(n, -1, np.int32)
+    at = found = 0
+    while found < n:
+        header, start = _struct(pages, at)
+        present, values = _levels(pages, start, header, levels)
+        for k in found + np.flatnonzero(present):
+            (size,) = unpack_from("<I", pages, values)
+            offsets[k], sizes[k] = first_byte + values + 4, size
+            values += 4 + size
+        found += len(present)
+        at = start + int(header[3])
+    return Spans(offsets, sizes)
+
+
+def _levels(
+    pages: Buffer, start: int, header: Fields, levels: int
+) -> tuple[NDArray[np.bool_], int]:
+    """Which of a page's values are there, and where the first of them begins."""
+    facts = header.get(5) if header[1] == _DATA_PAGE else header.get(8)
+    if not isinstance(facts, dict) or facts[2 if header[1] == _DATA_PAGE else 4] != _PLAIN:
+        raise NotPlain(f"page of type {header[1]}")
+    n = facts[1]
+    if levels == 0:
+        return np.ones(n, np.bool_), start
+    if header[1] == _DATA_PAGE_V2:
+        size = facts[5]
+        begin = start + facts[6]
+    else:
+        (size,) = unpack_from("<I", pages, start)
+        begin = start + 4
+    found = _runs(pages[begin : begin + size], n, levels.bit_length())
+    return found == levels, begin + size
+
+
+def _runs(packed: Buffer, n: int, width: int) -> NDArray[np.uint8]:
+    """Parquet's hybrid of run lengths and bit packing: n numbers of `width` bits, at most 8."""
+    parts: list[NDArray[np.uint8]] = []
+    at = total = 0
+    while total < n:
+        head, at = _varint(packed, at)
+        if head & 1:
+            size = (head >> 1) * width
+            bits = np.unpackbits(np.frombuffer(packed[at : at + size], np.uint8), bitorder="little")
+            values = bits.reshape(-1, width) @ (1 << np.arange(width))
+        else:
+            size = 1
+            values = np.full(head >> 1, packed[at])
+        parts.append(values.astype(np.uint8))
+        at += size
+        total += len(values)
+    return np.concatenate(parts)[:n] if parts else np.zeros(0, np.uint8)
+
+
+def _struct(data: Buffer, at: int) -> tuple[Fields, int]:
+    """A struct of Thrift's compact protocol: its fields by number, and where it ends."""
+    fields: Fields = {}
+    number = 0
+    while (head := data[at]) != 0:
+        at += 1
+        if head >> 4:
+            number += head >> 4
+        else:
+            number, at = _zigzag(data, at)
+        fields[number], at = _value(data, at, head & 15)
+    return fields, at + 1
+
+
+def _value(data: Buffer, at: int, kind: int) -> tuple[Any, int]:
+    if kind in _BOOLEANS:
+        return kind == 1, at
+    if kind in _WHOLE:
+        return _zigzag(data, at)
+    if kind == _DOUBLE:
+        return None, at + 8
+    if kind == _BINARY:
+        size, at = _varint(data, at)
+        return None, at + size
+    if kind == _STRUCT:
+        return _struct(data, at)
+    if kind in _LIST:
+        return _list(data, at)
+    raise NotPlain(f"Thrift type {kind}")
+
+
+def _list(data: Buffer, at: int) -> tuple[Any, int]:
+    head = data[at]
+    size, at = head >> 4, at + 1
+    if size == 15:
+        size, at = _varint(data, at)
+    for _ in range(size):
+        _, at = _value(data, at, head & 15)
+    return None, at
+
+
+def _varint(data: Buffer, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7
+
+
+def _zigzag(data: Buffer, at: int) -> tuple[int, int]:
+    value, at = _varint(data, at)
+    return (value >> 1) ^ -(value & 1), at

@@ -1,0 +1,75 @@
+"""Networks small enough to be trained in a test, in the place of ArcFace, XLSR and a generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.shards import Loader
+from pipeline.shards.batches import Samples
+
+Loss = Callable[[dict[str, Any]], Tensor]
+
+
+class Levels(nn.Module):
+    """Features of an image at two levels, for ArcFace's four: (n, 16, 12, 12), (n, 24, 6, 6)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 16, 5, 2, 2), nn.ReLU(), nn.Conv2d(16, 16, 3, 2, 1))
+        self.second = nn.Sequential(nn.ReLU(), nn.Conv2d(16, 24, 3, 2, 1))
+
+    def forward(self, pictures: Tensor) -> list[Tensor]:
+        """Of pictures (n, 3, 48, 48)."""
+        fine = self.first(pictures)
+        return [fine, self.second(fine)]
+
+
+def mapping(width: int, out: int = 16) -> nn.Module:
+    """f: two fully connected layers with ReLU (ASCCL 4.1)."""
+    return nn.Sequential(nn.Linear(width, 32), nn.ReLU(), nn.Linear(32, out))
+
+
+def batches(data: Samples, size: int, seed: int = 0) -> Iterator[dict[str, Any]]:
+    """Whole batches without end."""
+    loader = Loader(data, size, seed=seed, threads=1, ahead=0, tail="join", rank=0, world=1)
+    while True:
+        yield from loader
+
+
+def learn(
+    loss: Loss, module: nn.Module, data: Iterator[dict[str, Any]], steps: int, rate: float = 2e-3
+) -> list[float]:
+    """The loss at every step of Adam, per sample."""
+    optimiser = torch.optim.Adam(module.parameters(), lr=rate)
+    found = []
+    for _, batch in zip(range(steps), data, strict=False):
+        value = loss(batch)
+        assert torch.isfinite(value)
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        found.append(float(value.detach()))
+    return found
+
+
+@torch.no_grad()
+def judged(loss: Loss, data: Iterator[dict[str, Any]], count: int = 4) -> float:
+    """The mean loss over some batches, without learning."""
+    return sum(float(loss(batch)) for _, batch in zip(range(count), data, strict=False)) / count
+
+
+def broken(
+    data: Iterator[dict[str, Any]], names: tuple[str, ...], by: int
+) -> Iterator[dict[str, Any]]:
+    """The same batches, some of their parts given to other samples."""
+    for batch in data:
+        yield batch | {name: batch[name].roll(by, 0) for name in names}
+
+
+def tail(values: list[float], count: int = 10) -> float:
+    """The mean of the last values."""
+    return sum(values[-count:]) / count

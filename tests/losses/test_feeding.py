@@ -1,0 +1,167 @@
+"""Each sampler feeds the loss it is for: finite, it falls, and a broken pairing is told.
+
+CERL's and SSERD's stand in test_cerl.py and test_sserd.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pipeline.shards import (
+    AscclPairs,
+    CcrlTriplets,
+    CerlTuples,
+    PictureForm,
+    Regularisation,
+    StcclWindows,
+)
+from tests.losses import asccl, ccrl, regularisation, small, stccl
+from tests.losses.cerl import cerl_loss
+from tests.shards.made_shards import PX, write_everything
+
+FORM = PictureForm(size=PX, values="-1..1")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("made")
+    write_everything(made)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_asccl_equation_4_by_hand() -> None:
+    x, y, k = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.6, 0.8]]), torch.tensor([[0.0, 1.0]])
+    found = asccl.contrast(x, y, k, tau=0.5)
+    assert float(found) == pytest.approx(-math.log(math.exp(1.2) / (math.exp(1.2) + 1)), rel=1e-6)
+
+
+def test_asccl_learns_from_pairs_and_tells_strangers(folder: Path) -> None:
+    data = AscclPairs(folder, form=FORM)
+    metric = asccl.Metric()
+
+    def loss(batch: dict[str, Any]) -> torch.Tensor:
+        return asccl.asccl_loss(metric, batch["x"], batch["y"])
+
+    losses = small.learn(loss, metric, small.batches(data, 16), 60)
+    assert small.tail(losses) < 0.5 * losses[0]
+    right = small.judged(loss, small.batches(data, 16, seed=1))
+    wrong = small.judged(loss, small.broken(small.batches(data, 16, seed=1), ("y",), 5))
+    assert wrong > 1.15 * right
+    batch = next(small.batches(data, 32, seed=2))
+    same, other = asccl.similarities(metric, batch["x"], batch["y"])
+    assert same > 0.5
+    assert abs(other) < 0.3
+
+
+@pytest.mark.parametrize("kind", ["VD", "CM"])
+def test_stccl_learns_from_windows_and_tells_a_broken_time(folder: Path, kind: Any) -> None:
+    data = StcclWindows(folder, length=4, form=FORM)
+    metrics = stccl.Metrics(kind)
+
+    def loss(batch: dict[str, Any]) -> torch.Tensor:
+        terms = stccl.stccl_loss(metrics, batch["x"], batch["y"], batch["weights"])
+        return terms["space"] + terms["time"]
+
+    def time_alone(batch: dict[str, Any]) -> torch.Tensor:
+        return stccl.stccl_loss(metrics, batch["x"], batch["y"], batch["weights"])["time"]
+
+    losses = small.learn(loss, metrics, small.batches(data, 8), 50)
+    assert small.tail(losses) < 0.8 * losses[0]
+    right = small.judged(time_alone, small.batches(data, 8, seed=1))
+    backwards = (batch | {"y": batch["y"].flip(1)} for batch in small.batches(data, 8, seed=1))
+    assert small.judged(time_alone, backwards) > 1.02 * right
+    strangers = small.broken(small.batches(data, 8, seed=1), ("y",), 3)
+    assert small.judged(loss, strangers) > 1.1 * small.judged(loss, small.batches(data, 8, seed=1))
+
+
+def test_stccl_weights_count(folder: Path) -> None:
+    metrics = stccl.Metrics("VD")
+    batch = next(small.batches(StcclWindows(folder, length=3, form=FORM), 4))
+    one = stccl.stccl_loss(metrics, batch["x"], batch["y"], torch.ones(4, 3))
+    first = torch.tensor([[1.0, 0, 0]] * 4)
+    other = stccl.stccl_loss(metrics, batch["x"], batch["y"], first)
+    assert float(one["time"].detach()) != pytest.approx(float(other["time"].detach()), rel=1e-4)
+
+
+def test_ccrl_learns_from_triplets_and_tells_other_content(folder: Path) -> None:
+    data = CcrlTriplets(folder, window_s=0.04, form=FORM)
+    content = ccrl.Content()
+
+    def loss(batch: dict[str, Any]) -> torch.Tensor:
+        return ccrl.ccrl_loss(content, batch)
+
+    losses = small.learn(loss, content, small.batches(data, 32), 80)
+    assert losses[0] == pytest.approx(1, abs=0.4)
+    assert small.tail(losses) < 0.6 * losses[0]
+    right = small.judged(loss, small.batches(data, 32, seed=1))
+    wrong = small.judged(loss, small.broken(small.batches(data, 32, seed=1), ("y", "sound_y"), 7))
+    assert wrong > right + 0.2
+    deaf = small.broken(small.batches(data, 32, seed=1), ("sound_x",), 7)
+    assert small.judged(loss, deaf) > right + 0.05
+
+
+def test_cerl_learns_from_tuples_and_tells_shuffled_emotions(folder: Path) -> None:
+    data = CerlTuples(folder, pictures=False)
+    priors = torch.nn.ParameterList([torch.nn.Parameter(torch.randn(7, 8) * 0.1)])
+
+    def loss(batch: dict[str, Any]) -> torch.Tensor:
+        return cerl_loss(priors[0], batch["embedding"]) / (7 * len(batch["embedding"]))
+
+    losses = small.learn(loss, priors, small.batches(data, 8), 60, rate=2e-2)
+    assert losses[0] == pytest.approx(math.log(7), abs=1.0)
+    assert small.tail(losses) < 0.2 * losses[0]
+    right = small.judged(loss, small.batches(data, 8, seed=1))
+    turned = (
+        batch | {"embedding": batch["embedding"].roll(1, 1)}
+        for batch in small.batches(data, 8, seed=1)
+    )
+    assert small.judged(loss, turned) > right + 1
+
+
+def test_regularisation_teaches_a_generator_and_tells_another_emotion(folder: Path) -> None:
+    data = Regularisation(folder, reference="same", window_s=0.04, form=FORM)
+    content, features = ccrl.Content().eval(), regularisation.Features().eval()
+    generator = regularisation.Generator()
+    priors = prototypes(features, data)
+    for frozen in (content, features):
+        frozen.requires_grad_(False)
+
+    def loss(batch: dict[str, Any]) -> torch.Tensor:
+        made = generator(batch["source"], batch["emotion"])
+        return regularisation.content_loss(content, batch, made) + regularisation.emotion_loss(
+            features, priors, batch, made
+        )
+
+    start = small.judged(loss, small.batches(data, 16, seed=1))
+    losses = small.learn(loss, generator, small.batches(data, 16), 60)
+    assert math.isfinite(losses[0])
+    right = small.judged(loss, small.batches(data, 16, seed=1))
+    assert right < 0.8 * start
+    other = small.broken(small.batches(data, 16, seed=1), ("emotion",), 3)
+    assert small.judged(loss, other) > 1.2 * right
+    deaf = small.broken(small.batches(data, 16, seed=1), ("sound",), 3)
+    assert small.judged(loss, deaf) != pytest.approx(right, rel=1e-4)
+
+
+@torch.no_grad()
+def prototypes(features: regularisation.Features, data: Regularisation) -> torch.Tensor:
+    """T: the mean features of each emotion's references, less the mean of all; (7, 32)."""
+    batch = data[: len(data)]
+    found = features(batch["reference"])
+    means = torch.stack([found[batch["emotion"] == k].mean(0) for k in range(7)])
+    return torch.nn.functional.normalize(means - means.mean(0), dim=1)
