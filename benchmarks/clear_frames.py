@@ -22,13 +22,20 @@ import numpy as np
 
 from pipeline import params
 from pipeline.clarity.choice import DUPLICATE, KEPT, OVER_QUOTA, Frames
+from pipeline.clarity.measure import NEUTRAL
 from pipeline.params import Filter
 from pipeline.records import SEVEN_EMOTIONS, Clip, ScoredTake, Sentence
 from pipeline.report.truth import Truth, read_truth
 from pipeline.run import Run
 from pipeline.scoring.choice import choose_frames
 from pipeline.sifting.decide import Decision, decide
-from pipeline.sifting.load import Scored, instants_and_embeddings, load, split_of_take
+from pipeline.sifting.load import (
+    Scored,
+    instants_and_embeddings,
+    load,
+    number_of,
+    split_of_take,
+)
 from pipeline.tracks import read_columns
 
 HALF, STILL = 0.5, 0.1
@@ -42,8 +49,14 @@ class Demo:
     clips: Mapping[str, Clip]
     scored: Scored
     truth: Truth
-    true: np.ndarray
-    """(n,) whether the frame truly shows its recorded emotion."""
+    shown: np.ndarray
+    felt: np.ndarray
+    """(n,) what each frame's take truly shows, and how strongly."""
+
+    def true(self, emotion: np.ndarray) -> np.ndarray:
+        """(n,) whether each frame truly shows the emotion (n,)."""
+        strong = (self.shown == emotion) & (self.felt >= HALF)
+        return np.where(emotion == NEUTRAL, self.felt < STILL, strong)
 
     def compare(self, take: ScoredTake, frames: Any) -> Any:
         """Instants and embeddings; see the stage."""
@@ -63,28 +76,23 @@ def read(run: Run) -> Demo:
     splits = {take.take_id: split_of_take(clips[take.take_id], sentences) for take in takes}
     scored = load(takes, splits, run.items("score"), 2)
     truth = read_truth(Path(run.entry.root), clips.values())
-    return Demo(run, clips, scored, truth, np.concatenate(list(_true(run, scored, clips, truth))))
+    shown, felt = zip(*_felt(run, scored, truth), strict=True)
+    return Demo(run, clips, scored, truth, np.concatenate(shown), np.concatenate(felt))
 
 
-def _true(
-    run: Run, scored: Scored, clips: Mapping[str, Clip], truth: Truth
-) -> Iterator[np.ndarray]:
+def _felt(run: Run, scored: Scored, truth: Truth) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for take, (start, stop) in zip(scored.takes, scored.spans, strict=True):
         path = run.items("extract").path(f"{take.speaker}/{take.take_id}", ".frames.parquet")
         times = read_columns(path, ["time_s", "duration_s"])
         frames = scored.frames.frame[start:stop]
         instants = (times["time_s"] + times["duration_s"] / 2)[frames]
-        felt = truth.intensity(take.take_id, instants)
-        shown = truth.takes[take.take_id].shown
-        if take.emotion == "neutral":
-            yield felt < STILL
-        else:
-            yield (felt >= HALF) & (shown == take.emotion)
+        shown = number_of(truth.takes[take.take_id].shown or "")
+        yield np.full(len(frames), shown), truth.intensity(take.take_id, instants)
 
 
 def budgeted(demo: Demo, budget: int) -> Demo:
     """The demo as it would be with so many frames a take."""
-    chosen = np.zeros(len(demo.true), np.bool_)
+    chosen = np.zeros(len(demo.felt), np.bool_)
     for take, (start, stop) in zip(demo.scored.takes, demo.scored.spans, strict=True):
         path = demo.run.items("extract").path(f"{take.speaker}/{take.take_id}", ".frames.parquet")
         columns = read_columns(path, ["found", "sharpness"])
@@ -102,23 +110,24 @@ def budgeted(demo: Demo, budget: int) -> Demo:
         replace(take, n_scored=n) for take, n in zip(demo.scored.takes, counts, strict=True)
     )
     scored = replace(demo.scored, frames=Frames(**columns), spans=spans, takes=takes)
-    return replace(demo, scored=scored, true=demo.true[chosen])
+    return replace(demo, scored=scored, shown=demo.shown[chosen], felt=demo.felt[chosen])
 
 
 def row(name: str, demo: Demo, decision: Decision) -> str:
     """One line of figures."""
     kept = decision.verdicts == KEPT
     passed = np.isin(decision.verdicts, [KEPT, DUPLICATE, OVER_QUOTA])
-    recorded = demo.scored.frames.recorded
-    pure = [_share(demo.true[kept & (recorded == n)]) for n in range(7)]
-    own = [_share(kept[demo.true & (recorded == n)]) for n in range(7)]
+    emotion = decision.emotion
+    true = demo.true(emotion)
+    pure = [_share(true[kept & (emotion == n)]) for n in range(7)]
+    own = [_share(kept[true & (emotion == n)]) for n in range(7)]
     takes = len(np.unique(demo.scored.frames.take[kept]))
     wrong = {t.take_id for t in demo.scored.takes if demo.truth.takes[t.take_id].mislabelled}
     found = {t.take_id for t, s in zip(demo.scored.takes, decision.suspects, strict=True) if s}
     return (
-        f"{name:<34} {int(kept.sum()):>5} {takes:>5} {100 * _share(demo.true[kept]):>6.1f} "
-        f"{100 * min(pure):>6.1f} {100 * _share(passed[demo.true]):>7.1f} "
-        f"{100 * _share(kept[demo.true]):>6.1f} {100 * min(own):>6.1f}   "
+        f"{name:<34} {int(kept.sum()):>5} {takes:>5} {100 * _share(true[kept]):>6.1f} "
+        f"{100 * min(pure):>6.1f} {100 * _share(passed[true]):>7.1f} "
+        f"{100 * _share(kept[true]):>6.1f} {100 * min(own):>6.1f}   "
         f"{len(wrong & found)} of {len(wrong)}, {len(found - wrong)} false"
     )
 
@@ -175,7 +184,8 @@ def main() -> None:
     options = parser.parse_args()
     run = Run("demo", params.load(options.params), options.data)
     demo, section = read(run), run.params.filter
-    print(f"{len(demo.true)} scored frames, {int(demo.true.sum())} truly show their emotion")
+    true = demo.true(demo.scored.frames.recorded)
+    print(f"{len(true)} scored frames, {int(true.sum())} truly show their recorded emotion")
     heads = f"{'pure':>6} {'least':>6} {'passing':>7} {'kept':>6} {'least':>6}"
     print(f"{'':<34} {'D_n':>5} {'takes':>5} {heads}   mislabelled found")
     for name, values in settings(section):

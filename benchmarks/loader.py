@@ -1,9 +1,10 @@
 """Samples a second of the reader beside WebDataset, MDS and Hugging Face datasets, in one run.
 
 4,000 made pairs of 256 px JPEG (about 18 kB each) with 21 of their columns are read from every
-format. Each round runs every case once, in a new process, in another order; figures are
-medians over the rounds and ratios to the bound: the same decoder, decode and stack alone, in two
-processes, in the same round. What is not installed is left out and named.
+format. Each round runs every case once, in a new process, in another order; figures are medians
+over the rounds. The bound is the same decoder, decode and stack alone in two processes, measured
+right before and after each case; processor time a sample, which a busy machine disturbs less, is
+set beside the bound's. What is not installed is left out and named.
 
     pip install webdataset datasets mosaicml-streaming   # in an environment of its own
     python -m benchmarks.loader --rounds 5
@@ -36,7 +37,7 @@ import torch
 from pipeline.shards.schema import COLUMNS, file_name, schema
 from pipeline.shards.writer import write_shard
 
-N, BATCH, SIZE, FILES, DISTINCT = 4000, 32, 256, 8, 400
+N, BATCH, SIZE, FILES, DISTINCT, WARM = 4000, 32, 256, 8, 400, 320
 QUALITY = 90  # gives the 18 kB of a real face crop at quality 95
 PICTURES = ("source", "target")
 SCALARS = [c.name for c in COLUMNS["pairs"] if str(c.type) in ("string", "int8", "int32", "float")]
@@ -274,14 +275,24 @@ def family(pid: int) -> list[int]:
     return found
 
 
+def cpu_seconds() -> float:
+    """Processor time of this process and its children so far."""
+    ticks = 0
+    for pid in family(os.getpid()):
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+        own = pid == os.getpid()  # which also counts the children that have ended
+        ticks += sum(map(int, fields[11 : 15 if own else 13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def watched(done: threading.Event, peak: list[float]) -> None:
     """Keep the largest memory of this process and its children."""
-    while not done.wait(0.05):
+    while not done.wait(0.3):
         peak[0] = max(peak[0], pss_mb(family(os.getpid())))
 
 
 def run_case(folder: Path, name: str, workers: int) -> dict[str, Any]:
-    """The second epoch of one case; the first is the warm-up."""
+    """One epoch of one case, its first batches left out as warm-up."""
     import pyarrow.parquet  # noqa: F401  (what a process that imported both weighs)
 
     torch.set_num_threads(1)
@@ -290,45 +301,49 @@ def run_case(folder: Path, name: str, workers: int) -> dict[str, Any]:
     watcher = threading.Thread(target=watched, args=(done, peak))
     watcher.start()
     stream = CASES[name][0](folder, workers)
-    for batch in stream:
-        if batch is None:
-            break
-    start, ids = time.perf_counter(), []
+    ids: list[str] = []
+    start = spent = warm = 0.0
     for batch in stream:
         if batch is None:
             break
         ids += batch
+        if not start and len(ids) >= WARM:
+            start, spent, warm = time.perf_counter(), cpu_seconds(), len(ids)
     seconds = time.perf_counter() - start
+    spent = cpu_seconds() - spent
     done.set()
     watcher.join()
+    counted = len(ids) - warm
     places = np.array([int(i[-6:]) for i in ids])
     return {
-        "rate": len(ids) / seconds, "unique": len(set(ids)), "peak_mb": peak[0] - before,
+        "rate": counted / seconds, "cpu_ms": 1000 * spent / counted, "unique": len(set(ids)),
+        "peak_mb": peak[0] - before,
         "rank": float(abs(np.corrcoef(np.arange(len(places)), places)[0, 1])),
     }  # fmt: skip
 
 
 def _bound_part(files: list[bytes], seconds: Any) -> None:
-    start = time.perf_counter()
+    start, spent = time.perf_counter(), time.process_time()
     for k in range(0, len(files), BATCH):
         pixels = np.stack([simplejpeg.decode_jpeg(f, "RGB") for f in files[k : k + BATCH]])
         torch.from_numpy(pixels)
-    seconds.put(time.perf_counter() - start)
+    seconds.put((time.perf_counter() - start, time.process_time() - spent))
 
 
-def bound() -> float:
-    """Decode and stack alone in two processes: samples (two pictures) a second."""
+def bound() -> dict[str, float]:
+    """Decode and stack alone in two processes: samples (two pictures) a second, CPU ms each."""
     pictures = [picture(k) for k in range(DISTINCT)]
     context = multiprocessing.get_context("fork")
     seconds = context.Queue()
-    part = [pictures[k % DISTINCT] for k in range(N)]
+    part = [pictures[k % DISTINCT] for k in range(N // 2)]
     processes = [context.Process(target=_bound_part, args=(part, seconds)) for _ in range(2)]
     for process in processes:
         process.start()
     taken = [seconds.get() for _ in processes]
     for process in processes:
         process.join()
-    return N / (sum(taken) / 2)
+    wall, spent = (sum(values) / 2 for values in zip(*taken, strict=True))
+    return {"rate": len(part) / wall, "cpu_ms": 1000 * spent / (len(part) / 2)}
 
 
 def alone(arguments: list[str]) -> Any:
@@ -353,35 +368,47 @@ def rounds(folder: Path, count: int) -> dict[tuple[str, int], list[dict[str, Any
     found: dict[tuple[str, int], list[dict[str, Any]]] = {case: [] for case in cases}
     for k in range(count):
         order = random.Random(k).sample(cases, len(cases))
-        limits = []
-        for number, (name, workers) in enumerate(order):
-            if number % 5 == 0:
-                limits.append(alone(["--bound"]))
+        limits = [alone(["--bound"])]
+        for name, workers in order:
             result = alone(["--case", name, "--workers", str(workers), "--folder", str(folder)])
-            found[name, workers].append({**result, "bound": limits[-1]})
-        print(f"round {k + 1}: bound {statistics.median(limits):.0f}", file=sys.stderr)
+            limits.append(alone(["--bound"]))
+            beside = {
+                f"bound_{unit}": (limits[-1][unit] + limits[-2][unit]) / 2
+                for unit in ("rate", "cpu_ms")
+            }
+            found[name, workers].append(result | beside)
+            share = result["rate"] / beside["bound_rate"]
+            print(f"{name}, workers {workers}: {share:.0%} of the bound", file=sys.stderr)
+        rates = [limit["rate"] for limit in limits]
+        print(f"round {k + 1}: bound {min(rates):.0f} to {max(rates):.0f}", file=sys.stderr)
+        print(table(found), file=sys.stderr, flush=True)
     return found
 
 
 def table(found: dict[tuple[str, int], list[dict[str, Any]]]) -> str:
     """Medians over the rounds."""
     lines = [
-        "| case | workers | samples/s | of the bound | peak MB over torch + pyarrow | "
-        "rank correlation |",
-        "|---|---|---|---|---|---|",
+        "| case | workers | samples/s | of the bound | CPU ms a sample | the bound's over it | "
+        "peak MB over torch + pyarrow | rank correlation |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for (name, workers), results in found.items():
         assert all(r["unique"] == N for r in results), (name, workers, results[0]["unique"])
-        rate, share, peak, rank = (
+        rate, share, spent, spared, peak, rank = (
             statistics.median(values)
             for values in (
                 [r["rate"] for r in results],
-                [r["rate"] / r["bound"] for r in results],
+                [r["rate"] / r["bound_rate"] for r in results],
+                [r["cpu_ms"] for r in results],
+                [r["bound_cpu_ms"] / r["cpu_ms"] for r in results],
                 [r["peak_mb"] for r in results],
                 [r["rank"] for r in results],
             )
         )
-        lines.append(f"| {name} | {workers} | {rate:.0f} | {share:.0%} | {peak:.0f} | {rank:.3f} |")
+        lines.append(
+            f"| {name} | {workers} | {rate:.0f} | {share:.0%} | {spent:.2f} | {spared:.0%} | "
+            f"{peak:.0f} | {rank:.3f} |"
+        )
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import MissingWeightsError, ParameterError, PipelineError
 from pipeline.params import ModelFile
-from pipeline.reuse import FileHashes
+from pipeline.reuse import FileHashes, write_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -124,6 +124,24 @@ def read_weights(weights: Weights) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ) from None
     check_finite(tensors, weights)
     return tensors, metadata
+
+
+def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write a safetensors file, whole or absent, its metadata as JSON: the same bytes each time.
+
+    The library writes metadata in an order of chance; they are put in the order of their names.
+    """
+    from safetensors.torch import save
+
+    notes = {name: json.dumps(metadata[name], sort_keys=True) for name in sorted(metadata)}
+    content = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, notes)
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = notes
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    if len(text) > size:
+        raise AssertionError(f"{path}: a header of {len(text)} bytes in the place of {size}")
+    write_bytes(path, content[:8] + text.ljust(size) + content[8 + size :])
 
 
 def check_size(weights: Weights) -> None:

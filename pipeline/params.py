@@ -325,6 +325,7 @@ class FilterSuspects(Section):
     min_p: Share
     min_share: Share
     neutral_share: Share
+    neutral_from_level: Count
     drop: bool
 
 
@@ -494,6 +495,7 @@ class Report(Section):
     frames_per_strip: Count
     thumb_px: Annotated[int, Field(ge=32, le=512)]
     overlays: Count
+    families: Count
     sheet: Count
     sheet_px: Annotated[int, Field(ge=32, le=512)]
     examples: Count

@@ -22,7 +22,7 @@ from pipeline.corpora.demo.muscles import UNIT_INDEX, UNITS, Muscles
 from pipeline.faces.affine import apply, compose, invert
 from pipeline.faces.framing import square
 from pipeline.faces.sampling import sample
-from pipeline.records import FRAMES_SCHEMA, N_LANDMARKS, Clip, Pair, Sentence
+from pipeline.records import FRAMES_SCHEMA, N_LANDMARKS, SEVEN_EMOTIONS, Clip, Pair, Sentence
 from pipeline.reuse import sha256_of
 from pipeline.run import Options, Run
 from pipeline.tables import write_rows, write_table
@@ -149,18 +149,34 @@ WINDOWS = params.ShardsWindows(length=4, max_step=2, min_confidence=0.0, keep_re
 GAPPED = [(k, k) for k in range(5)] + [(k, k + 3) for k in range(7, 11)]
 
 
+def _filter(section: params.Filter) -> params.Filter:
+    """The section as it stands, with thresholds that the networks shipped have no say in."""
+    even = params.FilterThresholds(**dict.fromkeys(SEVEN_EMOTIONS, 0.6))
+    duplicates = params.FilterDuplicates(within_s=0.1, similarity=0.995)
+    suspects = params.FilterSuspects(
+        min_p=0.6, min_share=0.5, neutral_share=0.8, neutral_from_level=2, drop=True
+    )
+    return section.model_copy(
+        update={"thresholds": even, "duplicates": duplicates, "suspects": suspects}
+    )
+
+
 def make_run(data: Path, *, workers: int = 1, **shards: object) -> Run:
     """The run of the dataset `made`, with small shards."""
     loaded = params.load(None)
     section = loaded.shards.model_copy(
         update={
             "size_px": 128, "rows_per_group": 5,
-            "n_shards": {"pairs": 2, "sequences": 1, "takes": 1, "emotions": 1, "families": 1, "frames": 1},
+            "n_shards": {
+                "pairs": 2, "sequences": 1, "takes": 1, "emotions": 1, "families": 1, "frames": 1,
+            },
             "windows": WINDOWS, **shards,
         }
     )  # fmt: skip
     dataset = loaded.datasets["demo"]
-    loaded = loaded.model_copy(update={"shards": section, "datasets": {"made": dataset}})
+    loaded = loaded.model_copy(
+        update={"shards": section, "filter": _filter(loaded.filter), "datasets": {"made": dataset}}
+    )
     return Run("made", loaded, data, Options(workers=workers))
 
 

@@ -53,9 +53,7 @@ def _yaml(path: Path) -> dict:
 
 def test_stages_carry_one_name_in_four_places(repository: Path) -> None:
     modules = {p.stem for p in (repository / "pipeline" / "stages").glob("[!_]*.py")}
-    commands = {
-        command.name or command.callback.__name__ for command in app.registered_commands
-    }
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
     commands = (commands | {group.name for group in app.registered_groups}) - TOOLS
     sections = set(_yaml(repository / "params.yaml")) - {
         "datasets",

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from pipeline import models
 from pipeline.errors import MissingWeightsError, ParameterError, PipelineError
-from pipeline.models import Weights, find_weights, read_weights
+from pipeline.models import Weights, find_weights, read_weights, write_weights
 from pipeline.params import ModelFile
 from pipeline.reuse import sha256_of
 
@@ -103,3 +103,16 @@ def test_a_file_beyond_all_measure(file: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(models, "MAX_WEIGHTS_BYTES", 100)
     with pytest.raises(PipelineError, match=r"has \d+ bytes, at most 100 are read"):
         read_weights(Weights("toy", file, ""))
+
+
+def test_the_same_weights_are_the_same_bytes(tmp_path: Path) -> None:
+    tensors = {name: torch.arange(6.0).reshape(2, 3) + k for k, name in enumerate("bca")}
+    notes = {f"note {k}": {"é": k, "a": [1, "x"]} for k in range(9)}
+    for name in ("one", "two"):
+        write_weights(tmp_path / name, tensors, notes)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    found, metadata = read_weights(Weights("toy", tmp_path / "one", ""))
+    assert metadata == notes
+    assert {name: t.tolist() for name, t in found.items()} == {
+        name: t.tolist() for name, t in tensors.items()
+    }

@@ -32,7 +32,7 @@ def test_defaults_load_and_list_the_demo(text: str, tmp_path: Path) -> None:
     [
         ("crop_px: 512", "crop_px: 12", r"extract\.crop_px: .*greater than or equal to 64, got 12"),
         ("crop_px: 512", "crop_px: '512'", r"extract\.crop_px: .*valid integer, got '512'"),
-        ("crop_px: 512", "crop_pixels: 512", r"crop_pixels: no such key; 'crop_px' is missing there"),
+        ("crop_px: 512", "crop_pixels: 512", r"crop_pixels: no such key; 'crop_px' is missing"),
         ("crop_px: 512", "crop_px: 512\n  colour: red", r"extract\.colour: no such key$"),
         ("method: affine ", "method: magic ", r"pose\.method: .*'affine'.*got 'magic'"),
         ("demo:\n    corpus", "Dëmo:\n    corpus", r"datasets"),

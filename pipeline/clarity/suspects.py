@@ -15,12 +15,14 @@ class SuspectRule:
 
     A frame is clear as its likeliest emotion where that has `min_p` at least. `min_share`: of the
     take's scored frames, those that are clear as one other emotion. `neutral_share`: the same where
-    that other is neutral, since a faint take and every onset look neutral, too.
+    that other is neutral, since a faint take and every onset look neutral, too; below
+    `neutral_from_level` takes are meant to be faint, and to look neutral says nothing.
     """
 
     min_p: float
     min_share: float
     neutral_share: float
+    neutral_from_level: int
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,13 @@ def looks_like(p: F64, recorded: int, min_p: float) -> Looks | None:
     )  # fmt: skip
 
 
-def is_suspect(looks: Looks | None, recorded: int, rule: SuspectRule) -> bool:
-    """Whether a take's clear frames speak against its label."""
+def is_suspect(looks: Looks | None, recorded: int, level: int, rule: SuspectRule) -> bool:
+    """Whether the clear frames of a take of that level speak against its label."""
     if looks is None or looks.seen == recorded:
         return False
-    least = rule.neutral_share if looks.seen == NEUTRAL else rule.min_share
-    return looks.share >= least
+    if looks.seen == NEUTRAL:
+        return looks.share >= rule.neutral_share and level >= rule.neutral_from_level
+    return looks.share >= rule.min_share
 
 
 def clear_as_another(p: F64, emotion: I64, min_p: float) -> Mask:

@@ -22,12 +22,12 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.clip.library import open_clip
+from pipeline.clip.precision import run_products_in_bf16
 from pipeline.errors import ParameterError, PipelineError
 
 _STATE_FILES = (".pt", ".pth", ".bin")
 _CONFIG_KEYS = ("embed_dim", "vision_cfg", "text_cfg")
 _HUB_KEYS = ("hf_model_name", "hf_tokenizer_name")
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,12 @@ class PictureSettings:
 
 @dataclass(frozen=True)
 class ClipNetwork:
-    """A network ready to judge: the model in its precision on its device, and its tokenizer."""
+    """A network ready to judge: the model on its device, and its tokenizer."""
 
     model: Any
     tokenizer: Any
     pictures: PictureSettings
     device: torch.device
-    dtype: torch.dtype
 
     @property
     def scale(self) -> Tensor:
@@ -78,9 +77,12 @@ class ClipNetwork:
         return nn.functional.normalize(found.float(), dim=-1)
 
     def to(self, device: str, precision: str) -> ClipNetwork:
-        """The network on cpu or cuda, all its parameters in fp32 or bf16; this one is used up."""
-        place, dtype = torch.device(device), PRECISIONS[precision]
-        return replace(self, model=self.model.to(place, dtype), device=place, dtype=dtype)
+        """The network on cpu or cuda, its picture tower in fp32 or bf16; this one is used up."""
+        place = torch.device(device)
+        moved = replace(self, model=self.model.to(place), device=place)
+        if precision == "bf16":
+            run_products_in_bf16(moved.model.visual)
+        return moved
 
     def encode_texts(self, texts: list[str]) -> Tensor:
         """Unit embeddings (n, d), float32, of texts."""
@@ -174,7 +176,7 @@ def build_network(architecture: Architecture, weights: Path | None) -> ClipNetwo
     if weights is not None:
         _load(library, model, weights)
     model.eval().requires_grad_(False)
-    return ClipNetwork(model, tokenizer, _settings(model), torch.device("cpu"), torch.float32)
+    return ClipNetwork(model, tokenizer, _settings(model), torch.device("cpu"))
 
 
 @contextmanager

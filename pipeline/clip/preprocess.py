@@ -36,17 +36,17 @@ def resized(picture: U8, settings: PictureSettings) -> U8:
 
 
 class Normalise:
-    """(x / 255 - mean) / std of pixels in 0..255, on the network's device in its precision."""
+    """(x / 255 - mean) / std of pixels in 0..255, on the network's device."""
 
-    def __init__(self, settings: PictureSettings, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, settings: PictureSettings, device: torch.device) -> None:
         mean = torch.tensor(settings.mean, dtype=torch.float64)
         std = torch.tensor(settings.std, dtype=torch.float64)
         shape = (1, 3, 1, 1)
         self._factor = (1 / (255 * std)).to(device, torch.float32).reshape(shape)
         self._offset = (-mean / std).to(device, torch.float32).reshape(shape)
-        self._device, self._dtype = device, dtype
+        self._device = device
 
     def __call__(self, batch: Tensor) -> Tensor:
-        """(n, 3, s, s) in the network's precision; from pinned memory the copy does not wait."""
+        """(n, 3, s, s) float32; from pinned memory the copy does not wait."""
         pixels = batch.to(self._device, non_blocking=True).float()
-        return torch.addcmul(self._offset, pixels, self._factor).to(self._dtype).contiguous()
+        return torch.addcmul(self._offset, pixels, self._factor).contiguous()

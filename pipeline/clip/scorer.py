@@ -69,7 +69,7 @@ class Scorer:
         anchors, scale = text_anchors(network, prompts), network.scale
         self.network = network.to(device, precision)
         self._anchors, self._scale = anchors.to(device), scale.to(device)
-        self._normalise = Normalise(network.pictures, self.network.device, self.network.dtype)
+        self._normalise = Normalise(network.pictures, self.network.device)
         self._pool = ThreadPoolExecutor(threads)
         self._batch = batch
 

@@ -17,12 +17,14 @@ from pipeline.families.networks import Networks
 from pipeline.models import Weights, find_weights
 from pipeline.params import Invert
 from pipeline.run import Batch, Run, Unit, Worker, bring_up_to_date
+from pipeline.scoring.made import Clarity
 from pipeline.scoring.setup import Judge as ClipJudge
-from pipeline.scoring.setup import device_of, find_judge, load_scorer
+from pipeline.scoring.setup import device_of, find_judge
 from pipeline.stylegan.arcface import ArcFace
 from pipeline.stylegan.encoders import WPlusEncoder
 from pipeline.stylegan.generator import Generator
 from pipeline.stylegan.load import load_network
+from pipeline.stylegan.perceptual import Vgg
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def _fitter(weights: Mapping[str, Weights], section: Invert) -> Fitter:
 
 
 def _maker(weights: Mapping[str, Weights], section: Invert, clip: ClipJudge | None) -> Maker:
-    clarity = None if clip is None else load_scorer(clip).probabilities
+    clarity = None if clip is None else Clarity(clip, section.framing)
     nets = replace(_networks(weights, section), clarity=clarity)
     return Maker(nets, Judge(), Calibrator())
 
@@ -133,7 +135,12 @@ def _networks(weights: Mapping[str, Weights], section: Invert) -> Networks:
     )
 
 
-_KINDS = {"generator": Generator, "encoder": WPlusEncoder, "identity": ArcFace}
+_KINDS = {
+    "generator": Generator,
+    "encoder": WPlusEncoder,
+    "identity": ArcFace,
+    "perceptual": Vgg,
+}
 
 
 def _check_kinds(weights: Mapping[str, Weights], loaded: Mapping[str, Any]) -> None:

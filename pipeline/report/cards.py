@@ -18,6 +18,7 @@ from pipeline.records import Clip, Pair
 from pipeline.report import pictures
 from pipeline.report.figure import TakeCurves, figure
 from pipeline.report.films import Film, film
+from pipeline.report.grids import GridJob, grid
 from pipeline.report.inputs import F64, item_of
 from pipeline.report.sheets import SheetJob, sheet
 from pipeline.reuse import ItemStore, write_json
@@ -81,11 +82,13 @@ Poses = dict[tuple[int, int], tuple[F64, float]]
 
 
 def draw(
-    state: PoseFiles, store: ItemStore, unit: str, job: CardJob | FaceJob | SheetJob
+    state: PoseFiles, store: ItemStore, unit: str, job: CardJob | FaceJob | SheetJob | GridJob
 ) -> Outcome:
     """Draw one card, one face or one contact sheet and keep it as JSON."""
     if isinstance(job, SheetJob):
         content = sheet(job)
+    elif isinstance(job, GridJob):
+        content = grid(job)
     else:
         content = _card(state, job) if isinstance(job, CardJob) else _portrait(job)
     write_json(store.path(unit, SUFFIX), content)

@@ -22,6 +22,7 @@ from pipeline.report import findings
 from pipeline.report.choice import Choice
 from pipeline.report.clear_page import ClearPage
 from pipeline.report.coverage import Coverage, takes_of
+from pipeline.report.families import FamiliesPage
 from pipeline.report.inputs import Inputs
 from pipeline.report.measure import CAVEAT, Accuracy
 from pipeline.report.metrics import Distribution
@@ -44,6 +45,7 @@ class Content:
     accuracy: Accuracy | None
     examples: int
     clear: ClearPage | None = None
+    made: FamiliesPage | None = None
 
 
 def render(content: Content) -> str:
@@ -74,6 +76,7 @@ def render(content: Content) -> str:
         ),
         n_pairs=len(content.inputs.pairs),
         clear=content.clear,
+        made=content.made,
     )  # fmt: skip
 
 

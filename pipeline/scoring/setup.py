@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,11 @@ import torch
 
 from pipeline.clip.network import Architecture, build_network, read_architecture
 from pipeline.clip.scorer import Scorer
+from pipeline.faces.framing import Framing
 from pipeline.models import Weights, check_size, find_weights
 from pipeline.params import ModelFile, Score
 
-_THREADS = {"cpu": 1, "cuda": 8}
-"""That make pictures ready: on a CPU the network wants the cores, a GPU waits for pictures."""
+_THREADS_FOR_GPU = 4  # at least
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Judge:
     architecture: Architecture
     weights: Weights
     prompts: tuple[tuple[str, ...], ...]
+    framing: Framing
     device: str
     precision: str
     batch: int
@@ -36,6 +38,7 @@ class Judge:
             "architecture": self.architecture.identity(),
             "weights": self.weights.sha256,
             "prompts": self.prompts,
+            "framing": self.framing,
             "device": self.device,
             "precision": self.precision,
             "batch": self.batch,
@@ -58,6 +61,7 @@ def find_judge(section: Score, models: Mapping[str, ModelFile], data: Path) -> J
         read_architecture(section.network),
         weights,
         section.prompts,
+        section.framing,
         device_of(section.device),
         section.precision,
         section.batch,
@@ -81,5 +85,10 @@ def load_scorer(judge: Judge) -> Scorer:
     network = build_network(judge.architecture, judge.weights.path)
     return Scorer(
         network, judge.prompts, device=judge.device, precision=judge.precision, batch=judge.batch,
-        threads=_THREADS[judge.device],
+        threads=_threads(judge.device),
     )  # fmt: skip
+
+
+def _threads(device: str) -> int:
+    """How many make pictures ready: on a CPU the network wants the cores, a GPU waits for them."""
+    return 1 if device == "cpu" else max(_THREADS_FOR_GPU, os.cpu_count() or 1)

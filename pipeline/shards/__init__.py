@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.shards.loader import Loader
     from pipeline.shards.masks import covered
     from pipeline.shards.pictures import PictureForm
+    from pipeline.shards.protocols import Trial, read_protocol
     from pipeline.shards.quads import SserdQuads
     from pipeline.shards.reader import Shards
     from pipeline.shards.regularise import Regularisation
@@ -36,9 +37,11 @@ __all__ = [
     "Shards",
     "SserdQuads",
     "StcclWindows",
+    "Trial",
     "Windows",
     "as_it_is",
     "covered",
+    "read_protocol",
 ]
 
 # Found on first use: those who write shards need the schema and not the two seconds of torch.
@@ -49,6 +52,7 @@ _HOMES = {
     "loader": ("Loader",),
     "masks": ("covered",),
     "pictures": ("PictureForm",),
+    "protocols": ("Trial", "read_protocol"),
     "quads": ("SserdQuads",),
     "reader": ("Shards",),
     "regularise": ("Regularisation",),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,9 @@ from typing import Any
 from pipeline.errors import TableError
 
 _AT_ONCE = 4
+_FAILURES = (("botocore.exceptions", "BotoCoreError"), ("botocore.exceptions", "ClientError"),
+             ("aiohttp", "ClientError"), ("google.auth.exceptions", "GoogleAuthError"))  # fmt: skip
+"""What libraries below fsspec raise for a store that cannot be reached, and is no OSError."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Place:
             found = sorted(system.glob(f"{root}/{pattern}"))
             with ThreadPoolExecutor(_AT_ONCE) as pool:
                 kept = list(pool.map(lambda path: _keep(system, path, cache), found))
-        except OSError as error:
+        except _failures() as error:
             raise TableError(f"{self.root} cannot be read: {error}") from error
         return {path[len(root) + 1 :]: local for path, local in zip(found, kept, strict=True)}
 
@@ -83,6 +87,12 @@ class Place:
             raise TableError(f"{self.root} cannot be opened: {error}") from error
         system.invalidate_cache()  # what was listed before may have changed since
         return system, str(root).rstrip("/")
+
+
+def _failures() -> tuple[type[BaseException], ...]:
+    """What says that a store cannot be read, of the libraries that are in use."""
+    loaded = ((sys.modules.get(module), name) for module, name in _FAILURES)
+    return (OSError, *(getattr(module, name) for module, name in loaded if module))
 
 
 def _keep(system: Any, path: str, cache: Path) -> Path:

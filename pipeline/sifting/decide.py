@@ -123,13 +123,16 @@ def _thresholds(
 
 def _suspects(scored: Scored, section: Filter) -> tuple[tuple[Looks | None, ...], Mask]:
     at = section.suspects
-    rule = SuspectRule(at.min_p, at.min_share, at.neutral_share)
+    rule = SuspectRule(at.min_p, at.min_share, at.neutral_share, at.neutral_from_level)
     recorded = [number_of(take.emotion) for take in scored.takes]
     looks = tuple(
         looks_like(scored.frames.p[start:stop], n, rule.min_p)
         for n, (start, stop) in zip(recorded, scored.spans, strict=True)
     )
-    found = [is_suspect(look, n, rule) for look, n in zip(looks, recorded, strict=True)]
+    found = [
+        is_suspect(look, n, take.level, rule)
+        for look, n, take in zip(looks, recorded, scored.takes, strict=True)
+    ]
     return looks, np.array(found, np.bool_)
 
 

@@ -20,6 +20,15 @@ from pipeline.report.clear import Clear, clarity_plot, clear_metrics, gather_cle
 from pipeline.report.clear_page import SHEETS, ClearPage, clear_page, sheet_jobs
 from pipeline.report.clear_truth import Judged, clear_figures, judge
 from pipeline.report.coverage import coverage, takes_of
+from pipeline.report.families import (
+    GRIDS,
+    FamiliesPage,
+    Made,
+    families_page,
+    family_figures,
+    gather_made,
+    grid_jobs,
+)
 from pipeline.report.inputs import Inputs, gather
 from pipeline.report.measure import Accuracy, measure
 from pipeline.report.metrics import (
@@ -53,18 +62,19 @@ def run(run: Run) -> Summary:
     """
     inputs = gather(run, REPORTED)
     section = run.params.report
-    clear = gather_clear(run)
+    clear, made = gather_clear(run), gather_made(run)
     accuracy, judged = _accuracy(run, inputs, clear)
     choice = choose(inputs.pairs, inputs.posed, section.pairs, section.seed)
     units = [
         *_cards(run, inputs, choice, accuracy),
         *_faces(run, inputs),
         *_sheets(run, inputs, clear),
+        *_grids(run, inputs, made),
     ]
     batch = bring_up_to_date(run, "report", _GRAIN, units, draw, PoseFiles)
     rejects = batch.rejects()
     run.write_tables("report", {"rejected": (Rejected, rejects)})
-    curves, look = _write(run, inputs, choice, accuracy, clear, judged, batch)
+    curves, look = _write(run, inputs, choice, accuracy, clear, judged, made, batch)
     notes = [f"{len(choice.all)} of {len(inputs.pairs)} pairs drawn, {curves} plots"]
     notes += findings.notes(accuracy.figures) if accuracy else []
     return summarise(
@@ -128,6 +138,13 @@ def _sheets(run: Run, inputs: Inputs, clear: Clear) -> Iterator[Unit]:
         yield Unit(name, digest(["sheet", VERSION, job.size_px, frames]), job)
 
 
+def _grids(run: Run, inputs: Inputs, made: Made) -> Iterator[Unit]:
+    """A grid of families a speaker."""
+    for name, shown, job in grid_jobs(made, inputs.clips, run, run.params.report):
+        key = digest(["grid", VERSION, job.size_px, shown, _identity(job.clip)])
+        yield Unit(name, key, job)
+
+
 def _identity(clip: Clip) -> list[object]:
     crop = [clip.crop_x_px, clip.crop_y_px, clip.crop_side_px, clip.crop_px]
     return [clip.take_id, clip.frames_sha256, clip.audio_sha256, clip.audio_start_s, *crop]
@@ -140,6 +157,7 @@ def _write(
     accuracy: Accuracy | None,
     clear: Clear,
     judged: Judged | None,
+    made: Made,
     batch: Batch,
 ) -> tuple[int, list[str]]:
     """Write metrics, plots and the page; how many plots, and where to look."""
@@ -147,6 +165,7 @@ def _write(
     residuals = pose_residuals(inputs)
     metrics = dataset_metrics(inputs, residuals)
     metrics["filter"] |= clear_metrics(clear)
+    metrics["synth"] |= family_figures(made) if made.inverted else {}
     if accuracy is not None:
         metrics["truth"] = dict(accuracy.figures)
     curves = distributions(inputs, residuals)
@@ -159,7 +178,8 @@ def _write(
     sheets = _drawn(run, batch)
     emotions = accuracy.figures["emotions"] if accuracy else {}
     shown = clear_page(clear, _below(SHEETS, sheets), judged, emotions, run.params.report)
-    page = _page(run, inputs, choice, accuracy, shown, sheets, metrics, curves)
+    families = families_page(made, _below(GRIDS, sheets))
+    page = _page(run, inputs, choice, accuracy, shown, families, sheets, metrics, curves)
     write_bytes(folder / "report.html", page.encode())
     return len(plots), [str(folder / "report.html"), str(folder / "metrics.json")]
 
@@ -179,6 +199,7 @@ def _page(
     choice: Choice,
     accuracy: Accuracy | None,
     clear: ClearPage,
+    families: FamiliesPage | None,
     sheets: dict[str, Any],
     metrics: dict[str, object],
     curves: list[Distribution],
@@ -187,7 +208,7 @@ def _page(
     return render(
         Content(
             inputs, metrics, curves, coverage(inputs), choice, _below(_CARDS, sheets), faces,
-            accuracy, run.params.report.examples, clear,
+            accuracy, run.params.report.examples, clear, families,
         )
     )  # fmt: skip
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from pipeline.clip.scorer import Scorer
 from pipeline.errors import MissingWeightsError
-from pipeline.params import Score
 from pipeline.records import SEVEN_EMOTIONS, Clip, Rejected, ScoredTake, rejected
 from pipeline.reuse import ItemStore, digest, sha256_of
 from pipeline.run import Batch, Outcome, Run, Summary, Unit, bring_up_to_date, summarise
@@ -34,8 +33,8 @@ class _Payload:
 
     clip: Clip
     frames_file: Path
-    section: Score
-    weights_sha256: str
+    budget: int
+    judge: Judge
 
 
 def run(run: Run) -> Summary:
@@ -72,21 +71,20 @@ def _one_worker_a_gpu(run: Run, judge: Judge) -> Run:
 
 
 def _unit(clip: Clip, run: Run, judge: Judge) -> Unit:
-    section = run.params.score
-    how = [judge.identity(), section.framing, section.frames_per_take]
-    key = digest(["score", VERSION, how, clip.to_row()])
+    budget = run.params.score.frames_per_take
+    key = digest(["score", VERSION, judge.identity(), budget, clip.to_row()])
     name = f"{clip.speaker}/{clip.take_id}"
     frames_file = run.items("extract").path(name, ".frames.parquet")
-    return Unit(name, key, _Payload(clip, frames_file, section, judge.weights.sha256))
+    return Unit(name, key, _Payload(clip, frames_file, budget, judge))
 
 
 def score_one(scorer: Scorer, store: ItemStore, unit: str, take: _Payload) -> Outcome:
     """Score one take: a function of its frame file, the network and the prompts."""
-    clip, section = take.clip, take.section
+    clip, judge = take.clip, take.judge
     if not clip.has_picture:
         return _lost(clip, "no_picture", "a take of sound alone")
     frames, scores = score_take(
-        scorer, take.frames_file, clip, framing=section.framing, budget=section.frames_per_take
+        scorer, take.frames_file, clip, framing=judge.framing, budget=take.budget
     )
     if scores is None:
         return _lost(clip, "no_face", f"of {clip.n_frames} frames none has a face")
@@ -96,7 +94,7 @@ def score_one(scorer: Scorer, store: ItemStore, unit: str, take: _Payload) -> Ou
         **{name: getattr(clip, name) for name in _FROM_CLIP},
         n_scored=len(frames),
         p=tuple(float(p) for p in scores.p.mean(axis=0)),
-        weights_sha256=take.weights_sha256,
+        weights_sha256=judge.weights.sha256,
         scores_sha256=sha256_of(path),
     )
     return Outcome(suffixes=[SCORES], rows={"scores": [row.to_row()]})

@@ -44,7 +44,7 @@ def run(run: Run) -> Summary:
     able = bool(directions) and chosen.missing is None
     units = [_unit(run, clips, take, directions, chosen, clip) for take in takes if able]
     batch = bring_up(
-        run, "synth", GRAIN, units, make_families, maker(chosen.weights, run.params.invert, clip)
+        run, "synth", "take", units, make_families, maker(chosen.weights, run.params.invert, clip)
     )
     pictures = sorted_rows(batch.rows("pictures"), MadePicture, "family_id", "emotion")
     families = sorted_rows(batch.rows("families"), MadeFamily, "family_id")
@@ -57,8 +57,11 @@ def run(run: Run) -> Summary:
             "rejected": (Rejected, rejects),
         },
     )
-    planned = sum(n_families(take, section) for take in takes if able)
+    died = {row.item for row in rejects if row.grain == "take"}
+    done = [take for take in takes if able and f"{take.speaker}/{take.take_id}" not in died]
+    planned = sum(n_families(take, section) for take in done)
     notes = _notes(pictures, families) + ([unclear] if unclear else [])
+    notes += [f"{len(died)} takes gave nothing: their worker died, see the rejects"] if died else []
     if not units:
         notes = [chosen.missing or "no codes or no directions: see invert and directions"]
     return summarise(
@@ -114,5 +117,5 @@ def _notes(pictures: Sequence[MadePicture], families: Sequence[MadeFamily]) -> l
                 f"{emotion}: {len(rows)} kept, opening moved {np.median(moved):.3f} (p95 "
                 f"{np.percentile(moved, 95):.3f}), {np.median([p.gaps for p in rows]):.2f} gaps"
             )
-            notes.append(told + (f", clarity +{np.median(rises):.2f}" if rises else ""))
+            notes.append(told + (f", clarity {np.median(rises):+.2f}" if rises else ""))
     return notes or [f"{len(families)} families kept: see the rejects"]

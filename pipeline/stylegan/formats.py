@@ -69,6 +69,7 @@ _TERMS = (
     ("rosinality", "code MIT; the weights under the terms of who trained them (FFHQ: NVIDIA's)"),
     ("encoder", "code MIT; made with NVIDIA's FFHQ generator, whose terms are non-commercial"),
     ("ArcFace", "InsightFace's models: non-commercial research"),
+    ("VGG", "torchvision: BSD; the weights were trained on ImageNet (research)"),
     ("CLIP", "as its publisher says"),
 )
 
@@ -83,7 +84,7 @@ def terms_of(opened: Opened, found: Found) -> str:
 
 _KNOWN = (
     "known are StyleGAN2 generators (rosinality's and NVIDIA's PyTorch versions), "
-    "e4e and pSp encoders, and ArcFace (IR-SE-50, iresnet)"
+    "e4e and pSp encoders, ArcFace (IR-SE-50, iresnet), and torchvision's VGG"
 )
 
 
@@ -134,6 +135,8 @@ def _flat(flat: Tensors, name: str, clamp: float | None) -> Found:
         return Found(
             "ArcFace, insightface's iresnet", {"arcface": layouts.arcface_iresnet(flat, name)}
         )
+    if {"features.0.weight", "features.2.weight", "classifier.0.weight"} <= set(flat):
+        return Found("VGG, torchvision's", {"vgg": layouts.vgg(flat, name)})
     if _CLIP & set(flat):
         return Found("CLIP, open_clip's names (read by `score` as it is)")
     raise PipelineError(f"{name} is of no family known here: {_KNOWN}")

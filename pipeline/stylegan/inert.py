@@ -115,6 +115,7 @@ class Call:
 
 
 def of_persistent(meta: object) -> PersistentObject:
+    """A module of NVIDIA's pickles."""
     if not isinstance(meta, dict) or meta.get("type") != "class":
         raise UnsafeFileError("a network without its class name is refused")
     name, state = meta.get("class_name"), meta.get("state")
@@ -124,47 +125,55 @@ def of_persistent(meta: object) -> PersistentObject:
 
 
 def encode_latin1(text: object, encoding: object = "latin1") -> bytes:
+    """Bytes, as older pickles write them."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise UnsafeFileError("text in another encoding than latin1 is refused")
     return text.encode("latin1")
 
 
 def of_tensor(storage: object, offset: Any, shape: Any, stride: Any, *_: object) -> StoredTensor:
+    """A tensor over a storage; its numbers are checked when it is read."""
     if not isinstance(storage, Storage):
         raise UnsafeFileError("a tensor without a storage is refused")
     return StoredTensor(storage, offset, as_shape(shape), as_shape(stride))
 
 
 def of_parameter(tensor: object, *_: object) -> StoredTensor:
+    """A parameter: its tensor."""
     if not isinstance(tensor, StoredTensor):
         raise UnsafeFileError("a parameter that is no tensor is refused")
     return tensor
 
 
 def make_set(items: Iterable[Any] = ()) -> set[Any]:
+    """A set."""
     return set(items)
 
 
 def join_parts(*parts: object) -> str:
+    """A path or a device, as text."""
     # Not str() of anything else: a few nested lists can be made to print without end.
     return "/".join(str(p) for p in parts if isinstance(p, str | int)).replace("//", "/")
 
 
 def as_shape(shape: object) -> tuple[Any, ...]:
+    """A shape, of numbers that are not checked yet."""
     if not isinstance(shape, tuple | list):
         raise UnsafeFileError("a shape that is no list of numbers is refused")
     return tuple(shape)
 
 
 def of_scalar(kind: object, raw: object = None) -> Any:
+    """One number of numpy."""
     if not isinstance(kind, NumpyType):
         raise UnsafeFileError("a number without its type is refused")
     return kind.array(raw, ()).item()
 
 
 def of_flat(raw: object, kind: object, shape: Any, order: object = "C") -> NumpyArray:
+    """An array of numpy, as protocol 5 writes it."""
     if not isinstance(kind, NumpyType):
         raise UnsafeFileError("an array without its type is refused")
-    array = NumpyArray()
-    array.value = kind.array(bytes(raw) if isinstance(raw, bytearray) else raw, shape, str(order))
+    array, order = NumpyArray(), "F" if order == "F" else "C"
+    array.value = kind.array(bytes(raw) if isinstance(raw, bytearray) else raw, shape, order)
     return array

@@ -252,3 +252,20 @@ def arcface_iresnet(tensors: Tensors, what: str) -> Network:
         "input_px": _face_px(n_flat, widths[3], what),
     }  # fmt: skip
     return Network("arcface", config, _kept(tensors))
+
+
+def vgg(tensors: Tensors, what: str) -> Network:
+    """torchvision's VGG without batch norm: its convolutions; a new stage begins after a gap."""
+    places = sorted(int(name.split(".")[1]) for name in tensors if _is_vgg_weight(name))
+    stages: list[list[int]] = []
+    for before, place in zip([-9, *places], places, strict=False):
+        if place - before != 2:
+            stages.append([])
+        stages[-1].append(_shape(tensors, f"features.{place}.weight", 4, what)[0])
+    kept = {name: t for name, t in tensors.items() if name.startswith("features.")}
+    return Network("vgg", {"stages": stages}, kept)
+
+
+def _is_vgg_weight(name: str) -> bool:
+    parts = name.split(".")
+    return len(parts) == 3 and parts[0] == "features" and parts[2] == "weight"

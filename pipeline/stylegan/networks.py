@@ -22,6 +22,7 @@ from pipeline.stylegan.arcface import ArcFace, ArcFaceConfig, arcface
 from pipeline.stylegan.discriminator import Discriminator
 from pipeline.stylegan.encoders import EncoderConfig, WPlusEncoder
 from pipeline.stylegan.generator import Generator, GeneratorConfig
+from pipeline.stylegan.perceptual import Vgg, VggConfig
 
 _COUNTERS = "num_batches_tracked"
 """Of batch norms: counts that no result depends on; not stored."""
@@ -41,6 +42,7 @@ KINDS = {
     "stylegan2-discriminator": Kind(GeneratorConfig, Discriminator, Discriminator),
     "w-plus-encoder": Kind(EncoderConfig, WPlusEncoder, WPlusEncoder),
     "arcface": Kind(ArcFaceConfig, arcface, ArcFace),
+    "vgg": Kind(VggConfig, Vgg, Vgg),
 }
 
 

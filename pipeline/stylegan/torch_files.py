@@ -62,7 +62,7 @@ def _members(
     for info in infos:
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
             raise UnsafeFileError(f"{path.name} is refused: {info.filename} in it is compressed")
-        within = info.header_offset + _LOCAL_HEADER <= size
+        within = 0 <= info.header_offset <= size - _LOCAL_HEADER
         head = reader(info.header_offset, _LOCAL_HEADER) if within else b""
         if not head.startswith(b"PK\x03\x04"):
             raise UnsafeFileError(f"{path.name}: damaged, {info.filename} in it is not there")
@@ -104,7 +104,7 @@ def _no_more(content: object) -> Storage:
     raise UnsafeFileError("a file inside a file inside a file is refused")
 
 
-def torchtorch_legacy(
+def torch_legacy(
     source: Stream, reader: Reader, size: int, what: str, limits: Limits, *, inner: bool = False
 ) -> Any:
     """torch's format before 1.6: five pickles, then each storage's count and bytes in a row."""

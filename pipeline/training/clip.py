@@ -7,8 +7,7 @@ and judges as every CLIP does, by prompts.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.clip.network import ClipNetwork, build_network, read_architecture
 from pipeline.clip.preprocess import Normalise
 from pipeline.clip.prompts import text_anchors
+from pipeline.models import write_weights
 from pipeline.records import SEVEN_EMOTIONS
 from pipeline.reuse import write_bytes, write_json
 from pipeline.training.captions import (
@@ -79,7 +78,7 @@ class Recipe:
     plain_from: float = 0.5
     scale: float = 14.0
     texts: int = 4
-    threads: int = 2
+    threads: int = 1
     bf16: bool = False
     width: int = 16
     layers: tuple[int, int, int, int] = (1, 1, 1, 1)
@@ -199,7 +198,14 @@ def train(
     shares = labels(faces.emotion[chosen], faces.intensity[chosen], recipe)
     _fit(network, pictures[chosen], shares, recipe, done)
     weights = folder / f"{NAME}.safetensors"
-    _save(network, weights, {"recipe": asdict(recipe), "people": len(set(faces.person[chosen]))})
+    notes = {
+        "kind": "open_clip",
+        "config": path.name,
+        "recipe": asdict(recipe),
+        "people": len(set(faces.person[chosen].tolist())),
+        "trained_on": "drawn faces of invented people (spfem-data demo train)",
+    }
+    write_weights(weights, network.model.state_dict(), notes)
     judged = judge(network, pictures[faces.held_out], prompts)
     right, neutral = accuracy(
         judged, faces.emotion[faces.held_out], faces.intensity[faces.held_out]
@@ -217,7 +223,7 @@ def _fit(
     model = network.model.train().requires_grad_(True)
     model.logit_scale.requires_grad_(False).fill_(np.log(recipe.scale))
     anchors = _Anchors(model.text_projection.shape[1])
-    normalise = Normalise(network.pictures, network.device, network.dtype)
+    normalise = Normalise(network.pictures, network.device)
     optimiser = torch.optim.AdamW(
         _groups(model, anchors, recipe.weight_decay), recipe.rate, betas=(0.9, 0.98)
     )
@@ -252,19 +258,10 @@ def _groups(model: nn.Module, anchors: nn.Module, decay: float) -> list[dict[str
     ]
 
 
-def _save(network: ClipNetwork, path: Path, notes: Mapping[str, Any]) -> None:
-    state = {
-        name: t.detach().float().contiguous() for name, t in network.model.state_dict().items()
-    }
-    notes = {"kind": "open_clip", "config": f"{NAME}.json", **notes}
-    metadata = {name: json.dumps(value, sort_keys=True) for name, value in sorted(notes.items())}
-    write_bytes(path, save(state, metadata))
-
-
 def judge(network: ClipNetwork, pictures: U8, prompts: Sequence[Sequence[str]]) -> F64:
     """Probabilities (n, 7) of views as the stage would frame them."""
     anchors, scale = text_anchors(network, prompts), network.scale
-    normalise = Normalise(network.pictures, network.device, network.dtype)
+    normalise = Normalise(network.pictures, network.device)
     parts = []
     with torch.inference_mode():
         for start in range(0, len(pictures), 256):

@@ -47,6 +47,9 @@ class Recipe:
         blots at first.
     judged_from
         Share of the steps from which on a discriminator takes part.
+    emphasis
+        Power of the weights of `framed.importance`: at 2.3 lips count 8.6 times as much as the rest
+        of the face, eyes and brows 4.9, what is behind it 0.3. Lips are one hundredth of a picture.
     norms_until
         Share of the steps in which batch norms see their batch; from then on they take what they
         have seen on average, as they will in use: a few faces have no colour in common.
@@ -66,6 +69,7 @@ class Recipe:
     rate: float = 1.2e-3
     decay_from: float = 0.55
     half_until: float = 0.5
+    emphasis: float = 2.3
     laplacian: float = 1.0
     emotion: float = 0.10
     deltas: float = 1e-3
@@ -100,11 +104,12 @@ class FaceData:
         self.labels = np.array([EMOTIONS.index(e) for e in faces.emotion])
         self.strength = np.where(faces.emotion == "neutral", 1.0, faces.intensity)
 
-    def batch(self, places: NDArray[np.int64], draw: torch.Generator) -> Batch:
+    def batch(self, places: NDArray[np.int64], draw: torch.Generator, emphasis: float) -> Batch:
         """A training batch; half of it, by chance, mirrored."""
         chosen = self.train[places]
         pictures = to_network(self.framed.pictures[chosen])
         weights = torch.from_numpy(self.framed.weights[chosen])[:, None].float() / 100
+        weights = weights**emphasis
         weights = functional.interpolate(weights, scale_factor=2.0, mode="nearest")
         flipped = (torch.rand(len(chosen), generator=draw) < 0.5)[:, None, None, None]
         pictures = torch.where(flipped, pictures.flip(3), pictures)
@@ -154,7 +159,7 @@ class Learner:
         """What this part of a step's batch says."""
         draw = chance(self.recipe.seed, step * self.recipe.parts + self.part)
         places = np.array_split(self.order.at(step), self.recipe.parts)[self.part]
-        batch = self.data.batch(places, draw)
+        batch = self.data.batch(places, draw, self.recipe.emphasis)
         self.set_norms(learn=step < self.recipe.norms_until * self.recipe.steps)
         made, parts = self._losses(batch, draw, step)
         total = torch.stack(list(parts.values())).sum()

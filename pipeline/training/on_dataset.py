@@ -10,11 +10,11 @@ from typing import Any
 from torch import nn
 
 from pipeline.errors import ParameterError, PipelineError
-from pipeline.families.networks import device_of
 from pipeline.models import Weights, find_weights, read_weights
 from pipeline.params import TrainEncoder
 from pipeline.reuse import sha256_of
 from pipeline.run import Run
+from pipeline.scoring.setup import device_of
 from pipeline.stylegan.encoders import EncoderConfig, WPlusEncoder
 from pipeline.stylegan.generator import Generator
 from pipeline.stylegan.networks import network_of

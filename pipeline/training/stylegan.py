@@ -41,7 +41,7 @@ GENERATOR = GeneratorConfig(128, (128, 128, 96, 64, 32, 16), style_dim=128, n_ml
 ENCODER = EncoderConfig("e4e", 12, 128, 64, (1, 1, 1, 1), (24, 48, 80, 112), 64)
 JUDGE = GeneratorConfig(64, (64, 64, 64, 48, 24), style_dim=1, n_mlp=1)
 """Of the discriminator, which sees the middle of the picture."""
-SHIPPED = Recipe(seed=7, steps=2400, batch=16, bf16=True)
+SHIPPED = Recipe(seed=7, steps=4000, batch=16, half_until=0.1625, norms_until=0.075, bf16=True)
 """What the shipped networks were trained by."""
 
 _WARM_UP = 50  # steps over which the learning rates rise

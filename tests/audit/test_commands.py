@@ -34,7 +34,8 @@ def dataset(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("dataset")
 def test_ours_round_trip_without_runs_and_one_to_one(call, tmp_path: Path) -> None:
-    code, out, _ = call("export", "--format", "pairs-json", "--dataset", "demo", "--out", "ours.json")
+    options = ("--format", "pairs-json", "--dataset", "demo", "--out", "ours.json")
+    code, out, _ = call("export", *options)
     assert (code, out.strip()) == (0, "1 clip pairs: ours.json")
     content = json.loads((tmp_path / "ours.json").read_bytes())
     assert content == {"M003": {"happy": {"001_028": [[0, 2, 4, 6], [1, 3, 5, 7]]}}}

@@ -4,7 +4,7 @@ import pytest
 from pipeline.clarity.measure import NONE
 from pipeline.clarity.suspects import SuspectRule, clear_as_another, is_suspect, looks_like
 
-RULE = SuspectRule(min_p=0.6, min_share=0.4, neutral_share=0.8)
+RULE = SuspectRule(min_p=0.6, min_share=0.4, neutral_share=0.8, neutral_from_level=2)
 
 
 def track(*parts: tuple[int, int, float]) -> np.ndarray:
@@ -17,8 +17,8 @@ def track(*parts: tuple[int, int, float]) -> np.ndarray:
     return np.array(rows)
 
 
-def suspect(p: np.ndarray, recorded: int) -> bool:
-    return is_suspect(looks_like(p, recorded, RULE.min_p), recorded, RULE)
+def suspect(p: np.ndarray, recorded: int, level: int = 3) -> bool:
+    return is_suspect(looks_like(p, recorded, RULE.min_p), recorded, level, RULE)
 
 
 def test_a_take_that_shows_another_emotion_is_a_suspect() -> None:
@@ -28,8 +28,8 @@ def test_a_take_that_shows_another_emotion_is_a_suspect() -> None:
     assert (look.seen, look.n_clear, look.share) == (1, 40, 0.75)
     assert look.p_seen == pytest.approx((10 * 0.1 / 6 + 30 * 0.9) / 40)
     assert look.p_recorded == pytest.approx(0.1 / 6)
-    assert is_suspect(look, 2, RULE)
-    assert not is_suspect(look, 1, RULE)
+    assert is_suspect(look, 2, 1, RULE)
+    assert not is_suspect(look, 1, 1, RULE)
 
 
 def test_an_onset_is_none() -> None:
@@ -40,6 +40,7 @@ def test_a_faint_take_is_none_and_a_neutral_one_is() -> None:
     faint = track((24, 0, 0.8), (16, 0, 0.4))
     assert not suspect(faint, 5)
     assert suspect(track((40, 0, 0.9)), 5)
+    assert not suspect(track((40, 0, 0.9)), 5, level=1)  # which is meant to be faint
 
 
 def test_a_take_that_is_clear_nowhere_is_none() -> None:

@@ -43,7 +43,7 @@ def test_pictures_are_those_of_open_clips_own_pipeline(side: int, interpolation:
     own = PreprocessCfg(size=32, interpolation=interpolation)
     settings = PictureSettings(32, interpolation, own.mean, own.std)
     pixels = torch.from_numpy(resized(picture(1, side), settings).copy()).permute(2, 0, 1)
-    ours = Normalise(settings, torch.device("cpu"), torch.float32)(pixels[None])[0]
+    ours = Normalise(settings, torch.device("cpu"))(pixels[None])[0]
     theirs = image_transform_v2(own, is_train=False)(Image.fromarray(picture(1, side)))
     torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 

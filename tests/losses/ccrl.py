@@ -25,7 +25,8 @@ class Content(nn.Module):
         self.places = nn.Parameter(torch.randn(64, WIDTH) * 0.1)
         self.sound = nn.Sequential(nn.Linear(8, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 4 * WIDTH))
         self.attention = nn.MultiheadAttention(WIDTH, 4, batch_first=True)
-        self.out = nn.Linear(4 * WIDTH, 16)
+        # centred: else all cosines are 1 at first, and eq. 2 stays there
+        self.out = nn.Sequential(nn.Linear(4 * WIDTH, 16), nn.BatchNorm1d(16, affine=False))
 
     def forward(self, pictures: Tensor, sounds: Tensor) -> Tensor:
         """f_xa (n, 16) of pictures (n, 3, h, w) and sounds (n, samples)."""

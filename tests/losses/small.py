@@ -15,11 +15,11 @@ Loss = Callable[[dict[str, Any]], Tensor]
 
 
 class Levels(nn.Module):
-    """Features of an image at two levels, for ArcFace's four: (n, 16, 12, 12), (n, 24, 6, 6)."""
+    """Features of an image at two levels, for ArcFace's four: (n, 16, 8, 8), (n, 24, 4, 4)."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.first = nn.Sequential(nn.Conv2d(3, 16, 5, 2, 2), nn.ReLU(), nn.Conv2d(16, 16, 3, 2, 1))
+        self.first = nn.Sequential(nn.Conv2d(3, 16, 5, 3, 2), nn.ReLU(), nn.Conv2d(16, 16, 3, 2, 1))
         self.second = nn.Sequential(nn.ReLU(), nn.Conv2d(16, 24, 3, 2, 1))
 
     def forward(self, pictures: Tensor) -> list[Tensor]:

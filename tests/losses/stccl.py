@@ -59,7 +59,7 @@ class Metrics(nn.Module):
 
     def temporal(self, level: int, features: Tensor) -> Tensor:
         """Every frame with every other at each place (eq. 12): (n, places, t, t - 1, d)."""
-        n, t, c = features.shape[:3]
+        t = features.shape[1]
         flat = features.flatten(3).permute(0, 3, 1, 2)
         others = torch.stack([torch.tensor([j for j in range(t) if j != i]) for i in range(t)])
         return self._mapped(self.time[level], flat, flat[:, :, others])

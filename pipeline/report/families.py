@@ -1,0 +1,143 @@
+"""The page's part on synthetic families: figures an emotion, directions, and grids to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.params import Report
+from pipeline.records import (
+    SEVEN_EMOTIONS,
+    Clip,
+    Direction,
+    InvertedTake,
+    MadeFamily,
+    MadePicture,
+)
+from pipeline.report.grids import GridJob
+from pipeline.report.metrics import rounded
+from pipeline.run import Run
+from pipeline.tables import AnyRow, read_rows
+
+GRIDS = "families/"
+_FAMILIES, _FRAMES = ".families.parquet", ".frames.parquet"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What invert, directions and synth left; all empty where they had no weights."""
+
+    inverted: tuple[InvertedTake, ...]
+    directions: tuple[Direction, ...]
+    pictures: tuple[MadePicture, ...]
+    families: tuple[MadeFamily, ...]
+
+
+@dataclass(frozen=True)
+class FamiliesPage:
+    """All that the section shows; `grids` by take."""
+
+    figures: Mapping[str, Any]
+    directions: tuple[Direction, ...]
+    grids: Mapping[str, Mapping[str, Any]]
+
+
+def gather_made(run: Run) -> Made:
+    """Read the tables of the synthetic stages."""
+
+    def rows(stage: str, name: str, kind: type[AnyRow]) -> tuple[AnyRow, ...]:
+        path = run.table(stage, name)
+        return tuple(read_rows(path, kind)) if path.is_file() else ()
+
+    return Made(
+        rows("invert", "inverted", InvertedTake),
+        rows("directions", "directions", Direction),
+        rows("synth", "pictures", MadePicture),
+        rows("synth", "families", MadeFamily),
+    )
+
+
+def grid_jobs(
+    made: Made, clips: Mapping[str, Clip], run: Run, section: Report
+) -> Iterator[tuple[str, Sequence[str], GridJob]]:
+    """Unit, digests of what it shows, and job: one take a speaker, a few families of it."""
+    by_speaker: dict[str, list[MadeFamily]] = {}
+    for family in made.families:
+        by_speaker.setdefault(family.speaker, []).append(family)
+    for speaker, theirs in sorted(by_speaker.items()):
+        take_id = theirs[0].take_id
+        shown = [family for family in theirs if family.take_id == take_id][: section.families]
+        job = GridJob(
+            clips[take_id],
+            tuple(family.family_id for family in shown),
+            run.items("synth").path(f"{speaker}/{take_id}", _FAMILIES),
+            run.items("extract").path(f"{speaker}/{take_id}", _FRAMES),
+            section.sheet_px,
+        )
+        yield f"{GRIDS}{take_id}", [family.rows_sha256 for family in shown], job
+
+
+def families_page(made: Made, drawn: Mapping[str, Mapping[str, Any]]) -> FamiliesPage | None:
+    """The section, None where nothing was inverted."""
+    if not made.inverted:
+        return None
+    return FamiliesPage(family_figures(made), made.directions, drawn)
+
+
+def family_figures(made: Made) -> dict[str, Any]:
+    """Figures for metrics.json and the page: of inversion, of families, and of each emotion."""
+    planned = {picture.family_id for picture in made.pictures}
+    return {
+        "inverted_takes": len(made.inverted),
+        "inverted_frames": sum(take.n_kept for take in made.inverted),
+        "pixel_error_median": _median([take.pixel_error for take in made.inverted]),
+        "families_planned": len(planned),
+        "families_kept": len(made.families),
+        "directions": {row.direction_id: _direction(row) for row in made.directions},
+        "per_emotion": {emotion: _emotion(made, emotion) for emotion in SEVEN_EMOTIONS[1:]},
+        "reconstruction": _moved(
+            [p for p in made.pictures if p.is_reconstruction and p.family_kept]
+        ),
+    }
+
+
+def _direction(row: Direction) -> dict[str, Any]:
+    return {
+        "accuracy_by_take": _median([row.accuracy_by_take]),
+        "accuracy_by_speaker": _median([row.accuracy_by_speaker]),
+        "class_gap": rounded(row.class_gap, 4),
+        "shift_before": [rounded(value, 4) for value in row.shift_before],
+        "shift_after": [rounded(value, 4) for value in row.shift_after],
+    }
+
+
+def _emotion(made: Made, emotion: str) -> dict[str, Any]:
+    own = [p for p in made.pictures if p.emotion == emotion and not p.is_reconstruction]
+    kept = [p for p in own if p.verdict == "kept" and p.family_kept]
+    return {
+        "made": len(own),
+        "kept": len(kept),
+        "gaps_median": _median([p.gaps for p in kept]),
+        "beta_median": _median([p.beta for p in kept]),
+        "clarity_rise_median": _median([p.clarity_rise for p in kept]),
+        "identity_median": _median([p.identity for p in kept]),
+        **_moved(kept),
+    }
+
+
+def _moved(pictures: Sequence[MadePicture]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in ("open", "width", "corner"):
+        values = [getattr(p, f"mouth_{name}_difference") for p in pictures]
+        moved = [abs(value) for value in values if value is not None]
+        found[f"{name}_moved_median"] = _median(moved)
+        found[f"{name}_moved_p95"] = rounded(float(np.percentile(moved, 95)), 4) if moved else None
+    return found
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return rounded(float(np.median(known)), 4) if known else None

@@ -1,0 +1,163 @@
+"""SSERD's losses, written out from the paper (ACM MM 2024), to see that the shards feed them.
+
+Not part of the package: training is yours. Eq. 1 to 4 (encoder, cross-attention, two transformer
+layers, generator) at a size that learns in a test; eq. 5 and 6 (CELCL) with its cache of codes; eq.
+13 and 14 (pixels, perception, the adversarial term, the indicator of synthetic sources).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+TAU, ALPHA, LAMBDA_1, LAMBDA_2 = 0.1, 0.8, 0.1, 0.1
+N_EMOTIONS, ROWS, DIM = 7, 4, 32
+_CACHED = 32
+
+
+class Encoder(nn.Module):
+    """E of eq. 1: a picture (n, 3, 48, 48) to a code (n, ROWS, DIM)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (3, 16, 32, 48)
+        layers: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            layers += [nn.Conv2d(before, after, 3, 2, 1), nn.LeakyReLU(0.2)]
+        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(48 * 36, ROWS * DIM))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.body(pictures).reshape(-1, ROWS, DIM)
+
+
+class Residual(nn.Module):
+    """Eq. 2 to 4: what the reference's emotion adds to the source's code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attend = nn.MultiheadAttention(DIM, 4, batch_first=True)
+        self.feed = nn.Sequential(nn.Linear(DIM, 2 * DIM), nn.ReLU(), nn.Linear(2 * DIM, DIM))
+        layer = nn.TransformerEncoderLayer(DIM, 4, 2 * DIM, dropout=0.0, batch_first=True)
+        self.refine = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.out = nn.Linear(DIM, DIM)
+
+    def forward(self, source: Tensor, reference: Tensor) -> Tensor:
+        attended, _ = self.attend(source, reference, reference, need_weights=False)
+        return self.out(self.refine(self.feed(attended)))
+
+
+class Decoder(nn.Module):
+    """In the place of StyleGAN: a code to a picture (n, 3, 48, 48)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(ROWS * DIM, 48 * 36)
+        layers: list[nn.Module] = []
+        for before, after in ((48, 32), (32, 16), (16, 3)):
+            layers += [nn.LeakyReLU(0.2), nn.ConvTranspose2d(before, after, 4, 2, 1)]
+        self.body = nn.Sequential(*layers)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        return self.body(self.first(codes.flatten(1)).reshape(-1, 48, 6, 6))
+
+
+class Framework(nn.Module):
+    """Encoder, emotion residual, generator; the frozen features that stand for VGG; the cache."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.encode, self.residual, self.decode = Encoder(), Residual(), Decoder()
+        self.phi = nn.Sequential(
+            nn.Conv2d(3, 16, 5, 2, 2), nn.ReLU(), nn.Conv2d(16, 16, 3, 2, 1)
+        ).requires_grad_(False)
+        self.cache: list[deque[Tensor]] = [deque(maxlen=_CACHED) for _ in range(N_EMOTIONS)]
+        self.lots = torch.Generator().manual_seed(seed)
+
+    def edit(self, source: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+        """The picture of the source with the reference's emotion, and the emotion's code."""
+        own, other = self.encode(source), self.encode(reference)
+        emotion = self.residual(own, other)
+        return self.decode(own + emotion), emotion
+
+    def celcl(self, codes: Tensor, emotions: Tensor) -> Tensor:
+        """Eq. 5 and 6 as a mean over pictures: one cached code of each emotion, drawn by lot.
+
+        Codes are taken at unit length: at tau 0.1 the paper's dot products would overflow
+        otherwise. Emotions whose cache is empty have no term; a picture whose own has none yet is
+        left out. The new codes are cached afterwards, without gradient.
+        """
+        flat = functional.normalize(codes.flatten(1), dim=1)
+        drawn = [self._drawn(k) for k in range(N_EMOTIONS)]
+        known = [k for k, code in enumerate(drawn) if code is not None]
+        losses = []
+        for code, emotion in zip(flat, emotions.tolist(), strict=True):
+            if emotion in known:
+                others = torch.stack([drawn[k] for k in known])  # type: ignore[misc]
+                logits = others @ code / TAU
+                losses.append(torch.logsumexp(logits, 0) - logits[known.index(emotion)])
+        for code, emotion in zip(flat.detach(), emotions.tolist(), strict=True):
+            self.cache[emotion].append(code)
+        return torch.stack(losses).mean() if losses else flat.sum() * 0
+
+    def _drawn(self, emotion: int) -> Tensor | None:
+        own = self.cache[emotion]
+        if not own:
+            return None
+        return own[int(torch.randint(len(own), (1,), generator=self.lots))]
+
+
+class Judge(nn.Module):
+    """D of the adversarial term."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 16, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(16, 32, 4, 2, 1),
+            nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(32 * 144, 1),
+        )  # fmt: skip
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.body(pictures)[:, 0]
+
+
+def parts(framework: Framework, judge: Judge, batch: dict[str, Any]) -> dict[str, Tensor]:
+    """The terms of eq. 14, each a mean; those of eq. 13 over the synthetic sources alone."""
+    both = [framework.edit(batch["source"], batch[f"reference_{w}"]) for w in ("same", "other")]
+    synthetic = batch["synthetic"]
+    target, seen = batch["target"], framework.phi(batch["target"])
+    pixels = sum(_gap(picture, target) for picture, _ in both)
+    lips = sum(_gap(framework.phi(picture), seen) for picture, _ in both)
+    n = synthetic.sum().clamp(min=1)
+    fooled = torch.cat([functional.softplus(-judge(picture)) for picture, _ in both])
+    emotions = torch.cat([batch["emotion"]] * 2)
+    return {
+        "pix": (synthetic * pixels).sum() / n,
+        "lips": (synthetic * lips).sum() / n,
+        "adv": fooled.mean(),
+        "cl": framework.celcl(torch.cat([code for _, code in both]), emotions),
+    }
+
+
+def hybrid_loss(terms: dict[str, Tensor]) -> Tensor:
+    """Eq. 14 of its terms."""
+    supervised = terms["pix"] + ALPHA * terms["lips"]
+    return supervised + LAMBDA_1 * terms["adv"] + LAMBDA_2 * terms["cl"]
+
+
+def judge_loss(framework: Framework, judge: Judge, batch: dict[str, Any]) -> Tensor:
+    """What D minimises: real pictures from made ones."""
+    with torch.no_grad():
+        made, _ = framework.edit(batch["source"], batch["reference_same"])
+    real = functional.softplus(-judge(batch["reference_same"]))
+    return real.mean() + functional.softplus(judge(made)).mean()
+
+
+def _gap(a: Tensor, b: Tensor) -> Tensor:
+    """Mean squared difference (n,)."""
+    return (a - b).square().flatten(1).mean(dim=1)

@@ -1,0 +1,84 @@
+"""SSERD's hybrid training on batches from the shards: families and real frames together."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.shards import PictureForm, SserdQuads
+from tests.losses.small import batches
+from tests.losses.sserd import DIM, ROWS, TAU, Framework, Judge, hybrid_loss, judge_loss, parts
+from tests.shards.made_shards import PX, write_everything
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("sserd")
+    write_everything(made)
+    return made
+
+
+def _quads(folder: Path, share: float = 0.5) -> SserdQuads:
+    form = PictureForm(size=PX, values="-1..1")
+    return SserdQuads(folder, synthetic_share=share, form=form)
+
+
+def test_celcl_is_the_fraction_of_the_equation() -> None:
+    """Eq. 5 by hand: one cached code of three emotions, one picture."""
+    framework = Framework()
+    generator = torch.Generator().manual_seed(1)
+    cached = torch.nn.functional.normalize(torch.randn(3, ROWS * DIM, generator=generator), dim=1)
+    for emotion in range(3):
+        framework.cache[emotion].append(cached[emotion])
+    code = torch.randn(1, ROWS, DIM, generator=generator)
+    unit = torch.nn.functional.normalize(code.flatten(1), dim=1)[0]
+    terms = [math.exp(float(unit @ c) / TAU) for c in cached]
+    wanted = -math.log(terms[2] / sum(terms))
+    assert float(framework.celcl(code, torch.tensor([2]))) == pytest.approx(wanted, rel=1e-5)
+    assert len(framework.cache[2]) == 2
+
+
+def test_real_sources_have_no_pixel_term(folder: Path) -> None:
+    """The indicator of eq. 14: of real frames nothing is compared with the black target."""
+    batch = next(batches(_quads(folder), 24))
+    real = batch["synthetic"] == 0
+    assert real.any()
+    only_real = {k: v[real] if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
+    terms = parts(Framework(), Judge(), only_real)
+    assert terms["pix"].item() == terms["lips"].item() == 0.0
+    assert terms["adv"].item() > 0.0
+    changed = {**batch, "target": torch.where(real[:, None, None, None], 1.0, batch["target"])}
+    for name in ("pix", "lips"):
+        both = [parts(Framework(), Judge(), b)[name].item() for b in (batch, changed)]
+        assert both[0] == pytest.approx(both[1], rel=1e-6)
+
+
+def test_hybrid_training_learns_from_the_shards(folder: Path) -> None:
+    """Two hundred steps of eq. 14: all but the adversarial term, which plays against D, fall."""
+    framework, judge = Framework(), Judge()
+    player = torch.optim.Adam([p for p in framework.parameters() if p.requires_grad], lr=2e-3)
+    opponent = torch.optim.Adam(judge.parameters(), lr=2e-4)
+    found: list[dict[str, float]] = []
+    for _, batch in zip(range(200), batches(_quads(folder), 12), strict=False):
+        terms = parts(framework, judge, batch)
+        loss = hybrid_loss(terms)
+        player.zero_grad()
+        loss.backward()
+        player.step()
+        opponent.zero_grad()
+        judge_loss(framework, judge, batch).backward()
+        opponent.step()
+        found.append({"all": loss.item(), **{k: v.item() for k, v in terms.items()}})
+
+    def mean(name: str, some: slice) -> float:
+        values = [row[name] for row in found[some]]
+        return sum(values) / len(values)
+
+    start, end = slice(2, 12), slice(-20, None)  # the cache is empty at first
+    assert all(math.isfinite(row["all"]) for row in found)
+    assert mean("all", end) < 0.5 * mean("all", start)
+    assert mean("pix", end) < 0.4 * mean("pix", start)
+    assert mean("cl", end) < 0.8 * mean("cl", start)

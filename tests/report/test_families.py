@@ -1,0 +1,80 @@
+"""The report's part on families: figures, grids, the section."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.records import SEVEN_EMOTIONS, Clip
+from pipeline.report.families import families_page, family_figures, gather_made, grid_jobs
+from pipeline.report.grids import COLUMNS, grid
+from pipeline.report.page import _environment
+from pipeline.run import Run
+from pipeline.tables import read_rows
+from tests.made import make_inputs, make_run
+from tests.made_families import write_families
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Run:
+    run = make_run(tmp_path)
+    make_inputs(run)
+    write_families(run)
+    return run
+
+
+def _clips(run: Run) -> dict:
+    return {clip.take_id: clip for clip in read_rows(run.table("extract", "clips"), Clip)}
+
+
+def test_figures_are_of_the_kept_pictures(made: Run) -> None:
+    figures = family_figures(gather_made(made))
+    assert (figures["families_planned"], figures["families_kept"]) == (4, 4)
+    happy, fear = figures["per_emotion"]["happy"], figures["per_emotion"]["fear"]
+    assert (happy["made"], happy["kept"]) == (4, 4)
+    assert happy["open_moved_median"] == pytest.approx(0.01)
+    assert happy["clarity_rise_median"] == pytest.approx(0.6)
+    assert (fear["made"], fear["kept"], fear["open_moved_median"]) == (4, 0, None)
+    assert figures["reconstruction"]["open_moved_median"] == pytest.approx(0.005)
+    assert figures["directions"]["happy"]["shift_before"] == [0.06]
+
+
+def test_grids_show_a_row_a_family_and_mark_rejects(made: Run) -> None:
+    section = made.params.report.model_copy(update={"families": 1, "sheet_px": 32})
+    jobs = list(grid_jobs(gather_made(made), _clips(made), made, section))
+    assert [name for name, _, _ in jobs] == ["families/S1_neutral", "families/S2_neutral"]
+    content = grid(jobs[0][2])
+    coded = base64.b64decode(content["picture"].split(",", 1)[1])
+    picture = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert picture.shape == (32, 32 * len(COLUMNS), 3)
+    for k, emotion in enumerate(SEVEN_EMOTIONS):
+        cell = picture[:, 32 * (k + 1) : 32 * (k + 2)].astype(int)
+        assert np.abs(cell[10:22, 10:22] - (20 + 30 * k + 2)).max() < 12, emotion
+        red = cell[0, 16] - cell[16, 16]
+        assert (red[0] > 30 and red[1] < -60) == (emotion == "fear")
+    assert picture[:, :32].std() > 5  # the source frame, textured
+    assert [label["verdict"] for label in content["rows"][0]][COLUMNS.index("fear")] == (
+        "mouth_moved"
+    )
+
+
+def test_section_tells_figures_and_directions(made: Run) -> None:
+    everything = gather_made(made)
+    jobs = grid_jobs(everything, _clips(made), made, made.params.report)
+    page = families_page(everything, {name.split("/")[1]: grid(job) for name, _, job in jobs})
+    assert page is not None
+    template = _environment().from_string(
+        '{% from "families.html.j2" import families_section %}{{ families_section(made, "made") }}'
+    )
+    text = template.render(made=page)
+    assert "4 of 4 families were kept" in text
+    assert text.count("data:image/jpeg") == 2
+    assert "mouth moved" in text
+
+
+def test_without_codes_there_is_no_section(tmp_path: Path) -> None:
+    assert families_page(gather_made(make_run(tmp_path)), {}) is None
