@@ -72,7 +72,7 @@ REASONS: dict[str, Reason] = {
         "filtered", "clarity is against the own neutral, and the speaker has none"
     ),
     # invert
-    "no_picture": Reason("filtered", "a take of sound alone"),
+    "sound_only": Reason("filtered", "a take of sound alone"),
     "poor_inversion": Reason("filtered", "no frame's reconstruction is near enough to its source"),
     # directions
     "few_codes": Reason("filtered", "too few takes with codes show the emotion, or neutral"),

@@ -474,13 +474,24 @@ class ShardsProtocols(Section):
     per_emotion: Count
 
 
+class ShardsCounts(Section):
+    """Files of each config and split."""
+
+    pairs: Count
+    sequences: Count
+    takes: Count
+    emotions: Count
+    families: Count
+    frames: Count
+
+
 class Shards(Section):
     """What goes into the shards."""
 
     framing: Literal["ned256", "ffhq", "head"]
     size_px: Annotated[int, Field(ge=32, le=1024)]
     jpeg_quality: Annotated[int, Field(ge=50, le=100)]
-    n_shards: dict[str, Count]
+    n_shards: ShardsCounts
     rows_per_group: Count
     min_confidence: Share
     windows: ShardsWindows

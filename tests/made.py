@@ -167,9 +167,9 @@ def make_run(data: Path, *, workers: int = 1, **shards: object) -> Run:
     section = loaded.shards.model_copy(
         update={
             "size_px": 128, "rows_per_group": 5,
-            "n_shards": {
-                "pairs": 2, "sequences": 1, "takes": 1, "emotions": 1, "families": 1, "frames": 1,
-            },
+            "n_shards": params.ShardsCounts(
+                pairs=2, sequences=1, takes=1, emotions=1, families=1, frames=1
+            ),
             "windows": WINDOWS, **shards,
         }
     )  # fmt: skip

@@ -47,6 +47,9 @@ class Normalise:
         self._device = device
 
     def __call__(self, batch: Tensor) -> Tensor:
-        """(n, 3, s, s) float32; from pinned memory the copy does not wait."""
+        """(n, 3, s, s) float32 in the layout of `batch`; from pinned memory nothing waits.
+
+        Pictures come with their channels last, in which convolutions are twice as fast on a CPU.
+        """
         pixels = batch.to(self._device, non_blocking=True).float()
-        return torch.addcmul(self._offset, pixels, self._factor).contiguous()
+        return torch.addcmul(self._offset, pixels, self._factor)

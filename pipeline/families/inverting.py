@@ -79,7 +79,7 @@ def invert_take(nets: Networks, store: ItemStore, unit: str, job: InvertJob) -> 
 
 def _chosen(job: InvertJob) -> _Chosen:
     if not job.clip.has_picture:
-        raise Reject("no_picture", "it has no frames")
+        raise Reject("sound_only", "it has no frames")
     columns = read_columns(job.frames_file, _COLUMNS)
     landmarks = columns["landmarks"]
     frames = chosen_frames(np.isfinite(landmarks[:, 0, 0]), job.section.frames_per_take)

@@ -82,7 +82,7 @@ def score_one(scorer: Scorer, store: ItemStore, unit: str, take: _Payload) -> Ou
     """Score one take: a function of its frame file, the network and the prompts."""
     clip, judge = take.clip, take.judge
     if not clip.has_picture:
-        return _lost(clip, "no_picture", "a take of sound alone")
+        return _lost(clip, "sound_only", "a take of sound alone")
     frames, scores = score_take(
         scorer, take.frames_file, clip, framing=judge.framing, budget=take.budget
     )

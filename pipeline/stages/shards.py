@@ -134,18 +134,18 @@ def _plan(
 ) -> dict[Shard, list[Any]]:
     """Every file with the items that it holds."""
     counts = section.n_shards
-    pairs = spread("pairs", counts["pairs"], ((k.pair.pair_id, k.pair.split, k) for k in kept))
+    pairs = spread("pairs", counts.pairs, ((k.pair.pair_id, k.pair.split, k) for k in kept))
     placed = [
         (p.kept.pair.pair_id, p.kept.pair.split, p)
         for p in place(pairs)
         if len(p.kept.windows(section.windows))
     ]
-    sequences = spread("sequences", counts["sequences"], placed)
-    spoken = spread("takes", counts["takes"], ((t.clip.take_id, t.split, t) for t in takes))
-    emotions = spread("emotions", counts["emotions"], ((t.clip.take_id, t.split, t) for t in clear))
-    families = spread("families", counts["families"], ((t.clip.take_id, t.split, t) for t in made))
+    sequences = spread("sequences", counts.sequences, placed)
+    spoken = spread("takes", counts.takes, ((t.clip.take_id, t.split, t) for t in takes))
+    emotions = spread("emotions", counts.emotions, ((t.clip.take_id, t.split, t) for t in clear))
+    families = spread("families", counts.families, ((t.clip.take_id, t.split, t) for t in made))
     seen = [(t.clip.take_id, t.split, t) for t in seen_takes(takes)]
-    frames = spread("frames", counts["frames"], seen)
+    frames = spread("frames", counts.frames, seen)
     return {**pairs, **sequences, **spoken, **emotions, **families, **frames}
 
 

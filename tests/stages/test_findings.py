@@ -188,7 +188,7 @@ def test_policies_are_those_of_the_findings() -> None:
     ("old", "new", "said"),
     [
         ("    hdr: use ", "    # ", r"extract\.policies\.hdr: Field required"),
-        ("    hdr: use ", "    hrd: use\n    hdr: use ", r"extract\.policies\.hrd: Extra inputs"),
+        ("    hdr: use ", "    hrd: use\n    hdr: use ", r"extract\.policies\.hrd: no such key"),
         ("    hdr: use ", "    hdr: mend ", r"extract\.policies\.hdr: .*'set_aside', got 'mend'"),
     ],
 )

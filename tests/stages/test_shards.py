@@ -9,6 +9,7 @@ import pytest
 import simplejpeg
 import soundfile
 
+from pipeline import params
 from pipeline.errors import OutOfOrderError
 from pipeline.faces.affine import compose, invert
 from pipeline.records import SEVEN_EMOTIONS, Rejected, ScoredTake, Sentence
@@ -199,14 +200,9 @@ def test_orphans_and_other_counts_are_removed(made: Run) -> None:
     summary = shards.run(
         make_run(
             made.data,
-            n_shards={
-                "pairs": 3,
-                "sequences": 1,
-                "takes": 1,
-                "emotions": 1,
-                "families": 1,
-                "frames": 1,
-            },
+            n_shards=params.ShardsCounts(
+                pairs=3, sequences=1, takes=1, emotions=1, families=1, frames=1
+            ),
         )
     )
     names = [p.name for p in (made.folder("shards") / "data" / "pairs").iterdir()]

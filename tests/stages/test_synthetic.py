@@ -193,7 +193,7 @@ def test_takes_without_picture_or_face_have_reasons(made: Run) -> None:
     from pipeline.tables import write_table
 
     write_table(path, table.set_column(place, "landmarks", pa.array([None] * len(table), nulls)))
-    assert invert.run(made).reasons == {"no_face": 1, "no_picture": 1}
+    assert invert.run(made).reasons == {"no_face": 1, "sound_only": 1}
 
 
 def test_smoothing_runs_over_time_and_leaves_the_mean(
