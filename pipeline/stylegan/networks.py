@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
-from pipeline.reuse import atomic_path
+from pipeline.models import write_weights
 from pipeline.stylegan.arcface import ArcFace, ArcFaceConfig, arcface
 from pipeline.stylegan.discriminator import Discriminator
 from pipeline.stylegan.encoders import EncoderConfig, WPlusEncoder
@@ -135,7 +134,7 @@ def network_of(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> nn
 def save_network(
     network: nn.Module, path: Path, notes: Mapping[str, Any] | None = None, *, half: bool = False
 ) -> None:
-    """Write a network of `KINDS` as safetensors, whole or absent.
+    """Write a network of `KINDS` as safetensors, whole or absent, the same bytes each time.
 
     Parameters
     ----------
@@ -150,6 +149,4 @@ def save_network(
         for name, t in network.state_dict().items()
         if not name.endswith(_COUNTERS)
     }
-    metadata = encode_metadata({**(notes or {}), **metadata_of(network)})
-    with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata)
+    write_weights(path, state, {**(notes or {}), **metadata_of(network)})

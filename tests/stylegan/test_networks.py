@@ -54,6 +54,14 @@ def test_what_is_saved_comes_back(kind: str, tmp_path: Path) -> None:
         assert torch.equal(state[name], tensor), name
 
 
+def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
+    network = Generator(GeneratorConfig(8, (4, 4), style_dim=4, n_mlp=1))
+    notes = {f"note {number}": number for number in range(12)}
+    for name in "ab":
+        save_network(network, tmp_path / name, notes)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
 def test_half_the_size_reads_as_float32(tmp_path: Path) -> None:
     network = Generator(SMALL)
     save_network(network, tmp_path / "a")
