@@ -117,7 +117,7 @@ def read_weights(weights: Weights) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(weights.path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-            metadata = {k: _value(v) for k, v in (file.metadata() or {}).items()}
+            metadata = decode_metadata(file.metadata() or {})
     except SafetensorError as error:
         raise PipelineError(
             f"{weights.path} (models.{weights.name}) is no safetensors file: {error}"
@@ -133,7 +133,7 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     """
     from safetensors.torch import save
 
-    notes = {name: json.dumps(metadata[name], sort_keys=True) for name in sorted(metadata)}
+    notes = encode_metadata(metadata)
     content = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, notes)
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])
@@ -164,8 +164,17 @@ def check_finite(tensors: Mapping[str, Tensor], weights: Weights) -> None:
             )
 
 
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
+def encode_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """As safetensors stores it: each value as JSON."""
+    return {name: json.dumps(value, sort_keys=True) for name, value in sorted(metadata.items())}
+
+
+def decode_metadata(stored: Mapping[str, str]) -> dict[str, Any]:
+    """Back from `encode_metadata`; what is no JSON stays text."""
+    found: dict[str, Any] = {}
+    for name, text in stored.items():
+        try:
+            found[name] = json.loads(text)
+        except json.JSONDecodeError:
+            found[name] = text
+    return found

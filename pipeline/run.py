@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pipeline import engine
 from pipeline.errors import OutOfOrderError, PartDone
 from pipeline.params import Dataset, Params
+from pipeline.progress import Progress, Silent
 from pipeline.records import Rejected, Row, rejected
 from pipeline.reuse import FileHashes, ItemStore, Receipt, write_json
 from pipeline.tables import AnyRow, read_rows, write_rows
@@ -34,32 +35,6 @@ class Options:
     shard: tuple[int, int] = (1, 1)
     force: bool = False
     retry_failed: bool = False
-
-
-class Progress(Protocol):
-    """How a stage tells how far it is."""
-
-    def start(self, label: str, total: int) -> None:
-        """Begin a count up to `total`."""
-
-    def step(self) -> None:
-        """One more is done."""
-
-    def stop(self) -> None:
-        """The count has ended."""
-
-
-class Silent:
-    """Progress that nobody watches."""
-
-    def start(self, label: str, total: int) -> None:
-        """Say nothing."""
-
-    def step(self) -> None:
-        """Say nothing."""
-
-    def stop(self) -> None:
-        """Say nothing."""
 
 
 @dataclass(frozen=True)

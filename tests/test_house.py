@@ -27,7 +27,7 @@ TOOLS = {
 }
 
 LAYERS = [
-    {"errors"},
+    {"errors", "progress"},
     {"records"},
     {"reuse"},
     {"tables", "tracks", "params", "engine", "split", "media", "models", "fetch"},

@@ -10,9 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.packing.pictures import FrameTo, encode, framed, stored_frames, valid_box
+from pipeline.packing.pictures import FrameTo, frame_columns, stored_frames
 from pipeline.records import SEVEN_EMOTIONS, Clip, FilteredTake
-from pipeline.shards.masks import covered
 
 _SCORES = (*(f"p_{emotion}" for emotion in SEVEN_EMOTIONS), "embedding")
 _DECIDED = ("emotion", "clarity", "rank")
@@ -74,23 +73,9 @@ def clear_rows(
     rows = zip(decided.to_pylist(), scores.to_pylist(), pictures, strict=True)
     for row, score, stored in rows:
         frame = row["frame"]
-        matrix = framing(frame)
-        six = [float(value) for value in matrix.reshape(-1)]
-        name = f"{clip.take_id}.{frame:06d}.jpg"
         yield {
-            "image_id": f"{clip.take_id}/{frame:06d}",
-            "image": {"bytes": encode(framed(stored.crop, clip, matrix, size_px), quality),
-                      "path": name},
-            "speaker": clip.speaker,
-            "take_id": clip.take_id,
-            "frame": frame,
-            "time_s": stored.instant_s,
+            **frame_columns(clip, frame, stored, framing(frame), size_px, quality),
             "split": take.split,
-            "dataset": clip.dataset,
-            "level": clip.level,
-            "view": clip.view,
-            "frame_to_image": six,
-            "image_covered": float(covered(six, valid_box(clip), size_px).mean()),
             **{name: row[name] for name in _DECIDED},
             **{name: score[name] for name in _SCORES},
-        }  # fmt: skip
+        }

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.packing.pictures import FrameTo, encode, framed, stored_frames, valid_box
+from pipeline.packing.pictures import FrameTo, frame_columns, stored_frames
 from pipeline.packing.plan import SpokenTake
 from pipeline.records import Clip
-from pipeline.shards.masks import covered
 from pipeline.tables import read_table
 
 _MEASURES = (
@@ -74,23 +73,10 @@ def seen_rows(
     pictures = stored_frames(file, [row["frame"] for row in rows])
     for row, stored in zip(rows, pictures, strict=True):
         frame = row["frame"]
-        matrix = framing(frame)
-        six = [float(value) for value in matrix.reshape(-1)]
-        picture = encode(framed(stored.crop, clip, matrix, size_px), quality)
         yield {
-            "image_id": f"{clip.take_id}/{frame:06d}",
-            "image": {"bytes": picture, "path": f"{clip.take_id}.{frame:06d}.jpg"},
+            **frame_columns(clip, frame, stored, framing(frame), size_px, quality),
             "emotion": clip.emotion,
-            "speaker": clip.speaker,
-            "take_id": clip.take_id,
-            "frame": frame,
-            "time_s": stored.instant_s,
             "sentence": take.sentence,
             "split": take.split,
-            "dataset": clip.dataset,
-            "level": clip.level,
-            "view": clip.view,
             **{name: row[name] for name in _MEASURES},
-            "frame_to_image": six,
-            "image_covered": float(covered(six, valid_box(clip), size_px).mean()),
         }

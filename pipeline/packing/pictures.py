@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from pipeline.faces import framing
 from pipeline.faces.affine import F64, compose
 from pipeline.faces.sampling import U8, sample
 from pipeline.records import Clip
+from pipeline.shards.masks import covered
 from pipeline.tables import iter_batches
 from pipeline.tracks import landmarks_of
 
@@ -113,3 +115,24 @@ def encode(picture: U8, quality: int) -> bytes:
             np.ascontiguousarray(picture), quality, "RGB", colorsubsampling="420", fastdct=False
         )
     )
+
+
+def frame_columns(
+    clip: Clip, frame: int, stored: StoredFrame, matrix: F64, size_px: int, quality: int
+) -> dict[str, Any]:
+    """What a frame of its own carries in every config: its picture, where from, how it lies."""
+    six = [float(value) for value in matrix.reshape(-1)]
+    picture = encode(framed(stored.crop, clip, matrix, size_px), quality)
+    return {
+        "image_id": f"{clip.take_id}/{frame:06d}",
+        "image": {"bytes": picture, "path": f"{clip.take_id}.{frame:06d}.jpg"},
+        "speaker": clip.speaker,
+        "take_id": clip.take_id,
+        "frame": frame,
+        "time_s": stored.instant_s,
+        "dataset": clip.dataset,
+        "level": clip.level,
+        "view": clip.view,
+        "frame_to_image": six,
+        "image_covered": float(covered(six, valid_box(clip), size_px).mean()),
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
@@ -27,32 +27,6 @@ class Finding:
     def as_json(self) -> dict[str, str]:
         """The finding for machines."""
         return {"check": self.check, "where": self.where, "what": self.what}
-
-
-class Progress(Protocol):
-    """How a check tells how far it is."""
-
-    def start(self, label: str, total: int) -> None:
-        """Begin a count up to `total`."""
-
-    def step(self) -> None:
-        """One more is done."""
-
-    def stop(self) -> None:
-        """The count has ended."""
-
-
-class Silent:
-    """Progress that nobody watches."""
-
-    def start(self, label: str, total: int) -> None:
-        """Say nothing."""
-
-    def step(self) -> None:
-        """Say nothing."""
-
-    def stop(self) -> None:
-        """Say nothing."""
 
 
 def plain(text: Any) -> str:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.progress import Progress, Silent
 from pipeline.published import media, references
 from pipeline.published.files import check_file, check_footer, unlisted
-from pipeline.published.findings import DAMAGE, Finding, Progress, Silent
+from pipeline.published.findings import DAMAGE, Finding
 from pipeline.published.manifest import Listed, Manifest, read_manifest
 from pipeline.published.tables import Part, names, read
 

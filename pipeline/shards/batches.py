@@ -14,7 +14,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -224,8 +224,8 @@ class Samples(Dataset[Batch]):
         return self.finish(self.take(at, Draws.of_indices(at), self._pool))
 
 
-class Pairs(Samples):
-    """Frame pairs: `source` and `target` (n, 3, h, w), and the columns asked for.
+class OneConfig(Samples):
+    """Samples that are the rows of one config: its pictures, and the columns asked for.
 
     Parameters
     ----------
@@ -236,6 +236,8 @@ class Pairs(Samples):
     columns
         None means all columns.
     """
+
+    CONFIG: ClassVar[str]
 
     def __init__(
         self,
@@ -250,18 +252,18 @@ class Pairs(Samples):
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(form, threads)
-        shards = Shards(folder, "pairs", split, cache=cache, options=options)
+        shards = Shards(folder, self.CONFIG, split, cache=cache, options=options)
         self._rows = Rows(shards, columns, where)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def rows(self) -> Sequence[Rows]:
-        """Of the config pairs."""
+        """Of its config."""
         return (self._rows,)
 
     def pictures(self) -> frozenset[str]:
-        """source and target."""
+        """The columns of pictures, where asked for."""
         return frozenset(self._rows.media)
 
     def take(self, indices: I64, draws: Draws, pool: Executor | None = None) -> Batch:
@@ -270,6 +272,12 @@ class Pairs(Samples):
         for name in self._rows.media:
             batch[name] = self.picture(self._rows, name, indices, pool)
         return batch
+
+
+class Pairs(OneConfig):
+    """Frame pairs: `source` and `target` (n, 3, h, w), and the columns asked for."""
+
+    CONFIG = "pairs"
 
 
 class Windows(Samples):

@@ -6,22 +6,18 @@ batch = clear[:32]   # image (n, 3, h, w), label (n,), embedding (n, d), p_happy
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from pipeline.shards.batches import AS_STORED, Batch, Rows, Samples
+from pipeline.shards.batches import Batch, OneConfig
 from pipeline.shards.keyed import I64, Draws
-from pipeline.shards.pictures import PictureForm
-from pipeline.shards.reader import Condition, Shards
 from pipeline.shards.schema import EMOTIONS
 
 
-class Emotions(Samples):
+class Emotions(OneConfig):
     """Clear frames: `image` (n, 3, h, w), `label` (n,) and the columns asked for.
 
     `label` is the number of the emotion in the order neutral, happy, angry, surprised, fear, sad,
@@ -38,32 +34,7 @@ class Emotions(Samples):
         None means all columns; without `image` no picture is read.
     """
 
-    def __init__(
-        self,
-        folder: str | Path,
-        split: str,
-        *,
-        where: Sequence[Condition] = (),
-        columns: Sequence[str] | None = None,
-        form: PictureForm = AS_STORED,
-        threads: int = 2,
-        cache: str | Path | None = None,
-        options: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(form, threads)
-        shards = Shards(folder, "emotions", split, cache=cache, options=options)
-        self._rows = Rows(shards, columns, where)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def rows(self) -> Sequence[Rows]:
-        """Of the config emotions."""
-        return (self._rows,)
-
-    def pictures(self) -> frozenset[str]:
-        """image."""
-        return frozenset(self._rows.media)
+    CONFIG = "emotions"
 
     def labels(self) -> I64:
         """The emotion's number (n,) of every frame, in the order of the index."""
@@ -71,11 +42,9 @@ class Emotions(Samples):
 
     def take(self, indices: I64, draws: Draws, pool: Executor | None = None) -> Batch:
         """Pictures (n, 3, h, w), labels (n,) and columns (n, ...)."""
-        batch = self._rows.scalars(indices)
+        batch = super().take(indices, draws, pool)
         if "emotion" in batch:
             batch["label"] = torch.from_numpy(_numbers(batch["emotion"]))
-        for name in self._rows.media:
-            batch[name] = self.picture(self._rows, name, indices, pool)
         return batch
 
 

@@ -15,15 +15,15 @@ import numpy as np
 from torch import Tensor
 
 from pipeline.errors import TableError
-from pipeline.shards.batches import AS_STORED, Batch, Rows, Samples
+from pipeline.shards.batches import AS_STORED, Batch, OneConfig
 from pipeline.shards.keyed import F64, I64, Draws
 from pipeline.shards.pictures import PictureForm
-from pipeline.shards.reader import Condition, Shards
+from pipeline.shards.reader import Condition
 
 _SHARED = ("family_id", "speaker", "take_id", "frame")
 
 
-class Families(Samples):
+class Families(OneConfig):
     """Ordered pairs of two different pictures of one family: `source` and `target` (n, 3, h, w).
 
     Columns of both pictures are there as `source_<column>` and `target_<column>`; what a family
@@ -46,6 +46,8 @@ class Families(Samples):
         Where `where` leaves no two pictures of any family.
     """
 
+    CONFIG = "families"
+
     def __init__(
         self,
         folder: str | Path,
@@ -59,9 +61,10 @@ class Families(Samples):
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(form, threads)
-        shards = Shards(folder, "families", split, cache=cache, options=options)
-        self._rows = Rows(shards, columns, where)
+        super().__init__(
+            folder, split, where=where, columns=columns, form=form, threads=threads,
+            cache=cache, options=options,
+        )  # fmt: skip
         every = np.arange(len(self._rows))
         own = np.array(self._rows.column("is_reconstruction", every), dtype=np.bool_)
         self._index = _pairs(self._rows.column("family_id", every), own, from_own)
@@ -70,10 +73,6 @@ class Families(Samples):
 
     def __len__(self) -> int:
         return len(self._index)
-
-    def rows(self) -> Sequence[Rows]:
-        """Of the config families."""
-        return (self._rows,)
 
     def runs(self) -> list[int]:
         """Pairs whose sources share a row group."""

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import PipelineError
+from pipeline.models import encode_metadata
 from pipeline.reuse import atomic_path, sha256_of
 from pipeline.stylegan.containers import Opened, open_weights
 from pipeline.stylegan.formats import OWN, Found, sniff
@@ -26,7 +27,6 @@ from pipeline.stylegan.layouts import Network
 from pipeline.stylegan.networks import (
     compare_shapes,
     empty_network,
-    encode_metadata,
     expected_shapes,
 )
 from pipeline.stylegan.stored import StoredTensor

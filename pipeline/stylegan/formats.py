@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.models import decode_metadata
 from pipeline.stylegan import layouts
 from pipeline.stylegan.containers import Opened
 from pipeline.stylegan.inert import Bag, PersistentObject, TfNetwork
 from pipeline.stylegan.layouts import Network, Tensors
-from pipeline.stylegan.networks import KINDS, decode_metadata
+from pipeline.stylegan.networks import KINDS
 from pipeline.stylegan.pickle_scan import Limits, UnsafeFileError
 from pipeline.stylegan.stored import StoredTensor
 

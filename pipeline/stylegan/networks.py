@@ -6,7 +6,6 @@ config), and notes on where the weights come from. A file never says which code 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,22 +42,6 @@ KINDS = {
     "arcface": Kind(ArcFaceConfig, arcface, ArcFace),
     "vgg": Kind(VggConfig, Vgg, Vgg),
 }
-
-
-def encode_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """As safetensors stores it: each value as JSON."""
-    return {name: json.dumps(value, sort_keys=True) for name, value in sorted(metadata.items())}
-
-
-def decode_metadata(stored: Mapping[str, str]) -> dict[str, Any]:
-    """Back from `encode_metadata`; what is no JSON stays text."""
-    found: dict[str, Any] = {}
-    for name, text in stored.items():
-        try:
-            found[name] = json.loads(text)
-        except json.JSONDecodeError:
-            found[name] = text
-    return found
 
 
 def metadata_of(network: nn.Module) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -62,14 +63,42 @@ def framed_faces(
         path.stem: _Job(path, path.with_suffix(f".ffhq{size_px}-{VERSION}.npz"), size_px, n)
         for n, path in enumerate(faces.paths)
     }
+    each_once(_frame, jobs, workers=workers, done=done)
+    parts = [np.load(job.target) for job in jobs.values()]
+    return Framed(*(np.concatenate([part[name] for part in parts]) for name in ("rgb", "weight")))
+
+
+class Job(Protocol):
+    """One person's pictures to frame."""
+
+    @property
+    def target(self) -> Path:
+        """The file that comes of it."""
+
+
+AnyJob = TypeVar("AnyJob", bound=Job)
+
+
+def each_once(
+    frame: Callable[[None, AnyJob], int],
+    jobs: Mapping[str, AnyJob],
+    *,
+    workers: int,
+    done: Callable[[int, int], None],
+) -> None:
+    """Do the jobs whose file is not there yet, on `workers` processes.
+
+    Raises
+    ------
+    PipelineError
+        Where a process died each time; what was made stays.
+    """
     todo = {name: job for name, job in jobs.items() if not job.target.exists()}
-    outcomes = engine.run(_frame, todo, setup=_one_thread, engine="processes", workers=workers)
+    outcomes = engine.run(frame, todo, setup=_one_thread, engine="processes", workers=workers)
     for n, (name, outcome) in enumerate(outcomes, len(jobs) - len(todo) + 1):
         if isinstance(outcome, engine.Died):
             raise PipelineError(f"the process that framed {name} died; run the command again")
         done(n, len(jobs))
-    parts = [np.load(job.target) for job in jobs.values()]
-    return Framed(*(np.concatenate([part[name] for part in parts]) for name in ("rgb", "weight")))
 
 
 def _one_thread() -> None:

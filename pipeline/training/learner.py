@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,9 @@ class Recipe:
     emphasis
         Power of the weights of `framed.importance`: at 2.3 lips count 8.6 times as much as the rest
         of the face, eyes and brows 4.9, what is behind it 0.3. Lips are one hundredth of a picture.
+    measures
+        Weight of a linear reading of opening and width of the mouth and opening of the eyes off
+        the code, against the truth: what is small in a picture shall not be small in its code.
     norms_until
         Share of the steps in which batch norms see their batch; from then on they take what they
         have seen on average, as they will in use: a few faces have no colour in common.
@@ -72,6 +76,7 @@ class Recipe:
     emphasis: float = 2.3
     laplacian: float = 1.0
     emotion: float = 0.10
+    measures: float = 0.05
     deltas: float = 1e-3
     norms_until: float = 0.25
     code_noise: float = 0.08
@@ -85,12 +90,13 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Batch:
-    """(n, 3, h, w) pictures, (n, 1, h, w) weights, (n,) labels and strengths."""
+    """(n, 3, h, w) pictures, (n, 1, h, w) weights, (n,) labels and strengths, (n, 3) measures."""
 
     pictures: Tensor
     weights: Tensor
     labels: Tensor
     strength: Tensor
+    measures: Tensor
 
 
 class FaceData:
@@ -103,6 +109,8 @@ class FaceData:
         self.held_out = np.nonzero(faces.held_out)[0]
         self.labels = np.array([EMOTIONS.index(e) for e in faces.emotion])
         self.strength = np.where(faces.emotion == "neutral", 1.0, faces.intensity)
+        measures = np.column_stack([faces.mouth_open, faces.mouth_width, faces.eye_open])
+        self.measures = (measures - measures.mean(axis=0)) / measures.std(axis=0)
 
     def batch(self, places: NDArray[np.int64], draw: torch.Generator, emphasis: float) -> Batch:
         """A training batch; half of it, by chance, mirrored."""
@@ -118,6 +126,7 @@ class FaceData:
             torch.where(flipped, weights.flip(3), weights),
             torch.from_numpy(self.labels[chosen]),
             torch.from_numpy(self.strength[chosen]).float(),
+            torch.from_numpy(self.measures[chosen]).float(),
         )
 
     def spread(self, among: NDArray[np.intp], n: int, batch: int = 16) -> Iterator[Tensor]:
@@ -201,6 +210,7 @@ class Learner:
             noisy = codes + recipe.code_noise * codes.detach().std() * noise
             made = half_drawn(generator, noisy) if halved else generator(noisy)
         made = made.float()
+        reading = self.networks["measures"](codes.flatten(1))
         if halved:
             meant, weights = (functional.avg_pool2d(x, 2) for x in (meant, weights))
         parts = {
@@ -208,6 +218,7 @@ class Learner:
             "laplacian": recipe.laplacian * losses.laplacian_l1(made, meant, weights),
             "deltas": recipe.deltas * losses.row_spread(codes),
             "emotion": recipe.emotion * head.loss(codes, batch.labels, batch.strength),
+            "measures": recipe.measures * (reading - batch.measures).square().mean(),
         }
         if self.judges(step):
             self.judge.requires_grad_(False)
@@ -325,10 +336,14 @@ def _own_norms(networks: nn.ModuleDict) -> list[tuple[Tensor, Tensor]]:
 
 def trained_parameters(networks: nn.ModuleDict) -> list[nn.Parameter]:
     """All but the mapping network's, the generator's first."""
-    drawn = [
-        p for name, p in networks["generator"].named_parameters() if not name.startswith("style.")
-    ]
-    return [*drawn, *networks["encoder"].parameters(), *networks["head"].parameters()]
+    others = (networks[name].parameters() for name in ("encoder", "head", "measures"))
+    return [*drawing_parameters(networks), *chain.from_iterable(others)]
+
+
+def drawing_parameters(networks: nn.ModuleDict) -> list[nn.Parameter]:
+    """The generator's, without its mapping network's."""
+    generator = networks["generator"]
+    return [p for name, p in generator.named_parameters() if not name.startswith("style.")]
 
 
 def as_read(encoder: Any, pictures: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ from pipeline.training.learner import (
     Learner,
     Recipe,
     as_read,
+    drawing_parameters,
     trained_parameters,
 )
 
@@ -41,7 +42,7 @@ GENERATOR = GeneratorConfig(128, (128, 128, 96, 64, 32, 16), style_dim=128, n_ml
 ENCODER = EncoderConfig("e4e", 12, 128, 64, (1, 1, 1, 1), (24, 48, 80, 112), 64)
 JUDGE = GeneratorConfig(64, (64, 64, 64, 48, 24), style_dim=1, n_mlp=1)
 """Of the discriminator, which sees the middle of the picture."""
-SHIPPED = Recipe(seed=7, steps=4000, batch=16, half_until=0.1625, norms_until=0.075, bf16=True)
+SHIPPED = Recipe(seed=7, steps=8000, batch=16, half_until=0.075, norms_until=0.0375, bf16=True)
 """What the shipped networks were trained by."""
 
 _WARM_UP = 50  # steps over which the learning rates rise
@@ -114,10 +115,12 @@ class _Session:
         self.recipe, self.data = recipe, data
         torch.set_num_threads(1)
         torch.manual_seed(recipe.seed)
+        code_size = ENCODER.n_styles * ENCODER.style_dim
         parts = {
             "generator": _channels_last(Generator(GENERATOR)),
             "encoder": _channels_last(awake(WPlusEncoder(ENCODER))),
-            "head": losses.EmotionHead(ENCODER.n_styles * ENCODER.style_dim),
+            "head": losses.EmotionHead(code_size),
+            "measures": nn.Linear(code_size, data.measures.shape[1]),
         }
         self.trained = nn.ModuleDict(parts).train()
         self.judge = _channels_last(Discriminator(JUDGE))
@@ -136,9 +139,7 @@ class _Session:
 
     def _groups(self) -> list[dict[str, Any]]:
         """Parameters by learning rate."""
-        n_drawn = len(self.parameters) - sum(
-            1 for name in ("encoder", "head") for _ in self.trained[name].parameters()
-        )
+        n_drawn = len(drawing_parameters(self.trained))
         return [
             {"params": self.parameters[:n_drawn], "lr": self.recipe.rate_equalised},
             {"params": self.parameters[n_drawn:], "lr": self.recipe.rate},

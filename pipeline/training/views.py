@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline import engine
-from pipeline.errors import PipelineError
 from pipeline.faces.affine import compose
 from pipeline.faces.framing import face_boxes, ned256
 from pipeline.faces.sampling import sample
 from pipeline.reuse import atomic_path
 from pipeline.training.faces import F64, U8, FaceSet
+from pipeline.training.framed import each_once
 
 VERSION = 1
 ROOM = 1.3
@@ -48,17 +47,8 @@ def views(
         path.stem: _Job(path, path.with_suffix(f".ned{size_px}-{VERSION}.npy"), size_px)
         for path in faces.paths
     }
-    todo = {name: job for name, job in jobs.items() if not job.target.exists()}
-    outcomes = engine.run(_frame, todo, setup=_one_thread, engine="processes", workers=workers)
-    for n, (name, outcome) in enumerate(outcomes, len(jobs) - len(todo) + 1):
-        if isinstance(outcome, engine.Died):
-            raise PipelineError(f"the process that framed {name} died; run the command again")
-        done(n, len(jobs))
+    each_once(_frame, jobs, workers=workers, done=done)
     return np.concatenate([np.load(job.target) for job in jobs.values()])
-
-
-def _one_thread() -> None:
-    cv2.setNumThreads(1)
 
 
 def _frame(_: None, job: _Job) -> int:

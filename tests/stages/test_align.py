@@ -11,9 +11,10 @@ import soundfile
 
 from pipeline import params
 from pipeline.errors import ParameterError
+from pipeline.progress import Silent
 from pipeline.records import Clip, Pair, Rejected, Sentence
 from pipeline.reuse import ItemStore
-from pipeline.run import Options, Run, Silent
+from pipeline.run import Options, Run
 from pipeline.stages import align
 from pipeline.tables import read_rows, write_rows
 from tests.pairing.test_pairing import _clip, _read

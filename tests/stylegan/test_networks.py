@@ -10,13 +10,13 @@ from safetensors import safe_open
 from torch import nn
 
 from pipeline.errors import PipelineError
+from pipeline.models import decode_metadata
 from pipeline.stylegan.arcface import ArcFaceConfig, arcface
 from pipeline.stylegan.discriminator import Discriminator
 from pipeline.stylegan.encoders import EncoderConfig, WPlusEncoder
 from pipeline.stylegan.generator import Generator, GeneratorConfig
 from pipeline.stylegan.networks import (
     compare_shapes,
-    decode_metadata,
     empty_network,
     metadata_of,
     network_of,

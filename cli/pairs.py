@@ -1,0 +1,82 @@
+"""The commands about pairs: of any two files, and of a list that somebody published."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import (
+    DataOption,
+    LevelOption,
+    ParamsOption,
+    ViewOption,
+    make_run,
+)
+from cli.settings import load_params, require_build
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("align-pair")(align_pair)
+    app.command("audit-pairs")(audit_pairs)
+
+
+def align_pair(
+    a: Annotated[Path, typer.Argument(help="First media file.")],
+    b: Annotated[Path, typer.Argument(help="Second media file.")],
+    fps: Annotated[
+        float | None,
+        typer.Option(help="Frame i is [i/fps, (i+1)/fps) instead of the file's own times."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    params: ParamsOption = None,
+) -> None:
+    """Align any two media files: same sentence or not; if so, which frames belong together."""
+    from cli import console
+    from pipeline.pairing.files import align_files
+
+    result = align_files(a, b, fps, load_params(params))
+    if as_json:
+        typer.echo(json.dumps(result.as_json(), allow_nan=False))
+        return
+    for title, columns, rows in result.tables():
+        console.show_table(title, columns, rows)
+
+
+def audit_pairs(
+    file: Annotated[Path, typer.Argument(help="A pair list in the published schema.")],
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset", "-d", help="Judge the pairs by this dataset's sentences and maps."
+        ),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(min=1, help="Frames a second of the list; else each take's own rate."),
+    ] = None,
+    level: LevelOption = None,
+    view: ViewOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    params: ParamsOption = None,
+    data: DataOption = Path("data"),
+) -> None:
+    """Check a pair list: lengths, runs, one-to-one; with a dataset also sentences and maps."""
+    require_build()
+    from cli import console
+    from pipeline.audit.compare import compare_all
+    from pipeline.audit.dataset import read_known
+    from pipeline.audit.pairlist import read_pair_list
+    from pipeline.audit.report import audit
+
+    pairs = read_pair_list(file)
+    known = dataset and read_known(make_run(dataset, params, data), level=level, view=view)
+    result = audit(pairs, compare_all(pairs, known, fps) if known else ())
+    if as_json:
+        typer.echo(json.dumps(result.as_json(), allow_nan=False))
+        return
+    for title, columns, rows in result.tables():
+        console.show_table(title, columns, rows)
