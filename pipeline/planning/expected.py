@@ -1,0 +1,181 @@
+"""What stages that are still to run are expected to give: enough for the units of those after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.corpora.mead_sentences import prior_labels
+from pipeline.media.probe import Probe
+from pipeline.pairing.pairs import Candidate, candidates
+from pipeline.pairing.settings import split_section
+from pipeline.pairing.utterances import Utterance, duration_s, group, length_ratio
+from pipeline.params import Align, SplitRule
+from pipeline.planning.foreseen import EXPECTED
+from pipeline.records import (
+    SEVEN_EMOTIONS,
+    Clip,
+    FilteredTake,
+    Pair,
+    PosedPair,
+    ScoredTake,
+    Sentence,
+    Take,
+)
+from pipeline.split import split_of
+from pipeline.tables import AnyRow
+
+_COVERAGE = 0.88
+"""Frame pairs over the shorter take's frames: the median of the demo and of acted speech."""
+_AUDIO_FPS = 25.0
+
+
+def told(rows: Iterable[dict[str, Any]], kind: type[AnyRow]) -> list[AnyRow]:
+    """Records out of receipts, with the very values that their table gives back."""
+    table = pa.Table.from_pylist(list(rows), schema=kind.SCHEMA)
+    return [kind.from_row(row) for row in table.to_pylist()]
+
+
+def clip_of(take: Take, split: str | None, probe: Probe, crop_px: int) -> Clip:
+    """The clip of a take that is not extracted yet."""
+    seen = probe.n_frames > 0
+    return Clip(
+        **take.to_row(), split=split, width_px=probe.width_px or None,
+        height_px=probe.height_px or None,
+        fps=probe.n_frames / probe.duration_s if seen and probe.duration_s else None,
+        n_frames=probe.n_frames, n_found=probe.n_frames,
+        video_start_s=0.0 if seen else None, video_end_s=probe.duration_s if seen else None,
+        audio_start_s=0.0, audio_end_s=max(probe.duration_s, 1e-3), audio_from=EXPECTED,
+        crop_x_px=0.0 if seen else None, crop_y_px=0.0 if seen else None,
+        crop_side_px=1.0 if seen else None, crop_px=crop_px if seen else None,
+        interocular_px=None, frames_sha256=EXPECTED if seen else None,
+        audio_sha256=f"{EXPECTED} {take.take_id}", findings=(),
+    )  # fmt: skip
+
+
+def sentences_of(
+    utterances: Sequence[Utterance], known: Mapping[str, Sentence], rule: SplitRule
+) -> list[Sentence]:
+    """What utterances are expected to say: as resolved before, as named, else by MEAD's tables."""
+    return [known.get(one.id) or _sentence(one.reference, rule) for one in utterances]
+
+
+def _sentence(clip: Clip, rule: SplitRule) -> Sentence:
+    label, method = clip.sentence, clip.sentence_source or "prior"
+    if label is None:
+        labels = prior_labels(clip.emotion, clip.take)
+        label = labels[0][0] if labels else None
+    if label is None and clip.emotion == "neutral":
+        label = f"n-{clip.take}"
+    split = split_of(rule, speaker=clip.speaker, sentence=label, utterance_id=clip.utterance_id)
+    return Sentence(
+        utterance_id=clip.utterance_id, dataset=clip.dataset, speaker=clip.speaker,
+        emotion=clip.emotion, level=clip.level, take=clip.take, sentence=label, method=method,
+        anchor=None, score=None, margin=None, verified=False, split=split,
+    )  # fmt: skip
+
+
+def pairs_of(
+    clips: Sequence[Clip],
+    section: Align,
+    rule: SplitRule,
+    known: Sequence[Sentence],
+    before: Mapping[str, Pair],
+) -> tuple[list[Sentence], list[Pair]]:
+    """Sentences and clip pairs of one speaker that is still to be paired.
+
+    Parameters
+    ----------
+    known, before
+        Of the speaker's last run: sentences, and pairs by id, whose frames are taken as they were.
+    """
+    utterances = group(clips)
+    sentences = sentences_of(utterances, {row.utterance_id: row for row in known}, rule)
+    splits = {row.utterance_id: row.split for row in sentences}
+    params = split_section(section).pairs
+    pairs = []
+    for candidate in candidates(utterances, sentences, params):
+        a, b = candidate.a, candidate.b
+        if a is None or splits[a.utterance_id] is None:
+            continue
+        ratio = length_ratio(a, b)
+        fits = 1 / params.max_length_ratio <= ratio <= params.max_length_ratio
+        fits = fits and max(duration_s(a), duration_s(b)) <= params.max_duration_s
+        if fits and splits[a.utterance_id] == splits[b.utterance_id]:
+            pairs.append(_steady(before.get(candidate.id), a, b) or _pair(candidate, a, splits))
+    return sentences, pairs
+
+
+def _steady(pair: Pair | None, *clips: Clip) -> Pair | None:
+    """A pair as it was; marked as another where a take of it is to be extracted again."""
+    is_open = any(clip.audio_sha256.startswith(EXPECTED) for clip in clips)
+    return replace(pair, sentence_method=EXPECTED) if pair and is_open else pair
+
+
+def _pair(candidate: Candidate, a: Clip, splits: Mapping[str, str | None]) -> Pair:
+    b = candidate.b
+    n_a, n_b = (clip.n_frames or round(duration_s(clip) * _AUDIO_FPS) for clip in (a, b))
+    n = max(int(min(n_a, n_b) * _COVERAGE), 1)
+    frames, ones = tuple(range(n)), (1.0,) * n
+    return Pair(
+        pair_id=candidate.id, dataset=b.dataset, speaker=b.speaker, view=b.view,
+        sentence=str(candidate.sentence.sentence), split=str(splits[b.utterance_id]),
+        take_a=a.take_id, take_b=b.take_id, emotion_a=a.emotion, emotion_b=b.emotion,
+        level_a=a.level, level_b=b.level, sentence_score=0.0, sentence_method=EXPECTED,
+        odd_span=EXPECTED, odd_span_score=0.0, length_ratio=length_ratio(a, b), n_frames_a=n_a,
+        n_frames_b=n_b, coverage=_COVERAGE, mouth_agreement=None, frame_a=frames, frame_b=frames,
+        confidence=ones, error_ms=ones, run_ms=ones, slope=ones, contrast=ones,
+        knots_a_s=(0.0,), knots_b_s=(0.0,),
+    )  # fmt: skip
+
+
+def posed_of(pair: Pair) -> PosedPair:
+    """The poses of a pair that is still to be posed: of every frame pair."""
+    n = len(pair.frame_a)
+    return PosedPair(
+        pair.pair_id, pair.speaker, n, n, 0, 0, 0, None, None, None, None, None, EXPECTED
+    )  # fmt: skip
+
+
+def pose_table(pairs: Sequence[Pair]) -> pa.Table:
+    """Which frames of which pairs a speaker's pose file is expected to hold."""
+    ids = [pair.pair_id for pair in pairs for _ in pair.frame_a]
+    frames = [frame for pair in pairs for frame in pair.frame_a]
+    return pa.table(
+        {"pair_id": pa.array(ids, pa.string()), "frame_a": pa.array(frames, pa.int32())}
+    )
+
+
+def scored_of(clip: Clip, n_scored: int, weights_sha256: str) -> ScoredTake:
+    """The scores of a take that is still to be scored."""
+    p = tuple(float(name == clip.emotion) for name in SEVEN_EMOTIONS)
+    return ScoredTake(
+        clip.take_id, clip.dataset, clip.speaker, clip.emotion, clip.level, clip.view, clip.split,
+        clip.n_frames, n_scored, p, weights_sha256, EXPECTED,
+    )  # fmt: skip
+
+
+def filtered_of(take: ScoredTake, split: str | None, share: float) -> FilteredTake:
+    """What is expected of a take that is still to be filtered, `share` of its frames clear."""
+    n = take.n_scored if take.emotion in SEVEN_EMOTIONS else 0
+    kept = round(n * share)
+    return FilteredTake(
+        take.take_id, take.speaker, take.emotion, split, take.n_scored, kept, n - kept, 0, 0,
+        take.n_scored - n, None, take.weights_sha256, EXPECTED,
+    )  # fmt: skip
+
+
+def blank(kind: type[AnyRow], **known: Any) -> AnyRow:
+    """A record with the values given, the others empty: for rows that only names matter of."""
+    return kind(**{field.name: known.get(field.name, _empty(field.type)) for field in kind.SCHEMA})
+
+
+def _empty(kind: pa.DataType) -> Any:
+    if pa.types.is_string(kind):
+        return EXPECTED
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        return ()
+    return 0.0 if pa.types.is_floating(kind) else 0

@@ -1,0 +1,143 @@
+"""What a stage costs here: by its own runs on this machine, a trial, else rates that are shipped.
+
+Shipped rates are of one machine; a short job that every stage's work resembles (a warp, a JPEG, a
+spectrum) tells by how much this one is faster or slower.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.planning.shipped import MACHINE_S, SHIPPED
+from pipeline.rates import Rates, Spent
+from pipeline.run import Run
+
+_RUNS = 3
+"""The newest runs that count, of those that did anything."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What a stage costs.
+
+    Seconds: `unit_s` a measure of effort, `warm_s` more for each worker's first unit, `spawn_s` for
+    bringing up several workers, `rest_s` for what is not units (planning, tables). Bytes: of a
+    measure of effort, and of a planned unit beside (receipt, rows). `source` says whose rates.
+    """
+
+    unit_s: float
+    warm_s: float
+    spawn_s: float
+    rest_s: float
+    unit_bytes: float
+    beside_bytes: float
+    memory_mb: float
+    source: str
+
+    def seconds(self, efforts: Sequence[float], workers: int) -> float:
+        """How long these units take: no faster than the longest one alone."""
+        if not efforts:
+            return self.rest_s
+        busy = [effort * self.unit_s for effort in efforts]
+        count = min(max(workers, 1), len(busy))
+        shared_s = max(sum(busy) / count, *busy) if len(busy) > 1 else busy[0]
+        return self.rest_s + shared_s + self.warm_s + (self.spawn_s if count > 1 else 0.0)
+
+
+def rate_of(run: Run, stage: str, trial: Rate | None = None) -> Rate:
+    """The rate of a stage: of this dataset's runs, else of a trial, of other datasets, shipped."""
+    rate = _measured(run.rates(), stage, "runs of this dataset here")
+    if rate is None and trial is not None:
+        return trial
+    for folder in sorted(run.data.glob("*/.local/rates.json")) if rate is None else ():
+        name = folder.parent.parent.name
+        rate = rate or _measured(Rates(folder), stage, f"runs of {name} here")
+    return rate or shipped(stage)
+
+
+def shipped(stage: str) -> Rate:
+    """The rate that comes with this version, on this machine."""
+    factor = machine_s() / MACHINE_S
+    rate = SHIPPED[stage]
+    return Rate(
+        rate.unit_s * factor,
+        rate.warm_s * factor,
+        rate.spawn_s * factor,
+        rate.rest_s * factor,
+        rate.unit_bytes,
+        rate.beside_bytes,
+        rate.memory_mb,
+        f"shipped; this machine takes {factor:.2f} times as long",
+    )
+
+
+def _measured(rates: Rates, stage: str, source: str) -> Rate | None:
+    runs = rates.known(stage)
+    worked = [run for run in runs if run.effort > 0][-_RUNS:]
+    if not worked:
+        return None
+    unit_s = _unit_s(worked)
+    newest = worked[-1]
+    return Rate(
+        unit_s=unit_s,
+        warm_s=_mean([_warm_s(run, unit_s) for run in worked]),
+        spawn_s=_mean([_spawn_s(run) for run in worked if run.workers > 1]),
+        rest_s=runs[-1].whole_s - runs[-1].loop_s,
+        unit_bytes=sum(run.out_bytes for run in worked) / sum(run.effort for run in worked),
+        beside_bytes=SHIPPED[stage].beside_bytes,
+        memory_mb=newest.memory_mb,
+        source=source,
+    )
+
+
+def _unit_s(runs: Sequence[Spent]) -> float:
+    steady = sum(run.steady_effort for run in runs)
+    if steady:
+        return sum(run.steady_s for run in runs) / steady
+    return sum(run.busy_s for run in runs) / sum(run.effort for run in runs)
+
+
+def _warm_s(run: Spent, unit_s: float) -> float:
+    """What a worker's first unit cost more than its effort."""
+    first_s, effort = run.busy_s - run.steady_s, run.effort - run.steady_effort
+    return max(first_s - effort * unit_s, 0.0) / min(run.workers, run.done)
+
+
+def _spawn_s(run: Spent) -> float:
+    """What the loop took longer than its work, shared evenly."""
+    return max(run.loop_s - run.busy_s / min(run.workers, run.done), 0.0)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+@cache
+def machine_s() -> float:
+    """Processor seconds that this machine takes for the short job, the best of five."""
+    picture = np.random.default_rng(0).integers(0, 255, (720, 720, 3), dtype=np.uint8)
+    matrix = np.array([[0.7, 0.02, 3.0], [-0.02, 0.7, 5.0]])
+    return min(_job_s(picture, matrix) for _ in range(5))
+
+
+def _job_s(picture: NDArray[np.uint8], matrix: NDArray[np.float64]) -> float:
+    cv2.setNumThreads(1)
+    began = time.process_time()
+    for _ in range(8):
+        warped = cv2.warpAffine(picture, matrix, (512, 512))
+        cv2.imencode(".jpg", warped)
+        np.abs(np.fft.rfft(warped.astype(np.float32), axis=0)).sum()
+    return time.process_time() - began
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,61 @@
+"""plan on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from tests.media_files import plain, tone, write_media
+from tests.takes import manifest
+
+
+def _params(repository: Path, folder: Path) -> Path:
+    """Parameters for a corpus of three takes."""
+    for name in ("a", "b", "c"):
+        write_media(folder / f"{name}.mp4", plain(25), sound=tone(1.0))
+    yaml = YAML()
+    values = yaml.load((repository / "params.yaml").read_text(encoding="utf-8"))
+    select: dict[str, list[str]] = {n: [] for n in ("speakers", "emotions", "levels", "views")}
+    root = str(manifest(folder, "a.mp4", "b.mp4", "c.mp4"))
+    values["datasets"] = {
+        "made": {"corpus": "custom", "root": root, "select": select, "split": "by_speaker"}
+    }
+    path = folder / "params.yaml"
+    with path.open("w", encoding="utf-8") as stream:
+        yaml.dump(values, stream)
+    return path
+
+
+def test_a_plan_of_one_stage(call: Any, repository: Path, tmp_path: Path) -> None:
+    given = ("-d", "made", "--params", _params(repository, tmp_path), "--trial", 0)
+    code, out, err = call("plan", "extract", *given)
+    assert (code, err) == (0, "")
+    row = next(line for line in out.splitlines() if line.split()[:1] == ["extract"])
+    assert row.split()[1:4] == ["3", "0", "0"]
+    assert row.endswith("new 3")
+    assert "to extract: 3 takes" in out
+    assert "about 3.0 s of sound (3 containers probed" in out
+    assert "rates of extract: shipped; this machine takes" in out
+    assert "align" not in out
+
+
+def test_a_plan_for_machines(call: Any, repository: Path, tmp_path: Path) -> None:
+    given = ("-d", "made", "--params", _params(repository, tmp_path), "--trial", 0, "--json")
+    code, out, _ = call("plan", "pose", *given)
+    assert code == 0
+    told = json.loads(out)
+    assert list(told["stages"]) == ["demo", "extract", "align", "pose"]
+    assert set(told["stages"]["extract"]["run"].values()) == {"new"}
+    assert told["stages"]["align"]["certainty"] == "expected"
+    assert told["takes"]["pending"] == told["takes"]["probed"] == 3
+    assert told["totals"]["seconds"] > 0
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_stage_that_is_none(call: Any) -> None:
+    code, _, err = call("plan", "extrct")
+    assert code in (1, 2)
+    assert "plan extrct: is no stage; they are: demo, extract" in err
