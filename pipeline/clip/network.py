@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import pickle
+import struct
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -19,11 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from pipeline.clip.library import open_clip
 from pipeline.clip.precision import run_products_in_bf16
 from pipeline.errors import ParameterError, PipelineError
+from pipeline.reuse import sha256_of
+from pipeline.stylegan.containers import open_weights
+from pipeline.stylegan.pickle_scan import UnsafeFileError
+from pipeline.stylegan.stored import Capped, StoredTensor
 
 _STATE_FILES = (".pt", ".pth", ".bin")
 _CONFIG_KEYS = ("embed_dim", "vision_cfg", "text_cfg")
@@ -42,8 +48,13 @@ class Architecture:
     preprocess: Mapping[str, Any]
 
     def identity(self) -> dict[str, Any]:
-        """All that a score depends on, for the key of a unit."""
-        return {"config": dict(self.config), "preprocess": dict(self.preprocess)}
+        """All that a score depends on, for the key of a unit: the same wherever the files lie."""
+        config = dict(self.config)
+        tokens = config["text_cfg"].get("tokenizer_kwargs", {})
+        if "bpe_path" in tokens:
+            content = {**tokens, "bpe_path": sha256_of(Path(tokens["bpe_path"]))}
+            config["text_cfg"] = {**config["text_cfg"], "tokenizer_kwargs": content}
+        return {"config": config, "preprocess": dict(self.preprocess)}
 
 
 @dataclass(frozen=True)
@@ -137,7 +148,12 @@ def _of_file(path: Path) -> Architecture:
         raise ParameterError(f"score.network: {path} is no open_clip config: no {missing[0]}")
     tokens = config["text_cfg"].get("tokenizer_kwargs", {})
     if "bpe_path" in tokens:
-        tokens["bpe_path"] = str((path.parent / tokens["bpe_path"]).resolve())
+        merges = (path.parent / tokens["bpe_path"]).resolve()
+        if not merges.is_file():
+            raise ParameterError(
+                f"score.network: {path} names a bpe_path that is not there: {merges}"
+            )
+        tokens["bpe_path"] = str(merges)
     return Architecture(path.stem, config, values.get("preprocess_cfg", {}))
 
 
@@ -212,11 +228,12 @@ def _settings(model: Any) -> PictureSettings:
 
 def _load(library: Any, model: Any, path: Path) -> None:
     _check_kind(path)
+    _check_claims(path)
     try:
         library.load_checkpoint(model, str(path), strict=True, weights_only=True)
     except pickle.UnpicklingError:
         raise PipelineError(f"{path}: {_NOT_PLAIN}") from None
-    except (RuntimeError, ValueError, KeyError, AttributeError) as error:
+    except _DOES_NOT_FIT as error:
         line = " ".join(str(error).split())
         raise PipelineError(
             f"{path} does not fit the architecture of score.network: {line[:300]}"
@@ -226,10 +243,30 @@ def _load(library: Any, model: Any, path: Path) -> None:
             raise PipelineError(f"{path}: the tensor {name} holds numbers that are not finite")
 
 
-_NOT_PLAIN = (
-    "it holds more than tensors, and code of a file is never run; load it where you trust it and "
-    "save its state_dict() as safetensors"
-)
+def _check_claims(path: Path) -> None:
+    """Refuse a file of which something would run, or that claims more than it holds.
+
+    torch's own reader runs nothing either, but takes whatever memory a pickle asks for.
+    """
+    try:
+        tree = open_weights(path).tree
+    except UnsafeFileError as error:
+        raise PipelineError(f"{error} ({_AS_TENSORS})") from None
+    inner = tree.get("state_dict", tree) if isinstance(tree, dict) else tree
+    if not isinstance(inner, dict):
+        raise PipelineError(f"{path}: {_NOT_PLAIN}")
+    for name, value in inner.items():
+        if isinstance(value, StoredTensor):
+            value.check(str(name)[:200])
+
+
+_DOES_NOT_FIT = (
+    RuntimeError, ValueError, KeyError, AttributeError, TypeError, IndexError, EOFError,
+    StopIteration, SafetensorError,
+)  # fmt: skip
+"""What open_clip's and torch's loading raise on tensors that are not the network's."""
+_AS_TENSORS = "load it where you trust it and save its state_dict() as safetensors"
+_NOT_PLAIN = f"it holds more than tensors, and code of a file is never run; {_AS_TENSORS}"
 
 
 def _check_kind(path: Path) -> None:
@@ -237,7 +274,7 @@ def _check_kind(path: Path) -> None:
         return
     if path.suffix not in _STATE_FILES:
         raise PipelineError(f"{path}: weights are read from .safetensors, .pt, .pth or .bin")
-    if zipfile.is_zipfile(path) and _is_script(path):
+    if _is_script(path):
         raise PipelineError(
             f"{path} is a TorchScript archive (as OpenAI's own files are), which is a program; "
             "save torch.jit.load(...).state_dict() as safetensors where you trust it, and name an "
@@ -246,5 +283,10 @@ def _check_kind(path: Path) -> None:
 
 
 def _is_script(path: Path) -> bool:
-    with zipfile.ZipFile(path) as archive:
-        return any(name.split("/")[1:2] == ["code"] for name in archive.namelist())
+    try:
+        if not zipfile.is_zipfile(path):
+            return False
+        with Capped(path) as stream, zipfile.ZipFile(stream) as archive:
+            return any(name.split("/")[1:2] == ["code"] for name in archive.namelist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OSError) as error:
+        raise PipelineError(f"{path}: damaged or cut short ({error})") from None

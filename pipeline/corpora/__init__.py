@@ -6,11 +6,12 @@ a line in `_drafts`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.corpora import custom, mead, ravdess
-from pipeline.corpora.archives import open_source, source_sha256
+from pipeline.corpora.archives import open_source, source_bytes, source_sha256
 from pipeline.corpora.listing import Draft, Finding, Listing, Promise
 from pipeline.corpora.naming import canonical_emotion, safe_id
 from pipeline.corpora.stocktaking import Cell, Hole, Inventory, inventory
@@ -30,6 +31,7 @@ __all__ = [
     "list_takes",
     "open_source",
     "safe_id",
+    "source_bytes",
     "source_sha256",
 ]
 
@@ -41,7 +43,9 @@ _SHAPES = {
 }
 
 
-def list_takes(name: str, entry: Dataset, root: Path) -> Listing:
+def list_takes(
+    name: str, entry: Dataset, root: Path, forgotten: Collection[str] = ()
+) -> Listing:
     """The takes of a dataset that its selection leaves, and what was set aside. Decodes nothing.
 
     Two files of one take: the readable one is kept, then a plain file before an archive's member,
@@ -56,6 +60,8 @@ def list_takes(name: str, entry: Dataset, root: Path) -> Listing:
         Its entry of params.yaml.
     root
         The entry's root, resolved by the caller: a folder, or one archive, or the manifest.
+    forgotten
+        Speakers who are as if they were not there: neither takes nor rejects nor findings.
 
     Raises
     ------
@@ -68,6 +74,7 @@ def list_takes(name: str, entry: Dataset, root: Path) -> Listing:
     if entry.corpus == "custom" and not root.is_file():
         raise PipelineError(f"the root of {name!r} must be the manifest; {root} is a folder")
     draft = _draft(name, entry.corpus, root)
+    draft.forget(forgotten)
     listing = draft.listing(entry.select)
     if not draft.takes and not listing.rejected:
         odd = next((f for f in listing.findings if f.kind == "unparsed"), None)

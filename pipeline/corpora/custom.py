@@ -2,12 +2,13 @@
 
 Columns: path, speaker, emotion, sentence; optional level (1), view (front), take (the file's stem)
 and audio. Paths are relative to the manifest's folder. A manifest may come from a stranger, so that
-its text reaches nothing else: absolute paths and paths that leave the folder by `..` are refused.
-Links that the user made inside the folder are followed; a manifest cannot make one.
+it reaches nothing else: absolute paths and paths that leave the folder, by `..` or by a link that
+came along with the manifest, are refused.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from dataclasses import dataclass
@@ -128,6 +129,9 @@ def _file(folder: Path, column: str, text: str) -> str:
         raise Reject("missing_file", f"{column} {text[:200]!r} is not there{hint}") from error
     if not stat.S_ISREG(status.st_mode):
         raise Reject("unreadable", f"{column} {text[:200]!r} is no regular file")
+    if not os.path.realpath(folder / path).startswith(os.path.join(os.path.realpath(folder), "")):
+        detail = f"{text[:200]!r} is a link out of the manifest's folder; put the file itself there"
+        raise Reject("outside_root", detail)
     return path
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.corpora.naming import canonical_emotion, near_emotions, safe_id
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, printable
 from pipeline.params import Select
 from pipeline.records import Rejected, Take, rejected
 
@@ -120,7 +121,23 @@ class Draft:
 
     def note(self, kind: str, item: str, place: Place = NOWHERE, detail: str = "") -> None:
         """Remember what is no take but worth telling."""
-        self.findings.append(Finding(kind, item, place, detail))
+        self.findings.append(Finding(kind, printable(item), place, printable(detail)))
+
+    def forget(self, speakers: Collection[str]) -> None:
+        """Drop every trace of some speakers, also where only a file's path names one."""
+        if not speakers:
+            return
+        gone = {speaker.casefold() for speaker in speakers}
+
+        def stays(place: Place, item: str) -> bool:
+            if place.speaker is not None:
+                return place.speaker.casefold() not in gone
+            return not any(_names(item.casefold(), speaker) for speaker in gone)
+
+        self._takes = {k: t for k, t in self._takes.items() if stays(_place(t), k)}
+        self._refused = {k: r for k, r in self._refused.items() if stays(r[0], k)}
+        self.findings = [f for f in self.findings if stays(f.place, f.item)]
+        self.promises = [p for p in self.promises if p.speaker.casefold() not in gone]
 
     def listing(self, select: Select) -> Listing:
         """What the selection leaves, sorted.
@@ -185,6 +202,11 @@ def _check(field: str, wanted: set[str] | set[int], present: set[str] | set[int]
             f"select.{field}: the corpus has no {', '.join(missing[:_SHOWN])}; "
             f"it has: {', '.join(there[:_SHOWN])}{more}"
         )
+
+
+def _names(item: str, speaker: str) -> bool:
+    """Whether a path or an id holds a speaker's name, as a whole word."""
+    return re.search(rf"(?<![a-z0-9]){re.escape(speaker)}(?![a-z0-9])", item) is not None
 
 
 def _place(take: Take) -> Place:

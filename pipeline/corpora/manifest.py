@@ -149,7 +149,7 @@ def _columns(path: Path, header: Sequence[str]) -> dict[str, int]:
         if name not in keys:
             near = difflib.get_close_matches(name, keys, n=1)
             hint = f"; is {near[0]!r} meant to be it?" if near else ""
-            shown = ", ".join(plain(name) for name in header[:12]) or "none"
+            shown = ", ".join(plain(name)[:60] for name in header[:12]) or "none"
             raise PipelineError(f"{path.name} lacks the column {name!r}; it has: {shown}{hint}")
     return {name: keys.index(name) for name in (*REQUIRED, *OPTIONAL) if name in keys}
 

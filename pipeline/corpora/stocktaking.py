@@ -66,7 +66,7 @@ class Inventory:
 
     def tables(self) -> list[tuple[str, list[str], list[list[str]]]]:
         """What to show: (title, columns, rows of text); empty tables are left out."""
-        emotions = sorted({cell.emotion for cell in self.cells}, key=_emotion_order)
+        emotions = sorted({cell.emotion for cell in self.cells}, key=emotion_order)
         held = [[*row[:3], *map(str, row[3:])] for row in self._held(emotions)]
         holes = [[h.kind, h.speaker, h.where, str(h.count), h.detail] for h in self.holes]
         rejects = [[reason, str(count), example] for reason, count, example in self.rejects]
@@ -207,6 +207,7 @@ def _examples(group: Sequence[Finding]) -> str:
     return ranges((f.item for f in group), _EXAMPLES)
 
 
-def _emotion_order(emotion: str) -> tuple[int, str]:
+def emotion_order(emotion: str) -> tuple[int, str]:
+    """The seven in their usual order, then others by name."""
     known = emotion in SEVEN_EMOTIONS
     return (SEVEN_EMOTIONS.index(emotion) if known else len(SEVEN_EMOTIONS)), emotion

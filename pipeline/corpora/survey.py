@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline.corpora.archives import ARCHIVES, Problem, base_of, index_of, parts_of
 from pipeline.corpora.listing import Finding
-from pipeline.errors import Reject
+from pipeline.errors import Reject, printable
 from pipeline.records import Source
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".flv"})
@@ -70,7 +70,7 @@ class Walk:
 
     def note(self, kind: str, item: str) -> None:
         """Remember something that is no take but that the user should know of."""
-        self.findings.append(Finding(kind, item))
+        self.findings.append(Finding(kind, printable(item)))
 
 
 def walk(root: Path) -> Walk:

@@ -23,7 +23,11 @@ _RATIO_FREE_BYTES = 16 << 20
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED = 0x1
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
-_LINK_MODE, _MODE_MASK = 0o120000, 0o170000
+_MODE_MASK = 0o170000
+_ODD_MODES = {
+    0o120000: "a symbolic link", 0o020000: "a device", 0o060000: "a device",
+    0o010000: "a named pipe", 0o140000: "a socket",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,9 @@ def _clean(name: str) -> str:
 def _problem(info: zipfile.ZipInfo) -> tuple[str, str] | None:
     if info.flag_bits & _ENCRYPTED:
         return "encrypted", "the member of the zip is encrypted; unpack it with its password"
-    if (info.external_attr >> 16) & _MODE_MASK == _LINK_MODE:
-        return "unsafe_member", "a symbolic link in an archive is never followed"
+    odd = _ODD_MODES.get((info.external_attr >> 16) & _MODE_MASK)
+    if odd is not None:
+        return "unsafe_member", f"{odd} in an archive is never followed"
     if info.compress_type not in (_STORED, _DEFLATED):
         # Of these the standard library would unpack any amount at once.
         return "unreadable", f"packed by method {info.compress_type}; only 0 and 8 are read"

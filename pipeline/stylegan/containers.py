@@ -74,7 +74,7 @@ def open_weights(path: Path, limits: Limits | None = None) -> Opened:
     if head.startswith(b"PK\x03\x04"):
         return Opened(path, "torch", torch_zip(path, reader, size, limits), {})
     if head[8:9] == b"{":
-        return _safetensors(path, reader)
+        return _safetensors(path, reader, limits)
     if head[0] == 0x80 and head[1] in (2, 3, 4, 5):
         with path.open("rb") as file:
             stream = Within(file, size)
@@ -95,7 +95,7 @@ def _guess(head: bytes) -> str:
     return " of a container known here (torch, pickle, safetensors)"
 
 
-def _safetensors(path: Path, reader: Reader) -> Opened:
+def _safetensors(path: Path, reader: Reader, limits: Limits) -> Opened:
     try:
         with safe_open(path, "pt") as opened:  # checks the header and all offsets
             metadata = dict(opened.metadata() or {})
@@ -109,6 +109,8 @@ def _safetensors(path: Path, reader: Reader) -> Opened:
         start, end = entry["data_offsets"]
         places[name] = (8 + length + start, end - start)
         tree[name] = (entry["dtype"], tuple(entry["shape"]))
+    if len(places) > limits.tensors:
+        raise UnsafeFileError(f"{path.name} is refused: {len(places)} tensors")
     keeper = Ranges(reader, places)
     return Opened(
         path, "safetensors", {n: _stored(keeper, n, *entry) for n, entry in tree.items()}, metadata

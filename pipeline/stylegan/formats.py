@@ -100,8 +100,12 @@ def _parts(tree: Any) -> Iterator[Any]:
 def _own(opened: Opened) -> Found:
     metadata = decode_metadata(opened.metadata)
     kind, config = metadata["kind"], metadata["config"]
+    if not isinstance(kind, str):
+        raise UnsafeFileError(f"{opened.path.name}: its kind is no word: refused")
     if kind not in KINDS:
-        return Found(f"{OWN}: {kind}", {})
+        return Found(f"{OWN}: {kind[:60]}", {})
+    if not isinstance(config, dict):
+        raise UnsafeFileError(f"{opened.path.name}: the config of a {kind} is no object: refused")
     return Found(f"{OWN}: {kind}", {"network": Network(kind, config, dict(opened.tree))})
 
 

@@ -61,7 +61,7 @@ def empty_network(metadata: Mapping[str, Any]) -> nn.Module:
         An unknown kind, or a config that cannot be.
     """
     kind, config = metadata.get("kind"), metadata.get("config")
-    if kind not in KINDS or not isinstance(config, Mapping):
+    if not isinstance(kind, str) or kind not in KINDS or not isinstance(config, Mapping):
         raise PipelineError(
             f"a weights file of kind {kind!r}; expected is {', '.join(KINDS)}: "
             "run `spfem-data models convert` on the published file"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ DTYPES = {
 """Storage classes of torch by the first part of their name."""
 _MOST_DIMENSIONS = 8
 _BEYOND = 1 << 48
+_DIRECTORY_BYTES = 32 << 20
 
 
 class Keeper(Protocol):
@@ -142,6 +145,16 @@ def file_reader(path: Path) -> Reader:
         return content
 
     return read
+
+
+class Capped(io.FileIO):
+    """A zip of which no single read is larger than the directory of a file of tensors may be."""
+
+    def read(self, n: int | None = -1, /) -> bytes:
+        wanted = _DIRECTORY_BYTES + 1 if n is None or n < 0 else n
+        if wanted > _DIRECTORY_BYTES + 1:
+            raise zipfile.BadZipFile(f"its directory claims {wanted} bytes")
+        return super().read(wanted) or b""
 
 
 class Within:

@@ -15,7 +15,7 @@ import torch
 from pipeline.errors import PipelineError
 from pipeline.stylegan import safe_pickle
 from pipeline.stylegan.pickle_scan import Limits, Stream, UnsafeFileError
-from pipeline.stylegan.stored import Ranges, Reader, Storage, StorageType, memory_reader
+from pipeline.stylegan.stored import Capped, Ranges, Reader, Storage, StorageType, memory_reader
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 """What torch's older format begins with, pickled."""
@@ -49,7 +49,7 @@ def _members(
 ) -> Iterator[tuple[str, tuple[int, int]]]:
     """Names and places of a zip's members, which have to be stored as they are."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with Capped(path) as stream, zipfile.ZipFile(stream) as archive:
             infos = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
         raise UnsafeFileError(f"{path.name}: damaged or cut short ({error})") from None

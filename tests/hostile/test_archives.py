@@ -1,0 +1,65 @@
+"""Archives that mean harm, a few of each kind; `python -m tests.hostile.archives` has thousands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import PipelineError, Reject
+from tests.hostile import apart
+from tests.hostile.archives import SMALL, Case, cases, make_folder, try_archive
+
+ENDS = {
+    "good.tar": "members read",
+    "pax.tar": "members read",
+    "good.zip": "members read",
+    "stored.zip": "members read",
+    "names.tar": "members read, some unsafe_member",
+    "names.zip": "members read, some unsafe_member",
+    "links.tar": "members read, some unsafe_member",
+    "links.zip": "none read, some unsafe_member",
+    "devices.zip": "none read, some unsafe_member",
+    "twice.tar": "members read",
+    "case.tar": "members read",
+    "case.zip": "members read",
+    "overlapping.zip": "members read",
+    "encrypted.zip": "none read, some encrypted",
+    "bzip2.zip": "none read, some unreadable",
+    "lzma.zip": "none read, some unreadable",
+    "chains.tar": "members read",
+    "claims.tar": "none read, some truncated",
+    "cut.tar": "members read",
+    "cut.zip": "unreadable",
+    "inside.tar": "members read",
+}
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    """The folder of one worker."""
+    return make_folder()
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", SMALL)
+def test_made_by_hand(name: str, folder: Path) -> None:
+    try:
+        end = try_archive(folder, Case(name))
+    except Reject as reject:
+        end = reject.reason
+    assert end == ENDS[name]
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_mutants_end_in_members_or_reasons(folder: Path) -> None:
+    found = 0
+    for _, case in cases(120, seed=5, made=[]):
+        try:
+            end = try_archive(folder, case)
+        except (Reject, PipelineError) as error:
+            end = str(error)
+            assert "\n" not in end
+        assert end not in apart.BAD, case
+        found += 1
+    assert found == 120
