@@ -3,23 +3,33 @@
 A unit of work is done when its receipt stands beside its outputs and carries its key: a digest of
 the input's bytes, the stage's parameters, its code version and its models. Receipts are written
 last, by rename, so a process killed at any moment loses the units in flight and nothing else.
-Plain files only: this holds on NFS.
+A file's bytes are on the disk before its name is, and an output's name before its receipt's: the
+same holds when the power goes. Plain files only: this holds on NFS.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import StorageError
+
 RECEIPT = ".receipt.json"
 _TEMPORARY = ".tmp-"
 _CHUNK_BYTES = 1 << 20
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+"""What only a write can meet."""
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
+_STALE = "redone"
+"""The key of a receipt whose unit is being redone: it is nobody's."""
 
 
 def digest(value: Any) -> str:
@@ -36,16 +46,54 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """A temporary path beside `target` that becomes it when the block ends well, else vanishes."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.parent / f"{_TEMPORARY}{os.getpid()}-{target.name[-150:]}"
+    """A temporary path beside `target` that becomes it when the block ends well, else vanishes.
+
+    Raises
+    ------
+    StorageError
+        Where the disk is full, the quota used up, or the folder no longer to be written.
+    """
+    name = f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}-{target.name[-140:]}"
+    temporary = target.parent / name  # several hosts may share a folder, and process ids
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         os.replace(temporary, target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        if not _is_of_storage(error, temporary, target):
+            raise
+        why = os.strerror(error.errno or 0)
+        raise StorageError(
+            f"cannot write {target}: {why}; what is finished is kept: mend it, then run the same "
+            "command again"
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what stopped the write may stop this; `sweep` comes later
+            temporary.unlink(missing_ok=True)
+
+
+def _is_of_storage(error: OSError, *paths: Path) -> bool:
+    """Whether writing failed, not something else in the block."""
+    if error.errno in _FULL:
+        return True
+    places = {str(place) for path in paths for place in (path, path.parent)}
+    named = str(error.filename) in places or str(paths[0]) in str(error)
+    return named and error.errno in {errno.EACCES, errno.EPERM, errno.EIO}
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk; without it a rename may come after later ones."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def write_bytes(target: Path, content: bytes) -> None:
@@ -54,9 +102,12 @@ def write_bytes(target: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def write_json(target: Path, value: Any) -> None:
-    """Write JSON that is whole or absent, the same bytes for the same value."""
-    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+def write_json(target: Path, value: Any, *, indent: int | None = 1) -> None:
+    """Write JSON that is whole or absent, the same bytes for the same value.
+
+    Without `indent` it is twenty times as fast: Python's own encoder alone lays lines out.
+    """
+    text = json.dumps(value, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
     write_bytes(target, (text + "\n").encode())
 
 
@@ -72,6 +123,16 @@ class Receipt:
     def sha256(self, suffix: str) -> str:
         """The sha256 of the output with that suffix."""
         return str(self.outputs[suffix]["sha256"])
+
+    @property
+    def is_retracted(self) -> bool:
+        """Whether the unit was being redone when its process ended."""
+        return self.key == _STALE
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of all outputs."""
+        return sum(int(output["bytes"]) for output in self.outputs.values())
 
 
 class ItemStore:
@@ -106,6 +167,16 @@ class ItemStore:
         receipt = self.receipt(unit)
         return receipt if receipt is not None and receipt.key == key else None
 
+    def retract(self, unit: str) -> None:
+        """Say of a unit that it is being redone: until `commit`, no key fits its receipt.
+
+        An output of the new key may lie beside the receipt of the old one when a process is killed
+        between the two, and may even have its size.
+        """
+        receipt = self.receipt(unit)
+        if receipt is not None and receipt.key != _STALE:
+            write_json(self.path(unit, RECEIPT), {**vars(receipt), "key": _STALE}, indent=None)
+
     def commit(self, unit: str, key: str, suffixes: Iterable[str], rows: dict[str, Any]) -> Receipt:
         """Write the receipt of a unit whose outputs are written; older outputs of it go."""
         outputs = {
@@ -115,7 +186,7 @@ class ItemStore:
         }
         receipt = Receipt(unit, key, outputs, rows)
         previous = self.receipt(unit)
-        write_json(self.path(unit, RECEIPT), vars(receipt))
+        write_json(self.path(unit, RECEIPT), vars(receipt), indent=None)
         for suffix in set(previous.outputs if previous else ()) - set(outputs):
             self.path(unit, suffix).unlink(missing_ok=True)
         return receipt
@@ -123,33 +194,65 @@ class ItemStore:
     def units(self) -> set[str]:
         """The units that have a receipt."""
         found = self.folder.rglob(f"*{RECEIPT}") if self.folder.is_dir() else ()
-        return {p.relative_to(self.folder).as_posix().removesuffix(RECEIPT) for p in found}
+        whole = (p for p in found if not p.name.startswith(_TEMPORARY))
+        return {p.relative_to(self.folder).as_posix().removesuffix(RECEIPT) for p in whole}
 
     def prune(self, planned: Iterable[str]) -> list[str]:
         """Remove what has lost its input; the units removed, sorted."""
         gone = sorted(self.units() - set(planned))
         for unit in gone:
-            receipt = self.path(unit, RECEIPT)
-            suffixes = json.loads(receipt.read_bytes()).get("outputs", {})
-            receipt.unlink()
-            for suffix in suffixes:
-                self.path(unit, suffix).unlink(missing_ok=True)
+            self.remove(unit)
         return gone
 
-    def sweep(self) -> None:
-        """Remove the temporary files of killed processes and folders that became empty."""
+    def remove(self, unit: str) -> list[Path]:
+        """Remove a unit, its receipt first; the files that were there."""
+        receipt = self.path(unit, RECEIPT)
+        try:
+            suffixes = list(json.loads(receipt.read_bytes())["outputs"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            suffixes = []  # `sweep` takes what no receipt names
+        paths = [path for s in (RECEIPT, *suffixes) if (path := self.path(unit, s)).is_file()]
+        for path in paths:
+            path.unlink(missing_ok=True)
+        return paths
+
+    def sweep(self, known: Mapping[str, Receipt] | None = None) -> None:
+        """Remove what no receipt names: outputs and temporary files of killed processes.
+
+        Folders that became empty go, too. Only for one who works alone on the stage.
+
+        Parameters
+        ----------
+        known
+            All units' receipts, if they have been read already.
+        """
+        named = self._named(self._receipts() if known is None else known)
         for folder in {self.folder, self.outputs}:
             for path in sorted(folder.rglob("*") if folder.is_dir() else (), reverse=True):
-                if path.name.startswith(_TEMPORARY):
+                if path.is_dir() and not path.is_symlink():
+                    if not any(path.iterdir()):
+                        path.rmdir()
+                elif path not in named:
                     path.unlink(missing_ok=True)
-                elif path.is_dir() and not any(path.iterdir()):
-                    path.rmdir()
+
+    def _receipts(self) -> dict[str, Receipt]:
+        read = ((unit, self.receipt(unit)) for unit in self.units())
+        return {unit: receipt for unit, receipt in read if receipt is not None}
+
+    def _named(self, receipts: Mapping[str, Receipt]) -> set[Path]:
+        return {
+            self.path(unit, suffix)
+            for unit, receipt in receipts.items()
+            for suffix in (RECEIPT, *receipt.outputs)
+        }
 
 
 class FileHashes:
-    """Hashes of source files, remembered by path, size and time of change.
+    """Hashes of source files, remembered by path, size and times of change.
 
-    A corpus of 400 GB is read once; the memory is local (never an output) and may be deleted.
+    A corpus of 400 GB is read once; the memory is local (never an output) and may be deleted. The
+    time of the inode's change counts, too: the time of writing can be set, and a clock set back may
+    give it twice. What is remembered serves only where both are what they were, never "older than".
     """
 
     def __init__(self, memory: Path) -> None:
@@ -158,22 +261,39 @@ class FileHashes:
         if memory.is_file():
             try:
                 self._known = json.loads(memory.read_bytes())
-            except json.JSONDecodeError:
+            except ValueError:  # a memory that cannot be read is none
                 self._known = {}
         self._changed = False
 
     def sha256(self, path: Path, start: int = 0, length: int | None = None) -> str:
         """Sha256 of a file, or of `length` bytes of it from `start` (a member of a tar)."""
-        stat = path.stat()
+        stamp = self._stamp(path)
         name = f"{path}:{start}:{length}"
-        stamp = [stat.st_size, stat.st_mtime_ns]
         known = self._known.get(name)
-        if known is not None and known[:2] == stamp:
-            return str(known[2])
-        value = self._read(path, start, stat.st_size - start if length is None else length)
-        self._known[name] = [*stamp, value]
-        self._changed = True
+        if known is not None and known[:-1] == stamp:
+            return str(known[-1])
+        value = self._read(path, start, stamp[0] - start if length is None else length)
+        if self._stamp(path) == stamp:  # else it is being written: read it again next time
+            self._known[name] = [*stamp, value]
+            self._changed = True
         return value
+
+    def known(self, path: Path, start: int = 0, length: int | None = None) -> str | None:
+        """What is remembered of a file that has not changed since, else None; reads nothing."""
+        known = self._known.get(f"{path}:{start}:{length}")
+        return str(known[-1]) if known is not None and known[:-1] == self._stamp(path) else None
+
+    @staticmethod
+    def _stamp(path: Path) -> list[int]:
+        stat = path.stat()
+        return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+
+    def forget(self, is_meant: Callable[[str], bool]) -> int:
+        """Drop what is remembered of files by their names; how many there were."""
+        kept = {name: known for name, known in self._known.items() if not is_meant(name)}
+        n = len(self._known) - len(kept)
+        self._known, self._changed = kept, self._changed or n > 0
+        return n
 
     @staticmethod
     def _read(path: Path, start: int, length: int) -> str:

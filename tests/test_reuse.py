@@ -75,6 +75,31 @@ def test_sweep_removes_what_a_killed_process_left(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_unit_being_redone_is_nobodys_and_keeps_its_list_of_outputs(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    store.retract("s/one")
+    write_bytes(store.path("s/one", ".txt"), b"HELLO")  # killed here: as long as the old output
+    assert store.current("s/one", "key1") is None
+    store.commit("s/one", "key2", [], {})
+    assert not store.path("s/one", ".txt").exists()
+
+
+def test_sweep_removes_an_output_that_no_receipt_names(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    write_bytes(store.path("s/two", ".txt"), b"its receipt was never written")
+    store.path("s/three", ".receipt.json").write_bytes(b"{")
+    store.sweep()
+    assert sorted(p.name for p in store.folder.rglob("*")) == ["one.receipt.json", "one.txt", "s"]
+
+
+def test_a_unit_with_a_damaged_receipt_can_be_removed(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    store.path("s/one", ".receipt.json").write_bytes(b"[]")
+    assert store.prune([]) == ["s/one"]
+    store.sweep()
+    assert list(store.folder.rglob("*")) == []
+
+
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     target = tmp_path / "file"
     target.write_bytes(b"old")

@@ -1,0 +1,59 @@
+"""Where it is written that a person is not to come back: `forgotten` in params.yaml."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pipeline.errors import ParameterError
+from pipeline.reuse import write_bytes
+
+_KEY = "forgotten"
+
+
+def write_exclusion(path: Path, dataset: str, speaker: str) -> bool:
+    """Add a speaker to `forgotten` of a params.yaml, and leave every other byte as it is.
+
+    Returns
+    -------
+    Whether anything had to be written.
+
+    Raises
+    ------
+    ParameterError
+        Where the file has no such key at its top level, or it is written in a way that would have
+        to be guessed at.
+    """
+    text = path.read_text(encoding="utf-8")
+    values = _load(text)
+    known: dict[str, list[str]] = dict(values.get(_KEY) or {})
+    if speaker in known.get(dataset, []):
+        return False
+    known[dataset] = sorted([*known.get(dataset, []), speaker])
+    written, count = re.subn(
+        rf"(?m)^{_KEY}:[^\n#]*(#[^\n]*)?\n(?:[ \t]+[^\n]*\n)*", lambda m: _entry(known, m[1]), text
+    )
+    if count != 1 or _load(written) != {**values, _KEY: known}:
+        raise ParameterError(
+            f"{path}: put {speaker} under {_KEY}.{dataset} by hand, then run the same command again"
+        )
+    write_bytes(path, written.encode())
+    return True
+
+
+def _entry(known: dict[str, list[str]], comment: str | None) -> str:
+    lines = [f"{_KEY}:" + (f"   {comment}" if comment else "")]
+    for dataset, speakers in sorted(known.items()):
+        lines += [f"  {dataset}:", *(f"  - {_quoted(speaker)}" for speaker in speakers)]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(speaker: str) -> str:
+    return f'"{speaker}"'
+
+
+def _load(text: str) -> Any:
+    return YAML(typ="safe", pure=True).load(text)

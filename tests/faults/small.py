@@ -1,0 +1,131 @@
+"""A run small enough to be broken two hundred times: its files, its commands, its digests."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from pipeline import params
+from pipeline.params import Params
+from pipeline.run import Run
+from tests.made import make_inputs, make_run
+
+MADE_WAY = ("pose", "shards")
+"""What runs on the made takes, which stand where extract and align would leave theirs."""
+
+
+@dataclass(frozen=True)
+class Small:
+    """A params.yaml, a data folder, and the source files that nothing may touch."""
+
+    params: Path
+    data: Path
+    dataset: str
+    sources: Path
+    way: tuple[str, ...]
+
+    def elsewhere(self, data: Path) -> Small:
+        """The same over another data folder."""
+        return Small(self.params, data, self.dataset, self.sources, self.way)
+
+    def command(self, stage: str, *more: str) -> list[str]:
+        """The command line of a stage, with the interpreter that runs the tests."""
+        return [
+            sys.executable, "-m", "cli.main", stage, "--dataset", self.dataset, "--data",
+            str(self.data), "--params", str(self.params), "--no-lock", "--workers", "2", *more,
+        ]  # fmt: skip
+
+    def run_way(self, *more: str) -> list[subprocess.CompletedProcess[str]]:
+        """Run every stage; stops at the first that fails."""
+        done = []
+        for stage in self.way:
+            done.append(run_command(self.command(stage, *more)))
+            if done[-1].returncode:
+                break
+        return done
+
+
+def run_command(command: Sequence[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; its outputs as text."""
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=900,
+        env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def write_params(path: Path, values: Params) -> None:
+    """A params.yaml of these values."""
+    text = io.StringIO()
+    YAML(typ="safe", pure=True).dump(values.model_dump(mode="json"), text)
+    path.write_text(text.getvalue(), encoding="utf-8")
+
+
+def made(folder: Path) -> Small:
+    """Two speakers' made takes, three each: no decoder, no face is looked for."""
+    run: Run = make_run(folder / "data")
+    make_inputs(run)
+    sources = folder / "corpus"
+    sources.mkdir()
+    (sources / "take.mp4").write_bytes(b"a source file")
+    entry = run.params.datasets["made"].model_copy(update={"root": str(sources)})
+    write_params(
+        folder / "params.yaml", run.params.model_copy(update={"datasets": {"made": entry}})
+    )
+    return Small(folder / "params.yaml", folder / "data", "made", sources, MADE_WAY)
+
+
+def drawn(folder: Path, speakers: Sequence[str] = ("25",), frame_px: int = 256) -> Small:
+    """A demo corpus of few speakers and three emotions, and the whole way on it."""
+    base = params.load(None)
+    select = base.dataset("demo").select.model_copy(
+        update={"emotions": ["neutral", "happy", "sad"]}
+    )
+    sources = folder / "corpus"
+    entry = base.dataset("demo").model_copy(update={"root": str(sources), "select": select})
+    demo = base.demo.model_copy(update={"speakers": list(speakers), "frame_px": frame_px})
+    align = base.align.model_copy(update={"min_pairs": 8})
+    rules = {entry.split: base.splits[entry.split].model_copy(update={"assign": {}})}
+    values = base.model_copy(
+        update={
+            "datasets": {"demo": entry}, "demo": demo, "align": align,
+            "splits": rules,
+        }
+    )  # fmt: skip
+    write_params(folder / "params.yaml", values)
+    way = ("extract", "align", "pose", "score", "filter", "invert", "directions", "synth",
+           "shards", "report")  # fmt: skip
+    small = Small(folder / "params.yaml", folder / "data", "demo", sources, way)
+    if not sources.is_dir():
+        done = run_command(small.command("demo"))
+        assert done.returncode == 0, done.stderr
+    return small
+
+
+def digests(folder: Path, *, without: Sequence[str] = ()) -> dict[str, str]:
+    """sha256 of every file below a folder; what is local to a machine is no output."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and ".local" not in path.parts
+        and path.relative_to(folder).parts[0] not in without
+    }
+
+
+def outputs(small: Small) -> dict[str, str]:
+    """sha256 of every output of the way."""
+    return digests(small.data / small.dataset, without=("demo",))
+
+
+def touched(small: Small, before: dict[str, str]) -> list[str]:
+    """The source files that are not what they were, or are new, or gone."""
+    now = digests(small.sources)
+    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
