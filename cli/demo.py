@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.commands import Commands
 from cli.settings import load_params
 
 if TYPE_CHECKING:
     from pipeline.params import Params
     from pipeline.training.faces import FaceSet
 
-app = typer.Typer()
+app = Commands(group="demo")
 
 
 class Network(StrEnum):
@@ -43,10 +42,11 @@ def train(
     """Train a network of the demo's on faces of invented people, none of whom is in the demo."""
     loaded = load_params(params)
     from cli import console
+    from cli.progress import counted
     from pipeline.reuse import sha256_of
     from pipeline.training.faces import SHIPPED_FACES, draw_faces
 
-    with _counted("drawing people") as done:
+    with counted("drawing people") as done:
         drawn = draw_faces(SHIPPED_FACES, faces, workers=workers, done=done)
     began = time.monotonic()
     trainer = _clip if network is Network.CLIP else _stylegan
@@ -57,12 +57,13 @@ def train(
 
 
 def _clip(drawn: FaceSet, out: Path, workers: int, params: Params) -> tuple[list[Path], str]:
+    from cli.progress import counted
     from pipeline.training import clip
     from pipeline.training.views import views
 
-    with _counted("framing people") as done:
+    with counted("framing people") as done:
         pictures = views(drawn, clip.VIEW_PX, workers=workers, done=done)
-    with _counted("steps") as done:
+    with counted("steps") as done:
         made = clip.train(
             drawn, pictures, out, clip.SHIPPED, params.score.prompts,
             done=lambda step, steps, _: done(step, steps),
@@ -72,34 +73,14 @@ def _clip(drawn: FaceSet, out: Path, workers: int, params: Params) -> tuple[list
 
 
 def _stylegan(drawn: FaceSet, out: Path, workers: int, params: Params) -> tuple[list[Path], str]:
+    from cli.progress import counted
     from pipeline.training import stylegan
     from pipeline.training.framed import framed_faces
 
-    with _counted("framing people") as done:
+    with counted("framing people") as done:
         framed = framed_faces(drawn, stylegan.GENERATOR.size, workers=workers, done=done)
-    with _counted("steps") as done:
+    with counted("steps") as done:
         made = stylegan.train(
             drawn, framed, out, stylegan.SHIPPED, done=lambda step, steps, _: done(step, steps)
         )
     return [made.generator, made.encoder], f"held-out people at {made.psnr_db:.1f} dB"
-
-
-@contextmanager
-def _counted(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Progress that is told how many of how many are made."""
-    from cli.console import Bar
-
-    bar, seen = Bar(), 0
-
-    def done(made: int, total: int) -> None:
-        nonlocal seen
-        if not seen:
-            bar.start(label, total)
-        for _ in range(made - seen):
-            bar.step()
-        seen = max(made, seen)
-
-    try:
-        yield done
-    finally:
-        bar.stop()

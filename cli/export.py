@@ -62,13 +62,16 @@ def export(
     """Write pairs, takes or shards as others read them."""
     from cli import console
 
-    if form in (Format.WEBDATASET, Format.MDS):
-        said = _from_shards(form, shards or data / dataset / "shards", config, out)
-    elif shards is not None:
-        raise ParameterError(f"--from: {form.value} is made from --dataset's tables, not of shards")
-    else:
-        said = _from_tables(form, dataset, params, data, out, level, view)
-    console.out.print(f"{said}: {out}", markup=False)
+    with console.waiting(f"export {form.value}"):
+        if form in (Format.WEBDATASET, Format.MDS):
+            said = _from_shards(form, shards or data / dataset / "shards", config, out)
+        elif shards is not None:
+            raise ParameterError(
+                f"--from: {form.value} is made from --dataset's tables, not of shards"
+            )
+        else:
+            said = _from_tables(form, dataset, params, data, out, level, view)
+    console.say(f"{said}: {out}")
 
 
 def _from_shards(form: Format, folder: Path, config: str, out: Path) -> str:

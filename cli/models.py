@@ -8,13 +8,14 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
+from cli.commands import Commands, JsonOption
 from pipeline.errors import ParameterError
 
 if TYPE_CHECKING:
     from pipeline.params import ModelFile
     from pipeline.stylegan.convert import Examined
 
-app = typer.Typer(no_args_is_help=True, help="Weights: list, check, convert, fetch.")
+app = Commands(group="models", no_args_is_help=True, help="Weights: list, check, convert, fetch.")
 
 ParamsOption = Annotated[
     Path | None,
@@ -35,14 +36,25 @@ ClampOption = Annotated[
 
 
 @app.command("list")
-def list_models(params: ParamsOption = None, data: DataOption = Path("data")) -> None:
+def list_models(
+    params: ParamsOption = None, data: DataOption = Path("data"), as_json: JsonOption = False
+) -> None:
     """The weights that params.yaml names: there or not, what they are, under which terms."""
     from cli import console
     from cli.settings import load_params
 
-    found = load_params(params).models
-    rows = [[name, *_state(name, entry, data)] for name, entry in sorted(found.items())]
-    console.show_table("models", ["name", "state", "MB", "what", "sha256", "terms", "place"], rows)
+    found = sorted(load_params(params).models.items())
+    bar, rows = console.Bar(), []
+    bar.start("models", len(found))
+    for name, entry in found:
+        rows.append([name, *_state(name, entry, data)])
+        bar.step()
+    bar.stop()
+    columns = ["name", "state", "MB", "what", "sha256", "terms", "place"]
+    if as_json:
+        console.show_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        console.show_table("models", columns, rows)
 
 
 def _state(name: str, entry: ModelFile, data: Path) -> list[str]:
@@ -76,7 +88,8 @@ def check(file: FileArgument, encoder: EncoderOption = "", clamp: ClampOption = 
     from pipeline.stylegan.convert import examine
     from pipeline.stylegan.formats import terms_of
 
-    examined = examine(file, encoder=encoder, clamp=clamp)
+    with console.waiting(file.name):
+        examined = examine(file, encoder=encoder, clamp=clamp)
     say = console.out.print
     say(f"{file.name}: {examined.found.family} ({examined.opened.container})", markup=False)
     for part, network in examined.found.networks.items():
@@ -115,12 +128,13 @@ def convert(
 
     if out.suffix != ".safetensors":
         raise ParameterError(f"--out {out}: a name that ends in .safetensors is expected")
-    examined = examine(file, encoder=encoder, clamp=clamp)
-    notes = {
-        "framing": framing, "range": [-1, 1], "colours": "RGB",
-        "terms": terms_of(examined.opened, examined.found),
-    }  # fmt: skip
-    metadata = write(examined, out, part=part, notes=notes)
+    with console.waiting(file.name):
+        examined = examine(file, encoder=encoder, clamp=clamp)
+        notes = {
+            "framing": framing, "range": [-1, 1], "colours": "RGB",
+            "terms": terms_of(examined.opened, examined.found),
+        }  # fmt: skip
+        metadata = write(examined, out, part=part, notes=notes)
     others = [name for name in examined.found.networks if name != (part or _first(examined))]
     say = console.out.print
     say(f"{out}: {metadata['kind']}, {out.stat().st_size / 1e6:.1f} MB", markup=False)

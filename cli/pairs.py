@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.commands import JsonOption
 from cli.options import (
     DataOption,
     LevelOption,
@@ -31,16 +31,17 @@ def align_pair(
         float | None,
         typer.Option(help="Frame i is [i/fps, (i+1)/fps) instead of the file's own times."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
     params: ParamsOption = None,
 ) -> None:
     """Align any two media files: same sentence or not; if so, which frames belong together."""
     from cli import console
     from pipeline.pairing.files import align_files
 
-    result = align_files(a, b, fps, load_params(params))
+    with console.waiting("align-pair"):
+        result = align_files(a, b, fps, load_params(params))
     if as_json:
-        typer.echo(json.dumps(result.as_json(), allow_nan=False))
+        console.show_json(result.as_json())
         return
     for title, columns, rows in result.tables():
         console.show_table(title, columns, rows)
@@ -60,7 +61,7 @@ def audit_pairs(
     ] = None,
     level: LevelOption = None,
     view: ViewOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
     params: ParamsOption = None,
     data: DataOption = Path("data"),
 ) -> None:
@@ -72,11 +73,12 @@ def audit_pairs(
     from pipeline.audit.pairlist import read_pair_list
     from pipeline.audit.report import audit
 
-    pairs = read_pair_list(file)
-    known = dataset and read_known(make_run(dataset, params, data), level=level, view=view)
-    result = audit(pairs, compare_all(pairs, known, fps) if known else ())
+    with console.waiting(f"audit-pairs {file}"):
+        pairs = read_pair_list(file)
+        known = dataset and read_known(make_run(dataset, params, data), level=level, view=view)
+        result = audit(pairs, compare_all(pairs, known, fps) if known else ())
     if as_json:
-        typer.echo(json.dumps(result.as_json(), allow_nan=False))
+        console.show_json(result.as_json())
         return
     for title, columns, rows in result.tables():
         console.show_table(title, columns, rows)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cli.commands import JsonOption
 
 if TYPE_CHECKING:
     from pipeline.published.diff import Difference
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 FolderArgument = Annotated[
     Path, typer.Argument(help="A folder of shards, such as data/demo/shards.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _TOLD = 40
 
 
@@ -35,22 +35,24 @@ def verify(
     from cli import console
     from pipeline.published import verify as checks
 
-    verdict = checks.verify(folder, fast=fast, threads=os.cpu_count() or 1, progress=console.Bar())
+    bar, threads = console.Bar(), os.cpu_count() or 1
+    with console.waiting(f"verify {folder}"):
+        verdict = checks.verify(folder, fast=fast, threads=threads, progress=bar)
     if as_json:
-        typer.echo(json.dumps(verdict.as_json()))
+        console.show_json(verdict.as_json())
     else:
         rows = [[f.check, f.where, f.what] for f in verdict.findings]
         if rows:
             more = f", the first {_TOLD}" if len(rows) > _TOLD else ""
             title = f"{folder}: {len(rows)} findings{more}"
             console.show_table(title, ["check", "where", "what is wrong"], rows[:_TOLD])
-        console.out.print(
+        console.say(
             f"{verdict.files} files, {verdict.rows} rows, {verdict.pictures} pictures and "
             f"{verdict.sounds} sounds decoded: {'sound' if verdict.is_sound else 'not sound'}",
-            markup=False,
+            "green" if verdict.is_sound else "red",
         )
         for line in verdict.notes:
-            console.out.print(f"  {line}", markup=False)
+            console.say(f"  {line}")
     if not verdict.is_sound:
         raise typer.Exit(1)
 
@@ -75,9 +77,10 @@ def show(
     from pipeline.published.sheet import write_picture
     from pipeline.published.where import conditions
 
-    found = shown.show(folder, config, split, conditions(config, where or []), n)
+    with console.waiting(f"show {folder}"):
+        found = shown.show(folder, config, split, conditions(config, where or []), n)
     if as_json:
-        typer.echo(json.dumps(found.as_json()))
+        console.show_json(found.as_json())
     else:
         console.show_table(*found.table())
     if out is not None:
@@ -94,9 +97,10 @@ def diff(
     from cli import console
     from pipeline.published.diff import compare
 
-    found: Difference = compare(old, new)
+    with console.waiting("diff"):
+        found: Difference = compare(old, new)
     if as_json:
-        typer.echo(json.dumps(found.as_json()))
+        console.show_json(found.as_json())
         return
     for title, columns, rows in found.tables():
         console.show_table(title, columns, rows)

@@ -6,8 +6,6 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from pipeline.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -32,5 +30,7 @@ def load_params(path: Path | None) -> Params:
 
     here = Path("params.yaml")
     if path is None and not here.is_file():
-        typer.echo("no params.yaml here: taking the defaults that the package carries", err=True)
+        from cli import console
+
+        console.note("no params.yaml here: taking the defaults that the package carries")
     return params.load(path or (here if here.is_file() else None))

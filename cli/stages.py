@@ -10,15 +10,20 @@ from pathlib import Path
 import typer
 
 from cli import demo
+from cli.commands import JsonOption
 from cli.options import (
+    ITEM_TIMEOUT_S,
     DataOption,
     DatasetOption,
     EngineOption,
     ForceOption,
+    GpusOption,
     LockOption,
+    MemoryOption,
     ParamsOption,
     RetryOption,
     ShardOption,
+    TimeoutOption,
     WorkersOption,
     make_options,
     make_run,
@@ -47,20 +52,32 @@ def _stage_command(stage: str) -> Callable[..., None]:
         shard: ShardOption = "1/1",
         force: ForceOption = False,
         retry_failed: RetryOption = False,
+        item_timeout: TimeoutOption = ITEM_TIMEOUT_S,
+        worker_memory: MemoryOption = 0.0,
+        gpus_per_worker: GpusOption = 1.0,
         lock: LockOption = True,
+        as_json: JsonOption = False,
     ) -> None:
         if context.invoked_subcommand is not None:
             return
         from cli import console, seal
+        from pipeline.locking import Claim, hold
 
-        options = make_options(engine, workers, shard, force, retry_failed)
+        options = make_options(
+            engine, workers, shard, force, retry_failed,
+            item_timeout=item_timeout, worker_memory=worker_memory,
+            gpus_per_worker=gpus_per_worker,
+        )  # fmt: skip
         began = time.monotonic()
-        summary = importlib.import_module(f"pipeline.stages.{stage}").run(
-            make_run(dataset, params, data, options)
-        )
-        console.show_summary(summary, time.monotonic() - began)
-        if lock and seal.may_seal(data, params):
-            console.note(seal.seal(stage, dataset))
+        run = make_run(dataset, params, data, options)
+        with hold(data / dataset, Claim.of(stage, options.shard), say=console.note):
+            with console.waiting(f"{stage} {dataset}"):
+                summary = importlib.import_module(f"pipeline.stages.{stage}").run(run)
+            console.show_summary(summary, time.monotonic() - began, as_json=as_json)
+            if lock and seal.may_seal(data, params):
+                with console.waiting("dvc.lock"):
+                    said = seal.seal(stage, dataset)
+                console.note(said)
 
     command.__name__ = stage
     command.__doc__ = PURPOSE[stage]

@@ -1,0 +1,279 @@
+"""Progress: rate and time left on a terminal, a line now and then in a pipe, nothing if quiet."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+)
+from rich.table import Column
+from rich.text import Text
+
+from cli import level
+
+LINE_EVERY_S = 15.0
+"""In a pipe, so often a line says how far the work is."""
+_WIDE = 76
+"""Columns from which on there is room for a drawn bar."""
+_SLOW_PER_S = 1.0
+
+
+def err() -> Console:
+    """The error stream as it is now."""
+    from cli import console
+
+    return console.err
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def how_far(
+    done: float, total: float | None, per_s: float, elapsed_s: float, *, in_bytes: bool
+) -> str:
+    """Count, rate and time left, in words; before there is a rate, the time that has passed.
+
+    >>> how_far(40, 120, 2.0, 25.0, in_bytes=False)
+    '40/120  2.0/s  0:40 left'
+    >>> how_far(3, 4, 1 / 30, 90.0, in_bytes=False)
+    '3/4  2.0/min  0:30 left'
+    """
+    if total is None and not in_bytes:
+        return clock(elapsed_s)
+    scale, unit = (1e6, " MB") if in_bytes else (1.0, "")
+    of = "" if total is None else f"/{total / scale:.0f}"
+    said = [f"{done / scale:.0f}{of}{unit}"]
+    said.append(_rate(per_s, in_bytes=in_bytes) if per_s > 0 else clock(elapsed_s))
+    if per_s > 0 and total is not None and total > done:
+        said.append(f"{clock((total - done) / per_s)} left")
+    return "  ".join(said)
+
+
+def _rate(per_s: float, *, in_bytes: bool) -> str:
+    if in_bytes:
+        return f"{per_s / 1e6:.1f} MB/s"
+    return f"{per_s:.1f}/s" if per_s >= _SLOW_PER_S else f"{60 * per_s:.1f}/min"
+
+
+class _Numbers(ProgressColumn):
+    """Count, rate and time left of one task."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=True))
+
+    def render(self, task: Task) -> Text:
+        shown: Shown = task.fields["shown"]
+        return Text(shown.told())
+
+
+class Shown:
+    """One count, or one wait without a count, that is shown until `close`."""
+
+    def __init__(self, label: str, total: float | None, *, in_bytes: bool = False) -> None:
+        self.label, self.total, self.in_bytes = label, total, in_bytes
+        self.done, self.began = 0.0, time.monotonic()
+        self._first: tuple[float, float] | None = None
+        _screen.add(self)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self.began
+
+    def advance(self, by: float) -> None:
+        """So much more is done."""
+        self.reach(self.done + by)
+
+    def reach(self, done: float, total: float | None = None) -> None:
+        """So much is done, of a total that may be known by now."""
+        self.done, self.total = done, self.total if total is None else total
+        if self._first is None and done > 0:
+            self._first = self.elapsed_s, done
+        _screen.update(self)
+
+    def close(self) -> None:
+        """It has ended, well or not."""
+        _screen.remove(self)
+
+    @property
+    def per_s(self) -> float:
+        """The rate since the first step: before it, workers were starting and loading."""
+        if self._first is None:
+            return 0.0
+        began_s, done = self._first
+        passed_s = self.elapsed_s - began_s
+        return (self.done - done) / passed_s if passed_s > 0 else 0.0
+
+    def told(self) -> str:
+        """How far it is, without the label."""
+        return how_far(
+            self.done, self.total, self.per_s, self.elapsed_s, in_bytes=self.in_bytes
+        )  # fmt: skip
+
+
+class _Screen:
+    """All that is shown: counts with bars, and a wait only while nothing is counted."""
+
+    def __init__(self) -> None:
+        self._shown: dict[Shown, TaskID | None] = {}
+        self._progress: Progress | None = None
+        self._ended: threading.Event | None = None
+
+    def add(self, shown: Shown) -> None:
+        if level.is_quiet():
+            return
+        if not self._shown:
+            self._open()
+        self._shown[shown] = None
+        if self._progress is not None:
+            self._shown[shown] = self._progress.add_task(
+                shown.label, total=shown.total, shown=shown
+            )
+            self._hide_waits(self._progress)
+
+    def update(self, shown: Shown) -> None:
+        task = self._shown.get(shown)
+        if self._progress is not None and task is not None:
+            self._progress.update(task, completed=shown.done, total=shown.total)
+
+    def remove(self, shown: Shown) -> None:
+        if shown not in self._shown:
+            return
+        task = self._shown.pop(shown)
+        if self._progress is not None and task is not None:
+            self._progress.remove_task(task)
+            self._hide_waits(self._progress)
+        if not self._shown:
+            self.close()
+        if level.is_verbose():
+            err().print(f"{shown.label}: {_ended(shown)}", markup=False)
+
+    def _hide_waits(self, progress: Progress) -> None:
+        counted = any(shown.total is not None for shown in self._shown)
+        for shown, task in self._shown.items():
+            if task is not None and shown.total is None:
+                progress.update(task, visible=not counted)
+
+    def _open(self) -> None:
+        console = err()
+        if console.is_terminal and not console.is_dumb_terminal:
+            self._progress = _bars(console)
+            self._progress.start()
+        else:
+            self._ended = threading.Event()
+            threading.Thread(target=self._say_lines, args=(self._ended,), daemon=True).start()
+
+    def _say_lines(self, ended: threading.Event) -> None:
+        while not ended.wait(LINE_EVERY_S):
+            counts = [s for s in list(self._shown) if s.total is not None] or list(self._shown)
+            for shown in counts[-1:]:
+                err().print(f"{shown.label}: {shown.told()}", markup=False)
+
+    def close(self) -> None:
+        """End all that is shown, after an error too."""
+        self._shown.clear()
+        if self._progress is not None:
+            self._progress.stop()
+        if self._ended is not None:
+            self._ended.set()
+        self._progress = self._ended = None
+
+
+def _bars(console: Console) -> Progress:
+    bar = [BarColumn(bar_width=None)] if console.width >= _WIDE else []
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), *bar, _Numbers(),
+        console=console, transient=True, expand=True,
+        redirect_stdout=sys.stdout.isatty(),  # what goes into a pipe is not the terminal's
+    )  # fmt: skip
+
+
+def _ended(shown: Shown) -> str:
+    count = "" if shown.total is None else f"{shown.done:.0f} of {shown.total:.0f} in "
+    return f"{count}{shown.elapsed_s:.1f} s"
+
+
+_screen = _Screen()
+
+
+def close_all() -> None:
+    """Leave the terminal as it was, whatever was shown."""
+    _screen.close()
+
+
+class Bar:
+    """A count that work reports to; it may start and stop several times."""
+
+    def __init__(self) -> None:
+        self._shown: Shown | None = None
+
+    def start(self, label: str, total: int) -> None:
+        """Begin a count up to `total`."""
+        self.stop()
+        if total:
+            self._shown = Shown(label, total)
+
+    def step(self) -> None:
+        """One more is done."""
+        if self._shown is not None:
+            self._shown.advance(1)
+
+    def stop(self) -> None:
+        """The count has ended."""
+        if self._shown is not None:
+            self._shown.close()
+            self._shown = None
+
+
+@contextmanager
+def waiting(label: str) -> Iterator[None]:
+    """A sign of life while something of unknown length goes on; counts inside take its place."""
+    shown = Shown(label, None)
+    try:
+        yield
+    finally:
+        shown.close()
+
+
+@contextmanager
+def transfer(label: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Bytes, rate and time left: the block calls what it is given with (done, whole or None)."""
+    shown = Shown(label, None, in_bytes=True)
+    try:
+        yield lambda done, whole: shown.reach(done, whole)
+    finally:
+        shown.close()
+
+
+@contextmanager
+def counted(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Progress that is told how many of how many are made."""
+    shown: Shown | None = None
+
+    def tell(made: int, total: int) -> None:
+        nonlocal shown
+        if shown is None:
+            shown = Shown(label, total)
+        shown.reach(made, total)
+
+    try:
+        yield tell
+    finally:
+        if shown is not None:
+            shown.close()

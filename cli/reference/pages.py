@@ -1,0 +1,13 @@
+"""Which page lies where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from cli.reference import commands, parameters, reasons, tables
+from pipeline.published import columns
+
+PAGES: dict[Path, Callable[[], str]] = {
+    m.PAGE: m.page for m in (commands, parameters, tables, reasons, columns)
+}

@@ -1,0 +1,180 @@
+"""docs/reference/parameters.md: every key of params.yaml, with its values, default and meaning.
+
+Keys, kinds and bounds come from the models of `pipeline.params`, defaults and meanings from
+params.yaml itself: what its comments say is what the page says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from cli.reference.text import code, made_from, table
+from pipeline.params import Params, default_text
+
+PAGE = Path("docs/reference/parameters.md")
+_KINDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true, false"}
+_CLAUSE = re.compile(r"(?:^|(?<=\. ))((?:\w+, )*\w+): (.*?)\.?(?= (?:\w+, )*\w+: |$)")
+"""One of several keys in a shared comment: `seed: of the hash. validation, test: shares.`"""
+_KEY = re.compile(r"^( *)([A-Za-z0-9_-]+):( |$)")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One key: dotted `path`, values in words, default as YAML, meaning."""
+
+    path: str
+    values: str
+    default: str
+    meaning: str
+
+
+def parameters() -> list[Parameter]:
+    """All keys, in the order of params.yaml; an entry of a named section stands for all."""
+    text = default_text()
+    schema = Params.model_json_schema()
+    walk = _Walk(schema, meanings(text))
+    walk.go((), YAML(typ="safe", pure=True).load(text), schema)
+    return walk.found
+
+
+def page() -> str:
+    """The page as Markdown."""
+    sections: dict[str, list[Parameter]] = {}
+    for parameter in parameters():
+        sections.setdefault(parameter.path.partition(".")[0], []).append(parameter)
+    head = (
+        "# Parameters\n\n"
+        + made_from("`pipeline/params.py` and the comments of `params.yaml`")
+        + "\n"
+        "\nEvery key is required; an unknown one stops the run with one line that names it. What\n"
+        "never changes a result (workers, engine, shard) is an option of the commands instead."
+    )
+    parts = [
+        f"## `{name}`\n\n"
+        + table(
+            ["key", "values", "default", "meaning"],
+            [(code(p.path), p.values, code(p.default), p.meaning) for p in rows],
+        )
+        for name, rows in sections.items()
+    ]
+    return "\n\n".join([head, *parts]) + "\n"
+
+
+def meanings(text: str) -> dict[tuple[str, ...], str]:
+    """What the comments of a params.yaml say of each key.
+
+    A key's own comment is behind it or on the lines above it; what stands first in a section is the
+    section's. Keys of a mapping in braces share its comment.
+    """
+    found: dict[tuple[str, ...], str] = {}
+    path: list[str] = []
+    above: list[str] = []
+    opened = False
+    for line in text.splitlines():
+        stripped = line.strip()
+        if stripped.startswith("#"):
+            above.append(stripped.removeprefix("#").strip())
+            continue
+        if opened and above:
+            found[tuple(path)] = " ".join([found[tuple(path)], *above]).strip()
+            above = []
+        opened = False
+        match = _KEY.match(line)
+        if match:
+            path = [*path[: len(match[1]) // 2], match[2]]
+            beside = line.partition(" # ")[2].strip()
+            found[tuple(path)] = " ".join([*above, beside]).strip()
+            opened = not match[3] or line.partition(":")[2].strip().startswith("#")
+        above = []
+    return found
+
+
+@dataclass
+class _Walk:
+    """The way through the keys of params.yaml beside their schema; gathers `found`."""
+
+    root: Any
+    told: dict[tuple[str, ...], str]
+    found: list[Parameter] = field(default_factory=list)
+
+    def go(self, path: tuple[str, ...], value: Any, schema: Any) -> None:
+        schema = _resolve(schema, self.root)
+        if "properties" in schema:
+            for key, inner in value.items():
+                self.go((*path, key), inner, schema["properties"][key])
+        elif "properties" in _resolve(_entries(schema), self.root):
+            self._named(path, value, schema)
+        else:
+            values = _values(schema, self.root)
+            said = _said(path, self.told)
+            self.found.append(Parameter(".".join(path), values, _yaml(value), said))
+
+    def _named(self, path: tuple[str, ...], value: Any, schema: Any) -> None:
+        """The first entry stands for all, under a name of nobody."""
+        first = (*path, next(iter(value)))
+        shown = (*path, "<name>")
+        for key, said in list(self.told.items()):
+            if key[: len(first)] == first and len(key) > len(first):
+                self.told[(*shown, *key[len(first) :])] = said
+        self.go(shown, value[first[-1]], _entries(schema))
+
+
+def _said(path: tuple[str, ...], told: dict[tuple[str, ...], str]) -> str:
+    """The key's meaning, else that of the nearest key above it, of which only the key's clause."""
+    for end in range(len(path), 0, -1):
+        text = told.get(path[:end], "")
+        clauses = {
+            name: said for names, said in _CLAUSE.findall(text) for name in names.split(", ")
+        }
+        if text:
+            return clauses.get(path[-1], text) if end < len(path) else text
+    return ""
+
+
+def _resolve(schema: Any, root: Any) -> Any:
+    while "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def _entries(schema: Any) -> Any:
+    """The schema of a mapping's values, whose names may have a pattern; {} of anything else."""
+    if schema.get("additionalProperties"):
+        return schema["additionalProperties"]
+    return next(iter(schema.get("patternProperties", {"": {}}).values()))
+
+
+def _values(schema: Any, root: Any) -> str:
+    schema = _resolve(schema, root)
+    if "anyOf" in schema:
+        return " or ".join(_values(part, root) for part in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(code(str(v)) for v in schema["enum"])
+    if "const" in schema:
+        return code(str(schema["const"]))
+    if schema.get("type") == "null":
+        return "null"
+    if schema.get("type") == "array":
+        return "list of " + _values(schema["items"], root)
+    if schema.get("type") == "object":
+        return "mapping of names to " + _values(_entries(schema), root)
+    return _KINDS.get(schema.get("type", ""), "mapping") + _bounds(schema)
+
+
+def _bounds(schema: Any) -> str:
+    words = {
+        "minimum": "at least", "exclusiveMinimum": "above",
+        "maximum": "at most", "exclusiveMaximum": "below",
+    }  # fmt: skip
+    return "".join(f", {said} {schema[key]:g}" for key, said in words.items() if key in schema)
+
+
+def _yaml(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
