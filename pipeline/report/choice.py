@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,13 +27,46 @@ class Choice:
         """All pairs to show, group after group."""
         return (*self.worst, *self.best, *self.random)
 
+    def fewer(self, share: float) -> Choice:
+        """About this part of all, at least one pair less: the groups lose their ends in turn."""
+        groups = (self.worst, self.best, self.random)
+        turns = sorted((place, n) for n, group in enumerate(groups) for place in range(len(group)))
+        kept = Counter(n for _, n in turns[: min(int(len(turns) * share), len(turns) - 1)])
+        return Choice(*(group[: kept[n]] for n, group in enumerate(groups)))
 
-def doubt(pairs: Sequence[Pair], posed: Mapping[str, PosedPair]) -> F64:
-    """How doubtful each pair is among these, in 0..1.
 
-    The mean rank over five numbers, so that no unit weighs more than another: sentence score,
-    mouth agreement, median confidence, coverage and pose residual. What a pair lacks ranks in the
-    middle.
+CHECKS = ("sentence", "mouth", "confidence", "coverage", "residual")
+_WEAK = 0.9
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """How doubtful pairs are among each other: `ranks` (checks, n) in 0..1, 1 the most doubtful."""
+
+    ids: tuple[str, ...]
+    ranks: F64
+
+    @property
+    def mean(self) -> F64:
+        """The mean rank (n,) over the checks, so that no unit weighs more than another."""
+        return np.asarray(self.ranks.mean(axis=0))
+
+    def by_id(self) -> dict[str, float]:
+        """The mean rank of each pair."""
+        return dict(zip(self.ids, self.mean.tolist(), strict=True))
+
+    def weak(self) -> dict[str, tuple[str, ...]]:
+        """The checks in which each pair is among the most doubtful tenth."""
+        return {
+            name: tuple(np.array(CHECKS)[self.ranks[:, k] > _WEAK].tolist())
+            for k, name in enumerate(self.ids)
+        }
+
+
+def doubts(pairs: Sequence[Pair], posed: Mapping[str, PosedPair]) -> Doubts:
+    """Rank the pairs by sentence score, mouth agreement, median confidence, coverage and residual.
+
+    What a pair lacks ranks in the middle.
     """
     columns = [
         [pair.sentence_score for pair in pairs],
@@ -41,8 +75,8 @@ def doubt(pairs: Sequence[Pair], posed: Mapping[str, PosedPair]) -> F64:
         [-pair.coverage for pair in pairs],
         [_residual(posed.get(pair.pair_id)) for pair in pairs],
     ]
-    ranks = [_ranks(np.array(column, np.float64)) for column in columns]
-    return np.asarray(np.mean(ranks, axis=0))
+    ranks = np.stack([_ranks(np.array(column, np.float64)) for column in columns])
+    return Doubts(tuple(pair.pair_id for pair in pairs), ranks)
 
 
 def _negative(value: float | None) -> float:
@@ -65,7 +99,7 @@ def choose(pairs: Sequence[Pair], posed: Mapping[str, PosedPair], count: int, se
     """A third of `count` from each end of the doubt, the rest by lot (a hash, not the order)."""
     if not pairs:
         return Choice((), (), ())
-    score = doubt(pairs, posed)
+    score = doubts(pairs, posed).mean
     order = sorted(range(len(pairs)), key=lambda k: (-score[k], pairs[k].pair_id))
     total = min(count, len(order))
     each = -(-total // 3)

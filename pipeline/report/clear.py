@@ -19,7 +19,7 @@ from pipeline.records import (
     YieldPoint,
 )
 from pipeline.report.inputs import F64
-from pipeline.report.metrics import Distribution, distribution, rounded, share
+from pipeline.report.metrics import Distribution, distribution, rounded, share, table
 from pipeline.run import Run
 from pipeline.tables import read_table
 
@@ -131,17 +131,19 @@ def clarity_plot(clear: Clear) -> Distribution:
     return distribution("clarity", "Clarity of scored frames", "", 0, 1, _BINS, series)
 
 
-def yield_plot(clear: Clear) -> str:
-    """The yield curves as text: threshold, and per emotion the share of frames that pass."""
-    lines = [",".join(["threshold", *SEVEN_EMOTIONS])]
-    shares = {
-        (p.emotion, p.threshold): rounded(p.n_passing / p.n_scored) if p.n_scored else 0.0
-        for p in clear.yields
+def yield_tables(clear: Clear) -> dict[str, str]:
+    """The yield curve of each emotion for DVC's plots: threshold, share of frames that pass."""
+    return {
+        name: table(
+            "threshold,share",
+            (
+                (p.threshold, rounded(p.n_passing / p.n_scored) if p.n_scored else 0.0)
+                for p in sorted(clear.yields, key=lambda p: p.threshold)
+                if p.emotion == name
+            ),
+        )
+        for name in SEVEN_EMOTIONS
     }
-    for at in sorted({point.threshold for point in clear.yields}):
-        values = [at, *(shares[name, at] for name in SEVEN_EMOTIONS)]
-        lines.append(",".join(f"{value:g}" for value in values))
-    return "\n".join(lines) + "\n"
 
 
 def clear_metrics(clear: Clear) -> dict[str, Any]:

@@ -17,12 +17,13 @@ from pipeline.records import (
     MadeFamily,
     MadePicture,
 )
-from pipeline.report.grids import GridJob
+from pipeline.report.grids import GridJob, InversionJob
 from pipeline.report.metrics import rounded
 from pipeline.run import Run
 from pipeline.tables import AnyRow, read_rows
 
-GRIDS = "families/"
+GRIDS, INVERSIONS = "families/", "inversions/"
+_TITLES = {"worst": "Farthest from their source", "best": "Nearest to their source"}
 _FAMILIES, _FRAMES = ".families.parquet", ".frames.parquet"
 
 
@@ -43,6 +44,16 @@ class FamiliesPage:
     figures: Mapping[str, Any]
     directions: tuple[Direction, ...]
     grids: Mapping[str, Mapping[str, Any]]
+    inversions: tuple[Inversions, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inversions:
+    """Inversion pairs: a title, the strips, and the take of each column."""
+
+    title: str
+    drawn: Mapping[str, Any]
+    takes: tuple[InvertedTake, ...]
 
 
 def gather_made(run: Run) -> Made:
@@ -67,24 +78,69 @@ def grid_jobs(
     by_speaker: dict[str, list[MadeFamily]] = {}
     for family in made.families:
         by_speaker.setdefault(family.speaker, []).append(family)
-    for speaker, theirs in sorted(by_speaker.items()):
+    for _, theirs in sorted(by_speaker.items()):
         take_id = theirs[0].take_id
         shown = [family for family in theirs if family.take_id == take_id][: section.families]
-        job = GridJob(
-            clips[take_id],
-            tuple(family.family_id for family in shown),
-            run.items("synth").path(f"{speaker}/{take_id}", _FAMILIES),
-            run.items("extract").path(f"{speaker}/{take_id}", _FRAMES),
-            section.sheet_px,
-        )
+        job = _grid_job(run, clips[take_id], shown, section.sheet_px)
         yield f"{GRIDS}{take_id}", [family.rows_sha256 for family in shown], job
 
 
-def families_page(made: Made, drawn: Mapping[str, Mapping[str, Any]]) -> FamiliesPage | None:
-    """The section, None where nothing was inverted."""
+def inversion_takes(made: Made, count: int) -> dict[str, tuple[InvertedTake, ...]]:
+    """Takes with a family, by the pixel error of their codes: the worst first, the best first."""
+    with_family = {family.take_id for family in made.families}
+    known = [t for t in made.inverted if t.pixel_error is not None and t.take_id in with_family]
+    order = sorted(known, key=lambda take: (-(take.pixel_error or 0.0), take.take_id))
+    if len(order) <= count:
+        return {"worst": tuple(order)} if order else {}
+    return {"worst": tuple(order[:count]), "best": tuple(order[: -count - 1 : -1])}
+
+
+def inversion_jobs(
+    made: Made, clips: Mapping[str, Clip], run: Run, section: Report
+) -> Iterator[tuple[str, Sequence[str], InversionJob]]:
+    """Unit, digests of what it shows, and job: a frame a take."""
+    first = {family.take_id: family for family in reversed(made.families)}
+    for kind, takes in inversion_takes(made, section.sheet).items():
+        jobs = tuple(
+            _grid_job(run, clips[take.take_id], (first[take.take_id],), section.sheet_px)
+            for take in takes
+        )
+        shown = [first[take.take_id].rows_sha256 for take in takes]
+        yield f"{INVERSIONS}{kind}", shown, InversionJob(jobs)
+
+
+def _grid_job(run: Run, clip: Clip, shown: Sequence[MadeFamily], size_px: int) -> GridJob:
+    item = f"{clip.speaker}/{clip.take_id}"
+    return GridJob(
+        clip, tuple(family.family_id for family in shown), run.items("synth").path(item, _FAMILIES),
+        run.items("extract").path(item, _FRAMES), size_px,
+    )  # fmt: skip
+
+
+def families_page(
+    made: Made,
+    drawn: Mapping[str, Mapping[str, Any]],
+    inverted: Mapping[str, Mapping[str, Any]] | None = None,
+    count: int = 0,
+) -> FamiliesPage | None:
+    """The section, None where nothing was inverted.
+
+    Parameters
+    ----------
+    drawn, inverted
+        The grids by take and the inversion pairs by kind, as they were drawn.
+    count
+        The most inversion pairs of a kind.
+    """
     if not made.inverted:
         return None
-    return FamiliesPage(family_figures(made), made.directions, drawn)
+    takes = inversion_takes(made, count) if inverted else {}
+    shown = tuple(
+        Inversions(_TITLES[kind], inverted[kind], own)
+        for kind, own in takes.items()
+        if inverted and kind in inverted
+    )
+    return FamiliesPage(family_figures(made), made.directions, drawn, shown)
 
 
 def family_figures(made: Made) -> dict[str, Any]:

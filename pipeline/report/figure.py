@@ -1,7 +1,8 @@
 """The figure of a pair: where every curve, mark and line of its panels lies, as plain numbers.
 
-Pure geometry: the template draws it. All panels share one axis of seconds, so that what stands
-under a frame of take a belongs to it; take b has its own axis at the bottom, and lines lead there.
+Pure geometry: the page's template and `pair_sheet` draw it. Every panel lies on one axis, take a's
+clock: what stands under a frame of take a belongs to it, and take b is moved there by the time map.
+Across, a panel runs from 0 to `WIDTH`; down, from 0 to 1.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from pipeline.dtw.path import map_times
 from pipeline.records import Pair
 from pipeline.report.inputs import F64
 
-WIDTH = 1180.0
-LEFT, RIGHT = 78.0, 14.0
+WIDTH = 1000.0
 _MAX_ERROR_MS = 100.0
-_LINES_PER_S = 8.0
+_STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
+_TICKS = 10
 
 
 @dataclass(frozen=True)
@@ -44,22 +45,20 @@ class TakeCurves:
 
 @dataclass(frozen=True)
 class Axis:
-    """Seconds of one take to x of the figure."""
+    """Seconds to places of a panel that is `length` long."""
 
     start_s: float
     end_s: float
-    px_per_s: float
+    length: float = WIDTH
 
     def x(self, time_s: float) -> float:
         """Where an instant lies."""
-        return LEFT + (time_s - self.start_s) * self.px_per_s
+        return (time_s - self.start_s) / (self.end_s - self.start_s) * self.length
 
     def ticks(self) -> list[dict[str, Any]]:
-        """Marks at round times, at most about twelve."""
-        step = next(
-            s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
-            if (self.end_s - self.start_s) / s <= 12 or s == 1800
-        )  # fmt: skip
+        """Marks at round times, at most about ten."""
+        span = self.end_s - self.start_s
+        step = next(s for s in _STEPS_S if span / s <= _TICKS or s == _STEPS_S[-1])
         first = math.ceil(self.start_s / step - 1e-9)
         last = math.floor(self.end_s / step + 1e-9)
         times = [k * step for k in range(first, last + 1)]
@@ -69,7 +68,7 @@ class Axis:
 def figure(
     pair: Pair, a: TakeCurves, b: TakeCurves, shown: Sequence[int], true_ms: Sequence[float | None]
 ) -> dict[str, Any]:
-    """All coordinates of a pair's figure, rounded, ready for the template.
+    """All coordinates of a pair's figure, rounded, ready to draw.
 
     Parameters
     ----------
@@ -78,19 +77,14 @@ def figure(
     true_ms
         True error of each frame pair, None where unknown; empty without truth.
     """
-    (start_a, end_a), (start_b, end_b) = a.span_s, b.span_s
-    scale = (WIDTH - LEFT - RIGHT) / max(end_a - start_a, end_b - start_b)
-    axis_a, axis_b = Axis(start_a, end_a, scale), Axis(start_b, end_b, scale)
     knots = np.column_stack([pair.knots_a_s, pair.knots_b_s])
-    times = a.instants_s[list(pair.frame_a)]
-    x = [axis_a.x(t) for t in times]
+    axis = shared_axis(a, b, knots)
+    x = [axis.x(t) for t in a.instants_s[list(pair.frame_a)]]
+    start_b, end_b = map_times(knots[:, ::-1], [b.start_s, b.end_s])
     return {
-        "width": WIDTH,
-        "left": LEFT,
-        "end_a": _px(axis_a.x(end_a)),
-        "end_b": _px(axis_b.x(end_b)),
-        "ticks_a": axis_a.ticks(),
-        "ticks_b": axis_b.ticks(),
+        "start_s": round(axis.start_s, 4),
+        "end_s": round(axis.end_s, 4),
+        "ticks": axis.ticks(),
         "marks": [{"x": _px(x[k]), "label": n + 1} for n, k in enumerate(shown)],
         "confidence": _broken_line(x, [1 - c for c in pair.confidence], pair.frame_a),
         "error": _broken_line(x, [1 - e for e in _errors(pair.error_ms)], pair.frame_a),
@@ -100,11 +94,24 @@ def figure(
             if t is not None
         ],
         "max_error_ms": _MAX_ERROR_MS,
-        "mouth": _mouths(a, b, axis_a, knots),
-        "sound_a": [_px(axis_a.x(a.start_s)), _px((a.end_s - a.start_s) * scale)],
-        "sound_b": [_px(axis_b.x(b.start_s)), _px((b.end_s - b.start_s) * scale)],
-        "warp": _warp(a, axis_a, axis_b, knots),
+        "mouth": _mouths(a, b, axis, knots),
+        "sound_a": _stretch(axis, a.start_s, a.end_s),
+        "sound_b": _stretch(axis, float(start_b), float(end_b)),
+        "path": _path(axis, b, knots),
+        "knots": [[round(float(s), 3), round(float(t), 3)] for s, t in knots],
     }
+
+
+def shared_axis(a: TakeCurves, b: TakeCurves, knots: F64) -> Axis:
+    """Take a's clock, long enough for both takes: b's ends are moved there by the time map."""
+    moved = map_times(knots[:, ::-1], b.span_s)
+    start, end = min(a.span_s[0], float(moved[0])), max(a.span_s[1], float(moved[1]))
+    return Axis(start, end)
+
+
+def _stretch(axis: Axis, start_s: float, end_s: float) -> list[float]:
+    """Place and length of a stretch of time."""
+    return [_px(axis.x(start_s)), _px(axis.x(end_s) - axis.x(start_s))]
 
 
 def _errors(errors_ms: Sequence[float]) -> list[float]:
@@ -122,8 +129,8 @@ def _broken_line(x: Sequence[float], y: Sequence[float], frames: Sequence[int]) 
     return [" ".join(line * 2 if len(line) == 1 else line) for line in lines]
 
 
-def _mouths(a: TakeCurves, b: TakeCurves, axis_a: Axis, knots: F64) -> dict[str, Any] | None:
-    """Mouth openings of both takes over a's time; None where neither has any."""
+def _mouths(a: TakeCurves, b: TakeCurves, axis: Axis, knots: F64) -> dict[str, Any] | None:
+    """Mouth openings of both takes over a's time; None where either has none."""
     known = [v[np.isfinite(v)] for v in (a.mouth_open, b.mouth_open)]
     if not len(known[0]) or not len(known[1]):
         return None
@@ -132,8 +139,8 @@ def _mouths(a: TakeCurves, b: TakeCurves, axis_a: Axis, knots: F64) -> dict[str,
     b_on_a = map_times(knots[:, ::-1], b.instants_s)
     return {
         "top": f"{top:.2f}",
-        "a": _curve(a.instants_s, a.mouth_open, axis_a, top),
-        "b": _curve(b_on_a, b.mouth_open, axis_a, top),
+        "a": _curve(a.instants_s, a.mouth_open, axis, top),
+        "b": _curve(b_on_a, b.mouth_open, axis, top),
     }
 
 
@@ -145,12 +152,17 @@ def _curve(times_s: F64, values: F64, axis: Axis, top: float) -> list[str]:
     )
 
 
-def _warp(a: TakeCurves, axis_a: Axis, axis_b: Axis, knots: F64) -> list[list[float]]:
-    """Lines of the time map: evenly over a's sound, from x on a's axis to x on b's."""
-    n = max(2, round((a.end_s - a.start_s) * _LINES_PER_S))
-    times = np.linspace(max(a.start_s, knots[0, 0]), min(a.end_s, knots[-1, 0]), n)
-    there = map_times(knots, times)
-    return [[_px(axis_a.x(s)), _px(axis_b.x(t))] for s, t in zip(times, there, strict=True)]
+def _path(axis: Axis, b: TakeCurves, knots: F64) -> dict[str, Any]:
+    """The warping path: b's clock, upwards, over a's; `even` is one tempo from end to end."""
+    start, end = b.span_s
+    down = Axis(end, start, 1.0)
+    points = [f"{_px(axis.x(s)):g},{_unit(down.x(t)):g}" for s, t in knots]
+    return {
+        "line": " ".join(points),
+        "even": f"{points[0]} {points[-1]}",
+        "top": f"{end:.1f}",
+        "bottom": f"{start:.1f}",
+    }
 
 
 def _px(value: float) -> float:

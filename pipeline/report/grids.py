@@ -39,6 +39,28 @@ class GridJob:
     size_px: int
 
 
+@dataclass(frozen=True)
+class InversionJob:
+    """Source frames beside their reconstructions: one family each, in the order shown."""
+
+    frames: tuple[GridJob, ...]
+
+
+def inversions(job: InversionJob) -> dict[str, Any]:
+    """Two strips as a data URI: the source frames above, what their codes give back below."""
+    columns = []
+    for one in job.frames:
+        table = read_table(one.families_file, columns=[*_SHOWN, "picture"])
+        rebuilt = next(
+            row
+            for row in table.to_pylist()
+            if row["family_id"] == one.families[0] and row["is_reconstruction"]
+        )
+        given_back = _cell({**rebuilt, "verdict": "kept"}, one.size_px)
+        columns.append(np.concatenate([_source(one, rebuilt), given_back], axis=0))
+    return {"picture": pictures.strip(columns), "size_px": job.frames[0].size_px}
+
+
 def grid(job: GridJob) -> dict[str, Any]:
     """The grid as a data URI, and under each picture what was measured; rejects have a red rim."""
     table = read_table(job.families_file, columns=[*_SHOWN, "picture"])

@@ -55,11 +55,19 @@ class Distribution:
         """How many values there are in the largest series."""
         return max((sum(row) for row in self.counts.values()), default=0)
 
-    def csv(self) -> str:
-        """The distribution as text: the left edge of each bin and the counts."""
-        head = ",".join(["from", *self.counts])
-        rows = zip(self.edges[:-1], *self.counts.values(), strict=True)
-        return "\n".join([head, *(",".join(f"{x:g}" for x in row) for row in rows)]) + "\n"
+    def tables(self) -> dict[str, str]:
+        """A table a series for DVC's plots, by name: the left edge of each bin and its count."""
+        return {
+            self.name if len(self.counts) == 1 else f"{self.name}_{key}": table(
+                "from,count", zip(self.edges[:-1], row, strict=True)
+            )
+            for key, row in self.counts.items()
+        }
+
+
+def table(head: str, rows: Iterable[Iterable[float]]) -> str:
+    """Numbers as CSV."""
+    return "\n".join([head, *(",".join(f"{x:g}" for x in row) for row in rows)]) + "\n"
 
 
 def distribution(

@@ -7,28 +7,31 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from pipeline import __version__
 from pipeline.errors import REASONS
 from pipeline.records import Pair, Rejected
 from pipeline.report import findings
-from pipeline.report.choice import Choice
+from pipeline.report.choice import Choice, doubts
 from pipeline.report.clear_page import ClearPage
 from pipeline.report.coverage import Coverage, takes_of
 from pipeline.report.families import FamiliesPage
 from pipeline.report.inputs import Inputs
 from pipeline.report.measure import CAVEAT, Accuracy
 from pipeline.report.metrics import Distribution
-from pipeline.report.pair_table import middle, pair_table
+from pipeline.report.notes import asleep
+from pipeline.report.pair_table import Drawn, middle, pair_table
+from pipeline.report.sentences import sentence_grids
 
 ANCHOR = "pair-"
+_SPARE = 0.97
 
 
 @dataclass(frozen=True)
@@ -48,36 +51,67 @@ class Content:
     made: FamiliesPage | None = None
 
 
+_GROUPS = {
+    "worst": ("Worst first", "the least trusted by the mean rank of five checks"),
+    "best": ("Best first", "the most trusted by the same rank"),
+    "lot": ("By lot", "drawn by a fixed seed from the rest"),
+}
+
+
 def render(content: Content) -> str:
     """The page as text; equal content gives equal text."""
-    choice, accuracy = content.choice, content.accuracy
-    cards = {pair.pair_id: _card(pair, content, n) for n, pair in enumerate(choice.all)}
-    return _environment().get_template("page.html.j2").render(
+    inputs, accuracy = content.inputs, content.accuracy
+    ranked = doubts(inputs.pairs, inputs.posed)
+    doubt, weak = ranked.by_id(), ranked.weak()
+    choice = content.choice
+    groups = dict(zip(_GROUPS, (choice.worst, choice.best, choice.random), strict=True))
+    cards = {
+        pair.pair_id: _card(pair, content, n, doubt, weak) for n, pair in enumerate(choice.all)
+    }
+    drawn = {
+        pair.pair_id: Drawn(cards[pair.pair_id]["anchor"], group)
+        for group, pairs in groups.items()
+        for pair in pairs
+    }
+    return template("page.html.j2").render(
         version=__version__,
-        dataset=content.inputs.dataset,
-        inputs=content.inputs,
+        dataset=inputs.dataset,
+        inputs=inputs,
         metrics=content.metrics,
         distributions=content.distributions,
         coverage=content.coverage,
-        groups=[
-            ("worst", "Worst first", "least trusted by the mean rank of five checks", choice.worst),
-            ("best", "Best first", "most trusted by the same rank", choice.best),
-            ("random", "By lot", "drawn by a fixed seed from the rest", choice.random),
-        ],
+        sentences=sentence_grids(inputs, content.coverage),
+        asleep=asleep(inputs.summaries),
+        groups=[(name, *_GROUPS[name], pairs) for name, pairs in groups.items() if pairs],
         cards=cards,
         overlays=_overlays(choice, content),
         rejects=reject_groups(content),
         findings=findings.findings(accuracy.figures) if accuracy else [],
         accuracy=accuracy,
         caveat=CAVEAT,
-        table=pair_table(
-            content.inputs.pairs, content.inputs.posed, accuracy,
-            {name: card["anchor"] for name, card in cards.items()},
-        ),
-        n_pairs=len(content.inputs.pairs),
+        table=pair_table(inputs.pairs, inputs.posed, accuracy, doubt, drawn),
+        n_pairs=len(inputs.pairs),
         clear=content.clear,
         made=content.made,
     )  # fmt: skip
+
+
+def render_within(content: Content, limit_bytes: float) -> tuple[str, int]:
+    """The page with pictures of fewer pairs where it would be too large, and of how many.
+
+    Without any card it may still be larger: everything else is on it.
+    """
+    text = render(content)
+    while (size := len(text.encode())) > limit_bytes and content.choice.all:
+        share = _SPARE * limit_bytes / size
+        content = replace(content, choice=content.choice.fewer(share))
+        text = render(content)
+    return text, len(content.choice.all)
+
+
+def template(name: str) -> Template:
+    """One of the package's templates, with its filters."""
+    return _environment().get_template(name)
 
 
 @lru_cache(maxsize=1)
@@ -93,6 +127,7 @@ def _environment() -> Environment:
         "signed": lambda value: f"{value:+d}".replace("-", "−"),  # noqa: RUF001
         "words": lambda slug: slug.replace("_", " "),
         "script_json": script_json,
+        "tojson_plain": lambda value: json.dumps(value, separators=(",", ":"), allow_nan=False),
     }
     environment.globals["source"] = _source
     script = hashlib.sha256(_source("page.js").encode()).digest()
@@ -114,12 +149,20 @@ def script_json(value: Any) -> Markup:
     return Markup(text)
 
 
-def _card(pair: Pair, content: Content, n: int) -> dict[str, Any]:
+def _card(
+    pair: Pair,
+    content: Content,
+    n: int,
+    doubt: Mapping[str, float],
+    weak: Mapping[str, Sequence[str]],
+) -> dict[str, Any]:
     error = content.accuracy.pairs.get(pair.pair_id) if content.accuracy else None
     posed = content.inputs.posed.get(pair.pair_id)
     return {
         "anchor": f"{ANCHOR}{n + 1}",
         "pair": pair,
+        "doubt": doubt[pair.pair_id],
+        "weak": weak[pair.pair_id],
         "posed": posed,
         "content": content.cards.get(pair.pair_id),
         "confidence": middle(pair.confidence),

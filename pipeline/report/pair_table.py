@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ class _Facts(NamedTuple):
     posed: PosedPair | None
     true_ms: float | None
     wrong: bool
+    doubt: float | None
 
 
 class _Column(NamedTuple):
@@ -29,6 +31,7 @@ class _Column(NamedTuple):
 
 
 _COLUMNS = (
+    _Column("doubt", "2", lambda f: f.doubt),
     _Column("speaker", "text", lambda f: f.pair.speaker),
     _Column("a", "text", lambda f: f"{f.pair.emotion_a} {f.pair.level_a}"),
     _Column("b", "text", lambda f: f"{f.pair.emotion_b} {f.pair.level_b}"),
@@ -49,6 +52,7 @@ _OF_TRUTH = (
     _Column("true ms (demo)", "1", lambda f: f.true_ms),
     _Column("words (demo)", "text", lambda f: "differ" if f.wrong else "same"),
 )
+_FILTERS = ("speaker", "a", "b", "view", "sentence", "split")
 _ID = _Column("pair", "text", lambda f: f.pair.pair_id)
 
 
@@ -57,28 +61,47 @@ def middle(values: Any) -> float | None:
     return float(np.median(values)) if len(values) else None
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What the page shows of a pair beside its row: where its card is and in which group."""
+
+    anchor: str
+    group: str
+
+
 def pair_table(
     pairs: Iterable[Pair],
     posed: Mapping[str, PosedPair],
     accuracy: Accuracy | None,
-    anchors: Mapping[str, str],
+    doubt: Mapping[str, float],
+    drawn: Mapping[str, Drawn],
 ) -> dict[str, Any]:
-    """Heads with their kinds, rows with a number first and the pair's id last, anchors by id."""
+    """Heads with their kinds, rows with a number first and the pair's id last, cards by id.
+
+    Cards are [anchor, group]; `filters` names the columns that the page offers to choose by.
+    """
     columns = (*_COLUMNS, *(_OF_TRUTH if accuracy else ()), _ID)
     return {
         "columns": [["no.", "0"], *([column.name, column.kind] for column in columns)],
         "rows": [
-            [n, *(_plain(column.value(_facts(pair, posed, accuracy))) for column in columns)]
+            [n, *(_plain(column.value(_facts(pair, posed, accuracy, doubt))) for column in columns)]
             for n, pair in enumerate(pairs, start=1)
         ],
-        "anchors": dict(anchors),
+        "filters": list(_FILTERS),
+        "cards": {name: [card.anchor, card.group] for name, card in drawn.items()},
     }
 
 
-def _facts(pair: Pair, posed: Mapping[str, PosedPair], accuracy: Accuracy | None) -> _Facts:
+def _facts(
+    pair: Pair,
+    posed: Mapping[str, PosedPair],
+    accuracy: Accuracy | None,
+    doubt: Mapping[str, float],
+) -> _Facts:
     error = accuracy.pairs.get(pair.pair_id) if accuracy else None
     wrong = accuracy is not None and pair.pair_id in accuracy.wrong
-    return _Facts(pair, posed.get(pair.pair_id), middle(error.inside_ms) if error else None, wrong)
+    true_ms = middle(error.inside_ms) if error else None
+    return _Facts(pair, posed.get(pair.pair_id), true_ms, wrong, doubt.get(pair.pair_id))
 
 
 def _plain(value: str | float | None) -> str | float | None:

@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.records import Clip, Pair, Rejected
+from pipeline.rates import short
+from pipeline.records import Clip, Rejected
 from pipeline.report import findings
-from pipeline.report.cards import SUFFIX, CardJob, FaceJob, PoseFiles, draw
+from pipeline.report.cards import SUFFIX, FaceJob, draw
 from pipeline.report.choice import Choice, choose, spread
-from pipeline.report.clear import Clear, clarity_plot, clear_metrics, gather_clear, yield_plot
+from pipeline.report.clear import Clear, clear_metrics, gather_clear
 from pipeline.report.clear_page import SHEETS, ClearPage, clear_page, sheet_jobs
 from pipeline.report.clear_truth import Judged, clear_figures, judge
 from pipeline.report.coverage import coverage, takes_of
 from pipeline.report.families import (
     GRIDS,
+    INVERSIONS,
     FamiliesPage,
     Made,
     families_page,
     family_figures,
     gather_made,
     grid_jobs,
+    inversion_jobs,
 )
 from pipeline.report.inputs import Inputs, gather
 from pipeline.report.measure import Accuracy, measure
@@ -36,14 +39,16 @@ from pipeline.report.metrics import (
     dataset_metrics,
     distributions,
     pose_residuals,
-    rounded,
 )
-from pipeline.report.page import Content, render
+from pipeline.report.page import Content, render_within
+from pipeline.report.plots import plot_tables, write_plots
+from pipeline.report.portrait import CardJob, PoseFiles
+from pipeline.report.timings import TIMINGS, timings_page
 from pipeline.report.truth import read_truth
 from pipeline.reuse import digest, write_bytes, write_json
 from pipeline.run import Batch, Run, Summary, Unit, bring_up_to_date, summarise
 
-VERSION = 2
+VERSION = 3
 _GRAIN = "picture sheet"
 REPORTED = (
     "extract", "align", "pose", "score", "filter", "invert", "directions", "synth", "shards"
@@ -52,8 +57,45 @@ REPORTED = (
 _CARDS, _FACES = "cards/", "faces/"
 
 
+@dataclass(frozen=True)
+class Planned:
+    """The units of a dataset, and all that the page is put together from beside the sheets."""
+
+    units: list[Unit]
+    inputs: Inputs
+    choice: Choice
+    clear: Clear
+    made: Made
+    accuracy: Accuracy | None
+    judged: Judged | None
+
+
 def run(run: Run) -> Summary:
     """Write the report of a dataset.
+
+    Raises
+    ------
+    OutOfOrderError
+        When a stage before it has not run.
+    """
+    ready = plan(run)
+    units, inputs, choice = ready.units, ready.inputs, ready.choice
+    clear, made = ready.clear, ready.made
+    accuracy, judged = ready.accuracy, ready.judged
+    batch = bring_up_to_date(run, "report", _GRAIN, units, draw, PoseFiles)
+    rejects = batch.rejects()
+    run.write_tables("report", {"rejected": (Rejected, rejects)})
+    said, look = _write(run, inputs, choice, accuracy, clear, judged, made, batch)
+    notes = [said]
+    notes += findings.notes(accuracy.figures) if accuracy else []
+    return summarise(
+        "report", run, _GRAIN, len(units), len(units) - len(rejects), rejects, batch,
+        notes=notes, look=look,
+    )  # fmt: skip
+
+
+def plan(run: Run) -> Planned:
+    """The sheets to draw, each with its key, and what the page tells.
 
     Raises
     ------
@@ -71,15 +113,9 @@ def run(run: Run) -> Summary:
         *_sheets(run, inputs, clear),
         *_grids(run, inputs, made),
     ]
-    batch = bring_up_to_date(run, "report", _GRAIN, units, draw, PoseFiles)
-    rejects = batch.rejects()
-    run.write_tables("report", {"rejected": (Rejected, rejects)})
-    curves, look = _write(run, inputs, choice, accuracy, clear, judged, made, batch)
-    notes = [f"{len(choice.all)} of {len(inputs.pairs)} pairs drawn, {curves} plots"]
-    notes += findings.notes(accuracy.figures) if accuracy else []
-    return summarise(
-        "report", run, _GRAIN, len(units), len(units) - len(rejects), rejects, batch,
-        notes=notes, look=look,
+    return Planned(
+        [replace(u, code=short(VERSION), parameters=short(section.key())) for u in units],
+        inputs, choice, clear, made, accuracy, judged,
     )  # fmt: skip
 
 
@@ -107,8 +143,9 @@ def _cards(run: Run, inputs: Inputs, choice: Choice, accuracy: Accuracy | None) 
             accuracy.true_ms(pair.pair_id) if accuracy else (), pair.pair_id in overlaid,
         )  # fmt: skip
         key = digest([
-            "card", VERSION, section.key(), pair.to_row(), _identity(a), _identity(b),
-            posed.poses_sha256 if posed else None, job.audio_fps, job.true_ms, job.overlay,
+            "card", VERSION, section.thumb_px, section.frames_per_strip, pair.to_row(),
+            _identity(a), _identity(b), posed.poses_sha256 if posed else None, job.audio_fps,
+            job.true_ms, job.overlay,
         ])  # fmt: skip
         yield Unit(f"{_CARDS}{pair.pair_id}", key, job)
 
@@ -126,7 +163,7 @@ def _faces(run: Run, inputs: Inputs) -> Iterator[Unit]:
     for take in sorted(takes & set(inputs.clips)):
         clip = inputs.clips[take]
         if clip.has_picture:
-            key = digest(["face", VERSION, section.key(), _identity(clip)])
+            key = digest(["face", VERSION, section.thumb_px, _identity(clip)])
             yield Unit(f"{_FACES}{take}", key, FaceJob(clip, inputs.extracted.folder, section))
 
 
@@ -139,10 +176,13 @@ def _sheets(run: Run, inputs: Inputs, clear: Clear) -> Iterator[Unit]:
 
 
 def _grids(run: Run, inputs: Inputs, made: Made) -> Iterator[Unit]:
-    """A grid of families a speaker."""
+    """A grid of families a speaker, and inversion pairs."""
     for name, shown, job in grid_jobs(made, inputs.clips, run, run.params.report):
         key = digest(["grid", VERSION, job.size_px, shown, _identity(job.clip)])
         yield Unit(name, key, job)
+    for kind, rows, pairs in inversion_jobs(made, inputs.clips, run, run.params.report):
+        named = [(one.families, one.size_px, _identity(one.clip)) for one in pairs.frames]
+        yield Unit(kind, digest(["inversions", VERSION, list(rows), named]), pairs)
 
 
 def _identity(clip: Clip) -> list[object]:
@@ -159,8 +199,8 @@ def _write(
     judged: Judged | None,
     made: Made,
     batch: Batch,
-) -> tuple[int, list[str]]:
-    """Write metrics, plots and the page; how many plots, and where to look."""
+) -> tuple[str, list[str]]:
+    """Write metrics, plots and the page; what is on it, and where to look."""
     folder = run.folder("report")
     residuals = pose_residuals(inputs)
     metrics = dataset_metrics(inputs, residuals)
@@ -169,19 +209,23 @@ def _write(
     if accuracy is not None:
         metrics["truth"] = dict(accuracy.figures)
     curves = distributions(inputs, residuals)
-    plots = {f"{curve.name}.csv": curve.csv() for curve in curves}
-    plots |= {"mouth_curve.csv": mouth_curve(inputs, choice.best[:1])}
-    plots |= {"clarity.csv": clarity_plot(clear).csv(), "yields.csv": yield_plot(clear)}
-    for name, text in sorted(plots.items()):
-        write_bytes(folder / "plots" / name, text.encode())
+    plots = plot_tables(inputs, choice.best, clear, curves)
+    write_plots(folder / "plots", plots)
     write_json(folder / "metrics.json", metrics)
     sheets = _drawn(run, batch)
     emotions = accuracy.figures["emotions"] if accuracy else {}
     shown = clear_page(clear, _below(SHEETS, sheets), judged, emotions, run.params.report)
-    families = families_page(made, _below(GRIDS, sheets))
-    page = _page(run, inputs, choice, accuracy, shown, families, sheets, metrics, curves)
+    families = families_page(
+        made, _below(GRIDS, sheets), _below(INVERSIONS, sheets), run.params.report.sheet
+    )
+    page, n_shown = _page(run, inputs, choice, accuracy, shown, families, sheets, metrics, curves)
     write_bytes(folder / "report.html", page.encode())
-    return len(plots), [str(folder / "report.html"), str(folder / "metrics.json")]
+    write_bytes(run.local(TIMINGS), timings_page(run, REPORTED).encode())
+    said = f"{n_shown} of {len(inputs.pairs)} pairs drawn, {len(plots)} plots"
+    if n_shown < len(choice.all):
+        limit = f"report.page_mb is {run.params.report.page_mb:g}"
+        said += f"; {len(choice.all) - n_shown} left out of the page: {limit}"
+    return said, [str(folder / "report.html"), str(folder / "metrics.json")]
 
 
 def _drawn(run: Run, batch: Batch) -> dict[str, Any]:
@@ -203,27 +247,15 @@ def _page(
     sheets: dict[str, Any],
     metrics: dict[str, object],
     curves: list[Distribution],
-) -> str:
+) -> tuple[str, int]:
     faces = {name: sheet["picture"] for name, sheet in _below(_FACES, sheets).items()}
-    return render(
-        Content(
-            inputs, metrics, curves, coverage(inputs), choice, _below(_CARDS, sheets), faces,
-            accuracy, run.params.report.examples, clear, families,
-        )
+    section = run.params.report
+    content = Content(
+        inputs, metrics, curves, coverage(inputs), choice, _below(_CARDS, sheets), faces,
+        accuracy, section.examples, clear, families,
     )  # fmt: skip
+    return render_within(content, section.page_mb * 1e6)
 
 
 def _below(folder: str, sheets: dict[str, Any]) -> dict[str, Any]:
     return {k.removeprefix(folder): v for k, v in sheets.items() if k.startswith(folder)}
-
-
-def mouth_curve(inputs: Inputs, pairs: tuple[Pair, ...]) -> str:
-    """Mouth openings of both takes at the paired frames, as text: position along the map, a, b."""
-    lines = ["place,a,b"]
-    for pair in pairs:
-        clips = [inputs.clips[take] for take in (pair.take_a, pair.take_b)]
-        if all(clip.has_picture for clip in clips):
-            a, b = (inputs.mouth_open(clip) for clip in clips)
-            for n, (i, j) in enumerate(zip(pair.frame_a, pair.frame_b, strict=True)):
-                lines.append(f"{n},{rounded(a[i], 4):g},{rounded(b[j], 4):g}")
-    return "\n".join(lines) + "\n"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.report.choice import choose, doubt, spread
+from pipeline.report.choice import choose, doubts, spread
 from tests.report.rows import clip, pair, posed
 
 A = clip("S1", "neutral")
@@ -14,14 +14,14 @@ PAIRS = [
 
 def test_doubt_orders_pairs_that_get_worse_in_all() -> None:
     posed_pairs = {p.pair_id: posed(p, 0.2, k / 100) for k, p in enumerate(PAIRS)}
-    score = doubt(PAIRS, posed_pairs)
+    score = doubts(PAIRS, posed_pairs).mean
     assert list(np.argsort(score)) == list(range(12))
     assert score[0] == pytest.approx(0.5 / 12)
 
 
 def test_what_a_pair_lacks_ranks_in_the_middle() -> None:
     lone = pair(A, clip("S1", "sad"), mouth_agreement=None)
-    assert doubt([lone], {}).tolist() == [0.5]
+    assert doubts([lone], {}).mean.tolist() == [0.5]
 
 
 def test_a_third_from_each_end_and_the_rest_by_lot() -> None:
@@ -52,3 +52,18 @@ def test_overlays_spread_from_the_least_to_the_largest_residual() -> None:
     chosen = spread(PAIRS, posed_pairs, 3)
     assert {PAIRS[0].pair_id, PAIRS[11].pair_id} < chosen
     assert len(chosen) == 3
+
+
+def test_the_checks_that_make_a_pair_doubtful_are_named() -> None:
+    weak = doubts(PAIRS, {}).weak()
+    assert weak[PAIRS[11].pair_id] == ("sentence", "mouth", "confidence", "coverage")
+    assert weak[PAIRS[5].pair_id] == ()
+
+
+def test_fewer_pairs_begin_with_the_extremes() -> None:
+    choice = choose(PAIRS, {}, 12, seed=0).fewer(0.5)
+    assert [p.sentence_score for p in choice.worst] == [1.1, 1.0]
+    assert [p.sentence_score for p in choice.best] == [0.0, 0.1]
+    assert len(choice.random) == 2
+    assert len(choice.fewer(0.99).all) == 5
+    assert choice.fewer(0.1).all == ()

@@ -12,7 +12,7 @@ from pipeline.report.clear import (
     clear_metrics,
     panels,
     suspect_frames,
-    yield_plot,
+    yield_tables,
 )
 from pipeline.report.clear_page import clear_page
 from pipeline.report.clear_truth import Judged, clear_figures, frame_truth
@@ -85,7 +85,9 @@ def test_metrics_and_plots() -> None:
     assert (metrics["frames_scored"], metrics["frames_clear"]) == (8, 4)
     assert metrics["clear_per_emotion"]["happy"] == 3
     assert clarity_plot(made()).counts["happy"][19] == 1
-    assert yield_plot(made()).splitlines()[1] == "0,0,0.5,0,0,0,0,0"
+    tables = yield_tables(made())
+    assert tables["happy"].splitlines()[:2] == ["threshold,share", "0,0.5"]
+    assert set(tables) == set(SEVEN_EMOTIONS)
 
 
 def judged() -> Judged:

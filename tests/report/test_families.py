@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,8 +11,15 @@ import numpy as np
 import pytest
 
 from pipeline.records import SEVEN_EMOTIONS, Clip
-from pipeline.report.families import families_page, family_figures, gather_made, grid_jobs
-from pipeline.report.grids import COLUMNS, grid
+from pipeline.report.families import (
+    families_page,
+    family_figures,
+    gather_made,
+    grid_jobs,
+    inversion_jobs,
+    inversion_takes,
+)
+from pipeline.report.grids import COLUMNS, grid, inversions
 from pipeline.report.page import _environment
 from pipeline.run import Run
 from pipeline.tables import read_rows
@@ -78,3 +86,28 @@ def test_section_tells_figures_and_directions(made: Run) -> None:
 
 def test_without_codes_there_is_no_section(tmp_path: Path) -> None:
     assert families_page(gather_made(make_run(tmp_path)), {}) is None
+
+
+def test_inversion_pairs_stand_by_their_error(made: Run) -> None:
+    everything = gather_made(made)
+    errors = dict(zip(["S1_neutral", "S2_neutral"], [0.1, 0.3], strict=True))
+    inverted = tuple(replace(t, pixel_error=errors[t.take_id]) for t in everything.inverted)
+    everything = replace(everything, inverted=inverted)
+    both = inversion_takes(everything, 5)
+    assert {k: [t.take_id for t in v] for k, v in both.items()} == {
+        "worst": ["S2_neutral", "S1_neutral"]
+    }
+    one = inversion_takes(everything, 1)
+    assert [one[kind][0].take_id for kind in ("worst", "best")] == ["S2_neutral", "S1_neutral"]
+    section = made.params.report.model_copy(update={"sheet": 2, "sheet_px": 32})
+    [(name, _, job)] = inversion_jobs(everything, _clips(made), made, section)
+    drawn = inversions(job)
+    page = families_page(everything, {}, {"worst": drawn}, 2)
+    assert name == "inversions/worst"
+    assert page is not None
+    assert [take.take_id for take in page.inversions[0].takes] == ["S2_neutral", "S1_neutral"]
+    coded = base64.b64decode(drawn["picture"].split(",", 1)[1])
+    picture = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape == (64, 64, 3)
+    assert picture[:32].std() > 5  # source frames, textured
+    assert abs(int(picture[48, 16].mean()) - 22) < 12  # and what the made pictures hold: grey 22

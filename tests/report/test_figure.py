@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from pipeline.report.figure import LEFT, RIGHT, WIDTH, Axis, TakeCurves, figure
+from pipeline.report.figure import WIDTH, Axis, TakeCurves, figure
 from tests.report.rows import clip, pair
 
 
@@ -10,19 +12,33 @@ def curves(n: int, start_s: float = 0.0) -> TakeCurves:
     return TakeCurves(instants, np.linspace(0, 0.3, n), start_s, start_s + n / 25)
 
 
-def test_the_longer_take_fills_the_width() -> None:
-    made = pair(clip("S1", "neutral"), clip("S1", "happy"), 4, knots_b_s=(0.0, 1.0))
+def test_all_panels_lie_on_the_clock_of_take_a() -> None:
+    # b is twice as slow: its sound of 2 s stands over a's one second, from end to end.
+    made = pair(clip("S1", "neutral"), clip("S1", "happy"), 4, knots_b_s=(0.0, 2.0))
+    made = replace(made, knots_a_s=(0.0, 1.0))
     drawn = figure(made, curves(25), curves(50), [0, 2], [])
-    assert drawn["end_b"] == pytest.approx(WIDTH - RIGHT)
-    assert drawn["end_a"] == pytest.approx(LEFT + (WIDTH - LEFT - RIGHT) / 2, abs=0.1)
+    assert (drawn["start_s"], drawn["end_s"]) == (0.0, 1.0)
+    assert drawn["sound_a"] == drawn["sound_b"] == [0.0, WIDTH]
 
 
-def test_the_warp_leads_from_a_second_to_where_the_map_puts_it() -> None:
-    # b is twice as slow: a line from x on a's axis ends twice as far on b's.
-    made = pair(clip("S1", "neutral"), clip("S1", "happy"), knots_a_s=(0, 1), knots_b_s=(0, 2))
+def test_a_longer_take_b_widens_the_axis() -> None:
+    # the map runs on at slope 1: b's second second comes after a's end
+    made = pair(clip("S1", "neutral"), clip("S1", "happy"), 4)
+    made = replace(made, knots_a_s=(0.0, 1.0), knots_b_s=(0.0, 1.0))
     drawn = figure(made, curves(25), curves(50), [0], [])
-    for top, bottom in drawn["warp"]:
-        assert bottom - LEFT == pytest.approx(2 * (top - LEFT), abs=0.2)
+    assert drawn["end_s"] == pytest.approx(2.0)
+    assert drawn["sound_a"] == [0.0, WIDTH / 2]
+    assert drawn["sound_b"] == [0.0, WIDTH]
+
+
+def test_the_path_leads_from_a_second_to_where_the_map_puts_it() -> None:
+    made = pair(clip("S1", "neutral"), clip("S1", "happy"), 4)
+    made = replace(made, knots_a_s=(0.0, 0.5, 1.0), knots_b_s=(0.0, 0.5, 2.0))
+    path = figure(made, curves(25), curves(50), [0], [])["path"]
+    points = [tuple(map(float, point.split(","))) for point in path["line"].split()]
+    assert points == [(0.0, 1.0), (500.0, 0.75), (1000.0, 0.0)]
+    assert path["even"] == "0,1 1000,0"
+    assert (path["top"], path["bottom"]) == ("2.0", "0.0")
 
 
 def test_lines_break_where_frames_were_not_paired() -> None:
@@ -52,5 +68,5 @@ def test_sound_alone_has_no_mouth_panel() -> None:
 
 @pytest.mark.parametrize("length_s", [0.3, 2.4, 61.0, 7000.0])
 def test_ticks_are_round_and_few(length_s: float) -> None:
-    ticks = Axis(0.013, length_s, 1.0).ticks()
+    ticks = Axis(0.013, length_s).ticks()
     assert 1 <= len(ticks) <= 13

@@ -24,7 +24,7 @@ def test_distribution_keeps_what_lies_beyond_its_ends() -> None:
     d = distribution("d", "d", "", 0, 1, 2, {"n": values})
     assert d.counts == {"n": (2, 3)}
     assert d.total == 5
-    assert d.csv() == "from,n\n0,2\n0.5,3\n"
+    assert d.tables() == {"d": "from,count\n0,2\n0.5,3\n"}
 
 
 @pytest.mark.parametrize("n", [0, 1])

@@ -14,7 +14,7 @@ from pipeline.report.coverage import coverage
 from pipeline.report.figure import TakeCurves, figure
 from pipeline.report.inputs import Inputs
 from pipeline.report.metrics import dataset_metrics, distributions
-from pipeline.report.page import Content, render, script_json
+from pipeline.report.page import Content, render, render_within, script_json
 from pipeline.reuse import ItemStore
 from tests.report.rows import clip, pair, posed
 
@@ -53,7 +53,8 @@ def content(name: str, *, pairs: bool = True) -> Content:
     )  # fmt: skip
     curves = TakeCurves((np.arange(20) + 0.5) / 25, np.linspace(0, 1, 20), 0.0, 0.8)
     card = {
-        "figure": figure(made, curves, curves, [0, 2], []), "mel_a": "data:,", "mel_b": "data:,",
+        "figure": figure(made, curves, curves, [0, 2], []), "mels": {"a": "data:,", "b": "data:,"},
+        "sounds": {"a": "data:,", "b": "data:,"}, "sound_starts_s": {"a": 0.0, "b": 0.0},
         "strip": None, "overlay": None,
     }  # fmt: skip
     return Content(
@@ -74,8 +75,9 @@ def test_hostile_names_stay_text() -> None:
 
 
 def test_hostile_names_arrive_unharmed_in_the_table() -> None:
-    table = json.loads(Tags(render(content(EVIL))).scripts[0])
-    assert table["rows"][0][1] == EVIL
+    found = [json.loads(t) for t in Tags(render(content(EVIL))).scripts if t.startswith("{")]
+    table = next(value for value in found if "rows" in value)
+    assert table["rows"][0][2] == EVIL
     assert table["rows"][0][-1] == f"p-{EVIL}"
 
 
@@ -108,3 +110,21 @@ def test_a_dataset_without_pairs_has_a_page() -> None:
 
 def test_equal_content_gives_equal_text() -> None:
     assert render(content("plain")) == render(content("plain"))
+
+
+def test_stages_without_work_are_one_note_and_no_rows() -> None:
+    idle = {**SUMMARY, "planned": 0, "kept": 0, "reasons": {}, "notes": ["no weights <named>"]}
+    made = content("plain")
+    summaries = {**made.inputs.summaries, **dict.fromkeys(("invert", "directions", "synth"), idle)}
+    text = render(replace(made, inputs=replace(made.inputs, summaries=summaries)))
+    assert text.count("no weights &lt;named&gt;") == 4  # three stages, and the families' section
+    assert '<th scope="row">invert</th>' not in text
+    assert "Name a generator and an encoder" in text
+
+
+def test_cards_are_left_out_until_the_page_is_small_enough() -> None:
+    made = content("plain")
+    whole = len(render(made).encode())
+    assert render_within(made, whole) == (render(made), 1)
+    text, n = render_within(made, whole - 1)
+    assert (n, "<template" in text) == (0, False)
