@@ -1,4 +1,4 @@
-# make setup | run | test. Each sets up what is missing first.
+# make setup | run | test | lint | docs | reference. Each sets up what is missing first.
 VENV ?= .venv
 PYTHON ?= python3
 # cpu, cuda or auto: auto takes the CPU build of torch where no NVIDIA driver is seen
@@ -9,7 +9,7 @@ DATASET ?= demo
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: setup run test lint clean
+.PHONY: setup run test lint docs reference clean
 setup: $(VENV)/.stamp
 
 $(VENV)/.stamp: pyproject.toml constraints.txt .ci/install.sh
@@ -28,5 +28,18 @@ lint: $(VENV)/.stamp
 	ruff format --check .
 	mypy
 
+# The site has an environment of its own: it needs none of the pipeline's libraries
+docs: .venv-docs/.stamp
+	.venv-docs/bin/mkdocs build --strict
+
+.venv-docs/.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python .ci/requirements.py docs > .venv-docs/requirements.txt
+	.venv-docs/bin/python -m pip --disable-pip-version-check install --quiet -c constraints.txt -r .venv-docs/requirements.txt
+	@touch $@
+
+reference: $(VENV)/.stamp
+	python -m cli.reference
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-docs site

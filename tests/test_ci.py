@@ -1,0 +1,113 @@
+"""The scripts of CI say what they find, and the workflows call what is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+WORKFLOWS = (".github/workflows/dataset.yml", ".gitlab-ci.yml")
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for inner in value.values() for text in _texts(inner)]
+    if isinstance(value, list):
+        return [text for inner in value for text in _texts(inner)]
+    return [value] if isinstance(value, str) else []
+
+
+@pytest.mark.parametrize("place", WORKFLOWS)
+def test_workflow_calls_scripts_and_targets_that_are_there(repository: Path, place: str) -> None:
+    said = "\n".join(_texts(YAML(typ="safe", pure=True).load(repository / place)))
+    scripts = set(re.findall(r"sh (\.ci/\S+)", said))
+    assert scripts == {".ci/check-lock.sh", ".ci/compare.sh"}
+    assert all((repository / script).is_file() for script in scripts)
+    targets = set(re.findall(r"\bmake (\w+)\b", said)) & {
+        "setup", "run", "test", "lint", "docs", "git",
+    }  # fmt: skip
+    rules = (repository / "Makefile").read_text(encoding="utf-8")
+    assert {"setup", "run", "test", "lint", "docs"} <= targets
+    for target in targets - {"git"}:
+        assert re.search(rf"^{target}:", rules, re.M), target
+
+
+def test_gitlab_jobs_are_of_its_stages(repository: Path) -> None:
+    entries = YAML(typ="safe", pure=True).load(repository / ".gitlab-ci.yml")
+    jobs = {name: e for name, e in entries.items() if isinstance(e, dict) and "script" in e}
+    assert set(jobs) == {"test", "docs", "reproduce"}
+    assert {job["stage"] for job in jobs.values()} == set(entries["stages"])
+
+
+def _run(script: Path, folder: Path, *arguments: str, path: str | None = None) -> tuple[int, str]:
+    environment = os.environ | {"PATH": path or os.environ["PATH"]}
+    done = subprocess.run(
+        ["/bin/sh", str(script), *arguments], cwd=folder, env=environment,
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_lock_is_not_called_stale_where_dvc_is_missing(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "git").symlink_to(shutil.which("git") or "/usr/bin/git")
+    code, said = _run(repository / ".ci/check-lock.sh", tmp_path, path=str(tmp_path))
+    assert code == 2
+    assert said.startswith("dvc is not on PATH")
+    assert "stale" not in said
+
+
+def test_lock_is_not_called_stale_where_dvc_is_misconfigured(
+    repository: Path, project: Path
+) -> None:
+    (project / ".dvc/config.local").write_text('["remote \\"x\\""]\n    keyfile = k\n')
+    code, said = _run(repository / ".ci/check-lock.sh", project)
+    assert code == 2
+    assert "configuration error" in said
+    assert "stale" not in said
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A repository of one stage: a number in, a metric out."""
+    git = ["git", "-c", "user.email=a@example.org", "-c", "user.name=a"]
+    (tmp_path / "params.yaml").write_text("gate: 0.85\n")
+    (tmp_path / "dvc.yaml").write_text(
+        "stages:\n  one:\n    cmd: sed 's/gate/kept/' params.yaml > metrics.yaml\n"
+        "    params: [gate]\n    metrics: [metrics.yaml: {cache: false}]\n"
+    )
+    for command in (
+        ["git", "init", "-q"], ["dvc", "init", "-q"], ["dvc", "repro", "-q"],
+        ["git", "add", "."], [*git, "commit", "-qm", "one"],
+    ):  # fmt: skip
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    return tmp_path
+
+
+def test_lock_is_fresh_then_stale_then_differences_are_told(
+    repository: Path, project: Path
+) -> None:
+    check, compare = repository / ".ci/check-lock.sh", repository / ".ci/compare.sh"
+    assert _run(check, project) == (0, "dvc.lock is fresh\n")
+    (project / "params.yaml").write_text("gate: 0.95\n")
+    code, said = _run(check, project)
+    assert code == 1
+    assert said.endswith("dvc.lock is stale: run make run, then commit dvc.lock and the metrics\n")
+    subprocess.run(["dvc", "repro", "-q"], cwd=project, check=True, capture_output=True)
+    code, said = _run(compare, project, "HEAD", "https://example.org/report")
+    assert code == 0
+    parameters, metrics = said.split("### Parameters")[1].split("### Metrics")
+    for part, key in ((parameters, "gate"), (metrics, "kept")):
+        assert re.search(rf"\| \w+\.yaml +\| {key} +\| 0\.85 +\| 0\.95", part)
+    assert "The report: https://example.org/report" in said
+
+
+def test_difference_to_an_unknown_revision_is_refused(repository: Path, project: Path) -> None:
+    code, said = _run(repository / ".ci/compare.sh", project, "nowhere")
+    assert code == 2
+    assert said.startswith("nowhere is no revision here")
