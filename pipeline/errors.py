@@ -8,6 +8,8 @@
         ├── OutOfOrderError    a stage that must run first has not run
         ├── MissingExtraError  a library of an extra is not installed
         ├── MissingWeightsError  the weights that a stage names are not there
+        ├── StorageError       the disk is full, or a folder cannot be written any more
+        ├── BusyError          another run works on the same outputs
         └── TableError         a table on disk is not what this version writes
 
 Anything else is a bug and shows a traceback.
@@ -15,10 +17,14 @@ Anything else is a bug and shows a traceback.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 Kind = Literal["filtered", "failed"]
+_LIKE = 0.6
+"""Share of two names that must agree for one to be taken for the other, mistyped."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,9 @@ REASONS: dict[str, Reason] = {
     "outside_root": Reason("filtered", "the manifest names a path out of its own folder"),
     "bad_row": Reason("failed", "the row of the manifest does not say what a take needs"),
     "worker_died": Reason("failed", "the process that worked on the item died each time"),
+    "timed_out": Reason("failed", "the item took longer than --item-timeout, and was ended"),
+    "too_much_memory": Reason("failed", "the item's process grew beyond --worker-memory"),
+    "worker_garbled": Reason("failed", "what the item's process sent back is no result"),
     # align
     "no_partner": Reason("filtered", "no take of the other emotion says this sentence"),
     "wrong_sentence": Reason("filtered", "the sound says that the two takes differ in words"),
@@ -58,6 +67,7 @@ REASONS: dict[str, Reason] = {
     "few_pairs": Reason("filtered", "too few frames pass the gate"),
     "odd_span": Reason("filtered", "one take has a word that the other lacks, or says it twice"),
     "level_not_paired": Reason("filtered", "align.levels pairs takes of another level only"),
+    "too_long": Reason("filtered", "its sound is longer than align.max_duration_s"),
     "length_ratio": Reason("filtered", "one take is too long for the other to say the same"),
     # pose
     "no_landmarks": Reason("filtered", "one frame of the pair has no face"),
@@ -90,6 +100,34 @@ REASONS: dict[str, Reason] = {
 }
 
 
+def meant(given: str, known: Iterable[str]) -> str:
+    """What to add to a message about a name that is none: the nearest one that is, if any.
+
+    >>> meant("algin", ["align", "pose"])
+    "; did you mean 'align'?"
+    """
+    by_lower = {name.lower(): name for name in known}
+    close = get_close_matches(given.lower(), list(by_lower), 1, _LIKE)
+    return f"; did you mean {by_lower[close[0]]!r}?" if close else ""
+
+
+def printable(text: str) -> str:
+    """Text for a table or a terminal: what would move a cursor or turn a line is written out.
+
+    Names of files and members come from strangers; they may hold line ends and escape sequences.
+
+    >>> printable("take\\n\\x1b[2J.mp4")
+    'take\\\\n\\\\x1b[2J.mp4'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _written_out(c) for c in text)
+
+
+def _written_out(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
 class SpfemError(Exception):
     """The root of all errors that this package raises on purpose."""
 
@@ -108,6 +146,7 @@ class Reject(SpfemError):
     def __init__(self, reason: str, detail: str) -> None:
         if reason not in REASONS:
             raise ValueError(f"{reason!r} is no slug of REASONS")
+        detail = printable(detail)
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
@@ -118,6 +157,11 @@ class Reject(SpfemError):
 
 class PipelineError(SpfemError):
     """The user must do something; the message is one line that says what."""
+
+    def __init__(self, message: str = "") -> None:
+        if not message.isprintable():  # what a library said may have several lines
+            message = printable(" ".join(message.split()))
+        super().__init__(message)
 
 
 class ParameterError(PipelineError):
@@ -130,6 +174,14 @@ class PartDone(PipelineError):
 
 class OutOfOrderError(PipelineError):
     """A stage that must run first has not run for this dataset."""
+
+
+class StorageError(PipelineError):
+    """The disk is full, or a folder cannot be written any more: what is finished is kept."""
+
+
+class BusyError(PipelineError):
+    """Another run works on the same outputs; both at once would mix them."""
 
 
 class TableError(PipelineError):

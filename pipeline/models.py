@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pipeline.errors import MissingWeightsError, ParameterError, PipelineError
+from pipeline.errors import MissingWeightsError, ParameterError, PipelineError, meant
 from pipeline.params import ModelFile
 from pipeline.reuse import FileHashes, write_bytes
 
@@ -26,6 +26,8 @@ FOLDER = "models"
 PLAIN = ".safetensors"
 MAX_WEIGHTS_BYTES = 8 << 30
 """Larger files are refused: the largest open_clip model has 20 GB, the largest of use here 4."""
+MAX_TENSORS = 50_000
+"""Files of more are refused: the largest of the kinds used here have some 3000."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,10 @@ def model_entry(models: Mapping[str, ModelFile], name: str) -> ModelFile:
     """The entry of that name, or one line that says which there are."""
     if name not in models:
         known = ", ".join(sorted(models)) or "none"
-        raise ParameterError(f"params.yaml lists no model {name!r} under models; it lists: {known}")
+        raise ParameterError(
+            f"params.yaml lists no model {name!r} under models; it lists: {known}"
+            + meant(name, models)
+        )
     return models[name]
 
 
@@ -116,7 +121,13 @@ def read_weights(weights: Weights) -> tuple[dict[str, Tensor], dict[str, Any]]:
     check_size(weights)
     try:
         with safe_open(weights.path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+            names = sorted(file.keys())
+            if len(names) > MAX_TENSORS:
+                raise PipelineError(
+                    f"{weights.path} (models.{weights.name}) has {len(names)} tensors, at most "
+                    f"{MAX_TENSORS} are read"
+                )
+            tensors = {name: file.get_tensor(name) for name in names}
             metadata = decode_metadata(file.metadata() or {})
     except SafetensorError as error:
         raise PipelineError(
@@ -175,6 +186,6 @@ def decode_metadata(stored: Mapping[str, str]) -> dict[str, Any]:
     for name, text in stored.items():
         try:
             found[name] = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # no JSON, or nested or numbered without end
             found[name] = text
     return found

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.errors import ParameterError
+from pipeline.errors import ParameterError, meant
 from pipeline.records import SEVEN_EMOTIONS
 from pipeline.reuse import digest
 
@@ -237,6 +237,7 @@ class Align(Section):
     max_score_files: Positive
     min_margin: float
     prior_bonus: float
+    max_duration_s: Positive
     max_length_ratio: Annotated[float, Field(ge=1)]
     min_pairs: Count
 
@@ -503,6 +504,7 @@ class Report(Section):
     """The page of pictures and numbers."""
 
     pairs: Count
+    page_mb: Annotated[float, Field(gt=0)]
     frames_per_strip: Count
     thumb_px: Annotated[int, Field(ge=32, le=512)]
     overlays: Count
@@ -517,6 +519,7 @@ class Params(Section):
     """All of params.yaml."""
 
     datasets: dict[Name, Dataset]
+    forgotten: dict[Name, list[str]]
     splits: dict[Name, SplitRule]
     models: dict[Name, ModelFile]
     train_encoder: TrainEncoder
@@ -542,7 +545,10 @@ class Params(Section):
         """
         if name not in self.datasets:
             known = ", ".join(sorted(self.datasets)) or "none"
-            raise ParameterError(f"params.yaml lists no dataset {name!r}; it lists: {known}")
+            raise ParameterError(
+                f"params.yaml lists no dataset {name!r}; it lists: {known}"
+                + meant(name, self.datasets)
+            )
         return self.datasets[name]
 
     def split_rule(self, name: str) -> SplitRule:
@@ -550,7 +556,10 @@ class Params(Section):
         rule = self.dataset(name).split
         if rule not in self.splits:
             known = ", ".join(sorted(self.splits))
-            raise ParameterError(f"dataset {name!r} names split {rule!r}; params.yaml has: {known}")
+            raise ParameterError(
+                f"dataset {name!r} names split {rule!r}; params.yaml has: {known}"
+                + meant(rule, self.splits)
+            )
         return self.splits[rule]
 
 
@@ -563,7 +572,17 @@ def load(path: Path | None) -> Params:
         One line that names the key and what was expected there.
     """
     text = default_text() if path is None else _read(path)
-    where = "the default params.yaml" if path is None else str(path)
+    return parse(text, "the default params.yaml" if path is None else str(path))
+
+
+def parse(text: str, where: str) -> Params:
+    """Check the text of a params.yaml; `where` is how errors call it.
+
+    Raises
+    ------
+    ParameterError
+        As `load`.
+    """
     try:
         values: Any = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
@@ -581,6 +600,8 @@ def _said(error: ValidationError) -> str:
     first = (unknown or faults)[0]
     key = ".".join(str(part) for part in first["loc"]) or "the top level"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    if first["type"] == "missing":
+        return f"{key}: Field required; the default params.yaml has it{more}"
     if not unknown:
         return f"{key}: {first['msg']}, got {_short(first['input'])}{more}"
     beside = [
@@ -589,8 +610,8 @@ def _said(error: ValidationError) -> str:
         if f["type"] == "missing" and f["loc"][:-1] == first["loc"][:-1]
     ]
     close = get_close_matches(str(first["loc"][-1]), [str(name) for name in beside], 1, 0.5)
-    meant = f"; {close[0]!r} is missing there" if close else ""
-    return f"{key}: no such key{meant}{more}"
+    missing = f"; {close[0]!r} is missing there" if close else ""
+    return f"{key}: no such key{missing}{more}"
 
 
 def default_text() -> str:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 
-from pipeline.errors import REASONS
+from pipeline.errors import REASONS, printable
 
 SEVEN_EMOTIONS = ("neutral", "happy", "angry", "surprised", "fear", "sad", "disgusted")
 """The emotions of the papers, in the order that this project lists them."""
@@ -77,7 +77,7 @@ class Source:
     member: str | None = None
 
     def __str__(self) -> str:
-        return self.path if self.member is None else f"{self.path}!{self.member}"
+        return printable(self.path if self.member is None else f"{self.path}!{self.member}")
 
 
 @dataclass(frozen=True)
@@ -983,4 +983,5 @@ class Rejected(Row):
 
 def rejected(stage: str, grain: str, item: str, reason: str, detail: str) -> Rejected:
     """The row of one reject; its kind follows from the reason."""
-    return Rejected(stage, grain, item, reason, REASONS[reason].kind, detail)
+    kind = REASONS[reason].kind
+    return Rejected(stage, grain, printable(item), reason, kind, printable(detail))

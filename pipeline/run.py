@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from pipeline import engine
+from pipeline.engine import Limits
+from pipeline.engine.devices import share, visible
 from pipeline.errors import OutOfOrderError, PartDone
+from pipeline.locking import Working
 from pipeline.params import Dataset, Params
 from pipeline.progress import Progress, Silent
+from pipeline.rates import Cost, Origins, Rates, Spent, Stopwatch, spent
 from pipeline.records import Rejected, Row, rejected
-from pipeline.reuse import FileHashes, ItemStore, Receipt, write_json
-from pipeline.tables import AnyRow, read_rows, write_rows
+from pipeline.reuse import FileHashes, ItemStore, Receipt, write_bytes, write_json
+from pipeline.tables import AnyRow, read_rows, read_table, write_rows
 
 _SUMMARY = "summary.json"
 _LASTING = ("stage", "dataset", "grain", "planned", "kept", "reasons", "notes", "look")
@@ -27,7 +34,9 @@ _LASTING = ("stage", "dataset", "grain", "planned", "kept", "reasons", "notes", 
 class Options:
     """What may change from machine to machine and never changes a result.
 
-    `shard` is (i, n): do only the i-th of n parts of the units, counted from 1.
+    `shard` is (i, n): do only the i-th of n parts of the units, counted from 1. `limits` bound what
+    an item may take of the machine; one that is ended by them counts as failed. `gpus_per_worker`
+    concerns the stages whose networks run on GPUs.
     """
 
     engine: engine.EngineName = "processes"
@@ -35,24 +44,37 @@ class Options:
     shard: tuple[int, int] = (1, 1)
     force: bool = False
     retry_failed: bool = False
+    limits: Limits = field(default_factory=Limits)
+    gpus_per_worker: float = 1.0
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One unit of work: its name below the stage's items, its key, what the worker is given."""
+    """One unit of work: its name below the stage's items, its key, what the worker is given.
+
+    `effort` is how much work it is, in the stage's own measure (frames, seconds of sound); `code`
+    and `parameters` tell of the key's parts, so that `plan` can say why a unit is redone.
+    """
 
     name: str
     key: str
     payload: Any
+    effort: float = 1.0
+    code: str = ""
+    parameters: str = ""
 
 
 @dataclass
 class Outcome:
-    """What the worker says of one unit: the suffixes of the files written, rows, rejects."""
+    """What the worker says of one unit: the suffixes of the files written, rows, rejects.
+
+    `effort` is the unit's, where only the work shows it.
+    """
 
     suffixes: list[str] = field(default_factory=list)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     rejects: list[Rejected] = field(default_factory=list)
+    effort: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,11 +110,17 @@ class Run:
     data: Path
     options: Options = field(default_factory=Options)
     progress: Progress = field(default_factory=Silent)
+    began_s: float = field(default_factory=time.perf_counter, compare=False)
 
     @property
     def entry(self) -> Dataset:
         """The dataset's entry of params.yaml."""
         return self.params.dataset(self.dataset)
+
+    @property
+    def forgotten(self) -> tuple[str, ...]:
+        """The speakers who are as if they were not there."""
+        return tuple(self.params.forgotten.get(self.dataset, ()))
 
     def folder(self, stage: str) -> Path:
         """`data/<dataset>/<stage>`."""
@@ -116,6 +144,11 @@ class Run:
             When that stage has not run; the message names the command.
         """
         path = self.table(stage, name)
+        if self.unfinished(stage).exists():
+            raise OutOfOrderError(
+                f"{self.dataset}'s {stage} was stopped before its end, or has parts left; run "
+                f"first: spfem-data {stage} --dataset {self.dataset}"
+            )
         if not path.is_file():
             raise OutOfOrderError(
                 f"{self.dataset} has no {stage} yet; run first: "
@@ -123,9 +156,34 @@ class Run:
             )
         return read_rows(path, kind)
 
+    def find(self, stage: str, name: str, kind: type[AnyRow]) -> list[AnyRow] | None:
+        """The rows of an earlier stage's table, None where that stage has not run."""
+        path = self.table(stage, name)
+        return read_rows(path, kind) if path.is_file() else None
+
+    def read_item(self, stage: str, unit: str, suffix: str, columns: Sequence[str]) -> pa.Table:
+        """Columns of the table that one unit of an earlier stage wrote."""
+        return read_table(self.items(stage).path(unit, suffix), columns=columns)
+
+    def unfinished(self, stage: str) -> Path:
+        """There while a stage's items may be newer than its tables: nobody may read them then."""
+        return self.local(f"unfinished-{stage}")
+
     def hashes(self) -> FileHashes:
         """The memory of source files' hashes: local, no output."""
-        return FileHashes(self.data / self.dataset / ".local" / "hashes.json")
+        return FileHashes(self.local("hashes.json"))
+
+    def local(self, name: str) -> Path:
+        """A file of this machine's memory: no output, and no result depends on it."""
+        return self.data / self.dataset / ".local" / name
+
+    def origins(self, stage: str) -> Origins:
+        """The memory of what a stage's units were made with."""
+        return Origins(self.local(f"origins-{stage}.json"))
+
+    def rates(self) -> Rates:
+        """The memory of what the stages cost."""
+        return Rates(self.local("rates.json"))
 
     def write_tables(
         self, stage: str, tables: Mapping[str, tuple[type[Row], Sequence[Row]]]
@@ -154,6 +212,7 @@ class Batch:
     done: int
     reused: int
     removed: int
+    spent: Spent | None = None
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """All rows of that name, in the order of the units."""
@@ -172,8 +231,11 @@ def bring_up_to_date(
     units: Sequence[Unit],
     work: Worker,
     setup: Callable[[], Any] = nothing,
+    device: str = "cpu",
 ) -> Batch:
     """Redo the units whose key changed, reuse the others, remove those that are no longer planned.
+
+    With `device` cuda there are as many workers as there are GPUs for, each with its own.
 
     Raises
     ------
@@ -186,22 +248,31 @@ def bring_up_to_date(
     names = [unit.name for unit in units]
     if len(set(names)) != len(names):
         raise AssertionError(f"{stage}: two units share a name")
-    known = {unit.name: _reusable(run, store, unit) for unit in units}
+    known = {unit.name: reusable(run, store, unit) for unit in units}
     todo = [u for u in units if known[u.name] is None and _mine(u.name, run.options.shard)]
+    if todo:
+        write_bytes(run.unfinished(stage), b"")
     run.progress.start(f"{stage} {run.dataset}", len(todo))
-    outcomes = engine.run(
+    began_s, costs = time.perf_counter(), dict[str, Cost]()
+    outcomes: Iterable[tuple[str, Any]] = engine.run(
         partial(_work, work, store),
         {unit.name: unit for unit in todo},
-        setup=setup,
+        setup=Working(run.data / run.dataset, stage, run.options.shard, setup),
         engine=run.options.engine,
-        workers=run.options.workers,
+        limits=run.options.limits,
+        **_places(run.options, device if todo else "cpu"),
     )
+    by_name = {unit.name: unit for unit in units}
     for name, outcome in outcomes:
-        known[name] = (
-            _died(store, stage, grain, units, name) if isinstance(outcome, engine.Died) else outcome
-        )
+        lost = _lost(outcome, by_name[name])
+        if lost is None:
+            known[name], costs[name] = outcome
+        else:
+            row = rejected(stage, grain, name, lost.reason, lost.detail)
+            known[name] = store.commit(name, by_name[name].key, [], {"rejected": [row.to_row()]})
         run.progress.step()
     run.progress.stop()
+    loop_s = time.perf_counter() - began_s
     for unit in units:
         if known[unit.name] is None:  # another part may have done it meanwhile
             known[unit.name] = store.current(unit.name, unit.key)
@@ -213,12 +284,20 @@ def bring_up_to_date(
             "when all are done, run it once without --shard"
         )
     removed = store.prune(names)
-    store.sweep()
     receipts = {name: receipt for name, receipt in sorted(known.items()) if receipt is not None}
-    return Batch(receipts, len(todo), len(units) - len(todo), len(removed))
+    if run.options.shard[1] == 1:  # other parts may be writing
+        store.sweep(receipts)
+    run.origins(stage).keep({u.name: (u.key, u.code, u.parameters) for u in units})
+    cost = spent(
+        costs.values(), planned=len(units), loop_s=loop_s,
+        workers=1 if run.options.engine == "serial" else max(run.options.workers, 1),
+        out_bytes=sum(receipts[name].n_bytes for name in costs),
+    )  # fmt: skip
+    return Batch(receipts, len(todo), len(units) - len(todo), len(removed), cost)
 
 
-def _reusable(run: Run, store: ItemStore, unit: Unit) -> Receipt | None:
+def reusable(run: Run, store: ItemStore, unit: Unit) -> Receipt | None:
+    """The receipt of a unit that need not be redone under the run's options, else None."""
     if run.options.force:
         return None
     receipt = store.current(unit.name, unit.key)
@@ -234,16 +313,33 @@ def _mine(name: str, shard: tuple[int, int]) -> bool:
     return int(hashlib.sha256(name.encode()).hexdigest()[:15], 16) % n == i - 1
 
 
-def _work(work: Worker, store: ItemStore, state: Any, unit: Unit) -> Receipt:
+def _work(work: Worker, store: ItemStore, state: Any, unit: Unit) -> tuple[Receipt, Cost]:
+    watch = Stopwatch(work.__module__)
+    store.retract(unit.name)
     outcome = work(state, store, unit.name, unit.payload)
     rows = {**outcome.rows, "rejected": [reject.to_row() for reject in outcome.rejects]}
-    return store.commit(unit.name, unit.key, outcome.suffixes, rows)
+    receipt = store.commit(unit.name, unit.key, outcome.suffixes, rows)
+    return receipt, watch.cost(unit.effort if outcome.effort is None else outcome.effort)
 
 
-def _died(store: ItemStore, stage: str, grain: str, units: Sequence[Unit], name: str) -> Receipt:
-    unit = next(u for u in units if u.name == name)
-    row = rejected(stage, grain, name, "worker_died", "the worker process died on it each time")
-    return store.commit(name, unit.key, [], {"rejected": [row.to_row()]})
+def _places(options: Options, device: str) -> dict[str, Any]:
+    """How many workers the engine is to have, and on which GPUs."""
+    if device != "cuda" or options.engine == "serial":
+        return {"workers": options.workers}
+    if options.engine == "ray":
+        return {"workers": options.workers, "gpus": options.gpus_per_worker}
+    devices = share(visible(), options.gpus_per_worker)
+    return {"workers": len(devices), "devices": devices}
+
+
+def _lost(outcome: Any, unit: Unit) -> engine.Died | None:
+    """How an item was lost; None where its outcome is what `_work` gives of this very unit."""
+    if isinstance(outcome, engine.Died):
+        return outcome
+    match outcome:
+        case (Receipt(unit=unit.name, key=unit.key), Cost()):
+            return None
+    return engine.Garbled(1)
 
 
 def summarise(
@@ -270,6 +366,10 @@ def summarise(
     lasting = {name: getattr(summary, name) for name in _LASTING}
     lasting["look"] = [_below(run.data, place) for place in look]
     write_json(run.folder(stage) / "tables" / _SUMMARY, lasting)
+    run.unfinished(stage).unlink(missing_ok=True)
+    if batch.spent is not None:
+        whole_s = time.perf_counter() - run.began_s
+        run.rates().remember(stage, replace(batch.spent, whole_s=whole_s))
     return summary
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pipeline import params
 from pipeline.corpora.demo.geometry import FaceShape, face_points
 from pipeline.corpora.demo.muscles import UNIT_INDEX, UNITS, Muscles
+from pipeline.engine import EngineName
 from pipeline.faces.affine import apply, compose, invert
 from pipeline.faces.framing import square
 from pipeline.faces.sampling import sample
@@ -177,7 +178,8 @@ def make_run(data: Path, *, workers: int = 1, **shards: object) -> Run:
     loaded = loaded.model_copy(
         update={"shards": section, "filter": _filter(loaded.filter), "datasets": {"made": dataset}}
     )
-    return Run("made", loaded, data, Options(workers=workers))
+    engine: EngineName = "serial" if workers == 1 else "processes"
+    return Run("made", loaded, data, Options(engine, workers))
 
 
 def make_inputs(run: Run, *, without: str = "") -> None:
@@ -211,5 +213,7 @@ def true_affine(seed_a: int, frame_a: int, seed_b: int, frame_b: int) -> NDArray
 
 
 def changed(run: Run, **options: object) -> Run:
-    """The same run with other options."""
+    """The same run with other options; several workers are processes."""
+    if options.get("workers", 1) != 1:
+        options = {"engine": "processes", **options}
     return replace(run, options=replace(run.options, **options))

@@ -52,7 +52,8 @@ def make_run(
     changed = given.model_copy(
         update={"datasets": {"made": entry}, "extract": given.extract.model_copy(update=section)}
     )
-    return Run("made", changed, data, Options(workers=workers))
+    engine = "serial" if workers == 1 else "processes"
+    return Run("made", changed, data, Options(engine, workers))
 
 
 def manifest(folder: Path, *names: str, audio: dict[str, str] | None = None) -> Path:

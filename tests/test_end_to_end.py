@@ -122,7 +122,7 @@ def test_another_framing_decodes_nothing(corpus: Run, first: dict[str, Summary])
 def test_the_corpus_is_never_touched(corpus: Run, first: dict[str, Summary]) -> None:
     root = Path(corpus.entry.root)
     before = {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in root.rglob("*")}
-    _way(replace(corpus, options=Options(workers=1, force=True)))
+    _way(replace(corpus, options=Options("serial", force=True)))
     assert {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in root.rglob("*")} == before
 
 
@@ -137,8 +137,8 @@ def test_parts_of_a_run_add_up(corpus: Run, first: dict[str, Summary]) -> None:
 
     parts = replace(corpus, data=corpus.data.parent / "parts")
     with pytest.raises(PipelineError, match=r"part 1/2 is done; \d takes are left"):
-        _stage(replace(parts, options=Options(workers=1, shard=(1, 2))), "extract")
-    whole = _stage(replace(parts, options=Options(workers=1, shard=(2, 2))), "extract")
+        _stage(replace(parts, options=Options("serial", shard=(1, 2))), "extract")
+    whole = _stage(replace(parts, options=Options("serial", shard=(2, 2))), "extract")
     assert whole.done < 6
     assert _digests(parts.data / "demo" / "extract") == _digests(corpus.data / "demo" / "extract")
     shutil.rmtree(parts.data)

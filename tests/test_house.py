@@ -15,8 +15,13 @@ from pipeline.stages import PURPOSE, STAGES
 
 TOOLS = {
     "inventory",
+    "forget",
     "status",
+    "plan",
+    "doctor",
+    "init",
     "align-pair",
+    "show-pair",
     "audit-pairs",
     "export",
     "verify",
@@ -29,18 +34,20 @@ TOOLS = {
 LAYERS = [
     {"errors", "progress"},
     {"records"},
-    {"reuse"},
+    {"reuse", "locking"},
+    {"rates"},
     {"tables", "tracks", "params", "engine", "split", "media", "models", "fetch"},
     {"run"},
     {"dtw", "faces", "clip", "clarity", "stylegan", "shards", "corpora", "report"},
-    {"pairing", "packing", "scoring", "sifting", "families", "audit", "published"},
-    {"export"},
+    {"extracting", "pairing", "packing", "scoring", "sifting", "families", "audit", "published"},
+    {"export", "forgetting", "doctor", "starting"},
     {"stages", "training"},
+    {"planning"},
 ]
 """Modules of `pipeline`, lowest first: a module imports only from its own layer or below."""
 MATHEMATICS = {
-    "dtw", "faces", "clip", "clarity", "stylegan", "pairing", "packing", "scoring", "sifting",
-    "families", "report", "media", "corpora", "split",
+    "dtw", "faces", "clip", "clarity", "stylegan", "extracting", "pairing", "packing", "scoring",
+    "sifting", "families", "report", "media", "corpora", "split",
 }  # fmt: skip
 """Packages whose change may change what a stage gives."""
 PURE = {"dtw", "faces", "clip", "clarity", "stylegan"}
@@ -57,6 +64,7 @@ def test_stages_carry_one_name_in_four_places(repository: Path) -> None:
     commands = (commands | {group.name for group in app.registered_groups}) - TOOLS
     sections = set(_yaml(repository / "params.yaml")) - {
         "datasets",
+        "forgotten",
         "splits",
         "models",
         "train_encoder",

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline import media
 from pipeline.errors import Reject
+from pipeline.media.container import open_container
 from tests.media_files import SOUND_HZ, click, plain, tone, write_media
 
 LIMITS = media.Limits(max_frame_px=1 << 22, max_duration_s=60.0)
@@ -153,6 +154,39 @@ def test_what_lies_beyond_the_border_is_black(tmp_path: Path) -> None:
     assert got[:, :15].max() <= 1
     assert got[26:].max() <= 1
     assert np.abs(got[2:22, 18:].astype(int) - 200).max() <= 3
+
+
+def test_a_cut_is_the_mean_of_what_its_pixels_cover(tmp_path: Path) -> None:
+    rows, columns = np.mgrid[:240, :320]
+    ramp = (20 + rows / 2 + columns / 4).astype(np.uint8)
+    stripes = np.where(columns % 4 < 2, 0, 100).astype(np.uint8)
+    frame = np.stack([ramp, ramp, ramp], axis=2) // 2 + stripes[..., None] // 2 + 16
+    path = write_media(tmp_path / "a.mkv", [frame], codec="ffv1", pix_fmt="yuv420p")
+    got = pictures(path, media.Box(40, 20, 200, 200), 50)[0].astype(float)
+    want = frame[20:220, 40:240].astype(float).reshape(50, 4, 50, 4, 3).mean(axis=(1, 3))
+    assert np.abs(got - want).max() <= 2.5
+    assert abs((got - want).mean()) < 0.5
+
+
+@pytest.mark.parametrize("size", [50, 51, 130])
+def test_sides_of_any_number_of_pixels_show_the_same(tmp_path: Path, size: int) -> None:
+    path = write_media(
+        tmp_path / "a.mkv", [np.full((160, 200, 3), (180, 90, 40), np.uint8)] * 2, codec="ffv1"
+    )
+    got = pictures(path, media.Box(8, 8, 144, 144), size)[0]
+    assert got.shape == (size, size, 3)
+    assert np.abs(got.astype(int) - (180, 90, 40)).max() <= 4
+
+
+def test_sound_opened_without_its_pictures_is_the_same(tmp_path: Path) -> None:
+    frames = [np.full((96, 128, 3), 10 * k, np.uint8) for k in range(12)]
+    path = write_media(tmp_path / "a.mp4", frames, sound=tone(0.5))
+    sound = media.decode_sound(path, 16000, 60.0)
+    with open_container(path) as container:
+        plain = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
+    assert sound is not None
+    assert sound.peak == pytest.approx(float(np.abs(plain).max()), abs=1e-3)
+    assert sound.start_s == pytest.approx(0.0, abs=1e-6)
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuvj420p", "yuv444p", "yuv422p10le", "gray"])

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import librosa
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -61,8 +62,10 @@ def cosine_distances(a: FeatureArray, b: FeatureArray) -> FloatArray:
     float64 [shape=(n, m)] in [0, 2]
         A cell without any content is at distance 1 from everything.
     """
-    product = (_unit(a) @ _unit(b).T).astype(np.float64)
-    return np.clip(1 - product, 0.0, 2.0)
+    distances = (_unit(a) @ _unit(b).T).astype(np.float64)
+    np.subtract(1.0, distances, out=distances)
+    np.maximum(distances, 0.0, out=distances)  # three times as fast as np.clip
+    return np.minimum(distances, 2.0, out=distances)
 
 
 def _unit(cells: FeatureArray) -> FeatureArray:
@@ -107,8 +110,27 @@ def _path_dtw_python(
     # GPL, and it prints a banner when imported: only who asks for it loads it.
     from dtw import dtw
 
-    found = dtw(distances, step_pattern=_step_pattern(weights))
-    return np.asarray(found.index1, np.int32), np.asarray(found.index2, np.int32)
+    # Its own way back through the matrix takes twice as long as to fill it.
+    found = dtw(
+        distances, step_pattern=_step_pattern(weights), distance_only=True, keep_internals=True
+    )
+    return _way_back(np.ascontiguousarray(found.directionMatrix), STEPS)
+
+
+@numba.njit(cache=True)
+def _way_back(
+    taken: npt.NDArray[Any], steps: npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """The cells of the path that ends in the last cell; `taken` numbers the steps from 1."""
+    i, j = taken.shape[0] - 1, taken.shape[1] - 1
+    cells_a, cells_b = np.empty(i + j + 1, np.int32), np.empty(i + j + 1, np.int32)
+    at = i + j
+    cells_a[at], cells_b[at] = i, j
+    while i > 0 or j > 0:
+        step = taken[i, j] - 1
+        i, j, at = i - steps[step, 0], j - steps[step, 1], at - 1
+        cells_a[at], cells_b[at] = i, j
+    return cells_a[at:].copy(), cells_b[at:].copy()
 
 
 def _path_librosa(

@@ -1,6 +1,7 @@
 """Words that only one of two takes has: cut out, or said twice."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numba
@@ -112,15 +113,20 @@ def _stretch_s(cells: npt.NDArray[Any], start: int, stop: int, hop_s: float) -> 
 
 
 def _twice(take: TakeFeatures, params: SpanParams, kind: Kind) -> OddSpan:
+    score, start_s, stop_s = _repetition(take, params)
+    return OddSpan(score, kind, start_s, stop_s)
+
+
+@lru_cache(maxsize=64)
+def _repetition(take: TakeFeatures, params: SpanParams) -> tuple[float, float, float]:
+    """Score, start and end; kept, since a take has many partners."""
     lags = [round(s / take.hop_s) for s in (params.twice_min_s, params.twice_max_s)]
     beside = round(params.twice_beside_s / take.hop_s)
     to_itself = cosine_distances(take.mel, take.mel)
     dip, lag, start = _deepest_dip(
         to_itself, take.speech, lags[0], lags[1], beside, params.twice_speech
     )
-    return OddSpan(
-        dip / params.twice_limit, kind, start * take.hop_s, (start + 2 * lag) * take.hop_s
-    )
+    return dip / params.twice_limit, start * take.hop_s, (start + 2 * lag) * take.hop_s
 
 
 @numba.njit(cache=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, meant
 from pipeline.published.manifest import read_manifest
 from pipeline.shards.reader import Shards
 from pipeline.shards.schema import COLUMNS, CONFIGS
@@ -32,7 +32,9 @@ def splits_of(folder: Path, config: str) -> list[str]:
         Where the config is unknown or the folder has none of it.
     """
     if config not in CONFIGS:
-        raise PipelineError(f"no config {config!r}; there are: {', '.join(CONFIGS)}")
+        raise PipelineError(
+            f"no config {config!r}; there are: {', '.join(CONFIGS)}" + meant(config, CONFIGS)
+        )
     manifest = read_manifest(folder)
     found = {one.split for one in manifest.files if one.config == config}
     if not found:

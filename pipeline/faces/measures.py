@@ -47,48 +47,48 @@ level read 5 to 20 degrees of pitch: the zero is the drawn head's, and only diff
 
 @dataclass(frozen=True)
 class Measures:
-    """One face: angles signed as records.FRAMES_SCHEMA says, shapes over `interocular_px`."""
+    """Faces (...): angles signed as records.FRAMES_SCHEMA says, shapes over `interocular_px`."""
 
-    yaw_deg: float
-    pitch_deg: float
-    roll_deg: float
-    mouth_open: float
-    mouth_width: float
-    eye_open: float
-    interocular_px: float
+    yaw_deg: F64
+    pitch_deg: F64
+    roll_deg: F64
+    mouth_open: F64
+    mouth_width: F64
+    eye_open: F64
+    interocular_px: F64
 
 
 def measure(landmarks: F64) -> Measures:
-    """The measures of one face from landmarks (478, 3) in pixels."""
-    flat = landmarks[:, :2]
-    interocular_px = max(_distance(flat, *OUTER_EYE_CORNERS), 1e-6)
+    """The measures (...) of faces from landmarks (..., 478, 3) in pixels."""
+    flat = landmarks[..., :2]
+    interocular_px = np.maximum(_distance(flat, *OUTER_EYE_CORNERS), 1e-6)
     yaw, pitch, roll = head_pose(landmarks)
     return Measures(
         yaw,
         pitch,
         roll,
-        float(np.mean([_distance(flat, *pair) for pair in INNER_LIPS])) / interocular_px,
+        np.mean([_distance(flat, *pair) for pair in INNER_LIPS], axis=0) / interocular_px,
         _distance(flat, *MOUTH_CORNERS) / interocular_px,
-        float(np.mean([_distance(flat, *pair) for pair in EYELIDS])) / interocular_px,
+        np.mean([_distance(flat, *pair) for pair in EYELIDS], axis=0) / interocular_px,
         interocular_px,
     )
 
 
-def head_pose(landmarks: F64) -> tuple[float, float, float]:
-    """Yaw, pitch and roll in degrees, signs as records.FRAMES_SCHEMA.
+def head_pose(landmarks: F64) -> tuple[F64, F64, F64]:
+    """Yaw, pitch and roll (...) in degrees, signs as records.FRAMES_SCHEMA.
 
     The rotation that takes the reference head's rigid points onto the landmarks (Kabsch 1976), as
     Rz(roll) Rx(pitch) Ry(yaw), yaw and pitch then corrected for the flattened depth.
     """
-    seen = landmarks[RIGID] * (1.0, -1.0, -1.0)
-    seen -= seen.mean(axis=0)
+    seen = landmarks[..., RIGID, :] * (1.0, -1.0, -1.0)
+    seen -= seen.mean(axis=-2, keepdims=True)
     u, _, vt = np.linalg.svd(_CENTRED.T @ seen)
-    proper = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = (u @ proper @ vt).T
-    yaw = np.degrees(np.arctan2(-rotation[2, 0], rotation[2, 2]))
-    pitch = -np.degrees(np.arcsin(np.clip(rotation[2, 1], -1.0, 1.0)))
-    roll = np.degrees(np.arctan2(rotation[0, 1], rotation[1, 1]))
-    return float(yaw / _YAW_SLOPE), float((pitch - _PITCH_OFFSET_DEG) / _PITCH_SLOPE), float(roll)
+    u[..., 2] *= np.sign(np.linalg.det(u @ vt))[..., None]
+    rotation = u @ vt  # the transpose of the one that is meant
+    yaw = np.degrees(np.arctan2(-rotation[..., 0, 2], rotation[..., 2, 2]))
+    pitch = -np.degrees(np.arcsin(np.clip(rotation[..., 1, 2], -1.0, 1.0)))
+    roll = np.degrees(np.arctan2(rotation[..., 1, 0], rotation[..., 1, 1]))
+    return yaw / _YAW_SLOPE, (pitch - _PITCH_OFFSET_DEG) / _PITCH_SLOPE, roll
 
 
 def bounds(landmarks: F64) -> tuple[float, float, float, float]:
@@ -98,18 +98,17 @@ def bounds(landmarks: F64) -> tuple[float, float, float, float]:
     return float(left), float(top), float(right), float(bottom)
 
 
-def has_jumped(before: F64, now: F64, elapsed_s: float) -> bool:
-    """Whether the face moved or grew more between two frames than heads do: the tracker slipped.
+def has_jumped(before: F64, now: F64, elapsed_s: F64) -> NDArray[np.bool_]:
+    """Whether faces (...) moved or grew more between two frames than heads do: the tracker slipped.
 
     The bound is 9 interocular distances a second (about 0.9 m/s) and a fifth in size.
     """
-    interocular_px = max(_distance(before, *OUTER_EYE_CORNERS), 1e-6)
-    moved = np.linalg.norm(now[RIGID, :2] - before[RIGID, :2], axis=1)
-    spread = _spread(now) / max(_spread(before), 1e-6)
-    return bool(
-        float(np.median(moved)) > _MAX_SPEED * max(elapsed_s, _SHORTEST_S) * interocular_px
-        or not 1 / _MAX_GROWTH < spread < _MAX_GROWTH
-    )
+    interocular_px = np.maximum(_distance(before, *OUTER_EYE_CORNERS), 1e-6)
+    moved = np.linalg.norm(now[..., RIGID, :2] - before[..., RIGID, :2], axis=-1)
+    reach_px = _MAX_SPEED * np.maximum(elapsed_s, _SHORTEST_S) * interocular_px
+    spread = _spread(now) / np.maximum(_spread(before), 1e-6)
+    grown = (spread <= 1 / _MAX_GROWTH) | (spread >= _MAX_GROWTH)
+    return np.asarray((np.median(moved, axis=-1) > reach_px) | grown)
 
 
 _MAX_SPEED = 9.0
@@ -118,10 +117,12 @@ _MAX_GROWTH = 1.2
 _CENTRED: F64 = _REFERENCE - _REFERENCE.mean(axis=0)
 
 
-def _spread(landmarks: F64) -> float:
-    rigid = landmarks[RIGID, :2]
-    return float(np.sqrt(np.mean((rigid - rigid.mean(axis=0)) ** 2)))
+def _spread(landmarks: F64) -> F64:
+    rigid = landmarks[..., RIGID, :2]
+    away = rigid - rigid.mean(axis=-2, keepdims=True)
+    return np.asarray(np.sqrt(np.mean(away**2, axis=(-2, -1))), dtype=np.float64)
 
 
-def _distance(points: F64, one: int, other: int) -> float:
-    return float(np.hypot(*(points[one, :2] - points[other, :2])))
+def _distance(points: F64, one: int, other: int) -> F64:
+    apart = points[..., one, :2] - points[..., other, :2]
+    return np.asarray(np.hypot(apart[..., 0], apart[..., 1]), dtype=np.float64)

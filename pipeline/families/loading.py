@@ -17,9 +17,8 @@ from pipeline.families.networks import Networks
 from pipeline.models import Weights, find_weights
 from pipeline.params import Invert
 from pipeline.run import Batch, Run, Unit, Worker, bring_up_to_date
-from pipeline.scoring.made import Clarity
 from pipeline.scoring.setup import Judge as ClipJudge
-from pipeline.scoring.setup import device_of, find_judge
+from pipeline.scoring.setup import device_of, find_judge, load_scorer
 from pipeline.stylegan.arcface import ArcFace
 from pipeline.stylegan.encoders import WPlusEncoder
 from pipeline.stylegan.generator import Generator
@@ -99,7 +98,7 @@ def _fitter(weights: Mapping[str, Weights], section: Invert) -> Fitter:
 
 
 def _maker(weights: Mapping[str, Weights], section: Invert, clip: ClipJudge | None) -> Maker:
-    clarity = None if clip is None else Clarity(clip, section.framing)
+    clarity = None if clip is None else load_scorer(clip).probabilities
     nets = replace(_networks(weights, section), clarity=clarity)
     return Maker(nets, Judge(), Calibrator())
 
@@ -111,9 +110,8 @@ def bring_up(
     if not units:
         run.items(stage).folder.mkdir(parents=True, exist_ok=True)
         return Batch({}, 0, 0, 0)
-    if device_of(run.params.invert.device) == "cuda":
-        run = replace(run, options=replace(run.options, engine="serial"))
-    return bring_up_to_date(run, stage, grain, units, work, setup)
+    device = device_of(run.params.invert.device)
+    return bring_up_to_date(run, stage, grain, units, work, setup, device)
 
 
 def _networks(weights: Mapping[str, Weights], section: Invert) -> Networks:

@@ -16,6 +16,17 @@ from pipeline.errors import Reject
 
 MediaSource = str | Path | BinaryIO
 """A path, or a seekable stream (a member of an archive)."""
+MAX_PIXELS = 1 << 26
+"""Of a picture that a decoder is let take memory for, whatever the container says of it."""
+_FORMATS = ",".join(
+    (
+        "mov", "matroska", "avi", "mpeg", "mpegts", "mpegvideo", "flv", "asf", "mxf", "dv", "ivf",
+        "h264", "hevc", "m4v", "obu", "mjpeg", "wav", "w64", "aiff", "caf", "au", "mp3", "aac",
+        "flac", "ogg", "amr", "ac3", "eac3", "wv",
+    )
+)  # fmt: skip
+"""Demuxers that read one file of recordings. Others open what the file names (playlists, concat
+scripts, session descriptions, which listen on the network), and go by content, not by suffix."""
 
 
 @contextmanager
@@ -33,20 +44,32 @@ def decoding(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def open_container(source: MediaSource) -> Iterator[InputContainer]:
-    """A container open for reading.
+def open_container(source: MediaSource, *, for_sound: bool = False) -> Iterator[InputContainer]:
+    """A container open for reading; nothing but the source itself is opened.
+
+    `for_sound` leaves the pictures alone: what opening learns from them costs as much as to decode
+    two.
 
     Raises
     ------
     Reject
         unreadable, where no demuxer knows the file.
     """
-    if not isinstance(source, str | os.PathLike):
+    if isinstance(source, str | os.PathLike):
+        # A path may look like a URL (`concat:a|b`); behind this it is a file's name.
+        source = f"file:{os.fspath(source)}"
+    else:
         source.seek(0)
     with decoding("the container cannot be opened"):
         container: InputContainer = av.open(
-            os.fspath(source) if isinstance(source, os.PathLike) else source,
+            source,
             mode="r",
+            options={
+                "format_whitelist": _FORMATS,
+                "protocol_whitelist": "file",
+                "max_pixels": str(MAX_PIXELS),
+                **({"skip_frame": "all"} if for_sound else {}),
+            },
             metadata_errors="ignore",
         )
     with container:

@@ -1,9 +1,10 @@
 """Cutting a rectangle out of decoded frames and scaling it, in one go, to RGB.
 
-libavfilter does it: cutting moves pointers, so only what is kept is converted; it knows every pixel
-format, range and colour matrix. On 1080p this costs 1.4 ms a frame where converting the whole frame
-costs 4 and shrinking with cv2.INTER_AREA 4.6 more; the framings taken from such crops differ from
-those by 0.2 dB. Frames without colour tags count as BT.601, as everywhere.
+libavfilter cuts by moving pointers, so only what is kept is scaled, and scales planes of luma and
+chroma; it knows every pixel format, range and colour matrix. OpenCV turns the small picture into
+RGB. Of a 1080p frame, a head stored at 512 px, this costs 0.8 ms, where libswscale's own way to RGB
+costs 2.4 (and is 1.5 levels too dark), converting the whole frame 4, and shrinking that with
+cv2.INTER_AREA 4.6 more. Frames without colour tags count as BT.601, as everywhere.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import cv2
 import numpy as np
 from av.filter import Graph
 from numpy.typing import NDArray
 
 from pipeline.media.box import Box
+from pipeline.media.container import decoding
 from pipeline.media.orientation import Orientation
 
 
@@ -29,7 +32,8 @@ class Cutter:
     def cut(self, frame: Any, box: Box, width: int, height: int) -> NDArray[np.uint8]:
         """The box of the frame as shown, scaled to (height, width, 3); black beyond the border.
 
-        Scaling is libswscale's bilinear, which widens its kernel when it shrinks: no aliasing.
+        A pixel is the mean of what it covers: no aliasing. Colour has half of the resolution, as in
+        the JPEG that comes of it, but for sides of an odd number of pixels.
         """
         shown = self.orientation.size(frame.width, frame.height)
         coded = self.orientation.coded(box, *shown)
@@ -38,13 +42,22 @@ class Cutter:
             coded, out, frame.width, frame.height, frame.format.name, int(frame.colorspace),
             int(frame.color_range),
         )  # fmt: skip
-        if key not in self._graphs:
-            if len(self._graphs) >= 4:
-                self._graphs.clear()
-            self._graphs[key] = _graph(frame, coded, out)
-        graph = self._graphs[key]
-        graph.push(frame)
-        return self.orientation.upright(graph.pull().to_ndarray().astype(np.uint8, copy=False))
+        with decoding("a picture cannot be converted"):
+            if key not in self._graphs:
+                if len(self._graphs) >= 4:
+                    self._graphs.clear()
+                self._graphs[key] = _graph(frame, coded, out)
+            graph = self._graphs[key]
+            graph.push(frame)
+            picture = np.asarray(graph.pull().to_ndarray(), dtype=np.uint8)
+        if _in_planes(out):
+            picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_YUV2RGB_I420), dtype=np.uint8)
+        return self.orientation.upright(picture)
+
+
+def _in_planes(size: tuple[int, int]) -> bool:
+    """Whether a picture of that size can be kept as planes of half the resolution in colour."""
+    return size[0] % 2 == 0 and size[1] % 2 == 0
 
 
 def _graph(frame: Any, box: Box, out: tuple[int, int]) -> Graph:
@@ -64,12 +77,15 @@ def _graph(frame: Any, box: Box, out: tuple[int, int]) -> Graph:
     ]  # fmt: skip
     if (width, height) != (box.width, box.height):
         steps.append(("pad", f"{box.width}:{box.height}:{left}:{top}:black"))
+    # what cv2.COLOR_YUV2RGB_I420 takes it for
+    planes = "out_color_matrix=bt601:out_range=tv"
     steps += [
-        ("scale", f"{out[0]}:{out[1]}:flags=bilinear"),
-        ("format", "rgb24"),
+        ("scale", f"{out[0]}:{out[1]}:flags=area" + f":{planes}" * _in_planes(out)),
+        ("format", "yuv420p" if _in_planes(out) else "rgb24"),
         ("buffersink", ""),
     ]
     graph = Graph()
+    graph.threads = 1  # the engine runs as many processes as there are cores
     nodes = [graph.add(name, arguments or None) for name, arguments in steps]
     for one, other in pairwise(nodes):
         one.link_to(other)

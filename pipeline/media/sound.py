@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,10 @@ _PADDING_SAMPLES = 4096  # of the last packet: AAC has 1024 a packet, HE-AAC 204
 _FULL_SCALE = 0.999
 _MISSING_SHARE = 0.02
 _MISSING_S = 0.25
+_BLOCK = 1 << 20
+_RATES_HZ = (2000, 768_000)
+_LOUDEST = 1e5
+"""Of float samples, where 1 is full scale; some programs write 16-bit numbers as floats."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ def decode_sound(
     Reject
         unreadable, truncated, too_large.
     """
-    with open_container(source) as container:
+    with open_container(source, for_sound=True) as container:
         stream = stream_of(container, "audio")
         if stream is None:
             return None
@@ -89,15 +94,31 @@ def decode_sound(
         # inside: a stream of a closed container reads freed memory
         declared = track.declared_samples()
     native = np.concatenate(pieces)[:declared]
+    pieces.clear()  # of two hours it is gigabytes
+    if not len(native):
+        return None
+    peak, clipped = _loudness(native)
+    if peak > _LOUDEST:
+        raise Reject("unreadable", f"samples up to {peak:.3g}, where 1 is full scale")
     return Sound(
         resample(native, track.rate_hz, rate_hz),
         rate_hz,
         track.start_s,
-        float(np.max(np.abs(native))),
-        float(np.mean(np.abs(native) >= _FULL_SCALE)),
+        peak,
+        clipped,
         track.gaps,
         track.gap_samples / track.rate_hz,
     )
+
+
+def _loudness(native: Samples) -> tuple[float, float]:
+    """The peak and the share of samples at full scale, without a copy as large as the sound."""
+    peak = max(float(native.max()), -float(native.min()))
+    full = sum(
+        int(np.count_nonzero(np.abs(native[start : start + _BLOCK]) >= _FULL_SCALE))
+        for start in range(0, len(native), _BLOCK)
+    )
+    return peak, full / len(native)
 
 
 def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
@@ -109,7 +130,9 @@ def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
 
 def write_flac(path: Path, samples: Samples, rate_hz: int) -> None:
     """Write one channel as 16-bit FLAC."""
-    soundfile.write(path, samples, rate_hz, format="FLAC", subtype="PCM_16")
+    content = io.BytesIO()  # the library does not say of a full disk that it is full
+    soundfile.write(content, samples, rate_hz, format="FLAC", subtype="PCM_16")
+    path.write_bytes(content.getbuffer())
 
 
 def read_flac(path: Path) -> Samples:
@@ -143,6 +166,8 @@ class _Track:
             if self._written == 0:
                 self.rate_hz = frame.sample_rate
                 self.start_s = self._time_s(frame)
+                if not _RATES_HZ[0] <= self.rate_hz <= _RATES_HZ[1]:
+                    raise Reject("unreadable", f"sound of {self.rate_hz} samples a second")
             if frame.sample_rate != self.rate_hz:
                 raise Reject("unreadable", "the sample rate changes within the stream")
             for piece in self._placed(frame):
@@ -180,7 +205,7 @@ class _Track:
             return None
         declared = round(self.stream.duration * self.stream.time_base * self.rate_hz)
         padding = self._passed - declared
-        return self._written - padding if 0 <= padding < _PADDING_SAMPLES else None
+        return max(0, self._written - padding) if 0 <= padding < _PADDING_SAMPLES else None
 
     def check_whole(self) -> None:
         """Refuse a stream that ends clearly before its declared end."""
@@ -196,7 +221,8 @@ class _Track:
 
 def _one_channel(frame: Any) -> Samples:
     """The mean of the channels (n,), full scale 1."""
-    values = frame.to_ndarray()
+    with decoding("the sound cannot be converted"):
+        values = frame.to_ndarray()
     if not frame.format.is_planar:
         values = values.reshape(-1, frame.layout.nb_channels).T
     if values.dtype == np.uint8:
@@ -204,5 +230,7 @@ def _one_channel(frame: Any) -> Samples:
     elif values.dtype.kind == "i":
         scaled = values.astype(np.float32) / -float(np.iinfo(values.dtype).min)
     else:
-        scaled = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
+        scaled = values.astype(np.float32, copy=False)
+        if not np.isfinite(scaled.sum()):
+            scaled = np.nan_to_num(scaled, posinf=0.0, neginf=0.0)
     return np.asarray(scaled.mean(axis=0), dtype=np.float32)

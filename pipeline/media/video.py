@@ -28,6 +28,8 @@ from pipeline.media.orientation import Orientation
 _HDR_TRANSFERS = (16, 18)  # SMPTE ST 2084 and ARIB STD-B67 in ISO/IEC 23091-2
 _MISSING_SHARE = 0.02
 _MISSING_FRAMES = 3
+_MAX_FPS = 480
+"""No recording of a face has more; a file may claim a million, and then lasts for days."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class Limits:
 
     max_frame_px: int
     max_duration_s: float
+
+    @property
+    def max_frames(self) -> int:
+        """Frames of one file, also of those that are shown for no time."""
+        return int(self.max_duration_s * _MAX_FPS)
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,8 @@ class Video:
             else:
                 time_s = 0.0 if last_s is None else last_s + float(tick_s or self._tick_s())
             tick_s = (coded.duration or 0) * (coded.time_base or Fraction(0))
+            if len(self.times_s) + self.repeated >= self.limits.max_frames:
+                raise Reject("too_large", f"more than {self.limits.max_frames} frames")
             if last_s is not None and time_s <= last_s:
                 self.repeated += 1
                 continue
@@ -229,6 +238,8 @@ def open_video(
         # one thread a decoder: the engine runs as many processes as there are cores
         stream.thread_type = "NONE"
         stream.codec_context.thread_count = 1
+        # twice: what is coded is padded, and a frame's own size is judged when it comes
+        stream.codec_context.options = {"max_pixels": str(2 * limits.max_frame_px)}
         if stream.codec_context.width * stream.codec_context.height > limits.max_frame_px:
             raise Reject("too_large", f"a picture of {stream.width} x {stream.height} px")
         end_s = _declared_end_s(container, stream)

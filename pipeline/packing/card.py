@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.packing.plan import KeptPair, Shard
-from pipeline.packing.terms import TERMS, faces
+from pipeline.packing.terms import TERMS, faces, personal
 from pipeline.packing.trials import Drawn
 from pipeline.reuse import write_bytes, write_json
 from pipeline.shards.protocols import protocol_file
@@ -81,6 +81,7 @@ def write_card(folder: Path, published: Published) -> None:
         _front_matter(published),
         f"# {published.dataset}\n\n{ABOUT} Made by spfem-data.",
         f"## Terms\n\n{terms.text}\n\n{faces(terms)}",
+        f"## Personal data\n\n{personal(terms)}",
         f"## Counts\n\n{_counts(published)}",
         f"## Evaluation\n\n{_evaluation(published)}",
         f"## Provenance\n\n{_provenance(published)}",

@@ -25,6 +25,7 @@ class ClearTake:
     split: str
     weights_sha256: str
     clear_sha256: str
+    n_kept: int
 
     def identity(self) -> tuple[object, ...]:
         """All that the rows of this take depend on."""
@@ -57,7 +58,9 @@ def clear_takes(
         if row.split is None:
             without.append(clip)
         else:
-            found.append(ClearTake(clip, row.split, row.weights_sha256, row.clear_sha256))
+            found.append(
+                ClearTake(clip, row.split, row.weights_sha256, row.clear_sha256, row.n_kept)
+            )
     return found, without
 
 

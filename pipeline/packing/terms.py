@@ -88,3 +88,19 @@ def faces(terms: Terms) -> str:
         "No picture of it stands on this card, and none may be put beside it: what is published "
         "of this dataset is numbers and names of takes."
     )
+
+
+def personal(terms: Terms) -> str:
+    """What the card says of the people shown: what may be kept, shared, and asked for."""
+    if terms.show_faces:
+        return "There is none: heads and voices are made by a program."
+    return (
+        "Faces and voices of recorded people are personal data, and so is what is computed from "
+        "them: landmarks, angles, embeddings, codes. Keep these shards where only those who work "
+        "with them can read them, for the purpose that the speakers agreed to, and no longer than "
+        "it lasts. Share numbers over many people, and names of takes; share pictures, sounds, "
+        "embeddings or the shards only as the corpus's terms allow. When a speaker asks to be left "
+        "out, `spfem-data forget --speaker ID` takes them out of everything that was made here and "
+        "keeps them out; pass the next version on to whom you gave this one, and say so: copies, "
+        "and networks that were trained on them, are beyond this program's reach."
+    )

@@ -85,12 +85,13 @@ def align_files(a: Path, b: Path, fps: float | None, params: Params) -> FilePair
     Raises
     ------
     PipelineError
-        When a file cannot be read, holds no sound or a silent one, or the two never speak at once.
+        When a file cannot be read, holds no sound, a silent or too long one, or the two never speak
+        at once.
     """
     parts = split_section(params.align)
     if fps is not None and not 0 < fps <= 1000:
         raise PipelineError(f"--fps {fps}: expected a rate above 0 and at most 1000")
-    one, other = (_read(path, fps, parts, params.extract.silence_db) for path in (a, b))
+    one, other = (_read(path, fps, parts, params) for path in (a, b))
     found = align(one.features, other.features, parts.align)
     if found.score >= UNJUDGED:
         raise PipelineError(f"{a} and {b} never speak at the same place: nothing can be compared")
@@ -104,11 +105,18 @@ def align_files(a: Path, b: Path, fps: float | None, params: Params) -> FilePair
     )
 
 
-def _read(path: Path, fps: float | None, parts: AlignParts, silence_db: float) -> _File:
+def _read(path: Path, fps: float | None, parts: AlignParts, params: Params) -> _File:
+    silence_db, max_s = params.extract.silence_db, params.align.max_duration_s
     try:
         sound, frames_s = media.read_timeline(path)
     except Reject as reject:
         raise PipelineError(f"{path}: {reject}") from reject
+    length_s = len(sound.samples) / sound.sample_rate_hz
+    if length_s > max_s:
+        raise PipelineError(
+            f"{path} holds {length_s:.0f} s of sound, align.max_duration_s is {max_s:g}: memory "
+            "grows with its square; cut the file, or raise the limit"
+        )
     peak_db = 20 * np.log10(max(float(np.abs(sound.samples).max(initial=0)), 1e-9))
     if peak_db < silence_db:
         loud = "digital silence" if peak_db <= -180 else f"its peak is {peak_db:.0f} dB"

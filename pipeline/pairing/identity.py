@@ -14,7 +14,13 @@ from pipeline.dtw.identity import ResolveParams
 from pipeline.dtw.many import score_table
 from pipeline.pairing.resolution import resolve_blocks
 from pipeline.pairing.structure import Block
-from pipeline.pairing.utterances import FloatArray, Sounds, Utterance, length_ratio
+from pipeline.pairing.utterances import (
+    FloatArray,
+    Sounds,
+    Utterance,
+    duration_s,
+    length_ratio,
+)
 from pipeline.params import SplitRule
 from pipeline.records import Sentence
 from pipeline.split import split_of
@@ -24,9 +30,11 @@ from pipeline.split import split_of
 class IdentityParams:
     """How sentences are resolved where the corpus does not name them.
 
-    `max_length_ratio` is how many times longer one take may be than the other.
+    `max_length_ratio` is how many times longer one take may be than the other; takes beyond
+    `max_duration_s` are not compared.
     """
 
+    max_duration_s: float
     max_length_ratio: float
     resolve: ResolveParams
 
@@ -53,7 +61,8 @@ def name_sentences(
     level are assigned to the neutral takes by their sound, with the order of the takes as a prior;
     an utterance that no neutral take matches has no sentence, and its row says how near it came.
     """
-    heard = _hear(utterances, sounds, align_params, params)
+    short = [u for u in utterances if duration_s(u.reference) <= params.max_duration_s]
+    heard = _hear(short, sounds, align_params, params)
     return [_row(utterance, heard.get(utterance.id), rule) for utterance in utterances]
 
 

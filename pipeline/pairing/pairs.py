@@ -11,7 +11,13 @@ from pipeline.dtw.spans import OddSpan
 from pipeline.errors import Reject
 from pipeline.pairing.maps import ClipMap, our_map, papers_map
 from pipeline.pairing.mouth import mouth_agreement
-from pipeline.pairing.utterances import FloatArray, Sounds, Utterance, length_ratio
+from pipeline.pairing.utterances import (
+    FloatArray,
+    Sounds,
+    Utterance,
+    duration_s,
+    length_ratio,
+)
 from pipeline.records import SEVEN_EMOTIONS, Clip, Pair, Sentence
 
 _MS = 1000.0
@@ -28,7 +34,8 @@ class PairParams:
     same-sentence score of a pair: beyond it the sound objects to what name, manifest or the
     resolution decided. `max_score` and `min_margin` are the resolution's own, to say why a take
     has no partner. `odd_spans`: what becomes of a pair one of whose takes has a word
-    more. `audio_fps` is the frame rate given to takes of sound alone.
+    more. `max_duration_s` is the longest sound that is aligned: memory grows with its square.
+    `audio_fps` is the frame rate given to takes of sound alone.
     """
 
     preset: Literal["default", "compat_scmcl"]
@@ -37,6 +44,7 @@ class PairParams:
     max_score: float
     min_margin: float
     max_score_named: float
+    max_duration_s: float
     max_length_ratio: float
     min_pairs: int
     odd_spans: Literal["keep", "reject"]
@@ -88,6 +96,11 @@ def candidates(
             for view in sorted(utterance.by_view):
                 yield Candidate(utterance.by_view[view], None, row, "level_not_paired", detail)
             continue
+        length_s = duration_s(utterance.reference)
+        if length_s > params.max_duration_s:
+            for view in sorted(utterance.by_view):
+                yield Candidate(utterance.by_view[view], None, row, *_too_long(length_s, params))
+            continue
         partners = [
             other
             for other in utterances
@@ -102,6 +115,11 @@ def candidates(
         for view in sorted(utterance.by_view.keys() - seen):
             why = _why_alone(row, partners, view, params)
             yield Candidate(utterance.by_view[view], None, row, *why)
+
+
+def _too_long(length_s: float, params: PairParams) -> tuple[str, str]:
+    limit = params.max_duration_s
+    return "too_long", f"{length_s:.1f} s of sound, align.max_duration_s is {limit:g}"
 
 
 def _is_of_level(utterance: Utterance, params: PairParams) -> bool:
@@ -167,8 +185,8 @@ class PairMaker:
         Raises
         ------
         Reject
-            no_partner, level_not_paired, ambiguous_sentence, straddles_split, length_ratio,
-            wrong_sentence, odd_span or few_pairs.
+            no_partner, level_not_paired, ambiguous_sentence, straddles_split, too_long,
+            length_ratio, wrong_sentence, odd_span or few_pairs.
         """
         a, b = candidate.a, candidate.b
         if a is None:
@@ -204,6 +222,9 @@ class PairMaker:
         return splits[0]
 
     def _check_lengths(self, a: Clip, b: Clip) -> None:
+        longest_s = max(duration_s(a), duration_s(b))
+        if longest_s > self._params.max_duration_s:
+            raise Reject(*_too_long(longest_s, self._params))
         ratio = length_ratio(a, b)
         limit = self._params.max_length_ratio
         if not 1 / limit <= ratio <= limit:

@@ -30,14 +30,23 @@ def read_transcripts(path: Path) -> dict[Key, str]:
     ParameterError
         Where the file or a row cannot be used, named by its number (the header is row 1).
     """
-    rows = csv.DictReader(io.StringIO(_text(path)))
+    rows = csv.DictReader(io.StringIO(_text(path), newline=""))
+    try:
+        return _read(rows, path)
+    except csv.Error as error:
+        place = f"{path}, line {rows.line_num}"
+        raise ParameterError(f"{place}: {error}; is a quote left open?") from error
+
+
+def _read(rows: csv.DictReader[str], path: Path) -> dict[Key, str]:
     columns = [plain(name).casefold() for name in rows.fieldnames or ()]
     rows.fieldnames = columns
     by_place = set(_BY_PLACE) <= set(columns)
     if "sentence" not in columns or "take" not in columns:
+        shown = ", ".join(name[:60] for name in columns[:12]) or "none"
         raise ParameterError(
             f"{path}: expected the columns sentence and take, with or without speaker, emotion and "
-            f"level, got {', '.join(columns) or 'none'}"
+            f"level, got {shown}"
         )
     found: dict[Key, str] = {}
     for number, cells in enumerate(rows, start=2):
@@ -47,7 +56,7 @@ def read_transcripts(path: Path) -> dict[Key, str]:
         if not sentence or not all(key):
             raise ParameterError(f"{where}: a cell is empty")
         if found.setdefault(key, sentence) != sentence:
-            raise ParameterError(f"{where}: {' '.join(key)} has two sentences")
+            raise ParameterError(f"{where}: {' '.join(key)[:200]} has two sentences")
     return found
 
 

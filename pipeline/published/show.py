@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import simplejpeg
 
-from pipeline.errors import ParameterError, TableError
+from pipeline.errors import ParameterError, TableError, meant
 from pipeline.published.findings import DAMAGE
 from pipeline.published.sheet import U8, contact_sheet
 from pipeline.shards.reader import Condition, Selection, Shards
@@ -85,7 +85,9 @@ def _shown(folder: Path, config: str, split: str, where: Sequence[Condition], n:
 
 def _first_split(folder: Path, config: str) -> str:
     if config not in CONFIGS:
-        raise TableError(f"no config {config!r}; there are: {', '.join(CONFIGS)}")
+        raise TableError(
+            f"no config {config!r}; there are: {', '.join(CONFIGS)}" + meant(config, CONFIGS)
+        )
     there = [s for s in SPLITS if any((folder / "data" / config).glob(f"{s}-*.parquet"))]
     if not there:
         raise TableError(f"{folder} holds no config {config!r}; is it a folder of shards?")

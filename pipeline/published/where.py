@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.errors import ParameterError
+from pipeline.errors import ParameterError, meant
 from pipeline.shards.reader import Condition
 from pipeline.shards.schema import COLUMNS
 
@@ -37,7 +37,10 @@ def condition(config: str, text: str) -> Condition:
     name, operator, value = match.groups()
     kinds = {column.name: column.type for column in COLUMNS[config]}
     if name not in kinds:
-        raise ParameterError(f"--where {text!r}: {config} has no column {name!r}; see docs/columns")
+        near = meant(name, kinds)
+        raise ParameterError(
+            f"--where {text!r}: {config} has no column {name!r}{near or '; see docs/columns.md'}"
+        )
     read = _reader(kinds[name])
     try:
         if operator == "in":

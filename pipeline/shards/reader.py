@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow.fs import LocalFileSystem
 
-from pipeline.errors import TableError
+from pipeline.errors import TableError, meant
 from pipeline.shards.schema import CONFIGS, SCHEMA_VERSION, SPLITS, VERSION_KEY
 from pipeline.shards.stores import Place
 
@@ -94,7 +94,9 @@ class Shards:
         self.place = Place(str(folder), None if cache is None else str(cache), dict(options or {}))
         self.config, self.split = config, split
         if config not in CONFIGS:
-            raise TableError(f"no config {config!r}; there are: {', '.join(CONFIGS)}")
+            raise TableError(
+                f"no config {config!r}; there are: {', '.join(CONFIGS)}" + meant(config, CONFIGS)
+            )
         if split not in SPLITS:
             raise TableError(f"no split {split!r}; there are: {', '.join(SPLITS)}")
         found = self.place.files(f"data/{config}/{split}-*.parquet")

@@ -22,6 +22,7 @@ from pipeline.pairing.settings import split_section
 from pipeline.pairing.transcripts import Key, apply_transcripts, keys_of, read_transcripts
 from pipeline.pairing.utterances import Samples, Sounds, group
 from pipeline.params import Align, SplitRule
+from pipeline.rates import short
 from pipeline.records import Clip, Pair, Rejected, Sentence, rejected
 from pipeline.reuse import ItemStore, digest
 from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date, summarise
@@ -43,8 +44,46 @@ class _Speaker:
     rule: SplitRule
 
 
+@dataclass(frozen=True)
+class Planned:
+    """The units of a dataset, what transcripts say, and the clips of admitted speakers."""
+
+    units: list[Unit]
+    said: dict[Key, str]
+    clips: list[Clip]
+
+
 def run(run: Run) -> Summary:
     """Pair the takes of every speaker of a dataset.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract has not run.
+    """
+    ready = plan(run)
+    batch = bring_up_to_date(run, "align", "speaker", ready.units, align_speaker)
+    pairs = sorted_rows(batch.rows("pairs"), Pair, "pair_id")
+    sentences = sorted_rows(batch.rows("sentences"), Sentence, "utterance_id")
+    rejects = batch.rejects()
+    run.write_tables(
+        "align",
+        {
+            "pairs": (Pair, pairs),
+            "sentences": (Sentence, sentences),
+            "rejected": (Rejected, rejects),
+        },
+    )
+    planned = sum(row["n"] for row in batch.rows("planned"))
+    return summarise(
+        "align", run, _GRAIN, planned, len(pairs), rejects, batch,
+        notes=[*_notes(pairs), *_unused(ready.said, ready.clips)],
+        look=[str(run.table("align", "pairs"))],
+    )  # fmt: skip
+
+
+def plan(run: Run) -> Planned:
+    """The speakers to pair, each with its key.
 
     Raises
     ------
@@ -63,23 +102,7 @@ def run(run: Run) -> Summary:
             sorted(clips, key=lambda c: (c.speaker, c.take_id)), key=lambda c: c.speaker
         )
     ]
-    batch = bring_up_to_date(run, "align", "speaker", units, align_speaker)
-    pairs = sorted_rows(batch.rows("pairs"), Pair, "pair_id")
-    sentences = sorted_rows(batch.rows("sentences"), Sentence, "utterance_id")
-    rejects = batch.rejects()
-    run.write_tables(
-        "align",
-        {
-            "pairs": (Pair, pairs),
-            "sentences": (Sentence, sentences),
-            "rejected": (Rejected, rejects),
-        },
-    )
-    planned = sum(row["n"] for row in batch.rows("planned"))
-    return summarise(
-        "align", run, _GRAIN, planned, len(pairs), rejects, batch,
-        notes=[*_notes(pairs), *_unused(said, clips)], look=[str(run.table("align", "pairs"))],
-    )  # fmt: skip
+    return Planned(units, said, clips)
 
 
 def _transcripts(section: Align) -> dict[Key, str]:
@@ -119,7 +142,18 @@ def _unit(speaker: str, clips: tuple[Clip, ...], run: Run, rule: SplitRule) -> U
     ]
     key = digest(["align", VERSION, section.key(), rule.key(), inputs])
     extracted = run.items("extract").folder
-    return Unit(speaker, key, _Speaker(clips, extracted, section, rule))
+    return Unit(
+        speaker, key, _Speaker(clips, extracted, section, rule), effort=_effort(clips),
+        code=short(VERSION), parameters=short(section.key(), rule.key()),
+    )  # fmt: skip
+
+
+def _effort(clips: tuple[Clip, ...]) -> float:
+    """Seconds of sound, each as often as it is read: once, and once beside a neutral take."""
+    return sum(
+        (clip.audio_end_s - clip.audio_start_s) * (1 if clip.emotion == "neutral" else 2)
+        for clip in clips
+    )
 
 
 def align_speaker(state: None, store: ItemStore, unit: str, speaker: _Speaker) -> Outcome:

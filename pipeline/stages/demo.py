@@ -7,6 +7,8 @@ side.
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,22 @@ from pipeline import engine
 from pipeline.corpora.demo import make
 from pipeline.corpora.demo.make import DemoParams, DemoTake, TakeFiles
 from pipeline.errors import ParameterError, PipelineError
+from pipeline.rates import Cost, Spent, peak_memory_mb, short, spent
 from pipeline.reuse import Receipt, digest, sha256_of
-from pipeline.run import Batch, Run, Summary, nothing, summarise
+from pipeline.run import Batch, Run, Summary, Unit, nothing, summarise
 
 VERSION = 1
 _UNIT = "corpus"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The corpus as one unit, its takes, where it lies and whether it is whole there."""
+
+    units: list[Unit]
+    takes: list[DemoTake]
+    root: Path
+    whole: bool
 
 
 def run(run: Run) -> Summary:
@@ -34,25 +47,46 @@ def run(run: Run) -> Summary:
     """
     if run.entry.corpus != "demo":
         raise ParameterError(f"dataset {run.dataset!r} is of corpus {run.entry.corpus}, not demo")
-    root = Path(run.entry.root)
-    section = run.params.demo
-    params = DemoParams(**{**section.model_dump(), "speakers": tuple(section.speakers)})
-    takes = make.plan_takes(params)
-    key = digest(["demo", VERSION, make.VERSION, section.key()])
+    planned = plan(run)
+    root, takes, (unit,) = planned.root, planned.takes, planned.units
     store = run.items("demo")
     previous = store.receipt(_UNIT)
-    made = 0
-    if run.options.force or previous is None or previous.key != key or not _whole(root, previous):
+    made, cost = 0, None
+    if run.options.force or previous is None or previous.key != unit.key or not planned.whole:
+        began_s = time.perf_counter()
         _clear(root, previous)
         _make(run, takes, root)
         rows = [_file_row(root, path) for path in _files(root)]
-        previous = store.commit(_UNIT, key, [], {"files": rows})
+        previous = store.commit(_UNIT, unit.key, [], {"files": rows})
         made = len(takes)
-    batch = Batch({_UNIT: previous}, made, len(takes) - made, 0)
+        cost = _spent(run, unit, rows, time.perf_counter() - began_s)
+    run.origins("demo").keep({_UNIT: (unit.key, unit.code, unit.parameters)})
+    batch = Batch({_UNIT: previous}, made, len(takes) - made, 0, cost)
     frames = f"{len(previous.rows['files'])} files"
     return summarise(
         "demo", run, "take", len(takes), len(takes), [], batch, notes=[frames], look=[str(root)]
     )
+
+
+def plan(run: Run) -> Planned:
+    """The corpus as one unit, and its takes."""
+    root, section = Path(run.entry.root), run.params.demo
+    params = DemoParams(**{**section.model_dump(), "speakers": tuple(section.speakers)})
+    takes = make.plan_takes(params)
+    key = digest(["demo", VERSION, make.VERSION, section.key()])
+    unit = Unit(
+        _UNIT, key, None, effort=len(takes),
+        code=short(VERSION, make.VERSION), parameters=short(section.key()),
+    )  # fmt: skip
+    previous = run.items("demo").receipt(_UNIT)
+    return Planned([unit], takes, root, previous is not None and _whole(root, previous))
+
+
+def _spent(run: Run, unit: Unit, rows: list[dict[str, Any]], loop_s: float) -> Spent:
+    workers = 1 if run.options.engine == "serial" else run.options.workers
+    cost = Cost(unit.effort, loop_s * workers, peak_memory_mb(), is_first=False)
+    out_bytes = sum(row["bytes"] for row in rows)
+    return spent([cost], planned=1, loop_s=loop_s, workers=workers, out_bytes=out_bytes)
 
 
 def _make(run: Run, takes: list[DemoTake], root: Path) -> None:
@@ -64,10 +98,11 @@ def _make(run: Run, takes: list[DemoTake], root: Path) -> None:
         setup=nothing,
         engine=run.options.engine,
         workers=run.options.workers,
+        limits=run.options.limits,
     )
     for name, outcome in outcomes:
         if isinstance(outcome, engine.Died):
-            raise PipelineError(f"the process that drew {name} died {outcome.tries} times")
+            raise PipelineError(f"{name} was not drawn: {outcome.detail}; run the command again")
         run.progress.step()
     run.progress.stop()
     make.finish(root, takes)

@@ -7,17 +7,28 @@ a changed beta fits nothing anew.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pipeline.errors import TableError
 from pipeline.families.fitting import DIRECTION, GRAIN, FitJob, fit_direction
 from pipeline.families.loading import Chosen, bring_up, chosen_weights, fitter
 from pipeline.params import Directions
+from pipeline.rates import short
 from pipeline.records import SEVEN_EMOTIONS, Clip, Direction, InvertedTake, Rejected
 from pipeline.reuse import digest
 from pipeline.run import Batch, Run, Summary, Unit, summarise
 from pipeline.tables import read_rows
 
 VERSION = 1
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The units of a dataset and the weights, or why there is nothing to do."""
+
+    units: list[Unit]
+    chosen: Chosen
+    idle: str | None
 
 
 def run(run: Run) -> Summary:
@@ -28,26 +39,36 @@ def run(run: Run) -> Summary:
     OutOfOrderError
         When extract or invert has not run.
     """
-    clips = {clip.take_id: clip for clip in run.need("extract", "clips", Clip)}
-    takes = [take for take in run.need("invert", "inverted", InvertedTake) if take.split == "train"]
-    _check_known(takes, clips)
-    chosen = chosen_weights(run, {"generator": run.params.invert.generator}, {})
-    units = _units(run, takes, clips, chosen) if takes and chosen.missing is None else []
-    batch = bring_up(
-        run, "directions", GRAIN, units, fit_direction, fitter(chosen.weights, run.params.invert)
-    )
+    planned = plan(run)
+    units, setup = planned.units, fitter(planned.chosen.weights, run.params.invert)
+    batch = bring_up(run, "directions", GRAIN, units, fit_direction, setup)
     rows = _stored(run, batch)
     rejects = batch.rejects()
     run.write_tables(
         "directions", {"directions": (Direction, rows), "rejected": (Rejected, rejects)}
     )
-    notes = _notes(rows, run.params.directions)
-    if not units:
-        notes = [chosen.missing or "train has no codes: see invert"]
+    notes = [planned.idle] if planned.idle else _notes(rows, run.params.directions)
     return summarise(
         "directions", run, GRAIN, len(units), len(rows), rejects, batch,
         notes=notes, look=[str(run.table("directions", "directions"))],
     )  # fmt: skip
+
+
+def plan(run: Run) -> Planned:
+    """The directions to fit, each with its key, or why none is fitted.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract or invert has not run.
+    """
+    clips = {clip.take_id: clip for clip in run.need("extract", "clips", Clip)}
+    takes = [take for take in run.need("invert", "inverted", InvertedTake) if take.split == "train"]
+    _check_known(takes, clips)
+    chosen = chosen_weights(run, {"generator": run.params.invert.generator}, {})
+    if chosen.missing or not takes:
+        return Planned([], chosen, chosen.missing or "train has no codes: see invert")
+    return Planned(_units(run, takes, clips, chosen), chosen, None)
 
 
 def _check_known(takes: Sequence[InvertedTake], clips: Mapping[str, Clip]) -> None:
@@ -89,7 +110,12 @@ def _unit(
         ["directions", VERSION, section.key(), emotion, speaker, inputs,
          chosen.identity(run.params.invert)]
     )  # fmt: skip
-    return Unit(emotion if speaker is None else f"{speaker}/{emotion}", key, job)
+    return Unit(
+        emotion if speaker is None else f"{speaker}/{emotion}", key, job,
+        effort=sum(take.n_kept for take in theirs),
+        code=short(VERSION),
+        parameters=short(section.key(), chosen.identity(run.params.invert)),
+    )  # fmt: skip
 
 
 def _stored(run: Run, batch: Batch) -> list[Direction]:

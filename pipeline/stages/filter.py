@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ import pyarrow as pa
 from pipeline.clarity.choice import KEPT
 from pipeline.errors import TableError
 from pipeline.params import Filter
+from pipeline.rates import short
 from pipeline.records import (
     CLEAR_SCHEMA,
     SEVEN_EMOTIONS,
@@ -46,8 +47,29 @@ VERSION = 1
 CLEAR = ".clear.parquet"
 
 
+@dataclass(frozen=True)
+class Planned:
+    """The units of a dataset, its scores, and what was decided of frames and takes."""
+
+    units: list[Unit]
+    scored: Scored
+    decision: Decision
+    takes: list[FilteredTake]
+
+
 def run(run: Run) -> Summary:
     """Choose the clear frames of a dataset.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract, align or score has not run.
+    """
+    return _write(run, plan(run))
+
+
+def plan(run: Run) -> Planned:
+    """What becomes of every frame, and the speakers to write, each with its key.
 
     Raises
     ------
@@ -65,7 +87,10 @@ def run(run: Run) -> Summary:
         scored=run.items("score"), extracted=run.items("extract"),
     )  # fmt: skip
     decision = decide(scored, run.params.filter, compare)
-    return _write(run, scored, decision)
+    tables = [clear_table(scored, decision, k) for k in range(len(scored.takes))]
+    filtered = [filtered_take(scored, decision, k, rows) for k, rows in enumerate(tables)]
+    units = _units(scored, filtered, tables, run.params.filter)
+    return Planned(units, scored, decision, filtered)
 
 
 def _check_known(takes: Sequence[ScoredTake], clips: dict[str, Clip]) -> None:
@@ -74,16 +99,13 @@ def _check_known(takes: Sequence[ScoredTake], clips: dict[str, Clip]) -> None:
         raise TableError(f"score names take {min(missing)} that extract no longer has; rerun score")
 
 
-def _write(run: Run, scored: Scored, decision: Decision) -> Summary:
-    tables = [clear_table(scored, decision, k) for k in range(len(scored.takes))]
-    takes = [filtered_take(scored, decision, k, rows) for k, rows in enumerate(tables)]
-    found = [reject_of(scored, decision, k) for k in range(len(tables))]
+def _write(run: Run, planned: Planned) -> Summary:
+    scored, decision, takes = planned.scored, planned.decision, list(planned.takes)
+    found = [reject_of(scored, decision, k) for k in range(len(takes))]
     rejects = sorted((r for r in found if r is not None), key=lambda r: r.item)
     # A speaker's rows are written in no time: processes would take longer to start.
     here = replace(run, options=replace(run.options, engine="serial"))
-    batch = bring_up_to_date(
-        here, "filter", "speaker", _units(scored, takes, tables), write_speaker
-    )
+    batch = bring_up_to_date(here, "filter", "speaker", planned.units, write_speaker)
     suspects, yields = suspect_rows(scored, decision), yield_rows(decision)
     takes.sort(key=lambda take: take.take_id)
     run.write_tables(
@@ -104,13 +126,17 @@ def _write(run: Run, scored: Scored, decision: Decision) -> Summary:
     )  # fmt: skip
 
 
-def _units(scored: Scored, takes: Sequence[FilteredTake], tables: Sequence[pa.Table]) -> list[Unit]:
+def _units(
+    scored: Scored, takes: Sequence[FilteredTake], tables: Sequence[pa.Table], section: Filter
+) -> list[Unit]:
     """A unit a speaker: its takes' rows, and a key that tells of them."""
+    made = {"code": short(VERSION), "parameters": short(section.key())}
     units = []
     for speaker in scored.speakers:
         own = [k for k, take in enumerate(scored.takes) if take.speaker == speaker]
         key = digest(["filter", VERSION, [takes[k].to_row() for k in own]])
-        units.append(Unit(speaker, key, pa.concat_tables([tables[k] for k in own])))
+        rows = pa.concat_tables([tables[k] for k in own])
+        units.append(Unit(speaker, key, rows, effort=len(rows), **made))
     return units
 
 

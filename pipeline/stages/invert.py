@@ -6,11 +6,14 @@ stage says so.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from pipeline.families.inverting import GRAIN, InvertJob, invert_take
 from pipeline.families.loading import Chosen, bring_up, chosen_weights, inverter
 from pipeline.params import Invert
+from pipeline.rates import short
 from pipeline.records import SEVEN_EMOTIONS, Clip, InvertedTake, Rejected, Sentence
 from pipeline.reuse import digest
 from pipeline.run import Run, Summary, Unit, summarise
@@ -20,8 +23,40 @@ from pipeline.tables import sorted_rows
 VERSION = 1
 
 
+@dataclass(frozen=True)
+class Planned:
+    """The units of a dataset and the weights, or why there is nothing to do."""
+
+    units: list[Unit]
+    chosen: Chosen
+    idle: str | None
+
+
 def run(run: Run) -> Summary:
     """Invert the takes of the seven emotions.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract or align has not run.
+    """
+    section, planned = run.params.invert, plan(run)
+    units, setup = planned.units, inverter(planned.chosen.weights, section)
+    batch = bring_up(run, "invert", GRAIN, units, invert_take, setup)
+    inverted = sorted_rows(batch.rows("inverted"), InvertedTake, "take_id")
+    rejects = batch.rejects()
+    run.write_tables(
+        "invert", {"inverted": (InvertedTake, inverted), "rejected": (Rejected, rejects)}
+    )
+    notes = [planned.idle] if planned.idle else _notes(inverted, section)
+    return summarise(
+        "invert", run, GRAIN, len(units), len(inverted), rejects, batch,
+        notes=notes, look=[str(run.table("invert", "inverted"))],
+    )  # fmt: skip
+
+
+def plan(run: Run) -> Planned:
+    """The takes to invert, each with its key, or why nothing is inverted.
 
     Raises
     ------
@@ -41,17 +76,7 @@ def run(run: Run) -> Summary:
         for clip in clips
         if chosen.missing is None and clip.emotion in SEVEN_EMOTIONS
     ]
-    batch = bring_up(run, "invert", GRAIN, units, invert_take, inverter(chosen.weights, section))
-    inverted = sorted_rows(batch.rows("inverted"), InvertedTake, "take_id")
-    rejects = batch.rejects()
-    run.write_tables(
-        "invert", {"inverted": (InvertedTake, inverted), "rejected": (Rejected, rejects)}
-    )
-    notes = [chosen.missing] if chosen.missing else _notes(inverted, section)
-    return summarise(
-        "invert", run, GRAIN, len(units), len(inverted), rejects, batch,
-        notes=notes, look=[str(run.table("invert", "inverted"))],
-    )  # fmt: skip
+    return Planned(units, chosen, chosen.missing)
 
 
 def _unit(run: Run, clip: Clip, split: str | None, chosen: Chosen) -> Unit:
@@ -77,7 +102,11 @@ def _unit(run: Run, clip: Clip, split: str | None, chosen: Chosen) -> Unit:
         section,
         (chosen.sha256("encoder"), chosen.sha256("generator")),
     )
-    return Unit(name, key, job)
+    return Unit(
+        name, key, job,
+        effort=min(clip.n_found, section.frames_per_take or clip.n_found),
+        code=short(VERSION), parameters=short(section.key(), chosen.identity(section)),
+    )  # fmt: skip
 
 
 def _notes(inverted: list[InvertedTake], section: Invert) -> list[str]:

@@ -21,6 +21,7 @@ from pipeline.faces.affine import STABLE
 from pipeline.faces.expression import landmarks_of, movements_sha256
 from pipeline.faces.poses import Posed, PoseTrack, pose_pair, values_sha256
 from pipeline.params import Pose
+from pipeline.rates import short
 from pipeline.records import Clip, Pair, PosedPair, PosePair, Rejected, rejected
 from pipeline.reuse import ItemStore, digest
 from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date, summarise
@@ -60,8 +61,35 @@ class _Speaker:
     section: Pose
 
 
+@dataclass(frozen=True)
+class Planned:
+    """The units of a dataset, and how many clip pairs they hold."""
+
+    units: list[Unit]
+    n_pairs: int
+
+
 def run(run: Run) -> Summary:
     """Fit the pose of every frame pair of a dataset.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract or align has not run.
+    """
+    planned = plan(run)
+    batch = bring_up_to_date(run, "pose", "speaker", planned.units, pose_speaker)
+    posed = sorted_rows(batch.rows("pose_pairs"), PosedPair, "pair_id")
+    rejects = batch.rejects()
+    run.write_tables("pose", {"pose_pairs": (PosedPair, posed), "rejected": (Rejected, rejects)})
+    return summarise(
+        "pose", run, _GRAIN, planned.n_pairs, len(posed), rejects, batch,
+        notes=_notes(posed), look=[str(run.table("pose", "pose_pairs"))],
+    )  # fmt: skip
+
+
+def plan(run: Run) -> Planned:
+    """The speakers whose pairs are posed, each with its key.
 
     Raises
     ------
@@ -76,14 +104,7 @@ def run(run: Run) -> Summary:
         _unit(speaker, tuple(found), run)
         for speaker, found in groupby(matches, key=lambda match: match.a.speaker)
     ]
-    batch = bring_up_to_date(run, "pose", "speaker", units, pose_speaker)
-    posed = sorted_rows(batch.rows("pose_pairs"), PosedPair, "pair_id")
-    rejects = batch.rejects()
-    run.write_tables("pose", {"pose_pairs": (PosedPair, posed), "rejected": (Rejected, rejects)})
-    return summarise(
-        "pose", run, _GRAIN, len(pairs), len(posed), rejects, batch,
-        notes=_notes(posed), look=[str(run.table("pose", "pose_pairs"))],
-    )  # fmt: skip
+    return Planned(units, len(pairs))
 
 
 def _match(pair: Pair, clips: Mapping[str, Clip]) -> _Match:
@@ -101,7 +122,11 @@ def _unit(speaker: str, matches: tuple[_Match, ...], run: Run) -> Unit:
     inputs = [(m.pair_id, m.a.take_id, m.b.take_id, m.frame_a, m.frame_b) for m in matches]
     asset = movements_sha256() if section.expression == "solve" else None
     key = digest(["pose", VERSION, section.key(), asset, takes, inputs])
-    return Unit(speaker, key, _Speaker(matches, run.items("extract").folder, section))
+    return Unit(
+        speaker, key, _Speaker(matches, run.items("extract").folder, section),
+        effort=sum(len(match.frame_a) for match in matches),
+        code=short(VERSION, asset), parameters=short(section.key()),
+    )  # fmt: skip
 
 
 def _identity(clip: Clip) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ depend on what else is done. A worker loads the network once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from pipeline.clip.scorer import Scorer
 from pipeline.errors import MissingWeightsError
+from pipeline.rates import short
 from pipeline.records import SEVEN_EMOTIONS, Clip, Rejected, ScoredTake, rejected
 from pipeline.reuse import ItemStore, digest, sha256_of
 from pipeline.run import Batch, Outcome, Run, Summary, Unit, bring_up_to_date, summarise
@@ -37,8 +38,37 @@ class _Payload:
     judge: Judge
 
 
+@dataclass(frozen=True)
+class Planned:
+    """The units of a dataset and the network that judges, or why there is none."""
+
+    units: list[Unit]
+    judge: Judge | None
+    idle: str | None = None
+
+
 def run(run: Run) -> Summary:
     """Score the takes of a dataset; without weights there are no scores, and the summary says so.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract has not run.
+    ParameterError
+        When the section names a network or device that cannot be.
+    """
+    planned = plan(run)
+    if planned.judge is None:
+        return _nothing(run, str(planned.idle))
+    batch = bring_up_to_date(
+        run, "score", _GRAIN, planned.units, score_one,
+        setup=partial(load_scorer, planned.judge), device=planned.judge.device,
+    )  # fmt: skip
+    return _write(run, batch, planned.judge, len(planned.units))
+
+
+def plan(run: Run) -> Planned:
+    """The takes to score, each with its key, or why nothing is scored.
 
     Raises
     ------
@@ -50,24 +80,13 @@ def run(run: Run) -> Summary:
     clips = run.need("extract", "clips", Clip)
     section = run.params.score
     if not section.weights:
-        return _nothing(run, "score.weights is empty: no network scores, and D_n will be empty")
+        why = "score.weights is empty: no network scores, and D_n will be empty"
+        return Planned([], None, why)
     try:
         judge = find_judge(section, run.params.models, run.data)
     except MissingWeightsError as error:
-        return _nothing(run, f"nothing is scored, and D_n will be empty: {error}")
-    units = [_unit(clip, run, judge) for clip in clips]
-    batch = bring_up_to_date(
-        _one_worker_a_gpu(run, judge), "score", _GRAIN, units, score_one,
-        setup=partial(load_scorer, judge),
-    )  # fmt: skip
-    return _write(run, batch, judge, len(clips))
-
-
-def _one_worker_a_gpu(run: Run, judge: Judge) -> Run:
-    """A GPU is fed by threads of one process: a second would only halve its memory."""
-    if judge.device != "cuda":
-        return run
-    return replace(run, options=replace(run.options, engine="serial"))
+        return Planned([], None, f"nothing is scored, and D_n will be empty: {error}")
+    return Planned([_unit(clip, run, judge) for clip in clips], judge)
 
 
 def _unit(clip: Clip, run: Run, judge: Judge) -> Unit:
@@ -75,7 +94,11 @@ def _unit(clip: Clip, run: Run, judge: Judge) -> Unit:
     key = digest(["score", VERSION, judge.identity(), budget, clip.to_row()])
     name = f"{clip.speaker}/{clip.take_id}"
     frames_file = run.items("extract").path(name, ".frames.parquet")
-    return Unit(name, key, _Payload(clip, frames_file, budget, judge))
+    return Unit(
+        name, key, _Payload(clip, frames_file, budget, judge),
+        effort=min(clip.n_found, budget or clip.n_found),
+        code=short(VERSION), parameters=short(judge.identity(), budget),
+    )  # fmt: skip
 
 
 def score_one(scorer: Scorer, store: ItemStore, unit: str, take: _Payload) -> Outcome:

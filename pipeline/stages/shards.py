@@ -7,6 +7,7 @@ so that a new take rewrites the files that it falls into and no other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -34,6 +35,7 @@ from pipeline.packing.publish import publish, refuse_leaks
 from pipeline.packing.trials import draw
 from pipeline.packing.write import POSES, SUFFIX, Payload, one_thread, write_unit
 from pipeline.params import Shards
+from pipeline.rates import short
 from pipeline.records import (
     Clip,
     FilteredTake,
@@ -47,12 +49,29 @@ from pipeline.records import (
 from pipeline.reuse import digest
 from pipeline.run import Batch, Run, Summary, Unit, bring_up_to_date, summarise
 from pipeline.shards.schema import SCHEMA_VERSION
-from pipeline.tables import read_rows, read_table
 
 VERSION = 3
 _GRAIN = "clip pair"
 _SOURCES = ("extract", "pose", "score", "filter", "synth")
 """The stages whose items are packed."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The units of a dataset and what the files hold.
+
+    `others` are clips of the other configs with their splits, `lacking` those without one by
+    config.
+    """
+
+    units: list[Unit]
+    files: list[Shard]
+    pairs: list[Pair]
+    kept: list[KeptPair]
+    takes: list[SpokenTake]
+    filtered: list[FilteredTake] | None
+    others: list[tuple[Clip, str]]
+    lacking: dict[str, list[Clip]]
 
 
 def run(run: Run) -> Summary:
@@ -66,45 +85,53 @@ def run(run: Run) -> Summary:
         When a file could not be written, or a unit of the split lies in two splits: a dataset with
         a hole or a leak is not published.
     """
+    ready = plan(run)
+    kept, takes = ready.kept, ready.takes
+    unit = run.params.split_rule(run.dataset).unit
+    refuse_leaks(unit, takes, kept, ready.others)
+    batch = bring_up_to_date(run, "shards", "shard", ready.units, write_unit, one_thread)
+    _refuse_holes(batch)
+    rejects = _rejects({pair.pair_id for pair in ready.pairs}, kept, ready.lacking)
+    run.write_tables("shards", {"rejected": (Rejected, rejects)})
+    published = _published(run, batch, ready.files, kept, takes)
+    publish(run.folder("shards"), published)
+    return summarise(
+        "shards", run, _GRAIN, len(ready.pairs), len(kept), rejects, batch,
+        notes=_notes(published, ready.filtered), look=[str(run.folder("shards") / "README.md")],
+    )  # fmt: skip
+
+
+def plan(run: Run) -> Planned:
+    """The files to write, each with its key, and what they hold.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract, align or pose has not run.
+    """
     clips = {clip.take_id: clip for clip in run.need("extract", "clips", Clip)}
     sentences = run.need("align", "sentences", Sentence)
     posed = {row.pair_id: row for row in run.need("pose", "pose_pairs", PosedPair)}
     pairs = [pair for pair in run.need("align", "pairs", Pair) if pair.pair_id in posed]
     kept = _kept(run, pairs, clips, posed)
     takes, without = spoken_takes(clips.values(), sentences)
-    filtered = _filtered(run)
+    filtered = run.find("filter", "filtered_takes", FilteredTake)
     clear, clear_without = clear_takes(filtered or (), clips)
-    unit = run.params.split_rule(run.dataset).unit
-    made, made_without = family_takes(_families(run), clips)
-    others = [(one.clip, one.split) for one in clear] + [(one.clip, one.split) for one in made]
-    refuse_leaks(unit, takes, kept, others)
+    made, made_without = family_takes(run.find("synth", "families", MadeFamily) or (), clips)
     shards = _plan(run.params.shards, kept, takes, clear, made)
-    batch = bring_up_to_date(
-        run, "shards", "shard", [_unit(run, s, tuple(items)) for s, items in shards.items()],
-        write_unit, one_thread,
-    )  # fmt: skip
-    _refuse_holes(batch)
-    lacking = {"takes": without, "emotions": clear_without, "families": made_without}
-    rejects = _rejects({pair.pair_id for pair in pairs}, kept, lacking)
-    run.write_tables("shards", {"rejected": (Rejected, rejects)})
-    published = _published(run, batch, list(shards), kept, takes)
-    publish(run.folder("shards"), published)
-    return summarise(
-        "shards", run, _GRAIN, len(pairs), len(kept), rejects, batch,
-        notes=_notes(published, filtered), look=[str(run.folder("shards") / "README.md")],
-    )  # fmt: skip
-
-
-def _filtered(run: Run) -> list[FilteredTake] | None:
-    """What the filter decided of each take; None where it has not run."""
-    path = run.table("filter", "filtered_takes")
-    return read_rows(path, FilteredTake) if path.is_file() else None
-
-
-def _families(run: Run) -> list[MadeFamily]:
-    """The kept families; none where synth has not run."""
-    path = run.table("synth", "families")
-    return read_rows(path, MadeFamily) if path.is_file() else []
+    return Planned(
+        units=[_unit(run, shard, tuple(items)) for shard, items in shards.items()],
+        files=list(shards),
+        pairs=pairs,
+        kept=kept,
+        takes=takes,
+        filtered=filtered,
+        others=[
+            *((one.clip, one.split) for one in clear),
+            *((one.clip, one.split) for one in made),
+        ],
+        lacking={"takes": without, "emotions": clear_without, "families": made_without},
+    )
 
 
 def _kept(
@@ -114,7 +141,7 @@ def _kept(
     floor = run.params.shards.min_confidence
     found = []
     for speaker, theirs in by_speaker(pairs).items():
-        table = read_table(run.items("pose").path(speaker, POSES), columns=["pair_id", "frame_a"])
+        table = run.read_item("pose", speaker, POSES, ["pair_id", "frame_a"])
         for pair in theirs:
             frames = table.filter(pc.equal(table["pair_id"], pair.pair_id))["frame_a"].to_numpy()
             sure = np.isin(pair.frame_a, frames) & (np.array(pair.confidence) >= floor)
@@ -164,7 +191,24 @@ def _unit(run: Run, shard: Shard, items: tuple[Any, ...]) -> Unit:
     key = digest(["shards", shard.unit, parts, [_identity(item) for item in items]])
     stores = {stage: run.items(stage).folder for stage in _SOURCES}
     payload = Payload(shard, items, stores, section)
-    return Unit(shard.unit, key, payload)
+    return Unit(
+        shard.unit, key, payload, effort=sum(_effort(item, section) for item in items),
+        code=short(VERSION, SCHEMA_VERSION, _versions()),
+        parameters=short(section.rows_per_group, settings[shard.config]),
+    )  # fmt: skip
+
+
+def _effort(
+    item: KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | SeenTake, section: Shards
+) -> float:
+    """Pictures to warp; what holds none is as dear as a picture an item."""
+    if isinstance(item, KeptPair):
+        return 2 * len(item.kept)
+    if isinstance(item, ClearTake):
+        return item.n_kept
+    if isinstance(item, SeenTake):
+        return min(item.clip.n_found, section.frames.per_take or item.clip.n_found)
+    return 1
 
 
 def _identity(

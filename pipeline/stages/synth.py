@@ -7,6 +7,7 @@ hybrid training (eq. 14).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from pipeline.families.family import EMOTIONS, GRAIN, MakeJob, n_families
 from pipeline.families.inverting import CODES
 from pipeline.families.loading import Chosen, bring_up, chosen_clip, chosen_weights, maker
 from pipeline.families.making import make_families
+from pipeline.rates import short
 from pipeline.records import Clip, Direction, InvertedTake, MadeFamily, MadePicture, Rejected
 from pipeline.reuse import digest
 from pipeline.run import Run, Summary, Unit, summarise
@@ -22,6 +24,17 @@ from pipeline.scoring.setup import Judge as ClipJudge
 from pipeline.tables import sorted_rows
 
 VERSION = 1
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The units of a dataset, the networks, and why clarity is not measured or nothing is made."""
+
+    units: list[Unit]
+    chosen: Chosen
+    judge: ClipJudge | None
+    unclear: str | None
+    idle: str | None
 
 
 def run(run: Run) -> Summary:
@@ -32,20 +45,9 @@ def run(run: Run) -> Summary:
     OutOfOrderError
         When extract, invert or directions has not run.
     """
-    section = run.params.synth
-    clips = {clip.take_id: clip for clip in run.need("extract", "clips", Clip)}
-    takes = run.need("invert", "inverted", InvertedTake)
-    directions = run.need("directions", "directions", Direction)
-    takes = [take for take in takes if take.emotion in section.source_emotions]
-    chosen = chosen_weights(
-        run, {"generator": run.params.invert.generator}, {"identity": run.params.invert.identity}
-    )
-    clip, unclear = chosen_clip(run)
-    able = bool(directions) and chosen.missing is None
-    units = [_unit(run, clips, take, directions, chosen, clip) for take in takes if able]
-    batch = bring_up(
-        run, "synth", "take", units, make_families, maker(chosen.weights, run.params.invert, clip)
-    )
+    section, ready = run.params.synth, plan(run)
+    setup = maker(ready.chosen.weights, run.params.invert, ready.judge)
+    batch = bring_up(run, "synth", "take", ready.units, make_families, setup)
     pictures = sorted_rows(batch.rows("pictures"), MadePicture, "family_id", "emotion")
     families = sorted_rows(batch.rows("families"), MadeFamily, "family_id")
     rejects = batch.rejects()
@@ -58,16 +60,38 @@ def run(run: Run) -> Summary:
         },
     )
     died = {row.item for row in rejects if row.grain == "take"}
-    done = [take for take in takes if able and f"{take.speaker}/{take.take_id}" not in died]
+    done = [unit.payload.take for unit in ready.units if unit.name not in died]
     planned = sum(n_families(take, section) for take in done)
-    notes = _notes(pictures, families) + ([unclear] if unclear else [])
+    notes = _notes(pictures, families) + ([ready.unclear] if ready.unclear else [])
     notes += [f"{len(died)} takes gave nothing: their worker died, see the rejects"] if died else []
-    if not units:
-        notes = [chosen.missing or "no codes or no directions: see invert and directions"]
+    if ready.idle:
+        notes = [ready.idle]
     return summarise(
         "synth", run, GRAIN, planned, len(families), rejects, batch,
         notes=notes, look=[str(run.table("synth", "pictures"))],
     )  # fmt: skip
+
+
+def plan(run: Run) -> Planned:
+    """The takes that families are made of, each with its key, or why none is made.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract, invert or directions has not run.
+    """
+    clips = {clip.take_id: clip for clip in run.need("extract", "clips", Clip)}
+    takes = run.need("invert", "inverted", InvertedTake)
+    directions = run.need("directions", "directions", Direction)
+    takes = [take for take in takes if take.emotion in run.params.synth.source_emotions]
+    chosen = chosen_weights(
+        run, {"generator": run.params.invert.generator}, {"identity": run.params.invert.identity}
+    )
+    judge, unclear = chosen_clip(run)
+    able = bool(directions) and chosen.missing is None
+    units = [_unit(run, clips, take, directions, chosen, judge) for take in takes if able]
+    why = chosen.missing or "no codes or no directions: see invert and directions"
+    return Planned(units, chosen, judge, unclear, None if units else why)
 
 
 def _unit(
@@ -102,7 +126,10 @@ def _unit(
         section,
         run.params.score.framing,
     )
-    return Unit(name, key, job)
+    return Unit(
+        name, key, job, effort=n_families(take, section), code=short(VERSION),
+        parameters=short(section.key(), chosen.identity(run.params.invert)),
+    )  # fmt: skip
 
 
 def _notes(pictures: Sequence[MadePicture], families: Sequence[MadeFamily]) -> list[str]:

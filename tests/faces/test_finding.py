@@ -70,3 +70,21 @@ def test_all_faces_are_found_once_the_largest_first(tmp_path: Path, finder: Face
 
 def test_a_picture_without_a_face_has_none(tmp_path: Path, finder: FaceFinder) -> None:
     assert find(tmp_path, finder, scene([]), thorough=True) == []
+
+
+def test_a_known_face_is_not_confirmed_again_and_others_are(
+    tmp_path: Path, finder: FaceFinder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_media(tmp_path / "a.mp4", [scene([(100, 150, 400), (800, 200, 300)])])
+    with media.open_video(path, media.Limits(1 << 24, 60.0)) as video:
+        assert video is not None
+        frame = next(video.frames())
+        first, second = faces_in(frame, finder, 640, thorough=False)
+        asked: list[tuple[int, ...]] = []
+        confirm = finder.confirm
+        monkeypatch.setattr(
+            finder, "confirm", lambda shown: (asked.append(shown.shape), confirm(shown))[1]
+        )
+        found = faces_in(frame, finder, 640, thorough=False, known=first)
+    assert found == [first, second]
+    assert len(asked) == 1

@@ -53,3 +53,12 @@ def test_bounds_are_the_outermost_landmarks() -> None:
     landmarks[3] = (10, 70, 5)
     landmarks[4] = (90, 20, 5)
     assert bounds(landmarks) == (10, 20, 90, 70)
+
+
+def test_many_faces_measure_as_each_alone() -> None:
+    faces = np.stack([face() * scale + shift for scale, shift in ((1, 0), (1.3, 7), (0.6, -3))])
+    together = measure(faces)
+    for k, one in enumerate(faces):
+        for name, value in vars(measure(one)).items():
+            assert getattr(together, name)[k] == pytest.approx(float(value), rel=1e-9, abs=1e-9)
+    assert has_jumped(faces[:2], faces[1:], np.array([0.04, 0.04])).tolist() == [True, True]

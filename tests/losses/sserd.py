@@ -8,6 +8,7 @@ layers, generator) at a size that learns in a test; eq. 5 and 6 (CELCL) with its
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -161,3 +162,22 @@ def judge_loss(framework: Framework, judge: Judge, batch: dict[str, Any]) -> Ten
 def _gap(a: Tensor, b: Tensor) -> Tensor:
     """Mean squared difference (n,)."""
     return (a - b).square().flatten(1).mean(dim=1)
+
+
+def learn(batches: Iterable[dict[str, Any]]) -> list[dict[str, float]]:
+    """A step of eq. 14 and one of D on each batch; the loss ("all") and its terms, step by step."""
+    framework, judge = Framework(), Judge()
+    player = torch.optim.Adam([p for p in framework.parameters() if p.requires_grad], lr=2e-3)
+    opponent = torch.optim.Adam(judge.parameters(), lr=2e-4)
+    found = []
+    for batch in batches:
+        terms = parts(framework, judge, batch)
+        loss = hybrid_loss(terms)
+        player.zero_grad()
+        loss.backward()
+        player.step()
+        opponent.zero_grad()
+        judge_loss(framework, judge, batch).backward()
+        opponent.step()
+        found.append({"all": loss.item(), **{k: v.item() for k, v in terms.items()}})
+    return found

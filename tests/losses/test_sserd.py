@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from pipeline.shards import PictureForm, SserdQuads
 from tests.losses.small import batches
-from tests.losses.sserd import DIM, ROWS, TAU, Framework, Judge, hybrid_loss, judge_loss, parts
+from tests.losses.sserd import DIM, ROWS, TAU, Framework, Judge, learn, parts
 from tests.shards.made_shards import PX, write_everything
 
 
@@ -58,20 +59,7 @@ def test_real_sources_have_no_pixel_term(folder: Path) -> None:
 
 def test_hybrid_training_learns_from_the_shards(folder: Path) -> None:
     """Two hundred steps of eq. 14: all but the adversarial term, which plays against D, fall."""
-    framework, judge = Framework(), Judge()
-    player = torch.optim.Adam([p for p in framework.parameters() if p.requires_grad], lr=2e-3)
-    opponent = torch.optim.Adam(judge.parameters(), lr=2e-4)
-    found: list[dict[str, float]] = []
-    for _, batch in zip(range(200), batches(_quads(folder), 12), strict=False):
-        terms = parts(framework, judge, batch)
-        loss = hybrid_loss(terms)
-        player.zero_grad()
-        loss.backward()
-        player.step()
-        opponent.zero_grad()
-        judge_loss(framework, judge, batch).backward()
-        opponent.step()
-        found.append({"all": loss.item(), **{k: v.item() for k, v in terms.items()}})
+    found = learn(islice(batches(_quads(folder), 12), 200))
 
     def mean(name: str, some: slice) -> float:
         values = [row[name] for row in found[some]]

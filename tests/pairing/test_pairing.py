@@ -155,6 +155,33 @@ def test_every_reason_is_given(parts: AlignParts, rule: SplitRule) -> None:
     }  # fmt: skip
 
 
+def test_a_take_beyond_the_longest_is_not_compared(parts: AlignParts, rule: SplitRule) -> None:
+    """Neither heard, where nothing names it, nor paired, where a name does."""
+    said = {"sentence": "s1", "sentence_source": "manifest"}
+    short, slow = (1, 1.0, 120.0), (1, 0.6, 120.0)
+    limit = (len(speak(*short)) + len(speak(*slow))) / 2 / RATE_HZ
+    tight = replace(
+        parts,
+        identity=replace(parts.identity, max_duration_s=limit),
+        pairs=replace(parts.pairs, max_duration_s=limit),
+    )
+    clips = [
+        _clip("neutral", "n", short, **said), _clip("neutral", "long", slow, **said),
+        _clip("happy", "fine", (1, 1.1, 150.0), **said), _clip("sad", "named", slow, **said),
+        _clip("fear", "unnamed", slow), _clip("angry", "heard", (1, 1.1, 120.0)),
+    ]  # fmt: skip
+    made, rejects = _pairs(clips, tight, rule)
+    assert {p.take_a[-1] + p.take_b.rsplit("_", 1)[1] for p in made} == {"nfine", "nheard"}
+    reasons = {tuple(w.rsplit("_", 1)[1] for w in k.split("--")): v for k, v in rejects.items()}
+    assert reasons == {
+        ("long", "fine"): "too_long", ("long", "heard"): "too_long",
+        ("named",): "too_long", ("unnamed",): "too_long",
+    }  # fmt: skip
+    rows = {row.take: row for row in _sentences(clips, tight, rule)}
+    assert rows["unnamed"].score is None
+    assert rows["heard"].verified
+
+
 def test_views_share_one_warp_and_pair_inside_a_view(parts: AlignParts, rule: SplitRule) -> None:
     def view(clip: Clip, name: str) -> Clip:
         return replace(clip, view=name, take_id=clip.take_id.replace("front", name))

@@ -127,8 +127,8 @@ def test_command_for_people_and_machines(call, built: Path, folder: Path) -> Non
     change_rows(folder, PAIRS, lambda rows: rows.pop())
     code, out, _ = call("diff", built, folder)
     assert code == 0
-    assert "changed    frames  1" in out
-    assert "unchanged          3" in out
+    assert "changed    frames      1" in out
+    assert "unchanged              3" in out
     value = json.loads(call("diff", built, folder, "--json")[1])
     assert (value["unchanged"], len(value["pairs"])) == (3, 1)
     assert {s["what"] for s in value["settings"]} == {"rows of pairs train"}

@@ -13,9 +13,9 @@ import pytest
 from pipeline.corpora.demo.truth import MEASURES, frames_table, gather_parts, write_parts
 from pipeline.errors import OutOfOrderError, PipelineError, TableError
 from pipeline.records import Clip, Pair, Rejected, ScoredTake, rejected
-from pipeline.report.pictures import fringes, jpeg_uri, spectrogram_uri
+from pipeline.report.pictures import fringes, grey_uri, jpeg_uri, moved, spectrogram
 from pipeline.report.truth import match_times, read_truth
-from pipeline.reuse import write_json
+from pipeline.reuse import write_bytes, write_json
 from pipeline.run import Run
 from pipeline.stages import STAGES, pose, report
 from pipeline.stages import filter as filter_stage
@@ -101,7 +101,7 @@ def test_the_page_shows_pairs_overlays_and_rejects(made: Run) -> None:
     assert (summary.planned, summary.kept) == (4 + 8, 4 + 8)
     page = page_of(made)
     assert page.count('class="pair"') == 3
-    assert page.count("Frames of take") == 3
+    assert page.count('alt="The frames of take') == 3
     assert page.count("both before") == 2
     assert "empty chair" in page
     assert len(page) < 2_000_000
@@ -121,15 +121,40 @@ def test_metrics_count_what_the_tables_hold(made: Run) -> None:
 
 
 def test_plots_are_counts(made: Run) -> None:
+    stale = made.folder("report") / "plots" / "confidence.csv"
+    write_bytes(stale, b"from,frame pairs\n")
     report.run(made)
-    lines = (made.folder("report") / "plots" / "confidence.csv").read_text().splitlines()
-    assert lines[0] == "from,frame pairs"
+    assert not stale.exists()
+    plots = made.folder("report") / "plots"
+    lines = (plots / "histograms" / "confidence.csv").read_text().splitlines()
+    assert lines[0] == "from,count"
     assert sum(int(line.split(",")[1]) for line in lines[1:]) == 42
-    residual = (made.folder("report") / "plots" / "residual.csv").read_text()
-    assert residual.startswith("from,before,after\n")
-    mouth = (made.folder("report") / "plots" / "mouth_curve.csv").read_text().splitlines()
-    assert mouth[0] == "place,a,b"
-    assert len(mouth) > 9
+    assert (plots / "histograms" / "residual_before.csv").is_file()
+    assert (plots / "histograms" / "residual_after.csv").is_file()
+    mouths = [(plots / "mouth_curve" / f"{take}.csv").read_text().splitlines() for take in "ab"]
+    assert mouths[0][0] == mouths[1][0] == "place,opening"
+    assert len(mouths[0]) == len(mouths[1]) > 9
+
+
+def test_timings_are_told_beside_no_output(made: Run) -> None:
+    report.run(made)
+    report.run(made)  # the first run of the stage is remembered only when it has ended
+    page = made.local("timings.html").read_text()
+    row = page[page.index(">pose</th>") :]
+    assert "2 of 2" in row[: row.index("</tr>")]
+    assert " s</td>" in row
+    assert not [name for name in outputs(made) if "timings" in name]
+
+
+def test_a_page_that_would_be_too_large_shows_fewer_pairs(made: Run) -> None:
+    report.run(made)
+    whole = len(page_of(made).encode())
+    small = with_params(made, "custom", Path(), page_mb=(whole - 1000) / 1e6)
+    summary = report.run(small)
+    assert "left out of the page: report.page_mb is" in summary.notes[0]
+    assert summary.done == 0  # the limit redraws nothing
+    assert 0 < page_of(small).count('class="pair"') < 3
+    assert len(page_of(small).encode()) < whole - 1000
 
 
 def test_same_bytes_twice_and_with_two_workers(made: Run) -> None:
@@ -142,7 +167,7 @@ def test_same_bytes_twice_and_with_two_workers(made: Run) -> None:
 
 def test_no_path_of_this_machine_is_on_the_page(made: Run, tmp_path: Path) -> None:
     report.run(made)
-    for name in ("report.html", "metrics.json", "plots/mouth_curve.csv"):
+    for name in ("report.html", "metrics.json", "plots/mouth_curve/a.csv"):
         assert str(tmp_path) not in outputs(made)[name].decode()
 
 
@@ -321,11 +346,11 @@ def test_the_page_shows_clear_frames_and_metrics_count_them(made: Run) -> None:
     assert 'id="clear-sad"' not in page
     assert "None. The same rows would be" in page
     plots = made.folder("report") / "plots"
-    yields = (plots / "yields.csv").read_text().splitlines()
-    assert yields[0].startswith("threshold,neutral,happy,angry")
-    assert yields[1] == "0,1,1,1,0,0,0,0"
-    lines = (plots / "clarity.csv").read_text().splitlines()[1:]
-    assert sum(int(line.split(",")[2]) for line in lines) == 28
+    yields = (plots / "yields" / "happy.csv").read_text().splitlines()
+    assert yields[:2] == ["threshold,share", "0,1"]
+    assert (plots / "yields" / "sad.csv").read_text().splitlines()[1] == "0,0"
+    lines = (plots / "histograms" / "clarity_happy.csv").read_text().splitlines()[1:]
+    assert sum(int(line.split(",")[1]) for line in lines) == 28
 
 
 def test_without_scores_the_page_says_so(made: Run) -> None:
@@ -404,18 +429,31 @@ def test_fringes_are_grey_where_faces_meet() -> None:
 def test_a_tone_is_a_dark_line_at_its_height() -> None:
     tone = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000).astype(np.float32)
     high = np.sin(2 * np.pi * 5000 * np.arange(16000) / 16000).astype(np.float32)
-    rows = [int(picture_of(spectrogram_uri(s, 16000)).mean(axis=1).argmin()) for s in (tone, high)]
+    rows = [
+        int(picture_of(grey_uri(spectrogram(s, 16000))).mean(axis=1).argmin()) for s in (tone, high)
+    ]
     assert rows[0] > 40
     assert rows[1] < 12
 
 
 def test_silence_and_a_long_sound_have_spectrograms() -> None:
-    assert picture_of(spectrogram_uri(np.zeros(16000, np.float32), 16000)).shape[0] == 56
+    assert picture_of(grey_uri(spectrogram(np.zeros(16000, np.float32), 16000))).shape[0] == 56
     noise = np.random.default_rng(0).normal(0, 0.1, 16000 * 30).astype(np.float32)
-    assert picture_of(spectrogram_uri(noise, 16000)).shape[1] <= 1100
+    assert picture_of(grey_uri(spectrogram(noise, 16000))).shape[1] <= 1100
 
 
 def test_colours_survive() -> None:
     red = np.zeros((16, 16, 3), np.uint8)
     red[..., 0] = 255
     assert picture_of(jpeg_uri(red))[8, 8].tolist() == pytest.approx([0, 0, 254], abs=4)
+
+
+def test_a_moved_spectrogram_stands_on_the_other_clock() -> None:
+    # b is twice as slow and a tone begins at its second 1.5, so at 0.75 of a
+    mel = np.full((4, 200), 255, np.uint8)
+    mel[:, 150:] = 0
+    there = moved(mel, np.array([[0.0, 0.0], [1.0, 2.0]]), 0.0)
+    assert there.shape == (4, 100)
+    assert int((there[0] == 255).sum()) == 75
+    # b's sound begins half a second into its clock: the picture begins at 0.25 of a
+    assert moved(mel[:, 50:], np.array([[0.0, 0.0], [1.0, 2.0]]), 0.5).shape == (4, 75)

@@ -1,0 +1,58 @@
+"""Every stage that has a floor: ours, the script that one would write, the floor, in one run.
+
+    python -m benchmarks.stages [--takes FOLDER] [--sounds FOLDER] [--data data/demo] [--only NAME]
+
+FOLDERs hold real takes in MEAD's layout and real sounds in RAVDESS's; without them the demo's
+corpus below DATA serves. Each table is that of a benchmark of its own: extract_speed, align_speed,
+network_speed; loader tells of reading shards.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import align_speed, extract_speed, network_speed
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print every table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--takes", type=Path, help="real takes in MEAD's layout")
+    parser.add_argument("--sounds", type=Path, help="real sounds in RAVDESS's layout")
+    parser.add_argument("--data", type=Path, default=Path("data/demo"))
+    parser.add_argument("--only", action="append", choices=list(TABLES))
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args(arguments)
+    for name in options.only or TABLES:
+        TABLES[name](options)
+
+
+def _corpus(real: Path | None, layout: str, data: Path) -> list[str]:
+    root = data / "corpus" if real is None else real
+    return ["--corpus", "demo" if real is None else layout, "--root", str(root)]
+
+
+def _extract(options: argparse.Namespace) -> None:
+    corpus = _corpus(options.takes, "mead", options.data)
+    extract_speed.main([*corpus, "--rounds", str(options.rounds)])
+
+
+def _align(options: argparse.Namespace) -> None:
+    corpus = _corpus(options.sounds, "ravdess", options.data)
+    align_speed.main([*corpus, "--rounds", str(options.rounds)])
+
+
+def _networks(options: argparse.Namespace) -> None:
+    told = ["--data", str(options.data), "--rounds", str(options.rounds)]
+    network_speed.main(["score", "invert", "synth", *told])
+
+
+TABLES: dict[str, Callable[[argparse.Namespace], None]] = {
+    "extract": _extract, "align": _align, "networks": _networks,
+}  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

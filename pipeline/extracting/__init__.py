@@ -1,0 +1,1 @@
+"""What the stage extract does with one take."""
