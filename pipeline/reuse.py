@@ -247,6 +247,12 @@ class ItemStore:
         }
 
 
+def sweep_temporaries(folder: Path) -> None:
+    """Remove what killed processes left half-written. Only for one who works alone there."""
+    for path in sorted(folder.rglob(f"{_TEMPORARY}*")):
+        path.unlink(missing_ok=True)
+
+
 class FileHashes:
     """Hashes of source files, remembered by path, size and times of change.
 

@@ -23,7 +23,14 @@ from pipeline.params import Dataset, Params
 from pipeline.progress import Progress, Silent
 from pipeline.rates import Cost, Origins, Rates, Spent, Stopwatch, spent
 from pipeline.records import Rejected, Row, rejected
-from pipeline.reuse import FileHashes, ItemStore, Receipt, write_bytes, write_json
+from pipeline.reuse import (
+    FileHashes,
+    ItemStore,
+    Receipt,
+    sweep_temporaries,
+    write_bytes,
+    write_json,
+)
 from pipeline.tables import AnyRow, read_rows, read_table, write_rows
 
 _SUMMARY = "summary.json"
@@ -287,6 +294,7 @@ def bring_up_to_date(
     receipts = {name: receipt for name, receipt in sorted(known.items()) if receipt is not None}
     if run.options.shard[1] == 1:  # other parts may be writing
         store.sweep(receipts)
+        sweep_temporaries(run.folder(stage))  # tables and pages beside the items
     run.origins(stage).keep({u.name: (u.key, u.code, u.parameters) for u in units})
     cost = spent(
         costs.values(), planned=len(units), loop_s=loop_s,

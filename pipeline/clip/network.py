@@ -140,7 +140,7 @@ def _existing(named: str) -> Path:
 def _of_file(path: Path) -> Architecture:
     try:
         values = json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no JSON, no UTF-8, or a number of thousands of digits
         raise ParameterError(f"score.network: {path} is not JSON: {error}") from None
     config = values.get("model_cfg", values) if isinstance(values, dict) else {}
     missing = [key for key in _CONFIG_KEYS if key not in config]

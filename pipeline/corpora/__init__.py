@@ -43,9 +43,7 @@ _SHAPES = {
 }
 
 
-def list_takes(
-    name: str, entry: Dataset, root: Path, forgotten: Collection[str] = ()
-) -> Listing:
+def list_takes(name: str, entry: Dataset, root: Path, forgotten: Collection[str] = ()) -> Listing:
     """The takes of a dataset that its selection leaves, and what was set aside. Decodes nothing.
 
     Two files of one take: the readable one is kept, then a plain file before an archive's member,

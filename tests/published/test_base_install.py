@@ -23,7 +23,7 @@ CALL = f"import sys; sys.modules.update(dict.fromkeys({ABSENT})); from cli.main 
     [
         (["verify", "{shards}"], "{said}"),
         (["show", "{shards}", "--n", "2", "--out", "{out}/sheet.png"], "pairs train: 2 of 18 rows"),
-        (["diff", "{shards}", "{shards}"], "unchanged       4"),
+        (["diff", "{shards}", "{shards}"], "unchanged           4"),
         (["export", "--format=webdataset", "--from={shards}", "--out={out}"], "36 samples"),
     ],
 )
