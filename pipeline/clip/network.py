@@ -140,13 +140,18 @@ def _existing(named: str) -> Path:
 def _of_file(path: Path) -> Architecture:
     try:
         values = json.loads(path.read_bytes())
-    except ValueError as error:  # no JSON, no UTF-8, or a number of thousands of digits
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits
         raise ParameterError(f"score.network: {path} is not JSON: {error}") from None
     config = values.get("model_cfg", values) if isinstance(values, dict) else {}
     missing = [key for key in _CONFIG_KEYS if key not in config]
     if missing:
         raise ParameterError(f"score.network: {path} is no open_clip config: no {missing[0]}")
-    tokens = config["text_cfg"].get("tokenizer_kwargs", {})
+    tokens = config["text_cfg"].get("tokenizer_kwargs", {}) if _is_sound(config) else None
+    if not isinstance(tokens, dict) or not isinstance(tokens.get("bpe_path", ""), str):
+        raise ParameterError(
+            f"score.network: {path} is no open_clip config: vision_cfg, text_cfg and its "
+            "tokenizer_kwargs are objects, bpe_path is a text"
+        )
     if "bpe_path" in tokens:
         merges = (path.parent / tokens["bpe_path"]).resolve()
         if not merges.is_file():
@@ -155,6 +160,10 @@ def _of_file(path: Path) -> Architecture:
             )
         tokens["bpe_path"] = str(merges)
     return Architecture(path.stem, config, values.get("preprocess_cfg", {}))
+
+
+def _is_sound(config: dict[str, Any]) -> bool:
+    return all(isinstance(config[key], dict) for key in ("vision_cfg", "text_cfg"))
 
 
 def _check_offline(found: Architecture, named: str) -> None:

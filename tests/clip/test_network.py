@@ -72,7 +72,18 @@ def test_what_cannot_be_is_said(named: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("{", "is not JSON"), ("{}", "is no open_clip config: no embed_dim")]
+    ("text", "says"),
+    [
+        ("{", "is not JSON"),
+        ("[" * 9000, "is not JSON"),
+        ('{"n": ' + "9" * 5000 + "}", "is not JSON"),
+        ("{}", "is no open_clip config: no embed_dim"),
+        ('{"embed_dim": 4, "vision_cfg": {}, "text_cfg": 5}', "text_cfg .* are objects"),
+        (
+            '{"embed_dim": 4, "vision_cfg": {}, "text_cfg": {"tokenizer_kwargs": {"bpe_path": 7}}}',
+            "bpe_path is a text",
+        ),
+    ],
 )
 def test_a_file_that_is_no_config(tmp_path: Path, text: str, says: str) -> None:
     path = tmp_path / "broken.json"

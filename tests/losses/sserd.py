@@ -181,3 +181,18 @@ def learn(batches: Iterable[dict[str, Any]]) -> list[dict[str, float]]:
         opponent.step()
         found.append({"all": loss.item(), **{k: v.item() for k, v in terms.items()}})
     return found
+
+
+def learn_contrast(batches: Iterable[dict[str, Any]], rate: float = 1e-3) -> list[float]:
+    """A step of eq. 6 alone on the encoder's codes of each batch's real frames; the losses."""
+    framework = Framework()
+    player = torch.optim.Adam(framework.encode.parameters(), lr=rate)
+    found = []
+    for batch in batches:
+        codes = torch.cat([framework.encode(batch[f"reference_{w}"]) for w in ("same", "other")])
+        loss = framework.celcl(codes, torch.cat([batch["emotion"]] * 2))
+        player.zero_grad()
+        loss.backward()
+        player.step()
+        found.append(loss.item())
+    return found
