@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,13 @@ def test_gitlab_jobs_are_of_its_stages(repository: Path) -> None:
     jobs = {name: e for name, e in entries.items() if isinstance(e, dict) and "script" in e}
     assert set(jobs) == {"test", "docs", "reproduce"}
     assert {job["stage"] for job in jobs.values()} == set(entries["stages"])
+
+
+@pytest.fixture(autouse=True)
+def _tools_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `make test` has it; pytest may also have been called by its path."""
+    tools = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
 
 
 def _run(script: Path, folder: Path, *arguments: str, path: str | None = None) -> tuple[int, str]:
