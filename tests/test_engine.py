@@ -278,7 +278,7 @@ def test_the_outcomes_survive_pickling() -> None:
 
 
 _LONG = """
-import os, sys, time, pathlib
+import os, signal, sys, time, pathlib
 from pipeline.engine import run
 
 def work(state, item):
@@ -291,6 +291,7 @@ def state():
     return None
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     list(run(work, {"a": "a", "b": "b"}, setup=state, engine="processes", workers=2))
 """
 
