@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import corpora
+from pipeline.locking import READS
 from pipeline.planning import expected
 from pipeline.planning.fates import (
     FORGOTTEN,
@@ -87,11 +88,17 @@ def foresee(
     )
     for stage in stages:
         step(stage)
-        if stage == "demo" and run.entry.corpus != "demo":
-            seen.fates[stage] = Fates(stage, idle="the dataset is no demo")
-        else:
-            seen.fates[stage] = _STAGES[stage](seen)
+        seen.fates[stage] = _fates(seen, stage)
     return seen
+
+
+def _fates(seen: Foresight, stage: str) -> Fates:
+    if stage in _OWN_CERTAINTY:
+        return _OWN_CERTAINTY[stage](seen)
+    certainty = seen.certainty(*READS[stage])
+    if certainty == "unknown":
+        return Fates(stage, certainty=certainty)
+    return _STAGES[stage](seen, certainty)
 
 
 def _plan(stage: str, run: Run) -> Any:
@@ -99,6 +106,8 @@ def _plan(stage: str, run: Run) -> Any:
 
 
 def _demo(seen: Foresight) -> Fates:
+    if seen.run.entry.corpus != "demo":
+        return Fates("demo", idle="the dataset is no demo")
     planned = _plan("demo", seen.run)
     fates = fates_of(seen.run, "demo", planned.units)
     if fates.is_done and not planned.whole:
@@ -147,11 +156,8 @@ def _removed_takes(run: Run, fates: Fates, rejects: Sequence[Rejected]) -> dict[
     return found
 
 
-def _align(seen: Foresight) -> Fates:
+def _align(seen: Foresight, certainty: Certainty) -> Fates:
     run = seen.run
-    certainty = seen.certainty("extract")
-    if certainty == "unknown":
-        return Fates("align", certainty=certainty)
     planned = _plan("align", run)
     fates = fates_of(run, "align", planned.units, certainty=certainty)
     sentences, pairs = _rows(fates, "sentences"), _rows(fates, "pairs")
@@ -186,12 +192,9 @@ def _to_pair(run: Run, unit: Unit, *, is_steady: bool) -> tuple[list[Sentence], 
     )
 
 
-def _pose(seen: Foresight) -> Fates:
+def _pose(seen: Foresight, certainty: Certainty) -> Fates:
     """Of a speaker whose pairs stay as they are, the poses do, too."""
     run, paired = seen.run, seen.fates["align"]
-    certainty = seen.certainty("extract", "align")
-    if certainty == "unknown":
-        return Fates("pose", certainty=certainty)
     shaken = {name for name in paired.redo if not _is_steady(paired, name)}
     units = [
         replace(unit, key=EXPECTED) if unit.name in shaken else unit
@@ -218,11 +221,8 @@ def _posed_before(run: Run, speaker: str) -> dict[str, PosedPair]:
     return {row.pair_id: row for row in expected.told(rows, PosedPair)}
 
 
-def _score(seen: Foresight) -> Fates:
+def _score(seen: Foresight, certainty: Certainty) -> Fates:
     run = seen.run
-    certainty = seen.certainty("extract")
-    if certainty == "unknown":
-        return Fates("score", certainty=certainty)
     planned = _plan("score", run)
     fates = fates_of(run, "score", planned.units, planned.idle, certainty)
     scores = _rows(fates, "scores")
@@ -237,16 +237,13 @@ def _score(seen: Foresight) -> Fates:
     return fates
 
 
-def _filter(seen: Foresight) -> Fates:
+def _filter(seen: Foresight, certainty: Certainty) -> Fates:
     """What is scored is judged as the stage will; what waits for its scores moves others' ranks.
 
     Ranks are counted within an emotion and a split; other policies than `threshold` look at the
     whole dataset.
     """
     run = seen.run
-    certainty = seen.certainty("extract", "align", "score")
-    if certainty == "unknown":
-        return Fates("filter", certainty=certainty)
     known = {row.take_id for row in run.tables["score", "known"] if isinstance(row, ScoredTake)}
     takes = run.need("score", "scores", ScoredTake)
     judged = [row for row in takes if row.take_id in known]
@@ -291,11 +288,8 @@ def _filtered(run: Run, takes: Sequence[ScoredTake]) -> list[FilteredTake]:
     ]
 
 
-def _invert(seen: Foresight) -> Fates:
+def _invert(seen: Foresight, certainty: Certainty) -> Fates:
     run = seen.run
-    certainty = seen.certainty("extract", "align")
-    if certainty == "unknown":
-        return Fates("invert", certainty=certainty)
     planned = _plan("invert", run)
     fates = fates_of(run, "invert", planned.units, planned.idle, certainty)
     rows = _rows(fates, "inverted")
@@ -313,11 +307,8 @@ def _invert(seen: Foresight) -> Fates:
     return fates
 
 
-def _directions(seen: Foresight) -> Fates:
+def _directions(seen: Foresight, certainty: Certainty) -> Fates:
     run = seen.run
-    certainty = seen.certainty("extract", "invert")
-    if certainty == "unknown":
-        return Fates("directions", certainty=certainty)
     planned = _plan("directions", run)
     fates = fates_of(run, "directions", planned.units, planned.idle, certainty)
     store = run.items("directions")
@@ -336,11 +327,8 @@ def _directions(seen: Foresight) -> Fates:
     return fates
 
 
-def _synth(seen: Foresight) -> Fates:
+def _synth(seen: Foresight, certainty: Certainty) -> Fates:
     run = seen.run
-    certainty = seen.certainty("extract", "invert", "directions")
-    if certainty == "unknown":
-        return Fates("synth", certainty=certainty)
     planned = _plan("synth", run)
     fates = fates_of(run, "synth", planned.units, planned.idle, certainty)
     rows = _rows(fates, "families")
@@ -356,10 +344,7 @@ def _synth(seen: Foresight) -> Fates:
     return fates
 
 
-def _shards(seen: Foresight) -> Fates:
-    certainty = seen.certainty("extract", "align", "pose", "score", "filter", "synth")
-    if certainty == "unknown":
-        return Fates("shards", certainty=certainty)
+def _shards(seen: Foresight, certainty: Certainty) -> Fates:
     return fates_of(seen.run, "shards", _plan("shards", seen.run).units, certainty=certainty)
 
 
@@ -371,9 +356,13 @@ def _report(seen: Foresight) -> Fates:
     return Fates("report", certainty="unknown")
 
 
-_STAGES: Mapping[str, Callable[[Foresight], Fates]] = {
+_OWN_CERTAINTY: Mapping[str, Callable[[Foresight], Fates]] = {
     "demo": _demo,
     "extract": _extract,
+    "report": _report,
+}
+"""Stages that say by themselves how sure their units are."""
+_STAGES: Mapping[str, Callable[[Foresight, Certainty], Fates]] = {
     "align": _align,
     "pose": _pose,
     "score": _score,
@@ -382,8 +371,8 @@ _STAGES: Mapping[str, Callable[[Foresight], Fates]] = {
     "directions": _directions,
     "synth": _synth,
     "shards": _shards,
-    "report": _report,
 }
+"""Stages that are as sure as those that they read."""
 
 
 def _rows(fates: Fates, name: str) -> list[dict[str, Any]]:
