@@ -30,8 +30,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.nodes import digests
 from pipeline.stages import STAGES
+from tests.digests import digests
+from tests.sessions import alive
 
 WAY = STAGES[1:]
 _WAIT_S = 5.0
@@ -170,20 +171,9 @@ def _run_and_kill(bench: Bench, row: Row, moment_s: float) -> None:
 def _survivors(session: int) -> int:
     """Processes of the session that are alive, after they had time to end."""
     deadline = time.monotonic() + _WAIT_S
-    while (alive := _alive(session)) and time.monotonic() < deadline:
+    while (left := alive(session)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return alive
-
-
-def _alive(session: int) -> int:
-    count = 0
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, theirs = path.read_text().rsplit(")", 1)[1].split()[:4]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        count += theirs == str(session) and state != "Z"
-    return count
+    return left
 
 
 def _show(row: Row) -> None:

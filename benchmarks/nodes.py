@@ -13,7 +13,6 @@ byte for byte with the serial run's.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib
 import os
 import sys
@@ -30,6 +29,7 @@ from pipeline import params
 from pipeline.errors import PartDone
 from pipeline.run import Options, Run
 from pipeline.stages import STAGES
+from tests.digests import digests
 
 WAY = STAGES[1:]
 _PARTS = 3
@@ -92,15 +92,6 @@ def _row(case: str, stage: str, run: Run, serial: Run, note: str = "") -> Row:
 def _different(run: Run, serial: Run, stage: str) -> int:
     found, wanted = (digests(one.folder(stage)) for one in (run, serial))
     return sum(found.get(name) != wanted.get(name) for name in found.keys() | wanted.keys())
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """sha256 of every output below a folder, by path; what is local to a machine is no output."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and ".local" not in path.parts
-    }
 
 
 def in_parts(base: params.Params, scratch: Path, serial: Run) -> list[Row]:

@@ -119,7 +119,7 @@ def rates(work: Path) -> None:
             rate.memory_mb,
         )  # fmt: skip
         told = ", ".join(f"{value:.4g}" for value in values)
-        print(f'    "{stage}": Shipped({told}),  # {rate.source}')
+        print(f'    "{stage}": Costs({told}),  # {rate.source}')
 
 
 def scenes(work: Path, speakers: list[str], victim: Path) -> dict[str, Callable[[], Any]]:

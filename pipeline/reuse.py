@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -247,10 +247,17 @@ class ItemStore:
         }
 
 
-def sweep_temporaries(folder: Path) -> None:
-    """Remove what killed processes left half-written. Only for one who works alone there."""
-    for path in sorted(folder.rglob(f"{_TEMPORARY}*")):
-        path.unlink(missing_ok=True)
+def sweep_temporaries(folder: Path, *, without: Collection[Path]) -> None:
+    """Remove what killed processes left half-written, but for what lies in some of its folders.
+
+    Only for one who works alone there.
+    """
+    for place in folder.iterdir():
+        if place.name.startswith(_TEMPORARY):
+            place.unlink(missing_ok=True)
+        elif place.is_dir() and place not in without:
+            for path in sorted(place.rglob(f"{_TEMPORARY}*")):
+                path.unlink(missing_ok=True)
 
 
 class FileHashes:

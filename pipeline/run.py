@@ -294,7 +294,7 @@ def bring_up_to_date(
     receipts = {name: receipt for name, receipt in sorted(known.items()) if receipt is not None}
     if run.options.shard[1] == 1:  # other parts may be writing
         store.sweep(receipts)
-        sweep_temporaries(run.folder(stage))  # tables and pages beside the items
+        sweep_temporaries(run.folder(stage), without=(store.folder, store.outputs))
     run.origins(stage).keep({u.name: (u.key, u.code, u.parameters) for u in units})
     cost = spent(
         costs.values(), planned=len(units), loop_s=loop_s,

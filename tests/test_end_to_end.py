@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import shutil
 from dataclasses import replace
@@ -15,6 +14,7 @@ from pipeline import params
 from pipeline.errors import OutOfOrderError
 from pipeline.run import Options, Run, Summary
 from pipeline.stages import STAGES
+from tests.digests import digests
 
 WAY = STAGES[1:]
 
@@ -29,15 +29,6 @@ def _way(run: Run) -> dict[str, Summary]:
 
 def _changed(section: Any, **changes: Any) -> Any:
     return section.model_copy(update=changes)
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    """sha256 of every output; what is local to a machine is no output."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and ".local" not in path.parts
-    }
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +66,10 @@ def test_the_way_gives_pairs(first: dict[str, Summary]) -> None:
 
 
 def test_a_second_passage_redoes_nothing(corpus: Run, first: dict[str, Summary]) -> None:
-    before = _digests(corpus.data)
+    before = digests(corpus.data)
     again = _way(corpus)
     assert {stage: summary.done for stage, summary in again.items()} == dict.fromkeys(WAY, 0)
-    assert _digests(corpus.data) == before
+    assert digests(corpus.data) == before
 
 
 def test_bytes_do_not_depend_on_the_workers(corpus: Run, first: dict[str, Summary]) -> None:
@@ -86,9 +77,9 @@ def test_bytes_do_not_depend_on_the_workers(corpus: Run, first: dict[str, Summar
     _stage(serial, "extract")
     for stage in WAY[1:]:
         _stage(serial, stage)
-    assert _digests(serial.data / "demo") == {
+    assert digests(serial.data / "demo") == {
         name: value
-        for name, value in _digests(corpus.data / "demo").items()
+        for name, value in digests(corpus.data / "demo").items()
         if not name.startswith("demo/")
     }
     shutil.rmtree(serial.data)
@@ -97,7 +88,7 @@ def test_bytes_do_not_depend_on_the_workers(corpus: Run, first: dict[str, Summar
 def test_a_take_removed_and_put_back_changes_no_byte(
     corpus: Run, first: dict[str, Summary]
 ) -> None:
-    before = _digests(corpus.data)
+    before = digests(corpus.data)
     victim = next(Path(corpus.entry.root).rglob("01-01-03-02-01-01-25.mp4"))
     aside = victim.with_suffix(".aside")
     victim.rename(aside)
@@ -107,7 +98,7 @@ def test_a_take_removed_and_put_back_changes_no_byte(
     aside.rename(victim)
     back = _way(corpus)
     assert back["extract"].done == 1
-    assert _digests(corpus.data) == before
+    assert digests(corpus.data) == before
 
 
 def test_another_framing_decodes_nothing(corpus: Run, first: dict[str, Summary]) -> None:
@@ -140,5 +131,5 @@ def test_parts_of_a_run_add_up(corpus: Run, first: dict[str, Summary]) -> None:
         _stage(replace(parts, options=Options("serial", shard=(1, 2))), "extract")
     whole = _stage(replace(parts, options=Options("serial", shard=(2, 2))), "extract")
     assert whole.done < 6
-    assert _digests(parts.data / "demo" / "extract") == _digests(corpus.data / "demo" / "extract")
+    assert digests(parts.data / "demo" / "extract") == digests(corpus.data / "demo" / "extract")
     shutil.rmtree(parts.data)

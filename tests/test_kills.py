@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.reuse import ItemStore
+from tests.sessions import alive
 
 ITEMS, WORKERS, KILLS = 24, 2, 3
 
@@ -108,17 +109,6 @@ def _forgive(stage: _Stage) -> list[Path]:
 def _until_gone(session: int) -> None:
     """Wait for the session's processes: killed ones may still be on their way out."""
     deadline = time.monotonic() + 20
-    while _alive(session):
+    while alive(session):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-def _alive(session: int) -> bool:
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, theirs = path.read_text().rsplit(")", 1)[1].split()[:4]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if theirs == str(session) and state != "Z":
-            return True
-    return False

@@ -24,8 +24,8 @@ from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date
 from pipeline.stages import align, pose, score, shards
 from pipeline.stages import filter as filter_stage
 from pipeline.tables import read_rows, write_rows
+from tests.digests import digests
 from tests.dtw.conftest import make_params
-from tests.faults.small import digests
 from tests.made import make_inputs, make_run
 from tests.made_scores import write_scores
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.planning.shipped import MACHINE_S, SHIPPED
+from pipeline.planning.shipped import MACHINE_S, SHIPPED, Costs
 from pipeline.rates import Rates, Spent
 from pipeline.run import Run
 
@@ -25,21 +25,9 @@ _RUNS = 3
 
 
 @dataclass(frozen=True)
-class Rate:
-    """What a stage costs.
+class Rate(Costs):
+    """What a stage costs here; `source` says whose rates."""
 
-    Seconds: `unit_s` a measure of effort, `warm_s` more for each worker's first unit, `spawn_s` for
-    bringing up several workers, `rest_s` for what is not units (planning, tables). Bytes: of a
-    measure of effort, and of a planned unit beside (receipt, rows). `source` says whose rates.
-    """
-
-    unit_s: float
-    warm_s: float
-    spawn_s: float
-    rest_s: float
-    unit_bytes: float
-    beside_bytes: float
-    memory_mb: float
     source: str
 
     def seconds(self, efforts: Sequence[float], workers: int) -> float:
@@ -66,17 +54,11 @@ def rate_of(run: Run, stage: str, trial: Rate | None = None) -> Rate:
 def shipped(stage: str) -> Rate:
     """The rate that comes with this version, on this machine."""
     factor = machine_s() / MACHINE_S
-    rate = SHIPPED[stage]
-    return Rate(
-        rate.unit_s * factor,
-        rate.warm_s * factor,
-        rate.spawn_s * factor,
-        rate.rest_s * factor,
-        rate.unit_bytes,
-        rate.beside_bytes,
-        rate.memory_mb,
-        f"shipped; this machine takes {factor:.2f} times as long",
-    )
+    here = {
+        name: value * factor if name.endswith("_s") else value
+        for name, value in asdict(SHIPPED[stage]).items()
+    }
+    return Rate(**here, source=f"shipped; this machine takes {factor:.2f} times as long")
 
 
 def _measured(rates: Rates, stage: str, source: str) -> Rate | None:

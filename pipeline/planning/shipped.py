@@ -9,14 +9,20 @@ all else; bytes of a measure of effort, bytes of a unit beside; MB of a worker.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 MACHINE_S = 0.08
 """Seconds of `rating.machine_s` where these were measured."""
 
 
-class Shipped(NamedTuple):
-    """One stage's rates, as the fields of `rating.Rate`."""
+@dataclass(frozen=True)
+class Costs:
+    """What a stage costs.
+
+    Seconds: `unit_s` a measure of effort, `warm_s` more for each worker's first unit, `spawn_s` for
+    bringing up several workers, `rest_s` for what is not units (planning, tables). Bytes: of a
+    measure of effort, and of a planned unit beside (receipt, rows).
+    """
 
     unit_s: float
     warm_s: float
@@ -28,16 +34,16 @@ class Shipped(NamedTuple):
 
 
 SHIPPED = {
-    "demo": Shipped(1.5, 0.0, 3.0, 3.0, 428e3, 0.0, 400.0),
-    "extract": Shipped(0.012, 2.0, 3.0, 1.0, 32e3, 3e3, 320.0),
-    "align": Shipped(0.03, 3.0, 3.0, 0.5, 0.0, 170e3, 360.0),
-    "pose": Shipped(1e-3, 0.5, 2.0, 0.5, 150.0, 10e3, 290.0),
-    "score": Shipped(6e-3, 3.0, 6.0, 1.0, 306.0, 1.5e3, 540.0),
-    "filter": Shipped(1e-5, 0.1, 0.0, 0.5, 10.0, 10e3, 290.0),
-    "invert": Shipped(0.05, 5.0, 5.0, 1.0, 10e3, 2e3, 1500.0),
-    "directions": Shipped(1e-3, 5.0, 5.0, 1.0, 1e3, 2e3, 1500.0),
-    "synth": Shipped(0.5, 5.0, 5.0, 1.0, 300e3, 2e3, 1500.0),
-    "shards": Shipped(3.9e-3, 1.0, 3.0, 2.0, 18.5e3, 2e3, 500.0),
-    "report": Shipped(0.2, 1.0, 3.0, 3.0, 60e3, 5e3, 500.0),
+    "demo": Costs(1.5, 0.0, 3.0, 3.0, 428e3, 0.0, 400.0),
+    "extract": Costs(0.012, 2.0, 3.0, 1.0, 32e3, 3e3, 320.0),
+    "align": Costs(0.03, 3.0, 3.0, 0.5, 0.0, 170e3, 360.0),
+    "pose": Costs(1e-3, 0.5, 2.0, 0.5, 150.0, 10e3, 290.0),
+    "score": Costs(6e-3, 3.0, 6.0, 1.0, 306.0, 1.5e3, 540.0),
+    "filter": Costs(1e-5, 0.1, 0.0, 0.5, 10.0, 10e3, 290.0),
+    "invert": Costs(0.05, 5.0, 5.0, 1.0, 10e3, 2e3, 1500.0),
+    "directions": Costs(1e-3, 5.0, 5.0, 1.0, 1e3, 2e3, 1500.0),
+    "synth": Costs(0.5, 5.0, 5.0, 1.0, 300e3, 2e3, 1500.0),
+    "shards": Costs(3.9e-3, 1.0, 3.0, 2.0, 18.5e3, 2e3, 500.0),
+    "report": Costs(0.2, 1.0, 3.0, 3.0, 60e3, 5e3, 500.0),
 }
-"""Of `invert`, `directions` and `synth` a guess: no generator comes with this version."""
+"""Of `invert`, `directions` and `synth` a guess, for networks larger than the demo's."""

@@ -29,7 +29,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from pipeline.reuse import RECEIPT, sha256_of
-from tests.faults.small import Small, digests, drawn, outputs, touched
+from tests.digests import digests
+from tests.faults.small import Small, drawn, outputs, touched
 
 _STALE = "redone"
 _HANDS = ("group", "group", "parent", "worker")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import subprocess
@@ -16,6 +15,7 @@ from ruamel.yaml import YAML
 from pipeline import params
 from pipeline.params import Params
 from pipeline.run import Run
+from tests.digests import digests
 from tests.made import make_inputs, make_run
 
 MADE_WAY = ("pose", "shards")
@@ -107,17 +107,6 @@ def drawn(folder: Path, speakers: Sequence[str] = ("25",), frame_px: int = 256) 
         done = run_command(small.command("demo"))
         assert done.returncode == 0, done.stderr
     return small
-
-
-def digests(folder: Path, *, without: Sequence[str] = ()) -> dict[str, str]:
-    """sha256 of every file below a folder; what is local to a machine is no output."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-        and ".local" not in path.parts
-        and path.relative_to(folder).parts[0] not in without
-    }
 
 
 def outputs(small: Small) -> dict[str, str]:

@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import params
-from tests.faults.small import Small, digests, run_command, touched, write_params
+from tests.digests import digests
+from tests.faults.small import Small, run_command, touched, write_params
 
 _EVERY_S = 2.0
 _WARM_S = 30.0

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.reuse import FileHashes
 from pipeline.stages import pose, shards
-from tests.faults.small import digests
+from tests.digests import digests
 from tests.made import make_inputs, make_run
 
 DAY_S = 86400.0

@@ -20,7 +20,7 @@ from pipeline.errors import StorageError
 from pipeline.reuse import atomic_path
 from pipeline.run import Run
 from pipeline.stages import pose, shards
-from tests.faults.small import digests
+from tests.digests import digests
 from tests.made import make_inputs, make_run
 
 _MOUNTED_KB = 16384
@@ -145,7 +145,7 @@ from pathlib import Path
 from pipeline.errors import PipelineError
 from pipeline.reuse import write_bytes
 from pipeline.stages import pose, shards
-from tests.faults.small import digests
+from tests.digests import digests
 from tests.made import make_inputs, make_run
 
 folder = Path(sys.argv[1])

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.locking import Claim, hold
-from tests.faults.small import Small, digests, made, outputs, run_command, touched
+from tests.digests import digests
+from tests.faults.small import Small, made, outputs, run_command, touched
 
 
 @pytest.fixture

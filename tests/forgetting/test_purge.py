@@ -22,7 +22,8 @@ from pipeline.run import Run
 from pipeline.stages import STAGES, pose, shards
 from pipeline.stages import filter as filter_stage
 from pipeline.tables import read_rows, write_rows
-from tests.faults.small import digests, run_command, write_params
+from tests.digests import digests
+from tests.faults.small import run_command, write_params
 from tests.made import make_inputs, make_run
 from tests.made_families import write_families
 from tests.made_scores import write_scores
