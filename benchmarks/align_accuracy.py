@@ -29,7 +29,7 @@ from pipeline.dtw.align import Alignment, AlignParams, align, pair_frames, same_
 from pipeline.dtw.compat import compat_pairs
 from pipeline.dtw.features import TakeFeatures, take_features
 from pipeline.dtw.frames import FrameMap
-from pipeline.dtw.path import StepWeights, Warp, cosine_distances, map_times, time_knots, warp
+from pipeline.dtw.path import StepWeights, Warp, cosine_distances, map_times, warp
 
 FPS = 25.0
 TOLERANCE_S = 1 / FPS
@@ -257,7 +257,7 @@ def _map_cell(pairs: list[Pair], made: list[Any], which: str) -> str:
         keep = in_span(pair, frame_a)
         within.append(errors_s(pair, frame_a[keep], frame_b[keep]) <= TOLERANCE_S)
         coverage.append(keep.sum() / pair.frames)
-        mapped = map_times(time_knots(path), pair.boundaries[:, 0])
+        mapped = map_times(path.knots_s, pair.boundaries[:, 0])
         boundary_ms.append(np.abs(mapped - pair.boundaries[:, 1]) * 1e3)
     error = np.concatenate(boundary_ms)
     return (

@@ -3,12 +3,13 @@
     python -m benchmarks.align_speed [--corpus ravdess --root FOLDER] [--rounds 3]
 
 Without a folder the demo's corpus is taken (`--corpus demo --root data/demo/corpus`). All run on
-one core. Ours is the stage itself over a corpus that extract has left: features once a take, the
-verdict, the error of each frame and odd words beside the pairs. The papers' aligner (SCMCL) reads
-and resamples both sounds for every pair, takes MFCC at 30 a second, and compares and warps them
-cell by cell in Python. The script that one would write does so with librosa. The floor is the
-matrix of distances and librosa's warp at our ten milliseconds, on features that are there. The
-resolution of sentences scores neutral takes against others, 40 against 210 in the papers' corpus.
+one thread of one core. Ours is the stage itself over a corpus that extract has left: features once
+a take, the verdict, the error of each frame and odd words beside the pairs; then its pairs alone,
+the features at hand. The papers' aligner (SCMCL) reads and resamples both sounds for every pair,
+takes MFCC at 30 a second, and compares and warps them cell by cell in Python. The script that one
+would write does so with librosa. The floor is the matrix of distances and librosa's warp at our ten
+milliseconds, on features that are there. The resolution of sentences scores neutral takes against
+others, 40 against 210 in the papers' corpus.
 """
 
 from __future__ import annotations
@@ -16,23 +17,26 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import partial
 from pathlib import Path
 
 import librosa
 import numpy as np
 
-from benchmarks.racing import Case, race, spread, table, timed
+from benchmarks.racing import Case, Took, crew, race, spread, table
 from pipeline import media, params
+from pipeline.dtw import spans
 from pipeline.dtw.compat import compat_features
 from pipeline.dtw.features import TakeFeatures, take_features
 from pipeline.dtw.many import score_table
 from pipeline.dtw.path import cosine_distances, warp
+from pipeline.pairing.pairs import Candidate, PairMaker, candidates
 from pipeline.pairing.settings import split_section
+from pipeline.pairing.utterances import Sounds, group
 from pipeline.params import Dataset
-from pipeline.records import Clip, Pair
+from pipeline.records import Clip, Pair, Sentence
 from pipeline.run import Options, Run
 from pipeline.stages import align, extract
 from pipeline.tables import read_rows
@@ -41,11 +45,10 @@ SPEAKERS, TAKES, ANCHORS, PAIRS = 36, 250, 40, 2808
 """The papers' corpus: speakers, takes of each, neutral ones among them, clip pairs."""
 FPS = 30.0
 RATE = 16000
-_SAMPLE = 20
 
 
 @dataclass(frozen=True)
-class Sounds:
+class Corpus:
     """What the cases work on: a run that has extract, its clips and pairs, where sounds came from.
 
     `files` are the corpus's own, by take.
@@ -57,7 +60,7 @@ class Sounds:
     files: dict[str, Path]
 
 
-def prepare(corpus: str, root: Path, folder: Path) -> Sounds:
+def prepare(corpus: str, root: Path, folder: Path) -> Corpus:
     """Extract and align a corpus's sound, once; its pictures are left out."""
     every: dict[str, list[str]] = {"speakers": [], "emotions": [], "levels": [], "views": []}
     entry = Dataset.model_validate(
@@ -70,23 +73,57 @@ def prepare(corpus: str, root: Path, folder: Path) -> Sounds:
     clips = read_rows(run.table("extract", "clips"), Clip)
     pairs = read_rows(run.table("align", "pairs"), Pair)
     files = {c.take_id: root / str(c.audio_path or c.video_path) for c in clips}
-    return Sounds(run, {c.take_id: c for c in clips}, pairs, files)
+    return Corpus(run, {c.take_id: c for c in clips}, pairs, files)
 
 
-def stage(found: Sounds) -> None:
-    """The stage over the corpus, nothing reused."""
+def stage(found: Corpus) -> float:
+    """The stage over the corpus, nothing reused; how many pairs."""
     options = replace(found.run.options, force=True)
     align.run(replace(found.run, options=options))
+    return len(found.pairs)
 
 
-def papers(found: Sounds) -> None:
-    """SCMCL's aligner, pair by pair."""
+def paired(found: Corpus) -> float:
+    """The stage's own pairs, made of features that are at hand; how many."""
+    made = 0
+    spans._repetition.cache_clear()  # of the round before
+    for maker, tried in _makers(found):
+        made += len([maker.make(candidate).to_row() for candidate in tried])
+    return made
+
+
+_kept: list[tuple[PairMaker, list[Candidate]]] = []
+
+
+def _makers(found: Corpus) -> list[tuple[PairMaker, list[Candidate]]]:
+    """What makes each speaker's pairs, and of what; brought up once a process."""
+    if not _kept:
+        parts = split_section(found.run.params.align)
+        sentences = read_rows(found.run.table("align", "sentences"), Sentence)
+        track = partial(align.read_track, found.run.items("extract"), parts.pairs.audio_fps)
+        wanted = {pair.pair_id for pair in found.pairs}
+        for speaker in sorted({clip.speaker for clip in found.clips.values()}):
+            own = [row for row in sentences if row.speaker == speaker]
+            utterances = group(c for c in found.clips.values() if c.speaker == speaker)
+            splits = {row.utterance_id: row.split for row in own}
+            sounds = Sounds(partial(_stored, found), parts.align.features)
+            for utterance in utterances:
+                sounds.features(utterance.reference)
+            maker = PairMaker(sounds, track, parts.align, parts.pairs, splits)
+            tried = [c for c in candidates(utterances, own, parts.pairs) if c.id in wanted]
+            _kept.append((maker, tried))
+    return _kept
+
+
+def papers(found: Corpus) -> float:
+    """SCMCL's aligner, pair by pair; how many."""
     for pair in found.pairs:
         a, b = (compat_features(_loaded(found, t), hop_s=1 / FPS) for t in _takes(pair))
         _loop(a, b)
+    return len(found.pairs)
 
 
-def scripted(found: Sounds) -> None:
+def scripted(found: Corpus) -> float:
     """The same by librosa: its mel, its warp."""
     for pair in found.pairs:
         mels = [
@@ -98,14 +135,16 @@ def scripted(found: Sounds) -> None:
             for take in _takes(pair)
         ]
         librosa.sequence.dtw(*mels)
+    return len(found.pairs)
 
 
-def floor(found: Sounds) -> None:
+def floor(found: Corpus) -> float:
     """Distances and a warp on features that are there, at the stage's own ten milliseconds."""
     section = split_section(found.run.params.align).align
     for pair in found.pairs:
         a, b = (features(found, take).mel for take in _takes(pair))
         warp(cosine_distances(a, b), weights=section.steps, hop_s=0.01, backend="librosa")
+    return len(found.pairs)
 
 
 def _loop(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -132,7 +171,7 @@ def _takes(pair: Pair) -> tuple[str, str]:
     return pair.take_a, pair.take_b
 
 
-def _loaded(found: Sounds, take: str) -> np.ndarray:
+def _loaded(found: Corpus, take: str) -> np.ndarray:
     """A take's own file at 16 kHz, read anew as those scripts do."""
     path = found.files[take]
     if path.suffix in {".wav", ".flac"}:
@@ -145,30 +184,36 @@ def _loaded(found: Sounds, take: str) -> np.ndarray:
 _known: dict[str, TakeFeatures] = {}
 
 
-def features(found: Sounds, take: str) -> TakeFeatures:
+def features(found: Corpus, take: str) -> TakeFeatures:
     """Features of a take, kept."""
     if take not in _known:
-        clip = found.clips[take]
-        path = found.run.items("extract").path(f"{clip.speaker}/{take}", extract.AUDIO)
         wanted = split_section(found.run.params.align).align.features
-        _known[take] = take_features(media.read_flac(path), wanted)
+        _known[take] = take_features(_stored(found, found.clips[take]), wanted)
     return _known[take]
 
 
-def resolution(found: Sounds) -> tuple[int, Callable[[], object]]:
-    """Scores of neutral takes with others of the same corpus, and how many they are."""
-    takes = [features(found, take) for take in sorted(found.clips)][: 2 * _SAMPLE]
-    half = len(takes) // 2
+def _stored(found: Corpus, clip: Clip) -> np.ndarray:
+    """A take's sound as extract left it."""
+    unit = f"{clip.speaker}/{clip.take_id}"
+    return media.read_flac(found.run.items("extract").path(unit, extract.AUDIO))
+
+
+def scored(found: Corpus) -> float:
+    """Scores of neutral takes with others of the same corpus; how many."""
+    takes = [features(found, take) for take in sorted(found.clips)]
+    half = max(len(takes) // 4, 1)
     tried = np.ones((half, len(takes) - half), bool)
     steps = split_section(found.run.params.align).align.steps
-    return tried.size, lambda: score_table(takes[:half], takes[half:], tried, steps)
+    score_table(takes[:half], takes[half:], tried, steps)
+    return tried.size
 
 
-def read_and_featured(found: Sounds) -> None:
-    """Every take's sound read and its features taken."""
+def read_and_featured(found: Corpus) -> float:
+    """Every take's sound read and its features taken; how many."""
     _known.clear()
     for take in found.clips:
         features(found, take)
+    return len(found.clips)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -185,52 +230,48 @@ def main(arguments: list[str] | None = None) -> None:
         shutil.rmtree(folder)
 
 
-def _print(found: Sounds, rounds: int) -> None:
-    n, n_takes = len(found.pairs), len(found.clips)
-    n_scores, score = resolution(found)
-    cases: dict[str, Case] = {
-        "ours, the whole stage": lambda: timed(n, lambda: stage(found)),
-        "floor: distances and warp alone": lambda: timed(n, lambda: floor(found)),
-        "the papers' aligner": lambda: timed(n, lambda: papers(found)),
-        "a script with librosa": lambda: timed(n, lambda: scripted(found)),
-    }
-    took = race(cases, rounds)
-    mean_s = np.mean([c.audio_end_s - c.audio_start_s for c in found.clips.values()])
-    table(
-        f"align: {n} pairs of {n_takes} takes of {mean_s:.1f} s", "pairs", took,
-        "floor: distances and warp alone",
-    )  # fmt: skip
-    for other in ("the papers' aligner", "a script with librosa"):
-        print(f"ours over {other}: {spread(took, 'ours, the whole stage', other)}")
-    parts = race(
-        {
-            "features, read from FLAC": lambda: timed(n_takes, lambda: read_and_featured(found)),
-            "same-sentence scores": lambda: timed(n_scores, score),
-        },
-        rounds,
-    )
-    table("resolution of sentences", "units", parts, "same-sentence scores")
-    _project(took["ours, the whole stage"], *parts.values(), float(mean_s))
+OURS, ALONE, PAPERS = "ours, the whole stage", "ours, features at hand", "the papers' aligner"
+SCRIPT, FLOOR = "a script with librosa", "floor: distances and warp alone"
+FEATURES, SCORES = "features, read from FLAC", "same-sentence scores"
 
 
-def _project(pairs: list, takes: list, scores: list, mean_s: float) -> None:
+def _print(found: Corpus, rounds: int) -> None:
+    work = {
+        OURS: stage, ALONE: paired, FLOOR: floor, PAPERS: papers, SCRIPT: scripted,
+        FEATURES: read_and_featured, SCORES: scored,
+    }  # fmt: skip
+    with crew(1) as one:
+        cases: dict[str, Case] = {name: partial(one, do, [found]) for name, do in work.items()}
+        took = race(cases, rounds)
+    seconds = [c.audio_end_s - c.audio_start_s for c in found.clips.values()]
+    mean_s = float(np.mean(seconds))
+    title = f"align: {len(found.pairs)} pairs of {len(found.clips)} takes of {mean_s:.1f} s"
+    names = (OURS, ALONE, FLOOR, PAPERS, SCRIPT)
+    table(title, "pairs", {name: took[name] for name in names}, FLOOR)
+    for own in (OURS, ALONE):
+        for other in (PAPERS, SCRIPT):
+            print(f"{own} over {other}: {spread(took, own, other)}")
+    parts = {name: took[name] for name in (FEATURES, SCORES)}
+    table("resolution of sentences", "units", parts, SCORES)
+    _project(took, mean_s)
+
+
+def _project(took: Mapping[str, list[Took]], mean_s: float) -> None:
     """Seconds for the papers' corpus on two cores, by the processor's time of one."""
-
-    @cache
-    def each(kind: int) -> float:
-        return float(np.median([t.cpu_s / t.units for t in (pairs, takes, scores)[kind]]))
-
     n_scores = SPEAKERS * ANCHORS * (TAKES - ANCHORS)
-    parts = (PAIRS * each(0), SPEAKERS * TAKES * each(1), n_scores * each(2))
-    told = ", ".join(
-        f"{name} {part:.0f} s"
-        for name, part in zip(
-            (f"{PAIRS} pairs", "features", f"{n_scores} scores"), parts, strict=True
-        )
-    )
+    work = {
+        f"{PAIRS} pairs": (PAIRS, ALONE),
+        f"features of {SPEAKERS * TAKES} takes": (SPEAKERS * TAKES, FEATURES),
+        f"{n_scores} scores": (n_scores, SCORES),
+    }
+    parts = {
+        name: n * float(np.median([t.cpu_s / t.units for t in took[case]]))
+        for name, (n, case) in work.items()
+    }
+    told = ", ".join(f"{name} {part:.0f} s" for name, part in parts.items())
     print(
         f"the papers' {SPEAKERS} speakers of {TAKES} takes (as long as these, {mean_s:.1f} s), two "
-        f"cores: {sum(parts) / 2:.0f} s (one core: {told})"
+        f"cores: {sum(parts.values()) / 2:.0f} s (one core: {told})"
     )
 
 

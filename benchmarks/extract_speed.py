@@ -6,8 +6,9 @@ Without a folder the demo's corpus is taken (`--corpus demo --root data/demo/cor
 decodes every frame and asks the face mesh, with the stage's own options, of pictures that lie
 ready: no conversion, no crop, nothing is written. The naive script converts every frame to RGB
 whole, asks the mesh of it, cuts the head out, shrinks it and writes it, and has ffmpeg write the
-sound; one process, as it would be, and two. `pixels` compares landmarks with those of the whole
-frames, tracked at full resolution.
+sound; one process, as it would be, and two; as a video, the face followed, and frame by frame, as
+single pictures (`static_image_mode`). `pixels` compares landmarks with those of the whole frames,
+tracked at full resolution. `steps` is where the time of ours goes, one process, by its own clock.
 """
 
 from __future__ import annotations
@@ -16,25 +17,35 @@ import argparse
 import shutil
 import subprocess
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
+from inspect import isgenerator
+from itertools import islice
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import av
 import cv2
+import imageio_ffmpeg
 import numpy as np
-import soundfile
 
 from benchmarks.racing import Case, crew, race, spread, table
 from pipeline import corpora, params
+from pipeline.extracting import picture, rows, take
 from pipeline.extracting.take import FRAMES, Job, Tools
+from pipeline.faces import footage
 from pipeline.faces.crop import square_for
 from pipeline.faces.finding import faces_in
 from pipeline.faces.mesh import MeshTracker
-from pipeline.media import Limits, decode_sound, open_video
+from pipeline.media import Limits, open_video
+from pipeline.media.video import Frame, Video
 from pipeline.params import Dataset
 from pipeline.records import Take
 from pipeline.reuse import ItemStore
+from pipeline.stages import extract as extract_stage
 from pipeline.stages.extract import extract_take
 from pipeline.tables import read_table
 from pipeline.tracks import landmarks_of
@@ -42,9 +53,10 @@ from pipeline.tracks import landmarks_of
 PAPERS_FRAMES = 7560 * 4 * 30
 """36 speakers of MEAD, 30 frames a second."""
 _READY = 6  # pictures of a take that the floor shows in turn
+_LOOKS = 100
 _LIMITS = Limits(1 << 26, 1e4)
 _tools: list[Tools] = []
-_ready: dict[str, list[np.ndarray]] = {}
+_ready: dict[str, np.ndarray] = {}
 
 
 def tools() -> Tools:
@@ -62,9 +74,9 @@ def ours(out: Path, job: Job) -> float:
     return float(outcome.rows["clips"][0]["n_frames"])
 
 
-def floor(job: Job) -> float:
+def floor(out: Path, job: Job) -> float:
     """Decode, and the mesh on pictures that are there."""
-    pictures = ready(job)
+    pictures = ready(out, job)
     tracker = tools().tracker
     tracker.restart()
     n = 0
@@ -78,18 +90,14 @@ def decode(job: Job) -> float:
     return sum(1 for _ in frames_of(job))
 
 
-def mesh(job: Job) -> float:
-    """The mesh alone, as often as the take has frames."""
-    pictures = ready(job)
+def mesh(out: Path, job: Job) -> float:
+    """The mesh alone, on pictures of a take."""
+    pictures = ready(out, job)
     tracker = tools().tracker
     tracker.restart()
-    n = len(_frames[job.take.take_id])
-    for k in range(n):
+    for k in range(_LOOKS):
         tracker.track(pictures[k % len(pictures)])
-    return n
-
-
-_frames: dict[str, range] = {}
+    return _LOOKS
 
 
 def frames_of(job: Job) -> Any:
@@ -107,34 +115,38 @@ def path_of(job: Job) -> Path:
     return job.root / job.take.video.path
 
 
-def ready(job: Job) -> list[np.ndarray]:
-    """A few of a take's pictures as the stage shows them to the mesh."""
+def make_ready(out: Path, job: Job) -> float:
+    """Put a few of a take's pictures down as the stage shows them to the mesh."""
+    section = job.section
+    with open_video(path_of(job), _LIMITS) as video:
+        assert video is not None
+        pictures = []
+        for frame in islice(video.frames(), _READY):
+            if not pictures:
+                face = faces_in(frame, tools().finder, section.mesh_px, thorough=True)[0]
+                square = square_for([face], section.crop_margin, section.crop_px)
+            px = min(section.mesh_px, square.stored_px)
+            pictures.append(frame.cut(square.box, px, px))
+    np.save(out / f"{job.take.take_id}.npy", pictures)
+    return len(pictures)
+
+
+def ready(out: Path, job: Job) -> np.ndarray:
+    """The pictures of a take that lie ready; read once a process."""
     name = job.take.take_id
     if name not in _ready:
-        section = job.section
-        with open_video(path_of(job), _LIMITS) as video:
-            assert video is not None
-            pictures, n = [], 0
-            for frame in video.frames():
-                if not n:
-                    face = faces_in(frame, tools().finder, section.mesh_px, thorough=True)[0]
-                    square = square_for([face], section.crop_margin, section.crop_px)
-                if n < _READY:
-                    px = min(section.mesh_px, square.stored_px)
-                    pictures.append(frame.cut(square.box, px, px))
-                n += 1
-        _ready[name], _frames[name] = pictures, range(n)
+        _ready[name] = np.load(out / f"{name}.npy")
     return _ready[name]
 
 
-def naive(out: Path, refined: bool, job: Job) -> float:
+def naive(out: Path, static: bool, job: Job) -> float:
     """What one would write: OpenCV, the whole frame in RGB, files of pictures, ffmpeg's sound."""
     from mediapipe.python.solutions import face_mesh
 
     folder = out / "naive" / job.take.take_id
     folder.mkdir(parents=True, exist_ok=True)
     capture, points, square = cv2.VideoCapture(str(path_of(job))), [], None
-    with face_mesh.FaceMesh(max_num_faces=1, refine_landmarks=refined) as model:
+    with face_mesh.FaceMesh(static, max_num_faces=1, refine_landmarks=True) as model:
         while True:
             there, bgr = capture.read()
             if not there:
@@ -158,15 +170,9 @@ def naive(out: Path, refined: bool, job: Job) -> float:
 
 
 def _naive_sound(source: Path, target: Path, rate_hz: int) -> None:
-    """By ffmpeg; by our own decoder where there is none, which is sooner."""
-    if shutil.which("ffmpeg") is None:
-        sound = decode_sound(source, rate_hz, 1e4)
-        assert sound is not None
-        soundfile.write(target, sound.samples, rate_hz)
-        return
     subprocess.run(
-        ["ffmpeg", "-v", "error", "-y", "-i", str(source), "-vn", "-ac", "1", "-ar", str(rate_hz),
-         str(target)], check=True,
+        [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-i", str(source), "-vn", "-ac", "1",
+         "-ar", str(rate_hz), str(target)], check=True,
     )  # fmt: skip
 
 
@@ -190,6 +196,60 @@ def pixels(out: Path, job: Job) -> np.ndarray:
         if whole is not None:
             away.append(np.linalg.norm(own[:, :2] - whole[:, :2], axis=1))
     return np.array(away)
+
+
+_STEPS: dict[str, tuple[tuple[Any, str], ...]] = {
+    "decode": ((Video, "_unpacked"),),
+    "face mesh": ((footage, "_track"),),
+    "cut, shrink, to RGB": ((Frame, "cut"),),
+    "JPEG": ((footage, "encode_jpeg"),),
+    "sound, both tracks": ((take, "_chosen_sound"),),
+    "sharpness, skin, changes": (
+        (footage, "sharpness"), (footage, "skin_around_mouth"), (footage, "_change"),
+    ),
+    "faces found and counted": ((picture, "first_face"), (footage, "faces_in")),
+    "measures, rows": ((rows, "_columns"),),
+    "hashes": ((picture, "sha256_of"), (take, "sha256_of")),
+    "opening, Parquet, FLAC, all else": ((take, "write_picture"), (extract_stage, "write_take")),
+}  # fmt: skip
+"""What is timed under which name; what one step calls of another counts there alone."""
+
+
+def steps(out: Path, todo: list[Job]) -> dict[str, float]:
+    """Milliseconds of the processor a frame that each step of ours takes, and all together."""
+    ours(out, todo[0])
+    spent, open_s = dict.fromkeys(_STEPS, 0.0), [0.0]
+
+    def timed(name: str, work: Any) -> Any:
+        began = time.process_time()
+        open_s.append(0.0)
+        try:
+            return work()
+        finally:
+            took = time.process_time() - began
+            spent[name] += took - open_s.pop()
+            open_s[-1] += took
+
+    def wrapped(name: str, function: Any) -> Any:
+        def call(*given: Any, **named: Any) -> Any:
+            made = timed(name, lambda: function(*given, **named))
+            return each(name, made) if isgenerator(made) else made
+
+        return call
+
+    def each(name: str, made: Iterator[Any]) -> Iterator[Any]:
+        while (item := timed(name, lambda: next(made, None))) is not None:
+            yield item
+
+    with ExitStack() as stack:
+        for name, places in _STEPS.items():
+            for home, attribute in places:
+                instead = wrapped(name, getattr(home, attribute))
+                stack.enter_context(patch.object(home, attribute, instead))
+        began = time.process_time()
+        n = sum(ours(out, job) for job in todo)
+        spent["all"] = time.process_time() - began
+    return {name: 1e3 * s / n for name, s in spent.items()}
 
 
 def jobs(corpus: str, root: Path, most: int) -> list[Job]:
@@ -223,24 +283,37 @@ def main(arguments: list[str] | None = None) -> None:
 def _print(todo: list[Job], folder: Path, options: argparse.Namespace) -> None:
     two = f", {options.workers} processes"
     with crew(options.workers) as many, crew(1) as one:
+        many(partial(make_ready, folder), todo)
         cases: dict[str, Case] = {
             "ours" + two: lambda: many(partial(ours, folder), todo),
-            "floor" + two: lambda: many(floor, todo),
+            "ours, 1 process": lambda: one(partial(ours, folder), todo),
+            "floor" + two: lambda: many(partial(floor, folder), todo),
+            "floor, 1 process": lambda: one(partial(floor, folder), todo),
             "decode alone" + two: lambda: many(decode, todo),
-            "naive, 1 process": lambda: one(partial(naive, folder, True), todo),
-            "naive" + two: lambda: many(partial(naive, folder, True), todo),
+            "mesh alone" + two: lambda: many(partial(mesh, folder), todo),
+            "naive, 1 process": lambda: one(partial(naive, folder, False), todo),
+            "naive" + two: lambda: many(partial(naive, folder, False), todo),
+            "naive, frame by frame, 1 process": lambda: one(partial(naive, folder, True), todo),
         }
         took = race(cases, options.rounds)
         table(f"extract: {len(todo)} takes", "frames", took, "floor" + two)
         print(f"ours over the floor {spread(took, 'ours' + two, 'floor' + two)}")
-        print(f"ours over naive     {spread(took, 'ours' + two, 'naive, 1 process')}")
-        rate = max(t.units / t.wall_s for t in took["ours" + two])
+        for other in ("naive, 1 process", "naive, frame by frame, 1 process"):
+            print(f"ours over {other} {spread(took, 'ours' + two, other)}")
+        rate = np.median([t.units / t.wall_s for t in took["ours" + two]])
         print(f"{PAPERS_FRAMES} frames of the papers' corpus: {PAPERS_FRAMES / rate / 3600:.2f} h")
         away = np.concatenate(list(many.pool.map(partial(pixels, folder), todo[::2])))
         print(
             f"landmarks to those of whole frames: median {np.median(away):.2f} px, "
             f"95 % within {np.percentile(away, 95):.2f} px"
         )
+        _print_steps(one.pool.submit(steps, folder, todo).result())
+
+
+def _print_steps(found: dict[str, float]) -> None:
+    print("\nextract, one process, ms a frame")
+    for name, each_ms in found.items():
+        print(f"{name:34} {each_ms:12.2f}")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from sklearn.metrics import roc_auc_score
 
 from pipeline import media, params
 from pipeline.dtw.align import Alignment, align, pair_frames
-from pipeline.dtw.path import map_times, time_knots
+from pipeline.dtw.path import map_times
 from pipeline.faces.measures import INNER_LIPS
 from pipeline.pairing.mouth import mouth_agreement
 from pipeline.pairing.pairs import Track
@@ -127,7 +127,7 @@ class Outputs:
             inside = (wanted >= track_b.instants_s[0]) & (wanted <= track_b.instants_s[-1])
             frame_a, wanted = frame_a[inside], wanted[inside]
             frame_b = np.abs(track_b.instants_s[None] - wanted[:, None]).argmin(axis=1)
-        knots = time_knots(found.warp)
+        knots = found.warp.knots_s
         inside = (track_a.instants_s >= knots[0, 0]) & (track_a.instants_s <= knots[-1, 0])
         mapped = map_times(knots, track_a.instants_s[inside]) + shift_ms / 1e3
         whole_b = np.interp(

@@ -21,7 +21,6 @@ from scipy.ndimage import gaussian_filter1d, median_filter
 from benchmarks.mouth_agreement import Outputs
 from pipeline.dtw.align import Alignment, align, pair_frames
 from pipeline.dtw.features import TakeFeatures, take_features
-from pipeline.dtw.path import time_knots
 from pipeline.records import Clip, Pair
 from pipeline.report.accuracy import alignment_figures, pair_error
 from pipeline.report.truth import Truth, read_truth
@@ -118,7 +117,7 @@ def _error(
     onsets = tuple(truth.takes[clip.take_id].onsets_s for clip in clips)
     shown = tuple(times + start for times, start in zip(instants, starts, strict=True))
     places = frames.frame_a.tolist(), frames.frame_b.tolist()
-    return pair_error(onsets, time_knots(found.warp) + starts, shown, places)
+    return pair_error(onsets, found.warp.knots_s + starts, shown, places)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+from pipeline.engine.worker import keep_freed_memory, use_one_thread
 
 
 class Took(NamedTuple):
@@ -92,10 +92,9 @@ class Crew:
 
 
 @contextmanager
-def crew(workers: int, setup: Callable[[], None] | None = None) -> Iterator[Crew]:
-    """Spawned workers, one thread each, as the engine has them."""
-    for name in THREADS:
-        os.environ.setdefault(name, "1")
+def crew(workers: int, setup: Callable[[], None] = keep_freed_memory) -> Iterator[Crew]:
+    """Spawned workers, one thread each, brought up as the engine's are unless `setup` says else."""
+    use_one_thread()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=setup) as pool:
         yield Crew(pool, workers)

@@ -158,13 +158,23 @@ class AlignFeatures(Section):
     window_samples: Count
     hop_samples: Count
     n_mels: Count
-    fmin_hz: float
+    fmin_hz: Annotated[float, Field(ge=0)]
     fmax_hz: Positive
     top_db: Positive
-    blur_bands: float
-    delta_width: Count
+    blur_bands: Annotated[float, Field(ge=0)]
+    delta_width: Annotated[int, Field(ge=3)]
     speech_share: Share
     speech_median_cells: Count
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if not self.hop_samples <= self.window_samples <= self.n_fft:
+            raise ValueError("expected hop_samples <= window_samples <= n_fft")
+        if not self.fmin_hz < self.fmax_hz <= self.sample_rate / 2:
+            raise ValueError(f"expected fmin_hz < fmax_hz <= {self.sample_rate / 2:g}")
+        if self.delta_width % 2 == 0:
+            raise ValueError(f"delta_width ({self.delta_width}) must be odd")
+        return self
 
 
 class AlignSteps(Section):
@@ -209,11 +219,17 @@ class AlignSpans(Section):
     twice_limit: Positive
     distance_cap: Positive
     mend_fee: Positive
-    speech_margin_s: float
+    speech_margin_s: Annotated[float, Field(ge=0)]
     twice_min_s: Positive
     twice_max_s: Positive
     twice_beside_s: Positive
     twice_speech: Share
+
+    @model_validator(mode="after")
+    def _lags_are_in_order(self) -> Self:
+        if not self.twice_beside_s < self.twice_min_s <= self.twice_max_s:
+            raise ValueError("expected twice_beside_s < twice_min_s <= twice_max_s")
+        return self
 
 
 class Align(Section):

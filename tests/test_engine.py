@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import pickle
@@ -323,3 +324,21 @@ def _until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def _pages_of_large_arrays(state: int, item: int) -> int:
+    """Pages that the kernel cleared anew for fifty arrays of 2,048 pages, one after the other."""
+    import resource
+
+    np.ones(1 << 20).sum()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(50):
+        np.ones(1 << 20).sum()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="an allocator of its own")
+def test_a_worker_keeps_the_memory_that_an_item_freed() -> None:
+    items = {"a": 0}
+    found = dict(run(_pages_of_large_arrays, items, setup=_state, engine="processes", workers=1))
+    assert found["a"] < 2048

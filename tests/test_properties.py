@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.dtw.frames import frame_pairs
-from pipeline.dtw.path import Warp, map_times, time_knots
+from pipeline.dtw.path import Warp, map_times
 from pipeline.errors import PipelineError
 from pipeline.faces.affine import apply, compose, invert
 from pipeline.records import Clip, Pair, Sentence
@@ -65,7 +65,7 @@ def test_any_path_gives_one_to_one_frames_inside_both_takes(
 def test_a_time_map_and_its_inverse_give_the_time_back(
     steps: list[tuple[int, int]], times: list[float]
 ) -> None:
-    knots = time_knots(_warp(steps))
+    knots = _warp(steps).knots_s
     assert (np.diff(knots, axis=0) > 0).all()
     back = map_times(knots[:, ::-1], map_times(knots, times))
     np.testing.assert_allclose(back, times, atol=1e-9)

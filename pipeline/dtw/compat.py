@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy.fft import dct
 from scipy.spatial.distance import cdist
 
-from pipeline.dtw.path import Backend, StepWeights, time_knots, warp
+from pipeline.dtw.path import Backend, StepWeights, warp
 from pipeline.dtw.types import FloatArray, IntArray
 
 SAMPLE_RATE = 16000
@@ -33,7 +33,7 @@ class CompatMap:
     cells_a, cells_b : int32 [shape=(n_path,)]
         Never decreasing; cell i is frame i at the take's rate. Cells repeat.
     knots : float64 [shape=(n_knots, 2)]
-        The time map in seconds on the clocks of the sounds, as of `pipeline.dtw.path.time_knots`.
+        The time map in seconds on the clocks of the sounds, as of `pipeline.dtw.path.Warp.knots_s`.
     """
 
     cells_a: IntArray
@@ -62,7 +62,7 @@ def compat_map(
     path = warp(
         cdist(a, b, "cityblock"), weights=StepWeights(1.0, 1.0, 1.0), hop_s=1.0, backend=backend
     )
-    knots = time_knots(path) / [fps_a, fps_b] + WINDOW_SAMPLES / SAMPLE_RATE / 2
+    knots = path.knots_s / [fps_a, fps_b] + WINDOW_SAMPLES / SAMPLE_RATE / 2
     return CompatMap(path.cells_a, path.cells_b, knots)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import librosa
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter1d, median_filter
-from scipy.signal import savgol_filter
+from scipy.ndimage import convolve1d, gaussian_filter1d, median_filter
+from scipy.signal import savgol_coeffs
 
 from pipeline.dtw.types import BoolArray, FeatureArray, FloatArray
 
@@ -163,11 +163,16 @@ def _stacked(level_db: FloatArray, params: FeatureParams) -> FeatureArray:
 
 
 def _delta(bands: FloatArray, width: int, order: int) -> FloatArray:
-    slope: FloatArray = savgol_filter(
-        bands, width, polyorder=order, deriv=order, axis=1, mode="nearest"
-    )
+    slope = convolve1d(bands, _slope_kernel(width, order), axis=1, mode="nearest")
     scaled: FloatArray = slope / _deviation(slope)
     return scaled
+
+
+@lru_cache(maxsize=8)
+def _slope_kernel(width: int, order: int) -> FloatArray:
+    """What `scipy.signal.savgol_filter` solves for anew at every call."""
+    kernel: FloatArray = savgol_coeffs(width, polyorder=order, deriv=order)
+    return kernel
 
 
 def _deviation(bands: FloatArray) -> FloatArray:

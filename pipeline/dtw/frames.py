@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pipeline.dtw.kernels import best_chain
 from pipeline.dtw.mass import Seen, see
-from pipeline.dtw.path import Warp, map_times, time_knots
+from pipeline.dtw.path import Warp, map_times
 from pipeline.dtw.types import BoolArray, FloatArray, IntArray
 
 # Errors beyond the last are all "at least that".
@@ -130,8 +130,8 @@ def frame_pairs(
         If instants are not finite and strictly increasing.
     """
     sight = _sight(warp, visits, instants_a_s, instants_b_s, params)
-    every_a, every_b = np.ogrid[: len(sight.a_s), : len(sight.b_s)]
-    likely = sight.likely(every_a, every_b, params)
+    mass = sight.seen.mass_of_all(params.tolerance_s)
+    likely = _calibrated(mass, sight.slope[:, None], params.calibration)
     a, b = best_chain(likely - params.min_confidence)
     return _measured(sight, warp, distances, a, b, params)
 
@@ -177,13 +177,6 @@ class _Sight:
     slope: FloatArray
     seen: Seen
 
-    def likely(
-        self, a: npt.NDArray[np.intp], b: npt.NDArray[np.intp], params: FrameParams
-    ) -> FloatArray:
-        """Probability that pairs (a, b) are aligned within the tolerance, of their joint shape."""
-        mass = self.seen.mass(a, b, params.tolerance_s)
-        return _calibrated(mass, self.slope[a], params.calibration)
-
 
 def _sight(
     warp: Warp,
@@ -196,7 +189,7 @@ def _sight(
     inside_a = np.flatnonzero(_inside(a_s, warp.shape[0], warp.hop_s))
     inside_b = np.flatnonzero(_inside(b_s, warp.shape[1], warp.hop_s))
     a_s, b_s = a_s[inside_a], b_s[inside_b]
-    slope = _slopes(time_knots(warp), a_s, params.slope_half_s)
+    slope = _slopes(warp.knots_s, a_s, params.slope_half_s)
     return _Sight(inside_a, inside_b, a_s, b_s, slope, see(visits, a_s, b_s, warp.hop_s))
 
 
@@ -209,14 +202,14 @@ def _measured(
     params: FrameParams,
 ) -> FrameMap:
     a_s, b_s, slope = sight.a_s[a], sight.b_s[b], sight.slope[a]
-    nearer = np.stack([sight.seen.mass(a, b, error_s) for error_s in ERROR_GRID_S], axis=1)
-    certain = _calibrated(nearer, slope[:, None], params.calibration)
+    nearer = sight.seen.mass(a, b, np.append(ERROR_GRID_S, params.tolerance_s))
+    likely = _calibrated(nearer, slope[:, None], params.calibration)
     return FrameMap(
         frame_a=sight.inside_a[a].astype(np.int32),
         frame_b=sight.inside_b[b].astype(np.int32),
-        residual_s=b_s - map_times(time_knots(warp), a_s),
-        error_s=_claims(certain, params.certainty),
-        confidence=sight.likely(a, b, params),
+        residual_s=b_s - map_times(warp.knots_s, a_s),
+        error_s=_claims(likely[:, :-1], params.certainty),
+        confidence=likely[:, -1],
         run_s=np.maximum(_runs(warp.cells_a, a_s, warp), _runs(warp.cells_b, b_s, warp)),
         slope=slope,
         contrast=_contrast(warp, distances, a_s, params.contrast_offset_s),

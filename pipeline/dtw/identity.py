@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from pipeline.dtw.kernels import percentile_where
 from pipeline.dtw.path import Warp
 from pipeline.dtw.types import BoolArray, FloatArray, IntArray
 
@@ -29,7 +30,7 @@ def same_sentence_score(
     on_path = speech_a[warp.cells_a] & speech_b[warp.cells_b]
     if not on_path.any():
         return UNJUDGED
-    reachable = np.percentile(distances[np.ix_(speech_a, speech_b)], 10)
+    reachable = percentile_where(distances, speech_a, speech_b, 10)
     typical = np.percentile(warp.distances[on_path], 75)
     return float(np.clip(typical / max(reachable, 1e-6), 0.0, UNJUDGED))
 

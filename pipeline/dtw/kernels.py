@@ -6,24 +6,23 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.dtw.path import StepWeights
-from pipeline.dtw.types import FloatArray
+from pipeline.dtw.types import BoolArray, FloatArray
 
 Indices = npt.NDArray[np.intp]
+_BINS = 2048
 
 
-def cost_only(distances: FloatArray, *, weights: StepWeights) -> float:
-    """What the cheapest path costs, per cell of the longer take; the path itself is not kept.
+def percentile_where(
+    values: FloatArray, rows: BoolArray, columns: BoolArray, percent: float
+) -> float:
+    """`numpy.percentile(values[np.ix_(rows, columns)], percent)`, six times as fast.
 
-    For telling which of many takes say the same: about 0.3 ms at 350 x 350 cells.
-
-    Returns
-    -------
-    float >= 0
-        Total cost, as `pipeline.dtw.path.warp` minimises it, over ``max(n, m)``.
+    Parameters
+    ----------
+    values : float64 [shape=(n, m)], finite
+    rows, columns : bool [shape=(n,)], [shape=(m,)], each with something in it
     """
-    total = float(_cost(np.ascontiguousarray(distances), *weights.as_tuple()))
-    return total / max(distances.shape)
+    return float(_percentile(np.ascontiguousarray(values), rows, columns, percent / 100))
 
 
 def best_chain(gain: FloatArray) -> tuple[Indices, Indices]:
@@ -49,22 +48,47 @@ def heaviest_stretch(weights: FloatArray) -> tuple[float, int, int]:
 
 
 @numba.njit(cache=True)
-def _cost(distances: npt.NDArray[Any], diagonal: float, along_b: float, along_a: float) -> float:
-    n, m = distances.shape
-    row = np.empty(m)
-    row[0] = distances[0, 0]
-    for j in range(1, m):
-        row[j] = row[j - 1] + along_b * distances[0, j]
-    for i in range(1, n):
-        corner = row[0]
-        row[0] += along_a * distances[i, 0]
-        for j in range(1, m):
-            d = distances[i, j]
-            best = min(corner + diagonal * d, row[j - 1] + along_b * d, row[j] + along_a * d)
-            corner = row[j]
-            row[j] = best
-    total: float = row[m - 1]
-    return total
+def _percentile(
+    values: npt.NDArray[Any], rows: npt.NDArray[Any], columns: npt.NDArray[Any], share: float
+) -> float:
+    picked = np.empty(rows.sum() * columns.sum())
+    at = np.flatnonzero(columns)
+    n = 0
+    for i in range(len(rows)):
+        if rows[i]:
+            for j in at:
+                picked[n] = values[i, j]
+                n += 1
+    place = share * (n - 1)
+    k = int(place)
+    here, after = _in_order(picked, k), _in_order(picked, min(k + 1, n - 1))
+    percentile: float = here + (place - k) * (after - here)
+    return percentile
+
+
+@numba.njit(cache=True)
+def _in_order(values: npt.NDArray[Any], k: int) -> float:
+    """The k-th smallest: of the bin of a histogram in which it lies, since that is short."""
+    least: float = values.min()
+    largest: float = values.max()
+    if least == largest:
+        return least
+    scale = (_BINS - 1) / (largest - least)
+    counts = np.zeros(_BINS, np.int64)
+    for value in values:
+        counts[int((value - least) * scale)] += 1
+    below, which = 0, 0
+    while below + counts[which] <= k:
+        below += counts[which]
+        which += 1
+    near = np.empty(counts[which])
+    n = 0
+    for value in values:
+        if int((value - least) * scale) == which:
+            near[n] = value
+            n += 1
+    found: float = np.sort(near)[k - below]
+    return found
 
 
 @numba.njit(cache=True)

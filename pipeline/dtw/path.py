@@ -1,7 +1,7 @@
 """The warping path between two takes, and the time map that it draws."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import librosa
@@ -49,6 +49,22 @@ class Warp:
     shape: tuple[int, int]
     hop_s: float
 
+    @cached_property
+    def knots_s(self) -> FloatArray:
+        """The time map as knots in seconds.
+
+        A straight run stands for one instant: its mean. Knots on one line are dropped.
+
+        Returns
+        -------
+        float64 [shape=(n_knots, 2)], columns a_s and b_s, both strictly increasing
+            One knot where one of the takes has a single cell.
+        """
+        cells = np.stack([self.cells_a, self.cells_b], axis=1).astype(np.float64)
+        rows = _mean_of_runs(cells, axis=0)
+        knots = _mean_of_runs(rows, axis=1)
+        return _without_collinear(knots) * self.hop_s
+
 
 def cosine_distances(a: FeatureArray, b: FeatureArray) -> FloatArray:
     """One minus the cosine of every two cells, by one matrix product.
@@ -62,13 +78,22 @@ def cosine_distances(a: FeatureArray, b: FeatureArray) -> FloatArray:
     float64 [shape=(n, m)] in [0, 2]
         A cell without any content is at distance 1 from everything.
     """
-    distances = (_unit(a) @ _unit(b).T).astype(np.float64)
-    np.subtract(1.0, distances, out=distances)
-    np.maximum(distances, 0.0, out=distances)  # three times as fast as np.clip
-    return np.minimum(distances, 2.0, out=distances)
+    cosines = unit_cells(a) @ unit_cells(b).T
+    return _distances(cosines)
 
 
-def _unit(cells: FeatureArray) -> FeatureArray:
+@numba.njit(cache=True)
+def _distances(cosines: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """In one pass, where numpy takes four."""
+    distances = np.empty(cosines.shape, np.float64)
+    for i in range(cosines.shape[0]):
+        for j in range(cosines.shape[1]):
+            distances[i, j] = min(max(1.0 - cosines[i, j], 0.0), 2.0)
+    return distances
+
+
+def unit_cells(cells: FeatureArray) -> FeatureArray:
+    """Cells [shape=(n, n_features)] scaled to length 1; one without content stays 0."""
     length = np.linalg.norm(cells, axis=1, keepdims=True)
     unit: FeatureArray = cells / np.maximum(length, np.float32(1e-12))
     return unit
@@ -86,7 +111,7 @@ def warp(distances: FloatArray, *, weights: StepWeights, hop_s: float, backend: 
     ValueError
         If `distances` is empty or holds values that are not finite.
     """
-    if distances.ndim != 2 or 0 in distances.shape or not np.isfinite(distances).all():
+    if distances.ndim != 2 or 0 in distances.shape or not np.isfinite(distances.sum()):
         raise ValueError(f"distances must be a finite matrix, got shape {distances.shape}")
     find = _path_dtw_python if backend == "dtw-python" else _path_librosa
     cells_a, cells_b = find(distances, weights.as_tuple())
@@ -143,26 +168,11 @@ def _path_librosa(
     return np.ascontiguousarray(cells[:, 0]), np.ascontiguousarray(cells[:, 1])
 
 
-def time_knots(warp: Warp) -> FloatArray:
-    """The time map of a path as knots in seconds.
-
-    A straight run stands for one instant: its mean. Knots on one line are dropped.
-
-    Returns
-    -------
-    float64 [shape=(n_knots, 2)], columns a_s and b_s, both strictly increasing
-        One knot where one of the takes has a single cell.
-    """
-    cells = np.stack([warp.cells_a, warp.cells_b], axis=1).astype(np.float64)
-    rows = _mean_of_runs(cells, axis=0)
-    knots = _mean_of_runs(rows, axis=1)
-    return _without_collinear(knots) * warp.hop_s
-
-
 def _mean_of_runs(points: FloatArray, axis: int) -> FloatArray:
-    _, run, length = np.unique(points[:, axis], return_inverse=True, return_counts=True)
-    sums = [np.bincount(run, weights=points[:, k]) for k in (0, 1)]
-    means: FloatArray = np.stack(sums, axis=1) / length[:, None]
+    """The mean of each run of points that are alike along an axis, which never decreases."""
+    starts = np.flatnonzero(np.diff(points[:, axis], prepend=-1.0))
+    length = np.diff(starts, append=len(points))
+    means: FloatArray = np.add.reduceat(points, starts, axis=0) / length[:, None]
     return means
 
 
@@ -180,7 +190,7 @@ def map_times(knots: FloatArray, times_s: npt.ArrayLike) -> FloatArray:
 
     Parameters
     ----------
-    knots : float [shape=(n_knots, 2)], from `time_knots`
+    knots : float [shape=(n_knots, 2)], `Warp.knots_s`
         For the other direction pass ``knots[:, ::-1]``.
     times_s : float [shape=(n,)]
     """

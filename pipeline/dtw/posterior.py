@@ -17,6 +17,9 @@ import numpy.typing as npt
 from pipeline.dtw.path import StepWeights, Warp
 from pipeline.dtw.types import FloatArray
 
+_LOST = 1e-9
+"""How far the logarithms of the two sums over all paths may differ: rounding gives 1e-12."""
+
 
 @dataclass(frozen=True)
 class PosteriorParams:
@@ -34,6 +37,10 @@ def visits(
 ) -> FloatArray:
     """Share of the paths that pass through each cell.
 
+    Sums run over weights, each row scaled to its largest, and over logarithms of weights (ten times
+    as slow) where the sum over all paths is not the same from both ends within 1e-9: paths were
+    lost then, since a row of the band spans more than a float64 does.
+
     Returns
     -------
     float64 [shape=(n, m)] in [0, 1]
@@ -43,10 +50,13 @@ def visits(
     temperature = max(params.temperature * typical, params.min_temperature)
     # Half along b and half along a, which on a diagonal stretch adds up.
     first, stop = _band(warp, max(1, round(params.band_s / 2 / warp.hop_s)))
-    share = _visits(
-        np.ascontiguousarray(distances), first, stop, 1 / temperature, *weights.as_tuple()
-    )
-    return np.minimum(share, 1.0)
+    cells, scale = np.ascontiguousarray(distances), 1 / temperature
+    entering = {w: _entering(cells, first, stop, w * scale) for w in set(weights.as_tuple())}
+    steps = tuple(entering[weight] for weight in weights.as_tuple())
+    share, gap = _visits(first, stop, distances.shape[1], *steps)
+    if not gap < _LOST:
+        share = _visits_by_logarithms(cells, first, stop, scale, *weights.as_tuple())
+    return np.minimum(share, 1.0, out=share)
 
 
 def _band(warp: Warp, width: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -58,6 +68,96 @@ def _band(warp: Warp, width: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np
     low = low[np.maximum(rows - width, 0)] - width
     high = high[np.minimum(rows + width, n - 1)] + width
     return np.maximum(low, 0).astype(np.int64), np.minimum(high + 1, m).astype(np.int64)
+
+
+@numba.njit(cache=True)
+def _entering(
+    distances: npt.NDArray[Any], first: npt.NDArray[Any], stop: npt.NDArray[Any], scale: float
+) -> npt.NDArray[Any]:
+    """The weight of a step into each cell of the band: row i holds cells first[i] - 1 and on.
+
+    The margins on both sides, and what lies behind a shorter row's end, are 0.
+    """
+    entering = np.zeros((len(first), (stop - first).max() + 2))
+    for i in range(len(first)):
+        for k in range(stop[i] - first[i]):
+            entering[i, k + 1] = np.exp(-scale * distances[i, first[i] + k])
+    return entering
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _visits(
+    first: npt.NDArray[Any],
+    stop: npt.NDArray[Any],
+    m: int,
+    diagonal: npt.NDArray[Any],
+    along_b: npt.NDArray[Any],
+    along_a: npt.NDArray[Any],
+) -> tuple[npt.NDArray[Any], float]:
+    """Visits, and how far the logarithms of the sums from the start and from the end differ."""
+    n = len(first)
+    share = np.zeros((n, m))
+    ahead, sizes = _ahead(first, stop, diagonal, along_b, along_a)
+    whole = np.log(ahead[n - 1, stop[n - 1] - first[n - 1]]) + sizes[n - 1]
+    width = ahead.shape[1]
+    # What is still to come from the cells of a row, and from those of the row below.
+    rest, below = np.zeros(width), np.zeros(width)
+    below_d, below_a = np.zeros(width), np.zeros(width)
+    size = 0.0
+    for i in range(n - 1, -1, -1):
+        cells = stop[i] - first[i]
+        rest[:] = 0.0
+        if i == n - 1:
+            rest[cells] = 1.0
+        else:
+            by = first[i + 1] - first[i]
+            _shifted(below * diagonal[i + 1], -by, below_d)
+            _shifted(below * along_a[i + 1], -by, below_a)
+        for k in range(cells, 0, -1):
+            rest[k] += below_d[k + 1] + below_a[k] + rest[k + 1] * along_b[i, k + 1]
+        largest = rest.max()
+        size += np.log(largest)
+        scale = np.exp(sizes[i] + size - whole)
+        for k in range(1, cells + 1):
+            rest[k] /= largest
+            share[i, first[i] + k - 1] = ahead[i, k] * rest[k] * scale
+        below[:] = rest
+    return share, abs(np.log(below[1] * diagonal[0, 1]) + size - whole)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _ahead(
+    first: npt.NDArray[Any],
+    stop: npt.NDArray[Any],
+    diagonal: npt.NDArray[Any],
+    along_b: npt.NDArray[Any],
+    along_a: npt.NDArray[Any],
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Weight of all ways to each cell, over the largest of its row, whose logarithm is told too."""
+    n, width = diagonal.shape
+    ahead, sizes = np.zeros((n, width)), np.zeros(n)
+    above = np.zeros(width)
+    size = 0.0
+    for i in range(n):
+        if i == 0:
+            above[0] = 1.0  # whence the first cell is entered
+        else:
+            _shifted(ahead[i - 1], first[i] - first[i - 1], above)
+        for k in range(1, stop[i] - first[i] + 1):
+            ahead[i, k] = diagonal[i, k] * above[k - 1] + along_a[i, k] * above[k]
+            ahead[i, k] += along_b[i, k] * ahead[i, k - 1]
+        largest = ahead[i].max()
+        ahead[i] /= largest
+        size += np.log(largest)
+        sizes[i] = size
+    return ahead, sizes
+
+
+@numba.njit(cache=True)
+def _shifted(row: npt.NDArray[Any], by: int, into: npt.NDArray[Any]) -> None:
+    """Lay a row of the band beside one that begins `by` cells later."""
+    for k in range(len(row)):
+        into[k] = row[k + by] if 0 <= k + by < len(row) else 0.0
 
 
 @numba.njit(cache=True)
@@ -73,7 +173,7 @@ def _log_sum(a: float, b: float, c: float) -> float:
 
 
 @numba.njit(cache=True)
-def _visits(
+def _visits_by_logarithms(
     distances: npt.NDArray[Any],
     first: npt.NDArray[Any],
     stop: npt.NDArray[Any],

@@ -11,7 +11,7 @@ from scipy.ndimage import minimum_filter1d
 
 from pipeline.dtw.features import TakeFeatures
 from pipeline.dtw.kernels import heaviest_stretch
-from pipeline.dtw.path import Warp, cosine_distances
+from pipeline.dtw.path import Warp, unit_cells
 from pipeline.dtw.types import BoolArray
 
 Kind = Literal["only_in_a", "only_in_b", "twice_in_a", "twice_in_b"]
@@ -43,6 +43,13 @@ class SpanParams:
     twice_beside_s: float
     twice_speech: float
 
+    def __post_init__(self) -> None:
+        if not self.twice_beside_s < self.twice_min_s <= self.twice_max_s:
+            raise ValueError(
+                f"expected twice_beside_s < twice_min_s <= twice_max_s, got {self.twice_beside_s}, "
+                f"{self.twice_min_s}, {self.twice_max_s}"
+            )
+
 
 @dataclass(frozen=True)
 class OddSpan:
@@ -71,9 +78,10 @@ def odd_span(warp: Warp, a: TakeFeatures, b: TakeFeatures, params: SpanParams) -
     (whose cells are alike) weighs little. A repetition shows in the take alone, as a sharp dip
     of its distance to itself at one lag.
     """
+    typical = _typical(warp, a, b)
     found = [
-        _one_sided(warp, a, b, params, "only_in_a"),
-        _one_sided(warp, a, b, params, "only_in_b"),
+        _one_sided(warp, a, params, "only_in_a", typical),
+        _one_sided(warp, b, params, "only_in_b", typical),
         _twice(a, params, "twice_in_a"),
         _twice(b, params, "twice_in_b"),
     ]
@@ -81,17 +89,18 @@ def odd_span(warp: Warp, a: TakeFeatures, b: TakeFeatures, params: SpanParams) -
 
 
 def _one_sided(
-    warp: Warp, a: TakeFeatures, b: TakeFeatures, params: SpanParams, kind: Kind
+    warp: Warp, take: TakeFeatures, params: SpanParams, kind: Kind, typical: float
 ) -> OddSpan:
-    step_a, step_b = np.diff(warp.cells_a, prepend=-1), np.diff(warp.cells_b, prepend=-1)
-    own, other = (step_a, step_b) if kind == "only_in_a" else (step_b, step_a)
-    take, cells = (a, warp.cells_a) if kind == "only_in_a" else (b, warp.cells_b)
+    """The stretch that one take has alone; `typical` is the distance where both speak."""
+    cells, other = warp.cells_a, warp.cells_b
+    if kind == "only_in_b":
+        cells, other = other, cells
     speaks = _inner_speech(take.speech, params.speech_margin_s, warp.hop_s)[cells]
-    alone = (own == 1) & (other == 0)
+    alone = np.zeros(len(cells), np.bool_)
+    alone[1:] = (cells[1:] != cells[:-1]) & (other[1:] == other[:-1])
     gain = speaks * np.minimum(warp.distances, params.distance_cap)
-    weight = np.where(alone, gain, -params.mend_fee)
-    total, start, stop = heaviest_stretch(weight)
-    score = total * warp.hop_s / _typical(warp, a, b) / params.limit_s
+    total, start, stop = heaviest_stretch(np.where(alone, gain, -params.mend_fee))
+    score = total * warp.hop_s / typical / params.limit_s
     return OddSpan(score, kind, *_stretch_s(cells, start, stop, warp.hop_s))
 
 
@@ -120,13 +129,28 @@ def _twice(take: TakeFeatures, params: SpanParams, kind: Kind) -> OddSpan:
 @lru_cache(maxsize=64)
 def _repetition(take: TakeFeatures, params: SpanParams) -> tuple[float, float, float]:
     """Score, start and end; kept, since a take has many partners."""
-    lags = [round(s / take.hop_s) for s in (params.twice_min_s, params.twice_max_s)]
     beside = round(params.twice_beside_s / take.hop_s)
-    to_itself = cosine_distances(take.mel, take.mel)
+    shortest = max(round(params.twice_min_s / take.hop_s), beside + 1)
+    longest = round(params.twice_max_s / take.hop_s)
+    to_itself = _at_lags(unit_cells(take.mel), shortest - beside, longest + beside)
     dip, lag, start = _deepest_dip(
-        to_itself, take.speech, lags[0], lags[1], beside, params.twice_speech
+        to_itself, take.speech, shortest, longest, beside, params.twice_speech
     )
     return dip / params.twice_limit, start * take.hop_s, (start + 2 * lag) * take.hop_s
+
+
+@numba.njit(cache=True, fastmath={"reassoc", "contract"})
+def _at_lags(cells: npt.NDArray[Any], shortest: int, longest: int) -> npt.NDArray[Any]:
+    """Distance of each cell to those `shortest` to `longest` later [shape=(n, n_lags)]; else 0."""
+    n, n_features = cells.shape
+    distances = np.zeros((n, longest - shortest + 1))
+    for i in range(n):
+        for lag in range(shortest, min(longest, n - 1 - i) + 1):
+            cosine = np.float32(0)
+            for k in range(n_features):
+                cosine += cells[i, k] * cells[i + lag, k]
+            distances[i, lag - shortest] = min(max(1.0 - cosine, 0.0), 2.0)
+    return distances
 
 
 @numba.njit(cache=True)
@@ -140,14 +164,14 @@ def _deepest_dip(
 ) -> tuple[float, int, int]:
     """Largest mean of how much nearer cells are at one lag than at lags beside it, over a lag."""
     n = len(distances)
+    first = shortest - beside  # the lag of the distances' first column
     best, best_lag, best_start = 0.0, shortest, 0
     gain = np.empty(n)
     for lag in range(shortest, min(longest, (n - beside) // 2) + 1):
-        total, spoken = 0.0, 0
+        at, total, spoken = lag - first, 0.0, 0
         for i in range(n - lag - beside):
-            there = i + lag
-            gain[i] = (distances[i, there + beside] + distances[i, there - beside]) / 2
-            gain[i] -= distances[i, there]
+            gain[i] = (distances[i, at + beside] + distances[i, at - beside]) / 2
+            gain[i] -= distances[i, at]
             total += gain[i]
             spoken += speech[i]
             if i >= lag:

@@ -18,7 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.engine.outcomes import TRIES, Died, Limits, Overran
-from pipeline.engine.worker import THREAD_SETTINGS, answer, read, use_one_thread
+from pipeline.engine.worker import (
+    THREAD_SETTINGS,
+    answer,
+    keep_freed_memory,
+    read,
+    use_one_thread,
+)
 from pipeline.errors import MissingExtraError, PipelineError
 
 _LOOK_EVERY_S = 1.0
@@ -95,6 +101,7 @@ class Actor:
     def __init__(self, functions: bytes, folder: str, threads: dict[str, str]) -> None:
         self._functions, self._folder = functions, folder
         os.environ.update(threads)  # before what `functions` imports reads them
+        keep_freed_memory()
 
     def prepare(self) -> bytes:
         """Bring the state up; the answer says what went wrong, if anything."""

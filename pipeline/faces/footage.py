@@ -168,7 +168,8 @@ def sharpness(picture: NDArray[np.uint8], square: Square, face: FaceBox) -> floa
         return None
     grey = cv2.cvtColor(picture[top:bottom, left:right], cv2.COLOR_RGB2GRAY)
     even = cv2.resize(grey, (_SHARP_PX, _SHARP_PX), interpolation=cv2.INTER_AREA)
-    return float(cv2.Laplacian(even, cv2.CV_32F).var())
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(even, cv2.CV_32F))
+    return float(deviation[0, 0] ** 2)
 
 
 def _near_edge(face: FaceBox, frame: Frame) -> bool:

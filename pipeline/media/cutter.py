@@ -49,15 +49,31 @@ class Cutter:
                 self._graphs[key] = _graph(frame, coded, out)
             graph = self._graphs[key]
             graph.push(frame)
-            picture = np.asarray(graph.pull().to_ndarray(), dtype=np.uint8)
+            scaled = graph.pull()
+            picture: Any = _i420(scaled) if _in_planes(out) else scaled.to_ndarray()
         if _in_planes(out):
-            picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_YUV2RGB_I420), dtype=np.uint8)
-        return self.orientation.upright(picture)
+            picture = cv2.cvtColor(picture, cv2.COLOR_YUV2RGB_I420)
+        return self.orientation.upright(np.asarray(picture, dtype=np.uint8))
 
 
 def _in_planes(size: tuple[int, int]) -> bool:
     """Whether a picture of that size can be kept as planes of half the resolution in colour."""
     return size[0] % 2 == 0 and size[1] % 2 == 0
+
+
+def _i420(frame: Any) -> NDArray[np.uint8]:
+    """The planes of a frame one below the other, as OpenCV has them, each copied once."""
+    width, height = frame.width, frame.height
+    picture = np.empty(width * height * 3 // 2, np.uint8)
+    begin = 0
+    for plane in frame.planes:
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        end = begin + plane.width * plane.height
+        picture[begin:end].reshape(plane.height, plane.width)[:] = rows[
+            : plane.height, : plane.width
+        ]
+        begin = end
+    return picture.reshape(height * 3 // 2, width)
 
 
 def _graph(frame: Any, box: Box, out: tuple[int, int]) -> Graph:

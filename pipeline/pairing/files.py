@@ -12,7 +12,6 @@ from pipeline.dtw.align import align, pair_frames
 from pipeline.dtw.features import TakeFeatures, take_features
 from pipeline.dtw.frames import FrameMap
 from pipeline.dtw.identity import UNJUDGED
-from pipeline.dtw.path import time_knots
 from pipeline.errors import PipelineError, Reject
 from pipeline.pairing.settings import AlignParts, split_section
 from pipeline.pairing.utterances import FloatArray
@@ -98,7 +97,7 @@ def align_files(a: Path, b: Path, fps: float | None, params: Params) -> FilePair
     frames = pair_frames(found, one.instants_s, other.instants_s, parts.align)
     limit = params.align.max_score_files
     return FilePair(
-        time_knots(found.warp) + np.array([one.start_s, other.start_s]),
+        found.warp.knots_s + np.array([one.start_s, other.start_s]),
         frames if found.score <= limit else frames.take(np.zeros(len(frames), np.bool_)),
         found.score,
         limit,

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from pipeline.dtw.align import Alignment, AlignParams, judge_frames, pair_frames
 from pipeline.dtw.compat import CompatMap, compat_map
 from pipeline.dtw.frames import FrameMap
-from pipeline.dtw.path import time_knots
 from pipeline.pairing.utterances import FloatArray, Samples
 
 IntArray = npt.NDArray[np.int64]
@@ -29,7 +28,7 @@ def our_map(
 ) -> ClipMap:
     """Preset `default`: one to one, above the gate."""
     frames = pair_frames(alignment, instants_a_s, instants_b_s, params)
-    return ClipMap(frames, time_knots(alignment.warp))
+    return ClipMap(frames, alignment.warp.knots_s)
 
 
 def papers_map(

@@ -34,7 +34,7 @@ def mouth_agreement(
     open_a, open_b
         (n,) openings, NaN without a face.
     knots
-        (n_knots, 2) the time map on those clocks, from `dtw.path.time_knots`.
+        (n_knots, 2) the time map on those clocks, from `dtw.path.Warp.knots_s`.
 
     Returns
     -------

@@ -178,6 +178,7 @@ class PairMaker:
         self._params = params
         self._splits = splits
         self._last: tuple[tuple[str, str], Alignment] | None = None
+        self._tracks: dict[str, Track] = {}
 
     def make(self, candidate: Candidate) -> Pair:
         """The pair of a candidate.
@@ -196,7 +197,7 @@ class PairMaker:
         alignment = self._alignment(a, b)
         self._check_sound(alignment.score, candidate.sentence)
         self._check_span(alignment.odd_span)
-        tracks = self._read_track(a), self._read_track(b)
+        tracks = self._track(a), self._track(b)
         found = self._map(a, b, alignment, tracks)
         if len(found.frames) < self._params.min_pairs:
             raise Reject(
@@ -245,6 +246,12 @@ class PairMaker:
                 "odd_span",
                 f"{span.kind} from {span.start_s:.2f} to {span.stop_s:.2f} s of the sound",
             )
+
+    def _track(self, clip: Clip) -> Track:
+        """A clip's frames; kept, since a neutral clip has many partners."""
+        if clip.take_id not in self._tracks:
+            self._tracks[clip.take_id] = self._read_track(clip)
+        return self._tracks[clip.take_id]
 
     def _alignment(self, a: Clip, b: Clip) -> Alignment:
         """The alignment of two sounds; the last is kept, for the other views of its takes."""

@@ -29,7 +29,7 @@ from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date, summaris
 from pipeline.split import admitted, check_assigned
 from pipeline.tables import read_table, sorted_rows
 
-VERSION = 4
+VERSION = 5
 _GRAIN = "clip pair"
 _TRACK_COLUMNS = ("time_s", "duration_s", "mouth_open")
 

@@ -20,7 +20,7 @@ from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date, summaris
 from pipeline.split import admitted, check_assigned, split_of
 from pipeline.tables import sorted_rows
 
-VERSION = 4
+VERSION = 5
 _GRAIN = "take"
 
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.dtw.kernels import cost_only
-from pipeline.dtw.path import StepWeights, cosine_distances, map_times, time_knots, warp
+from pipeline.dtw.kernels import percentile_where
+from pipeline.dtw.path import StepWeights, cosine_distances, map_times, warp
 
 WEIGHTS = StepWeights(diagonal=1.5, along_b=1.0, along_a=1.0)
 
@@ -15,7 +15,7 @@ def features(n: int, seed: int = 0) -> np.ndarray:
 
 def knots_of(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     path = warp(cosine_distances(a, b), weights=WEIGHTS, hop_s=0.01, backend="librosa")
-    return time_knots(path)
+    return path.knots_s
 
 
 def test_cosine_distances_of_known_cells() -> None:
@@ -65,18 +65,20 @@ def test_backends_give_equal_cells_even_in_ties(n: int, m: int, grain: int, seed
 @settings(max_examples=100, deadline=None)
 def test_knots_are_strictly_increasing(n: int, m: int, seed: int) -> None:
     distances = np.random.default_rng(seed).random((n, m))
-    knots = time_knots(warp(distances, weights=WEIGHTS, hop_s=0.01, backend="librosa"))
+    knots = warp(distances, weights=WEIGHTS, hop_s=0.01, backend="librosa").knots_s
     assert (np.diff(knots, axis=0) > 0).all()
 
 
-@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 99))
-@settings(max_examples=50, deadline=None)
-def test_cost_only_is_the_cost_of_the_path(n: int, m: int, seed: int) -> None:
-    distances = np.random.default_rng(seed).random((n, m))
-    path = warp(distances, weights=WEIGHTS, hop_s=0.01, backend="librosa")
-    diagonal = (np.diff(path.cells_a) == 1) & (np.diff(path.cells_b) == 1)
-    total = distances[0, 0] + (np.where(diagonal, 1.5, 1.0) * path.distances[1:]).sum()
-    assert cost_only(distances, weights=WEIGHTS) == pytest.approx(total / max(n, m))
+@given(st.integers(1, 30), st.integers(1, 30), st.sampled_from([2, 1000]), st.integers(0, 99))
+@settings(max_examples=100, deadline=None)
+def test_percentile_where_is_that_of_numpy(n: int, m: int, grain: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, grain, (n, m)) / grain
+    rows, columns = rng.random(n) < 0.7, rng.random(m) < 0.7
+    rows[seed % n] = columns[seed % m] = True
+    for percent in (0, 10, 50, 100):
+        wanted = np.percentile(values[np.ix_(rows, columns)], percent)
+        assert percentile_where(values, rows, columns, percent) == pytest.approx(wanted, abs=1e-15)
 
 
 @pytest.mark.parametrize("backend", ["dtw-python", "librosa"])

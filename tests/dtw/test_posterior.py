@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from pipeline.dtw.kernels import best_chain, heaviest_stretch
 from pipeline.dtw.path import StepWeights, Warp, cosine_distances, warp
-from pipeline.dtw.posterior import PosteriorParams, visits
+from pipeline.dtw.posterior import (
+    PosteriorParams,
+    _band,
+    _entering,
+    _visits,
+    _visits_by_logarithms,
+    visits,
+)
 
 WEIGHTS = StepWeights(diagonal=1.5, along_b=1.0, along_a=1.0)
 PARAMS = PosteriorParams(temperature=1.6, min_temperature=0.05, band_s=10.0)
@@ -90,6 +97,32 @@ def test_long_takes_do_not_underflow() -> None:
         PosteriorParams(temperature=0.1, min_temperature=0.01, band_s=0.5),
     )
     assert share.sum(axis=1).min() >= 1 - 1e-9
+
+
+def test_a_row_wider_than_numbers_reach_is_summed_by_logarithms() -> None:
+    distances = np.random.default_rng(0).random((60, 1500)) + 0.5
+    path = found(distances)
+    sharp = PosteriorParams(temperature=1e-9, min_temperature=0.2, band_s=30.0)
+    first, stop = _band(path, 1500)
+    entering = [_entering(distances, first, stop, weight / 0.2) for weight in (1.5, 1.0, 1.0)]
+    _, gap = _visits(first, stop, 1500, *entering)
+    assert not gap < 1e-9
+    by_logarithms = _visits_by_logarithms(distances, first, stop, 5.0, 1.5, 1.0, 1.0)
+    np.testing.assert_array_equal(
+        visits(path, distances, WEIGHTS, sharp), np.minimum(by_logarithms, 1)
+    )
+
+
+@given(st.integers(2, 40), st.integers(2, 40), st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_sums_of_weights_and_of_their_logarithms_agree(n: int, m: int, seed: int) -> None:
+    distances = np.random.default_rng(seed).random((n, m))
+    first, stop = _band(found(distances), 1 + seed % 9)
+    entering = [_entering(distances, first, stop, weight / 0.3) for weight in (1.5, 1.0, 0.9)]
+    share, gap = _visits(first, stop, m, *entering)
+    assert gap < 1e-9
+    by_logarithms = _visits_by_logarithms(distances, first, stop, 1 / 0.3, 1.5, 1.0, 0.9)
+    np.testing.assert_allclose(share, by_logarithms, atol=1e-10)
 
 
 @given(st.integers(0, 5), st.integers(0, 5), st.integers(0, 99))

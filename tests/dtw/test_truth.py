@@ -9,7 +9,7 @@ import soundfile
 
 from pipeline.dtw.align import AlignParams, align, pair_frames
 from pipeline.dtw.features import take_features
-from pipeline.dtw.path import map_times, time_knots
+from pipeline.dtw.path import map_times
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "truth_speech"
 FPS = 25.0
@@ -45,7 +45,7 @@ def test_odd_sentences_keep_the_promise(
         kept += int(inside.sum())
         frames += min(x[-1] - x[0], y[-1] - y[0]) * FPS
         onset = np.array(row["boundaries"])
-        boundary.append(np.abs(map_times(time_knots(found.warp), onset[:, 0]) - onset[:, 1]))
+        boundary.append(np.abs(map_times(found.warp.knots_s, onset[:, 0]) - onset[:, 1]))
     error, claim = np.concatenate(error_s), np.concatenate(claim_s)
     assert (error <= 0.04).mean() >= within
     assert kept / frames >= coverage
