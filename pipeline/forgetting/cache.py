@@ -34,7 +34,7 @@ def condemned(cache: Path, person: Person, media: set[bytes]) -> list[Path]:
     listed: set[str] = set()
     lists: set[Path] = set()
     for path in found:
-        theirs = _listed(person, path) if path.suffix == _DIRECTORY else set()
+        theirs = listed_under(person, path) if path.suffix == _DIRECTORY else set()
         listed |= theirs
         lists |= {path} if theirs else set()
     return [
@@ -47,7 +47,7 @@ def condemned(cache: Path, person: Person, media: set[bytes]) -> list[Path]:
     ]
 
 
-def _listed(person: Person, folder: Path) -> set[str]:
+def listed_under(person: Person, folder: Path) -> set[str]:
     """The objects that a folder's list keeps under the person's name."""
     entries = json.loads(folder.read_bytes())
     return {entry["md5"] for entry in entries if person.owns(entry["relpath"])}
