@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from pipeline.published.findings import Finding
 from pipeline.published.manifest import Listed
-from pipeline.shards.schema import COLUMNS, SOUND_HZ
+from pipeline.shards.pictures import picture_size
+from pipeline.shards.schema import COLUMNS, MAX_SOUND_S, SOUND_HZ
 
 EVERY = 50
 """With a sample, one row in so many is decoded, beside the ends of each row group."""
-_MAX_SIDE_PX = 4096
 
 
 @dataclass
@@ -97,13 +97,11 @@ def _picture(content: NDArray[np.uint8] | None) -> tuple[int, int] | str:
     if content is None:
         return "null"
     try:
-        height, width, _, _ = simplejpeg.decode_jpeg_header(content)
-        if max(height, width) > _MAX_SIDE_PX:
-            return f"{width} x {height} pixels"
+        size = picture_size(content)
         simplejpeg.decode_jpeg(content)
     except ValueError as error:
         return str(error)
-    return height, width
+    return size
 
 
 def _sound(content: NDArray[np.uint8] | None) -> tuple[int, int] | str:
@@ -117,6 +115,8 @@ def _sound(content: NDArray[np.uint8] | None) -> tuple[int, int] | str:
     rate, channels, samples = head >> 44, ((head >> 41) & 7) + 1, head & ((1 << 36) - 1)
     if rate != SOUND_HZ or channels != 1 or not samples:
         return f"{samples} samples of {channels} channels at {rate} Hz, expected mono at {SOUND_HZ}"
+    if samples > MAX_SOUND_S * SOUND_HZ:  # memory is taken for what the head claims
+        return f"{samples} samples, more than {MAX_SOUND_S} s"
     return _decoded_sound(data, samples) if can_decode_sound() else (samples, rate)
 
 

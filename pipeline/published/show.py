@@ -13,6 +13,7 @@ import simplejpeg
 from pipeline.errors import ParameterError, TableError, meant
 from pipeline.published.findings import DAMAGE
 from pipeline.published.sheet import U8, contact_sheet
+from pipeline.shards.pictures import picture_size
 from pipeline.shards.reader import Condition, Selection, Shards
 from pipeline.shards.schema import COLUMNS, CONFIGS, SPLITS
 
@@ -116,6 +117,7 @@ def _window(folder: Path, split: str, row: dict[str, Any]) -> list[U8]:
 
 
 def _decoded(content: bytes) -> U8:
+    picture_size(content)
     return np.asarray(simplejpeg.decode_jpeg(content, "RGB"))
 
 

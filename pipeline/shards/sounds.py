@@ -17,7 +17,7 @@ from pipeline.errors import TableError
 from pipeline.shards.batches import Rows
 from pipeline.shards.keyed import F64
 from pipeline.shards.reader import Shards
-from pipeline.shards.schema import SOUND_HZ
+from pipeline.shards.schema import MAX_SOUND_S, SOUND_HZ
 
 _KEPT_BYTES = 64 << 20
 
@@ -108,7 +108,14 @@ class Sounds:
 def _decoded(file: bytes) -> NDArray[np.int16]:
     import soundfile  # who reads pictures alone does without
 
-    samples, rate = soundfile.read(io.BytesIO(file), dtype="int16")
+    try:
+        with soundfile.SoundFile(io.BytesIO(file)) as opened:
+            n, rate = opened.frames, opened.samplerate
+            if n > MAX_SOUND_S * SOUND_HZ:  # memory is taken for what the head claims
+                raise TableError(f"a sound that claims {n} samples; at most {MAX_SOUND_S} s")
+            samples = opened.read(dtype="int16")
+    except RuntimeError as error:
+        raise TableError(f"a sound cannot be decoded: {error}") from error
     if rate != SOUND_HZ or samples.ndim != 1:
         raise TableError(f"a sound of {rate} Hz, {samples.ndim} dimensions: expected 16 kHz mono")
     return np.asarray(samples)

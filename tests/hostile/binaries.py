@@ -22,13 +22,16 @@ from pipeline.corpora import archives, tarindex
 from pipeline.errors import Reject, TableError
 from pipeline.published import media
 from pipeline.published.manifest import NAME, read_manifest
+from pipeline.published.show import show
 from pipeline.records import Rejected, Source, rejected
+from pipeline.shards import Pairs
 from pipeline.shards.pages import NotPlain, chunk_range, find_values
 from pipeline.shards.schema import SCHEMA_VERSION, SOUND_HZ
 from pipeline.tables import read_rows, write_rows
 from tests.hostile.archives import MADE
 from tests.hostile.targets import OWN, TEXTS, Parse, Target, in_file
 from tests.hostile.weights import look_through
+from tests.shards import made_shards
 
 _MOST_BYTES = 1 << 20
 _LEVELS = 2
@@ -123,8 +126,22 @@ def _walk(folder: Path, raw: bytes) -> object:
         spans = find_values(raw[1:], 100, raw[0] if raw else 0, _LEVELS)
     except NotPlain as error:
         raise TableError(str(error)) from error
-    assert len(spans.offsets) == len(spans.sizes) == raw[0]
+    assert len(spans.offsets) == len(spans.sizes)
     return spans
+
+
+def _shard() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        made_shards.write(Path(folder), "pairs", [made_shards.pair_rows("S1", "happy", "u1")[:3]])
+        return next(Path(folder).rglob("*.parquet")).read_bytes()
+
+
+def _read_shard(path: Path) -> object:
+    """A shard as training and `show` read it: a selection, pictures by their place, all columns."""
+    folder = path.parents[2]
+    show(folder, "pairs", "train", [("confidence", ">", 0.05)], 2)
+    pairs = Pairs(folder, "train")
+    return [pairs[k] for k in range(min(len(pairs), 2))]
 
 
 def _sound() -> bytes:
@@ -161,6 +178,13 @@ BYTES: dict[str, Target] = {
         lambda: [_manifest()], in_file(NAME, lambda path: read_manifest(path.parent))
     ),
     "pages of a shard": Target(_pages, _walk),
+    "shard": Target(
+        lambda: [_shard()], in_file("data/pairs/train-00000-of-00001.parquet", _read_shard)
+    ),
+    "picture of a shard": Target(
+        lambda: [made_shards.jpeg(made_shards.face("S1", "happy", 0.5)[:16, :16])],
+        _in_shard(media._picture),
+    ),
     "sound of a shard": Target(lambda: [_sound()], _in_shard(media._sound)),
     "table of a stage": Target(
         lambda: [_rows()], in_file("t.parquet", lambda path: read_rows(path, Rejected))

@@ -20,7 +20,7 @@ from tests.hostile.binaries import PARSERS
 from tests.hostile.mutate import MUTATORS, mutant
 from tests.hostile.reshape import reshaped
 
-SLOW = ("params.yaml",)
+SLOW = ("params.yaml", "CLIP network", "shard")
 WORDS = (
     b'"', b"'", b",", b";", b"\t", b"\n", b"\r", b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"[" * 3000,
     b"{" * 3000, b"9" * 5000, b"1e999", b"NaN", b"-1", b"null", b"true", b"\\u0000", b"\\ud800",

@@ -9,8 +9,10 @@ from typing import Any
 _OTHERS: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2**31, 2**63, 2**64, 10**30, 0.5, -0.0, float("nan"),
     float("inf"), "", "x", "a\nb", "\0", "\ud800", "ü" * 99, "../x", "1", [], {}, [[]], [0], [None],
-    {"": {}}, {"x": 1}, "9" * 300,
+    {"": {}}, {"x": 1}, "9" * 300, "@digits", "@deep",
 )  # fmt: skip
+_NOT_VALUES = {b'"@digits"': b"9" * 5000, b'"@deep"': b"[" * 3000 + b"]" * 3000}
+"""What a reader of JSON may not take for a value, nor stumble over."""
 
 
 def reshaped(rng: random.Random, raw: bytes) -> bytes | None:
@@ -21,7 +23,10 @@ def reshaped(rng: random.Random, raw: bytes) -> bytes | None:
         return None
     for _ in range(rng.choice((1, 1, 2, 3))):
         value = _changed(rng, value)
-    return json.dumps(value).encode("utf-8", "surrogatepass")
+    text = json.dumps(value).encode()
+    for mark, meant in _NOT_VALUES.items():
+        text = text.replace(mark, meant)
+    return text
 
 
 def _changed(rng: random.Random, value: Any) -> Any:

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from pipeline import corpora, locking, params
 from pipeline.audit.pairlist import read_pair_list
-from pipeline.clip.network import read_architecture
+from pipeline.clip.architecture import read_architecture
+from pipeline.clip.network import build_network
 from pipeline.corpora import custom, mead, ravdess
 from pipeline.corpora.manifest import read_manifest
 from pipeline.corpora.naming import canonical_emotion, join_ids, near_emotions, safe_id
@@ -59,6 +60,11 @@ _PAIRS = b'{"M003": {"angry": {"001_028": [[0, 1, 2], [0, 2, 3]], "002_003": [[5
 _CONFIG = json.dumps(
     {"embed_dim": 16, "vision_cfg": {"image_size": 32, "layers": 1, "width": 32},
      "text_cfg": {"context_length": 24, "vocab_size": 49408, "width": 16}}
+).encode()  # fmt: skip
+_TINY = json.dumps(
+    {"embed_dim": 4,
+     "vision_cfg": {"image_size": 16, "layers": 1, "width": 8, "patch_size": 8, "head_width": 4},
+     "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 4, "heads": 1, "layers": 1}}
 ).encode()  # fmt: skip
 _NAMES = "M003 ängry\u0308 = '\x00\n 日本 …".encode()
 _ENTRIES = (
@@ -126,6 +132,10 @@ def _merges(folder: Path, raw: bytes) -> object:
     (folder / "c.json").write_text(json.dumps(config), encoding="utf-8")
     (folder / "m.gz").write_bytes(raw if raw[:1] == b"\x1f" else gzip.compress(raw, 1))
     return read_architecture(str(folder / "c.json"))
+
+
+def _network(path: Path) -> object:
+    return build_network(read_architecture(str(path)), None)
 
 
 def _forgetting(path: Path) -> object:
@@ -213,6 +223,7 @@ TEXTS: dict[str, Target] = {
     "CLIP config": Target(
         _one(_CONFIG), in_file("c.json", lambda p: read_architecture(str(p)).identity())
     ),
+    "CLIP network": Target(_one(_TINY), in_file("c.json", _network)),
     "CLIP merges": Target(_one(b"#merges\na b\nc d</w>"), _merges),
     "metadata of weights": Target(
         _one(b'{"kind": "x", "n": [1, 2.5, null]}'),
