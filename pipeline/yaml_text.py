@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ _FAULTS = (
 )  # fmt: skip
 """What ruamel raises on text that is no YAML, or no value: a thirteenth month, `!!int x`, a number
 of five thousand digits, brackets without end, comments that overlap."""
+
+
+_DEEPEST = 100
+"""Nesting of brackets; ruamel needs seconds to find that some thousands are too many."""
 
 
 def read_text(path: Path) -> str:
@@ -45,9 +50,20 @@ def parse_yaml(text: str, where: str, *, with_places: bool = False) -> Any:
     ParameterError
         One line.
     """
+    if _depth(text) > _DEEPEST:
+        raise ParameterError(f"{where} is not YAML: brackets nested deeper than {_DEEPEST}")
     reader = YAML() if with_places else YAML(typ="safe", pure=True)
     try:
         return reader.load(text)
     except _FAULTS as error:
         said = " ".join(str(error).split())[:600] or type(error).__name__
         raise ParameterError(f"{where} is not YAML: {said}") from error
+
+
+def _depth(text: str) -> int:
+    """How deep brackets are nested; those in quotes and comments count, too."""
+    depth = deepest = 0
+    for bracket in re.findall(r"[\[\]{}]", text):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest

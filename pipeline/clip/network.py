@@ -123,9 +123,10 @@ def _created(library: Any, architecture: Architecture, name: str, device: str) -
 def _check_size(library: Any, architecture: Architecture, name: str) -> None:
     """Refuse a network that would not fit the memory, by an outline that takes none of it."""
     for part in ("vision_cfg", "text_cfg"):
-        layers = architecture.config[part].get("layers")
-        if isinstance(layers, int) and layers > _MAX_LAYERS:
-            raise ValueError(f"{layers} layers in {part}; at most {_MAX_LAYERS}")
+        told = architecture.config[part].get("layers")  # of a ResNet one number a step
+        layers = [n for n in (told if isinstance(told, list) else [told]) if isinstance(n, int)]
+        if sum(map(abs, layers)) > _MAX_LAYERS:
+            raise ValueError(f"{told} layers in {part}; at most {_MAX_LAYERS}")
     with torch.device("meta"):
         outline = _created(library, architecture, name, "meta")
     tensors = (*outline.parameters(), *outline.buffers())

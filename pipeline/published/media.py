@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,7 +17,8 @@ from numpy.typing import NDArray
 from pipeline.published.findings import Finding
 from pipeline.published.manifest import Listed
 from pipeline.shards.pictures import picture_size
-from pipeline.shards.schema import COLUMNS, MAX_SOUND_S, SOUND_HZ
+from pipeline.shards.schema import COLUMNS, SOUND_HZ
+from pipeline.shards.sounds import read_sound
 
 EVERY = 50
 """With a sample, one row in so many is decoded, beside the ends of each row group."""
@@ -115,21 +115,17 @@ def _sound(content: NDArray[np.uint8] | None) -> tuple[int, int] | str:
     rate, channels, samples = head >> 44, ((head >> 41) & 7) + 1, head & ((1 << 36) - 1)
     if rate != SOUND_HZ or channels != 1 or not samples:
         return f"{samples} samples of {channels} channels at {rate} Hz, expected mono at {SOUND_HZ}"
-    if samples > MAX_SOUND_S * SOUND_HZ:  # memory is taken for what the head claims
-        return f"{samples} samples, more than {MAX_SOUND_S} s"
     return _decoded_sound(data, samples) if can_decode_sound() else (samples, rate)
 
 
 def _decoded_sound(data: bytes, samples: int) -> tuple[int, int] | str:
-    import soundfile
-
     try:
-        decoded, rate = soundfile.read(io.BytesIO(data), dtype="int16")
-    except (RuntimeError, ValueError) as error:
+        decoded, rate = read_sound(data)
+    except ValueError as error:
         return str(error)
     if len(decoded) != samples:
         return f"{len(decoded)} samples decode, its head says {samples}"
-    return samples, int(rate)
+    return samples, rate
 
 
 def faults(listed: Listed, decoded: Decoded) -> Iterator[Finding]:

@@ -91,9 +91,10 @@ class Blobs:
             with whole(self._shards.files[file]):
                 self._footers[file] = pq.read_metadata(self._shards.files[file])
         rows = self._footers[file].row_group(group)
-        number = next(
-            k for k in range(rows.num_columns) if rows.column(k).path_in_schema == f"{column}.bytes"
-        )
+        names = [rows.column(k).path_in_schema for k in range(rows.num_columns)]
+        if f"{column}.bytes" not in names:
+            raise TableError(f"{self._shards.files[file]} has no column {column} of files")
+        number = names.index(f"{column}.bytes")
         first, size = chunk_range(rows.column(number))
         if not 0 <= first <= first + size <= os.fstat(self._file(file)).st_size:
             raise NotPlain(f"{column}: bytes {first} to {first + size} are not in the file")

@@ -204,7 +204,10 @@ def picture_size(file: bytes | NDArray[np.uint8]) -> tuple[int, int]:
     ValueError
         Where it is no JPEG, or of a side beyond `MAX_SIDE_PX`.
     """
-    height, width, _, _ = simplejpeg.decode_jpeg_header(file)
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(file)
+    except KeyError as error:
+        raise ValueError(f"a JPEG of the unknown kind {error}") from error
     if max(height, width) > MAX_SIDE_PX:
         raise ValueError(f"{width} x {height} pixels; at most {MAX_SIDE_PX} a side")
     return height, width

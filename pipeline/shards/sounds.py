@@ -106,16 +106,31 @@ class Sounds:
 
 
 def _decoded(file: bytes) -> NDArray[np.int16]:
+    try:
+        samples, rate = read_sound(file)
+    except ValueError as error:
+        raise TableError(f"a sound cannot be decoded: {error}") from error
+    if rate != SOUND_HZ or samples.ndim != 1:
+        raise TableError(f"a sound of {rate} Hz, {samples.ndim} dimensions: expected 16 kHz mono")
+    return samples
+
+
+def read_sound(file: bytes) -> tuple[NDArray[np.int16], int]:
+    """Samples and rate of a FLAC file, within bounds.
+
+    Raises
+    ------
+    ValueError
+        Where it is none, or claims to be longer than `MAX_SOUND_S`.
+    """
     import soundfile  # who reads pictures alone does without
 
     try:
         with soundfile.SoundFile(io.BytesIO(file)) as opened:
-            n, rate = opened.frames, opened.samplerate
-            if n > MAX_SOUND_S * SOUND_HZ:  # memory is taken for what the head claims
-                raise TableError(f"a sound that claims {n} samples; at most {MAX_SOUND_S} s")
-            samples = opened.read(dtype="int16")
+            n, rate = opened.frames, int(opened.samplerate)
+            if n * opened.channels > MAX_SOUND_S * SOUND_HZ:
+                # memory is taken for what the head claims
+                raise ValueError(f"{n} samples are claimed, more than {MAX_SOUND_S} s")
+            return np.asarray(opened.read(dtype="int16")), rate
     except RuntimeError as error:
-        raise TableError(f"a sound cannot be decoded: {error}") from error
-    if rate != SOUND_HZ or samples.ndim != 1:
-        raise TableError(f"a sound of {rate} Hz, {samples.ndim} dimensions: expected 16 kHz mono")
-    return np.asarray(samples)
+        raise ValueError(str(error)) from error

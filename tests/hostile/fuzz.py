@@ -69,10 +69,13 @@ def fuzz(name: str, seconds: int, folder: Path, seed: int = 1) -> Figures:
         sys.executable, "-m", "tests.hostile.fuzz", "--child", name, "--folder", str(place),
         "--seconds", str(seconds), "--seed", str(seed),
     ]  # fmt: skip
+    work = place / "work"
+    work.mkdir()
     with (place / "said").open("wb") as said:
         process = subprocess.Popen(
-            command, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
-        )
+            command, stdout=said, stderr=subprocess.STDOUT, start_new_session=True,
+            env={**os.environ, "TMPDIR": str(work)},
+        )  # fmt: skip
         try:
             code: int | None = process.wait(seconds + 30 * LIMIT_S)
         except subprocess.TimeoutExpired:
@@ -122,7 +125,6 @@ def drive(name: str, place: Path, seconds: int, seed: int) -> None:
     words = "".join(f'"{_quoted(word)}"\n' for word in parsers.WORDS)
     (place / "words").write_text(words, encoding="ascii")
     work = place / "work"
-    work.mkdir()
     watch = Watch(work, place / "findings", lambda raw: parsers.attempt(name, work, raw))
 
     def mutate(raw: bytes, most: int, number: int) -> bytes:
