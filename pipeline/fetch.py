@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
 from pipeline.errors import PipelineError
-from pipeline.reuse import sha256_of
+from pipeline.reuse import make_folder, sha256_of
 
 SCHEMES = ("https", "http", "file")
 _CHUNK_BYTES = 1 << 20
@@ -83,7 +83,7 @@ def fetch(source: Source, target: Path, progress: Progress | None = None) -> boo
         if sha256_of(target) == source.sha256.lower():
             return False
         raise PipelineError(f"{target} is there with another sha256: remove it, or correct sha256")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     part = target.with_name(f".part-{source.sha256[:12].lower()}-{target.name}")
     with _alone(part) as stream:
         _bring(source.url, stream, progress)

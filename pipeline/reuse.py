@@ -75,11 +75,26 @@ def atomic_path(target: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are not there.
+
+    Raises
+    ------
+    StorageError
+        Where that may not be, or there is no room.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise StorageError(f"cannot make the folder {folder}: {why}") from error
+
+
 def _is_of_storage(error: OSError, *paths: Path) -> bool:
     """Whether writing failed, not something else in the block."""
     if error.errno in _FULL:
         return True
-    places = {str(place) for path in paths for place in (path, path.parent)}
+    places = {str(place) for path in paths for place in (path, *path.parents)}
     named = str(error.filename) in places or str(paths[0]) in str(error)
     return named and error.errno in {errno.EACCES, errno.EPERM, errno.EIO}
 

@@ -26,6 +26,7 @@ from pipeline.reuse import (
     FileHashes,
     ItemStore,
     Receipt,
+    make_folder,
     read_json,
     sweep_temporaries,
     write_bytes,
@@ -251,7 +252,7 @@ def bring_up_to_date(
     """
     store = run.items(stage)
     for folder in (store.folder, store.outputs):
-        folder.mkdir(parents=True, exist_ok=True)  # an output of DVC, even where nothing is made
+        make_folder(folder)  # an output of DVC, even where nothing is made
     names = [unit.name for unit in units]
     if len(set(names)) != len(names):
         raise AssertionError(f"{stage}: two units share a name")
