@@ -1,4 +1,4 @@
-"""One input after the other through a parser, and what it must not do noted: for `fuzz`."""
+"""What a parser does that it must not, and one input after the other through it: for `fuzz`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,60 @@ _MOST = 40
 """Findings that are told apart, by the place that they come from."""
 _RUNS = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "pty.spawn")
 _SPEAKS = ("socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.bind")
+_CHANGES = (
+    "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate",
+    "os.chmod", "os.chown",
+)  # fmt: skip
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+def _is_change(event: str, args: tuple[Any, ...]) -> bool:
+    """Whether an event of the interpreter changes a file or a folder."""
+    if event == "open":
+        return isinstance(args[2], int) and bool(args[2] & _WRITES)
+    return event in _CHANGES and not (event == "os.mkdir" and os.path.isdir(args[0]))
+
+
+class Deeds:
+    """What a block of code did that it must not: programs, connections, files written elsewhere.
+
+    Parameters
+    ----------
+    work
+        The only folder in which anything may be written.
+    """
+
+    def __init__(self, work: Path) -> None:
+        self._work = str(work.resolve())
+        self._done: list[str] = []
+        self._on = False
+        sys.addaudithook(self._heard)  # for the life of the process
+
+    @contextmanager
+    def seen(self) -> Iterator[list[str]]:
+        """The list of what was done in the block, each with its kind in capitals."""
+        self._done = []
+        self._on = True
+        try:
+            yield self._done
+        finally:
+            self._on = False
+
+    def _heard(self, event: str, args: tuple[Any, ...]) -> None:
+        if not self._on:
+            return
+        if event in _RUNS:
+            self._done.append(f"EXECUTED: {event}")
+        elif event in _SPEAKS:
+            self._done.append(f"SPOKE: {event}")
+        elif _is_change(event, args):
+            self._written(args[0])
+
+    def _written(self, path: Any) -> None:
+        if isinstance(path, (str, bytes)):
+            where = os.path.abspath(os.fsdecode(path))
+            if not where.startswith(self._work + os.sep):
+                self._done.append(f"ESCAPED: {where[:200]}")
 
 
 class Watch:
@@ -29,25 +83,25 @@ class Watch:
     """
 
     def __init__(self, work: Path, findings: Path, attempt: Callable[[bytes], object]) -> None:
-        self._work, self._findings, self._attempt = str(work), findings, attempt
+        self._findings, self._attempt = findings, attempt
+        self._deeds = Deeds(work)
         self._seen: set[str] = set()
-        self._done: list[str] = []
-        self._on = False
-        sys.addaudithook(self._heard)
 
     def one(self, raw: bytes) -> None:
         """Try an input."""
-        self._done.clear()
-        self._on = True
+        with self._deeds.seen() as done:
+            fault = self._tried(raw)
+        if fault is not None:
+            self._note(_place(fault), f"{type(fault).__name__}: {fault}"[:500], raw, _said(fault))
+        for what in done:
+            self._note(what, what, raw, "")
+
+    def _tried(self, raw: bytes) -> Exception | None:
         try:
             self._attempt(raw)
         except Exception as error:
-            self._on = False
-            self._note(_place(error), f"{type(error).__name__}: {error}"[:500], raw, _said(error))
-        finally:
-            self._on = False
-        for what in self._done:
-            self._note(what, what, raw, "")
+            return error
+        return None
 
     def _note(self, place: str, what: str, raw: bytes, where: str) -> None:
         if place in self._seen or len(self._seen) >= _MOST:
@@ -56,22 +110,6 @@ class Watch:
         with self._findings.open("a", encoding="utf-8") as stream:
             told = {"what": what, "input": repr(raw[:4000]), "where": where}
             stream.write(json.dumps(told) + "\n")
-
-    def _heard(self, event: str, args: tuple[Any, ...]) -> None:
-        if not self._on:
-            return
-        if event in _RUNS:
-            self._done.append(f"EXECUTED: {event}")
-        elif event in _SPEAKS:
-            self._done.append(f"SPOKE: {event}")
-        elif event == "open" and isinstance(args[2], int) and args[2] & _WRITES:
-            self._written(args[0])
-
-    def _written(self, path: Any) -> None:
-        if isinstance(path, (str, bytes)):
-            where = os.path.abspath(os.fsdecode(path))
-            if not where.startswith(self._work + os.sep):
-                self._done.append(f"ESCAPED: {where[:200]}")
 
 
 def _place(error: BaseException) -> str:
