@@ -34,7 +34,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 _COPIED = (".dvc/config", "dvc.yaml", "pipeline", "cli", "pyproject.toml")
 _LISTS = ("params.yaml", "dvc.lock")
 """They keep the id under `forgotten`, and the demo's own under `demo.speakers`: parameters, which
-say whom to leave out and whom to draw. These two lists are passed over, nothing else of the files."""
+say whom to leave out and whom to draw. These two lists are passed over, nothing else."""
 _PASSED_OVER = ("forgotten", "speakers")
 _MEMORY_OF_DVC = ("tmp",)
 """Of DVC's folder: its state database remembers paths; the tool says that it leaves it."""
