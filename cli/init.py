@@ -40,10 +40,11 @@ def init(
     from pipeline import params
     from pipeline.reuse import write_bytes
     from pipeline.starting import add_entry
+    from pipeline.yaml_text import read_text
 
     if name and len(places or ()) != 1:
         raise ParameterError("--name names one dataset: give one folder with it")
-    old = FILE.read_text(encoding="utf-8") if FILE.is_file() else None
+    old = read_text(FILE) if FILE.is_file() else None
     text, added = old or params.default_text(), list[str]()
     for found in _recognised(places, yes):
         entry = _entry(found, name, split, text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
 
 import typer
 
@@ -178,6 +177,7 @@ def _wanted(
 ) -> tuple[Path, str, str]:
     """Target, URL and sha256, from the options or from params.yaml."""
     from cli.settings import load_params
+    from pipeline.fetch import file_name
     from pipeline.models import FOLDER, model_entry, stored_path
 
     if not name and not url:
@@ -188,7 +188,7 @@ def _wanted(
             "be loaded by hand: `spfem-data models check FILE` prints its sha256"
         )
     if url:
-        base = PurePosixPath(unquote(urlsplit(url).path)).name or "weights"
+        base = file_name(url)
         return data / FOLDER / (name + PurePosixPath(base).suffix if name else base), url, sha256
     entry = model_entry(load_params(params).models, name)
     if not entry.url:

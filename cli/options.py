@@ -21,8 +21,12 @@ def _datasets(incomplete: str) -> list[str]:
     if not file.is_file():
         return []
     from pipeline.starting import entries
+    from pipeline.yaml_text import read_text
 
-    return [name for name in entries(file.read_text("utf-8")) if name.startswith(incomplete)]
+    try:
+        return [name for name in entries(read_text(file)) if name.startswith(incomplete)]
+    except ParameterError:  # nobody asked yet: the command will say it
+        return []
 
 
 DatasetOption = Annotated[
@@ -125,7 +129,8 @@ def make_options(
             f"--engine {engine}: is none of {', '.join(ENGINES)}" + meant(engine, ENGINES)
         )
     part, _, parts = shard.partition("/")
-    if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
+    sound = all(text.isdecimal() and len(text) < 10 for text in (part, parts))
+    if not (sound and 1 <= int(part) <= int(parts)):
         raise ParameterError(f"--shard {shard}: expected I/N with 1 <= I <= N, such as 2/8")
     count = workers or (0 if engine == "ray" else _cores())  # 0: as many as Ray has room for
     limits = Limits(item_timeout or None, worker_memory or None)

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
 from pipeline.errors import PipelineError
-from pipeline.reuse import sha256_of
+from pipeline.reuse import make_folder, sha256_of
 
 SCHEMES = ("https", "http", "file")
 _CHUNK_BYTES = 1 << 20
@@ -44,11 +44,27 @@ class Source:
     sha256: str
 
     def __post_init__(self) -> None:
-        if urlsplit(self.url).scheme not in SCHEMES:
+        if scheme_of(self.url) not in SCHEMES:
             raise PipelineError(f"{self.url}: expected is a URL of {', '.join(SCHEMES)}")
         digits = self.sha256.lower()
         if len(digits) != 64 or set(digits) - set("0123456789abcdef"):
             raise PipelineError(f"sha256 {self.sha256!r}: expected is 64 hexadecimal digits")
+
+
+def scheme_of(url: str) -> str:
+    """What a URL begins with; "" for one that is none, such as `http://[`."""
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""
+
+
+def file_name(url: str) -> str:
+    """The name of the file that a URL ends in; `weights` where that is no name of a file."""
+    if not scheme_of(url):
+        return "weights"
+    name = PurePosixPath(unquote(urlsplit(url).path)).name
+    return name if name.isprintable() and name.strip(".") and len(name) <= 120 else "weights"
 
 
 def fetch(source: Source, target: Path, progress: Progress | None = None) -> bool:
@@ -67,7 +83,7 @@ def fetch(source: Source, target: Path, progress: Progress | None = None) -> boo
         if sha256_of(target) == source.sha256.lower():
             return False
         raise PipelineError(f"{target} is there with another sha256: remove it, or correct sha256")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     part = target.with_name(f".part-{source.sha256[:12].lower()}-{target.name}")
     with _alone(part) as stream:
         _bring(source.url, stream, progress)
@@ -141,7 +157,8 @@ def _append(url: str, stream: BinaryIO, progress: Progress | None) -> bool:
             stream.truncate(0)  # a server that knows no ranges begins anew
             stream.seek(0)
         length = reply.headers.get("Content-Length")
-        whole = stream.tell() + int(length) if length and length.isdigit() else None
+        told = length and length.isascii() and length.isdigit() and len(length) < 20
+        whole = stream.tell() + int(length) if told else None
         while chunk := reply.read(_CHUNK_BYTES):
             stream.write(chunk)
             if progress:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import BusyError, ParameterError, StorageError
+from pipeline.reuse import read_json
 
 READS: dict[str, tuple[str, ...]] = {
     "demo": (),
@@ -226,10 +227,13 @@ def _sign(path: Path, claim: Claim) -> None:
 
 def _signature(path: Path, stage: str) -> str:
     try:
-        who: Any = json.loads(_signed(path, stage).read_bytes())
-        return f" (lately process {who['process']} on {who['host']})"
-    except (OSError, ValueError, KeyError, TypeError):
+        who = read_json(_signed(path, stage))
+    except OSError:
         return ""
+    match who:
+        case {"process": int(process), "host": str(host)}:
+            return f" (lately process {process} on {host[:255]})"
+    return ""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ here.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -26,6 +27,7 @@ FOLDER = "models"
 PLAIN = ".safetensors"
 MAX_WEIGHTS_BYTES = 8 << 30
 """Larger files are refused: the largest open_clip model has 20 GB, the largest of use here 4."""
+_SUFFIX = re.compile(r"\.\w{1,12}", re.ASCII)
 MAX_TENSORS = 50_000
 """Files of more are refused: the largest of the kinds used here have some 3000."""
 
@@ -77,8 +79,8 @@ def model_entry(models: Mapping[str, ModelFile], name: str) -> ModelFile:
 
 def stored_path(entry: ModelFile, name: str, data: Path) -> Path:
     """Where `models fetch` stores the file of an entry that has a url."""
-    suffix = PurePosixPath(urlsplit(entry.url).path).suffix or PLAIN
-    return data / FOLDER / f"{name}{suffix}"
+    suffix = PurePosixPath(urlsplit(entry.url).path).suffix
+    return data / FOLDER / f"{name}{suffix if _SUFFIX.fullmatch(suffix) else PLAIN}"
 
 
 def candidates(entry: ModelFile, name: str, data: Path) -> list[Path]:

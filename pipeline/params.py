@@ -10,15 +10,16 @@ from __future__ import annotations
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
+from reprlib import Repr
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipeline.errors import ParameterError, meant
 from pipeline.records import SEVEN_EMOTIONS
 from pipeline.reuse import digest
+from pipeline.yaml_text import parse_yaml, read_text
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -74,6 +75,12 @@ class ModelFile(Section):
     path: str
     url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_one(cls, url: str) -> str:
+        urlsplit(url)  # of `http://[` it says what is wrong
+        return url
 
 
 class Demo(Section):
@@ -139,7 +146,7 @@ class Extract(Section):
     min_found: Share
     count_faces_every_s: Positive
     min_duration_s: Positive
-    max_duration_s: Positive
+    max_duration_s: Annotated[float, Field(gt=0, le=21600)]
     max_frame_px: Count
     max_file_mb: Count
     silence_db: float
@@ -587,7 +594,7 @@ def load(path: Path | None) -> Params:
     ParameterError
         One line that names the key and what was expected there.
     """
-    text = default_text() if path is None else _read(path)
+    text = default_text() if path is None else read_text(path)
     return parse(text, "the default params.yaml" if path is None else str(path))
 
 
@@ -600,11 +607,7 @@ def parse(text: str, where: str) -> Params:
         As `load`.
     """
     try:
-        values: Any = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise ParameterError(f"{where} is not YAML: {' '.join(str(error).split())}") from error
-    try:
-        return Params.model_validate(values)
+        return Params.model_validate(parse_yaml(text, where))
     except ValidationError as error:
         raise ParameterError(f"{where}: {_said(error)}") from error
 
@@ -638,13 +641,11 @@ def default_text() -> str:
     return (resources.files("pipeline") / "params.yaml").read_text(encoding="utf-8")
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path} cannot be read: {error}") from error
-
-
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = _REPR.repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+_REPR = Repr()
+"""A few lines of YAML, each of which names the one before nine times, print without end."""
+_REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlong = 4, 120, 120, 80

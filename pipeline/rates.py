@@ -6,7 +6,7 @@ them to tell how long work will take and why it is to be redone.
 
 from __future__ import annotations
 
-import json
+import math
 import resource
 import sys
 import time
@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pipeline.reuse import digest, write_json
+from pipeline.reuse import digest, read_json, write_json
 
 _KEPT = 8
 """Runs of a stage that are remembered; the last count most, older ones tell of other corpora."""
@@ -115,15 +115,19 @@ class Rates:
 
     def known(self, stage: str) -> list[Spent]:
         """The remembered runs of a stage; a memory of another version tells nothing."""
-        names = {field.name for field in fields(Spent)}
-        rows = [row for row in _read(self.memory).get(stage, []) if set(row) == names]
-        return [Spent(**row) for row in rows]
+        return [Spent(**row) for row in self._rows().get(stage, [])]
 
     def remember(self, stage: str, run: Spent) -> None:
         """Keep what a run cost."""
-        found = _read(self.memory)
+        found = self._rows()
         found[stage] = [*found.get(stage, []), asdict(run)][-_KEPT:]
         write_json(self.memory, found)
+
+    def _rows(self) -> dict[str, list[dict[str, Any]]]:
+        return {
+            stage: [row for row in _listed(rows) if _is_spent(row)]
+            for stage, rows in _read(self.memory).items()
+        }
 
 
 @dataclass(frozen=True)
@@ -140,9 +144,12 @@ class Origins:
     def __init__(self, memory: Path) -> None:
         self.memory = memory
         known = _read(memory)
-        self._kinds = [Made(*kind) for kind in known.get("kinds", [])]
+        kinds, units = _listed(known.get("kinds")), known.get("units")
+        if not isinstance(units, dict) or not all(map(_is_kind, kinds)):
+            kinds, units = [], {}
+        self._kinds = [Made(*kind) for kind in kinds]
         self._units: dict[str, tuple[str, int]] = {
-            unit: (row[0], row[1]) for unit, row in known.get("units", {}).items()
+            unit: (row[0], row[1]) for unit, row in units.items() if _is_made(row, len(kinds))
         }
 
     def of(self, unit: str, key: str) -> Made | None:
@@ -150,7 +157,7 @@ class Origins:
         known = self._units.get(unit)
         if known is None or known[0] != key[:_KEY_CHARS]:
             return None
-        return self._kinds[int(known[1])]
+        return self._kinds[known[1]]
 
     def keep(self, units: Mapping[str, tuple[str, str, str]]) -> None:
         """Remember (key, code, parameters) of all units of a stage."""
@@ -171,8 +178,35 @@ def short(*parts: object) -> str:
 
 
 def _read(memory: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(memory.read_bytes())
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
-        return {}
+    found = read_json(memory)
     return found if isinstance(found, dict) else {}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+_SPENT = {field.name for field in fields(Spent)}
+
+
+def _is_spent(row: Any) -> bool:
+    """Whether a row is of this version: its names, each a number."""
+    return (
+        isinstance(row, dict)
+        and set(row) == _SPENT
+        and all(type(value) in (int, float) and math.isfinite(value) for value in row.values())
+    )
+
+
+def _is_kind(row: Any) -> bool:
+    match row:
+        case [str(), str()]:
+            return True
+    return False
+
+
+def _is_made(row: Any, n_kinds: int) -> bool:
+    match row:
+        case [str(), int(kind)]:
+            return 0 <= kind < n_kinds
+    return False

@@ -75,11 +75,26 @@ def atomic_path(target: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are not there.
+
+    Raises
+    ------
+    StorageError
+        Where that may not be, or there is no room.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise StorageError(f"cannot make the folder {folder}: {why}") from error
+
+
 def _is_of_storage(error: OSError, *paths: Path) -> bool:
     """Whether writing failed, not something else in the block."""
     if error.errno in _FULL:
         return True
-    places = {str(place) for path in paths for place in (path, path.parent)}
+    places = {str(place) for path in paths for place in (path, *path.parents)}
     named = str(error.filename) in places or str(paths[0]) in str(error)
     return named and error.errno in {errno.EACCES, errno.EPERM, errno.EIO}
 
@@ -108,7 +123,15 @@ def write_json(target: Path, value: Any, *, indent: int | None = 1) -> None:
     Without `indent` it is twenty times as fast: Python's own encoder alone lays lines out.
     """
     text = json.dumps(value, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
-    write_bytes(target, (text + "\n").encode())
+    write_bytes(target, (text + "\n").encode("utf-8", "surrogatepass"))  # names of odd files
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file of ours; None where there is none, or a broken disk left another."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
 
 
 @dataclass(frozen=True)
@@ -124,6 +147,19 @@ class Receipt:
         """The sha256 of the output with that suffix."""
         return str(self.outputs[suffix]["sha256"])
 
+    @classmethod
+    def of(cls, told: Any) -> Receipt | None:
+        """The receipt that a JSON value is; None where it is none."""
+        match told:
+            case {"unit": str(unit), "key": str(key), "outputs": dict(outputs), "rows": dict(rows)}:
+                is_sound = (
+                    all(map(_is_output, outputs, outputs.values()))
+                    and all(isinstance(of, list) for of in rows.values())
+                    and all(isinstance(row, dict) for of in rows.values() for row in of)
+                )
+                return cls(unit, key, outputs, rows) if is_sound else None
+        return None
+
     @property
     def is_retracted(self) -> bool:
         """Whether the unit was being redone when its process ended."""
@@ -133,6 +169,14 @@ class Receipt:
     def n_bytes(self) -> int:
         """The size of all outputs."""
         return sum(int(output["bytes"]) for output in self.outputs.values())
+
+
+def _is_output(suffix: str, output: Any) -> bool:
+    """Whether a receipt may name such an output: a file beside it, with digest and size."""
+    match output:
+        case {"sha256": str(), "bytes": int()}:
+            return suffix.startswith(".") and "/" not in suffix and "\0" not in suffix
+    return False
 
 
 class ItemStore:
@@ -152,11 +196,8 @@ class ItemStore:
 
     def receipt(self, unit: str) -> Receipt | None:
         """The receipt of a unit whose outputs are all there and of the size written, else None."""
-        try:
-            receipt = Receipt(**json.loads(self.path(unit, RECEIPT).read_bytes()))
-        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError, TypeError):
-            return None
-        for suffix, output in receipt.outputs.items():
+        receipt = Receipt.of(read_json(self.path(unit, RECEIPT)))
+        for suffix, output in receipt.outputs.items() if receipt else ():
             path = self.path(unit, suffix)
             if not path.is_file() or path.stat().st_size != output["bytes"]:
                 return None
@@ -206,11 +247,8 @@ class ItemStore:
 
     def remove(self, unit: str) -> list[Path]:
         """Remove a unit, its receipt first; the files that were there."""
-        receipt = self.path(unit, RECEIPT)
-        try:
-            suffixes = list(json.loads(receipt.read_bytes())["outputs"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            suffixes = []  # `sweep` takes what no receipt names
+        receipt = Receipt.of(read_json(self.path(unit, RECEIPT)))
+        suffixes = receipt.outputs if receipt else ()  # `sweep` takes what no receipt names
         paths = [path for s in (RECEIPT, *suffixes) if (path := self.path(unit, s)).is_file()]
         for path in paths:
             path.unlink(missing_ok=True)
@@ -260,6 +298,14 @@ def sweep_temporaries(folder: Path, *, without: Collection[Path]) -> None:
                 path.unlink(missing_ok=True)
 
 
+def _is_remembered(row: Any) -> bool:
+    """Whether it is size, two times and a hash."""
+    match row:
+        case [int(), int(), int(), str()]:
+            return True
+    return False
+
+
 class FileHashes:
     """Hashes of source files, remembered by path, size and times of change.
 
@@ -270,12 +316,12 @@ class FileHashes:
 
     def __init__(self, memory: Path) -> None:
         self.memory = memory
-        self._known: dict[str, list[Any]] = {}
-        if memory.is_file():
-            try:
-                self._known = json.loads(memory.read_bytes())
-            except ValueError:  # a memory that cannot be read is none
-                self._known = {}
+        told = read_json(memory)  # a memory that cannot be read is none
+        self._known: dict[str, list[Any]] = (
+            {name: row for name, row in told.items() if _is_remembered(row)}
+            if isinstance(told, dict)
+            else {}
+        )
         self._changed = False
 
     def sha256(self, path: Path, start: int = 0, length: int | None = None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +16,7 @@ import pyarrow as pa
 from pipeline import engine
 from pipeline.engine import Limits
 from pipeline.engine.devices import share, visible
-from pipeline.errors import OutOfOrderError, PartDone
+from pipeline.errors import OutOfOrderError, PartDone, TableError
 from pipeline.locking import Working
 from pipeline.params import Dataset, Params
 from pipeline.progress import Progress, Silent
@@ -27,6 +26,8 @@ from pipeline.reuse import (
     FileHashes,
     ItemStore,
     Receipt,
+    make_folder,
+    read_json,
     sweep_temporaries,
     write_bytes,
     write_json,
@@ -251,7 +252,7 @@ def bring_up_to_date(
     """
     store = run.items(stage)
     for folder in (store.folder, store.outputs):
-        folder.mkdir(parents=True, exist_ok=True)  # an output of DVC, even where nothing is made
+        make_folder(folder)  # an output of DVC, even where nothing is made
     names = [unit.name for unit in units]
     if len(set(names)) != len(names):
         raise AssertionError(f"{stage}: two units share a name")
@@ -388,9 +389,29 @@ def _below(folder: Path, place: str) -> str:
 
 
 def summaries(run: Run, stages: Sequence[str]) -> dict[str, dict[str, Any] | None]:
-    """What each stage last counted, None where it has not run."""
-    found: dict[str, dict[str, Any] | None] = {}
-    for stage in stages:
-        path = run.folder(stage) / "tables" / _SUMMARY
-        found[stage] = json.loads(path.read_bytes()) if path.is_file() else None
-    return found
+    """What each stage last counted, None where it has not run.
+
+    Raises
+    ------
+    TableError
+        Where a broken disk left something else.
+    """
+    return {stage: _told(run, stage) for stage in stages}
+
+
+def _told(run: Run, stage: str) -> dict[str, Any] | None:
+    path = run.folder(stage) / "tables" / _SUMMARY
+    if not path.is_file():
+        return None
+    match told := read_json(path):
+        case {
+            "stage": str(),
+            "grain": str(),
+            "planned": int(),
+            "kept": int(),
+            "reasons": dict(reasons),
+        } if all(isinstance(n, int) for n in reasons.values()):
+            return dict(told)
+    raise TableError(
+        f"{path} is damaged; run again: spfem-data {stage} --dataset {run.dataset} --force"
+    )

@@ -85,7 +85,7 @@ def read_table(
     """
     try:
         table = pq.read_table(path, columns=None if columns is None else list(columns))
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise TableError(f"{path}: not a readable table ({error}); remove it and rerun") from error
     _check_version(path, table.schema)
     if schema is not None and table.schema.remove_metadata() != schema.remove_metadata():
@@ -105,19 +105,29 @@ def iter_batches(path: Path, columns: Sequence[str], batch_rows: int) -> Iterato
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
             _check_version(path, file.schema_arrow)
             yield from file.iter_batches(batch_rows, columns=list(columns), use_threads=False)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise TableError(f"{path}: not a readable table ({error}); remove it and rerun") from error
 
 
 def _check_version(path: Path, schema: pa.Schema) -> None:
-    version = (schema.metadata or {}).get(_VERSION_KEY, b"none").decode()
+    version = (schema.metadata or {}).get(_VERSION_KEY, b"none").decode(errors="replace")
     if version != str(SCHEMA_VERSION):
         raise TableError(f"{path}: schema version {version}, this program reads {SCHEMA_VERSION}")
 
 
 def read_rows(path: Path, kind: type[AnyRow]) -> list[AnyRow]:
-    """The records of a table, in the order written."""
-    return [kind.from_row(row) for row in read_table(path, kind.SCHEMA).to_pylist()]
+    """The records of a table, in the order written.
+
+    Raises
+    ------
+    TableError
+        As `read_table`, and where a row is no record.
+    """
+    table = read_table(path, kind.SCHEMA)
+    try:
+        return [kind.from_row(row) for row in table.to_pylist()]
+    except (ValueError, TypeError) as error:  # bits that turned over in text or in numbers
+        raise TableError(f"{path}: damaged ({error}); remove it and rerun its stage") from error
 
 
 def sorted_rows(rows: Iterable[dict[str, Any]], kind: type[AnyRow], *by: str) -> list[AnyRow]:

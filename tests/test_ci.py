@@ -16,6 +16,10 @@ from ruamel.yaml import YAML
 WORKFLOWS = (".github/workflows/dataset.yml", ".gitlab-ci.yml")
 
 
+def _calls_audit(value: Any) -> bool:
+    return any("sh .ci/audit.sh" in text for text in _texts(value))
+
+
 def _texts(value: Any) -> list[str]:
     if isinstance(value, dict):
         return [text for inner in value.values() for text in _texts(inner)]
@@ -24,11 +28,24 @@ def _texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
+@pytest.mark.parametrize("place", [".github/workflows/audit.yml", ".gitlab-ci.yml"])
+def test_known_holes_are_asked_for_weekly_and_on_every_change_of_a_pin(
+    repository: Path, place: str
+) -> None:
+    told = YAML(typ="safe", pure=True).load(repository / place)
+    assert _calls_audit(told)
+    text = (repository / place).read_text(encoding="utf-8")
+    assert "schedule" in text
+    assert "constraints.txt" in text
+    pins = (repository / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert all(re.fullmatch(r"[\w.-]+==[\w.+!-]+", pin) for pin in pins)
+
+
 @pytest.mark.parametrize("place", WORKFLOWS)
 def test_workflow_calls_scripts_and_targets_that_are_there(repository: Path, place: str) -> None:
     said = "\n".join(_texts(YAML(typ="safe", pure=True).load(repository / place)))
     scripts = set(re.findall(r"sh (\.ci/\S+)", said))
-    assert scripts == {".ci/check-lock.sh", ".ci/compare.sh"}
+    assert {".ci/check-lock.sh", ".ci/compare.sh"} <= scripts
     assert all((repository / script).is_file() for script in scripts)
     targets = set(re.findall(r"\bmake (\w+)\b", said)) & {
         "setup", "run", "test", "lint", "docs", "git",
@@ -42,7 +59,7 @@ def test_workflow_calls_scripts_and_targets_that_are_there(repository: Path, pla
 def test_gitlab_jobs_are_of_its_stages(repository: Path) -> None:
     entries = YAML(typ="safe", pure=True).load(repository / ".gitlab-ci.yml")
     jobs = {name: e for name, e in entries.items() if isinstance(e, dict) and "script" in e}
-    assert set(jobs) == {"test", "docs", "reproduce"}
+    assert set(jobs) == {"test", "audit", "docs", "reproduce"}
     assert {job["stage"] for job in jobs.values()} == set(entries["stages"])
 
 

@@ -34,7 +34,7 @@ TOOLS = {
 LAYERS = [
     {"errors", "progress"},
     {"records"},
-    {"reuse", "locking"},
+    {"reuse", "locking", "yaml_text"},
     {"rates"},
     {"tables", "tracks", "params", "engine", "split", "media", "models", "fetch"},
     {"run"},

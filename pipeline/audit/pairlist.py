@@ -61,7 +61,7 @@ def read_pair_list(path: Path) -> list[ListedPair]:
         content = json.loads(path.read_bytes(), object_pairs_hook=_unique)
     except OSError as error:
         raise PipelineError(f"{path}: cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits
         raise PipelineError(f"{path}: not JSON ({error})") from error
     except _TwiceError as error:
         raise PipelineError(f"{path}: the key {error} stands twice in one object") from error

@@ -13,7 +13,7 @@ import pickle
 import struct
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,38 +23,16 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from pipeline.clip.architecture import Architecture
 from pipeline.clip.library import open_clip
 from pipeline.clip.precision import run_products_in_bf16
 from pipeline.errors import ParameterError, PipelineError
-from pipeline.reuse import sha256_of
+from pipeline.models import MAX_WEIGHTS_BYTES
 from pipeline.stylegan.containers import open_weights
 from pipeline.stylegan.pickle_scan import UnsafeFileError
 from pipeline.stylegan.stored import Capped, StoredTensor
 
 _STATE_FILES = (".pt", ".pth", ".bin")
-_CONFIG_KEYS = ("embed_dim", "vision_cfg", "text_cfg")
-_HUB_KEYS = ("hf_model_name", "hf_tokenizer_name")
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """What to build: the name it goes by in open_clip, its config and its pictures' settings.
-
-    `preprocess` holds what a config of the hub's layout says under `preprocess_cfg`.
-    """
-
-    name: str
-    config: Mapping[str, Any]
-    preprocess: Mapping[str, Any]
-
-    def identity(self) -> dict[str, Any]:
-        """All that a score depends on, for the key of a unit: the same wherever the files lie."""
-        config = dict(self.config)
-        tokens = config["text_cfg"].get("tokenizer_kwargs", {})
-        if "bpe_path" in tokens:
-            content = {**tokens, "bpe_path": sha256_of(Path(tokens["bpe_path"]))}
-            config["text_cfg"] = {**config["text_cfg"], "tokenizer_kwargs": content}
-        return {"config": config, "preprocess": dict(self.preprocess)}
 
 
 @dataclass(frozen=True)
@@ -101,81 +79,6 @@ class ClipNetwork:
         return nn.functional.normalize(found.float(), dim=-1)
 
 
-def read_architecture(named: str) -> Architecture:
-    """The architecture that a name of open_clip's, or the path of a config JSON, means.
-
-    A file may have the layout of open_clip's own configs or of `open_clip_config.json` as the hub
-    has it. A relative `bpe_path` in it counts from its own folder.
-
-    Raises
-    ------
-    ParameterError
-        An unknown name, a file that is no config, or an architecture whose text tower or tokenizer
-        only the hub has.
-    """
-    library = open_clip()
-    if named.endswith(".json"):
-        found = _of_file(_existing(named))
-    else:
-        config = library.get_model_config(named)
-        if config is None:
-            raise ParameterError(
-                f"score.network: open_clip knows no {named!r}; name one of "
-                "open_clip.list_models(), or the path of a config ending in .json"
-            )
-        found = Architecture(named, config, {})
-    _check_offline(found, named)
-    return found
-
-
-def _existing(named: str) -> Path:
-    """A path from the working folder, else from the folder that holds the package."""
-    beside = Path(__file__).resolve().parent.parent.parent / named
-    for path in (Path(named), beside):
-        if path.is_file():
-            return path
-    raise ParameterError(f"score.network: there is no file {named}")
-
-
-def _of_file(path: Path) -> Architecture:
-    try:
-        values = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits
-        raise ParameterError(f"score.network: {path} is not JSON: {error}") from None
-    config = values.get("model_cfg", values) if isinstance(values, dict) else {}
-    missing = [key for key in _CONFIG_KEYS if key not in config]
-    if missing:
-        raise ParameterError(f"score.network: {path} is no open_clip config: no {missing[0]}")
-    tokens = config["text_cfg"].get("tokenizer_kwargs", {}) if _is_sound(config) else None
-    if not isinstance(tokens, dict) or not isinstance(tokens.get("bpe_path", ""), str):
-        raise ParameterError(
-            f"score.network: {path} is no open_clip config: vision_cfg, text_cfg and its "
-            "tokenizer_kwargs are objects, bpe_path is a text"
-        )
-    if "bpe_path" in tokens:
-        merges = (path.parent / tokens["bpe_path"]).resolve()
-        if not merges.is_file():
-            raise ParameterError(
-                f"score.network: {path} names a bpe_path that is not there: {merges}"
-            )
-        tokens["bpe_path"] = str(merges)
-    return Architecture(path.stem, config, values.get("preprocess_cfg", {}))
-
-
-def _is_sound(config: dict[str, Any]) -> bool:
-    return all(isinstance(config[key], dict) for key in ("vision_cfg", "text_cfg"))
-
-
-def _check_offline(found: Architecture, named: str) -> None:
-    strange = [key for key in _HUB_KEYS if found.config["text_cfg"].get(key)]
-    if strange or "siglip" in found.name.lower():
-        what = found.config["text_cfg"].get(strange[0]) if strange else "SigLIP's tokenizer"
-        raise ParameterError(
-            f"score.network: {named!r} needs {what} from the hub, and nothing is downloaded here; "
-            "take an architecture with open_clip's own tokenizer, such as ViT-B-32"
-        )
-
-
 def build_network(architecture: Architecture, weights: Path | None) -> ClipNetwork:
     """Build a network and load its weights, in fp32 on the CPU; see `ClipNetwork.to`.
 
@@ -188,20 +91,66 @@ def build_network(architecture: Architecture, weights: Path | None) -> ClipNetwo
     Raises
     ------
     PipelineError
-        One line, when the file is no state dict or does not fit the architecture.
+        One line, when the architecture is none that can be built, or the file is no state dict or
+        does not fit it.
     """
     library = open_clip()
     with tempfile.TemporaryDirectory() as folder, _quiet():
         name = _registered(library, architecture, Path(folder))
-        model = library.create_model(
-            name, load_weights=False, pretrained_text=False,
-            force_preprocess_cfg=dict(architecture.preprocess) or None,
-        )  # fmt: skip
-        tokenizer = library.get_tokenizer(name)
+        try:
+            _check_size(library, architecture, name)
+            model = _created(library, architecture, name, "cpu")
+            tokenizer = library.get_tokenizer(name)
+        except _CANNOT_BE as error:
+            line = " ".join(str(error).split())[:300]
+            raise ParameterError(
+                f"score.network: open_clip cannot build {architecture.name}: {line}"
+            ) from error
+    _check_vocabulary(architecture, tokenizer)
     if weights is not None:
         _load(library, model, weights)
     model.eval().requires_grad_(False)
     return ClipNetwork(model, tokenizer, _settings(model), torch.device("cpu"))
+
+
+def _created(library: Any, architecture: Architecture, name: str, device: str) -> Any:
+    return library.create_model(
+        name, load_weights=False, pretrained_text=False, device=device,
+        force_preprocess_cfg=dict(architecture.preprocess) or None,
+    )  # fmt: skip
+
+
+def _check_size(library: Any, architecture: Architecture, name: str) -> None:
+    """Refuse a network that would not fit the memory, by an outline that takes none of it."""
+    for part in ("vision_cfg", "text_cfg"):
+        told = architecture.config[part].get("layers")  # of a ResNet one number a step
+        layers = [n for n in (told if isinstance(told, list) else [told]) if isinstance(n, int)]
+        if sum(map(abs, layers)) > _MAX_LAYERS:
+            raise ValueError(f"{told} layers in {part}; at most {_MAX_LAYERS}")
+    with torch.device("meta"):
+        outline = _created(library, architecture, name, "meta")
+    tensors = (*outline.parameters(), *outline.buffers())
+    n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    if n_bytes > MAX_WEIGHTS_BYTES:
+        raise ValueError(f"it would have {n_bytes} bytes of weights; at most {MAX_WEIGHTS_BYTES}")
+
+
+def _check_vocabulary(architecture: Architecture, tokenizer: Any) -> None:
+    """Refuse a tokenizer with words that the text tower has no place for."""
+    n = architecture.config["text_cfg"].get("vocab_size", tokenizer.vocab_size)
+    if tokenizer.vocab_size > n:
+        raise ParameterError(
+            f"score.network: the tokenizer of {architecture.name} has {tokenizer.vocab_size} "
+            f"words, text_cfg.vocab_size is {n}"
+        )
+
+
+_MAX_LAYERS = 1000
+_CANNOT_BE = (
+    RuntimeError, ValueError, LookupError, AttributeError, TypeError, AssertionError,
+    ArithmeticError, NotImplementedError,
+)  # fmt: skip
+"""What open_clip and torch raise on a config that describes no network."""
 
 
 @contextmanager

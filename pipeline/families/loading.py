@@ -16,6 +16,7 @@ from pipeline.families.mouths import Calibrator, Judge
 from pipeline.families.networks import Networks
 from pipeline.models import Weights, find_weights
 from pipeline.params import Invert
+from pipeline.reuse import make_folder
 from pipeline.run import Batch, Run, Unit, Worker, bring_up_to_date
 from pipeline.scoring.setup import Judge as ClipJudge
 from pipeline.scoring.setup import device_of, find_judge, load_scorer
@@ -108,7 +109,7 @@ def bring_up(
 ) -> Batch:
     """`bring_up_to_date` on one worker a GPU; of no unit it leaves what lies there for later."""
     if not units:
-        run.items(stage).folder.mkdir(parents=True, exist_ok=True)
+        make_folder(run.items(stage).folder)
         return Batch({}, 0, 0, 0)
     device = device_of(run.params.invert.device)
     return bring_up_to_date(run, stage, grain, units, work, setup, device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from pipeline.forgetting.person import Person
 from pipeline.forgetting.search import holds, names
+from pipeline.reuse import read_json
 
 _DIRECTORY = ".dir"
 
@@ -34,7 +34,7 @@ def condemned(cache: Path, person: Person, media: set[bytes]) -> list[Path]:
     listed: set[str] = set()
     lists: set[Path] = set()
     for path in found:
-        theirs = _listed(person, path) if path.suffix == _DIRECTORY else set()
+        theirs = listed_under(person, path) if path.suffix == _DIRECTORY else set()
         listed |= theirs
         lists |= {path} if theirs else set()
     return [
@@ -47,10 +47,15 @@ def condemned(cache: Path, person: Person, media: set[bytes]) -> list[Path]:
     ]
 
 
-def _listed(person: Person, folder: Path) -> set[str]:
+def listed_under(person: Person, folder: Path) -> set[str]:
     """The objects that a folder's list keeps under the person's name."""
-    entries = json.loads(folder.read_bytes())
-    return {entry["md5"] for entry in entries if person.owns(entry["relpath"])}
+    found = set()
+    entries = read_json(folder)
+    for entry in entries if isinstance(entries, list) else ():
+        match entry:
+            case {"md5": str(md5), "relpath": str(path)} if person.owns(path):
+                found.add(md5)
+    return found
 
 
 def remotes(project: Path) -> list[str]:

@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from pipeline.errors import ParameterError
 from pipeline.reuse import write_bytes
+from pipeline.yaml_text import parse_yaml, read_text
 
 _KEY = "forgotten"
 
@@ -27,16 +26,16 @@ def write_exclusion(path: Path, dataset: str, speaker: str) -> bool:
         Where the file has no such key at its top level, or it is written in a way that would have
         to be guessed at.
     """
-    text = path.read_text(encoding="utf-8")
-    values = _load(text)
-    known: dict[str, list[str]] = dict(values.get(_KEY) or {})
+    text = read_text(path)
+    values = parse_yaml(text, str(path))
+    known = _known(values)
     if speaker in known.get(dataset, []):
         return False
     known[dataset] = sorted([*known.get(dataset, []), speaker])
     written, count = re.subn(
         rf"(?m)^{_KEY}:[^\n#]*(#[^\n]*)?\n(?:[ \t]+[^\n]*\n)*", lambda m: _entry(known, m[1]), text
     )
-    if count != 1 or _load(written) != {**values, _KEY: known}:
+    if count != 1 or parse_yaml(written, str(path)) != {**values, _KEY: known}:
         raise ParameterError(
             f"{path}: put {speaker} under {_KEY}.{dataset} by hand, then run the same command again"
         )
@@ -55,5 +54,12 @@ def _quoted(speaker: str) -> str:
     return f'"{speaker}"'
 
 
-def _load(text: str) -> Any:
-    return YAML(typ="safe", pure=True).load(text)
+def _known(values: Any) -> dict[str, list[str]]:
+    """Who is kept out by now; nobody, where the file is not written as it should be."""
+    told = values.get(_KEY) if isinstance(values, dict) else None
+    if not isinstance(told, dict) or not all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names)
+        for names in told.values()
+    ):
+        return {}
+    return {str(name): names for name, names in told.items()}

@@ -14,7 +14,8 @@ from pipeline.media.integrity import (
     video_findings,
 )
 from pipeline.media.match import Match, match
-from pipeline.media.sound import Sound, decode_sound, read_flac, resample, write_flac
+from pipeline.media.resampling import resample
+from pipeline.media.sound import Sound, decode_sound, read_flac, write_flac
 from pipeline.media.stills import decode_jpeg, encode_jpeg, use_one_thread
 from pipeline.media.timeline import Timeline, read_timeline
 from pipeline.media.video import Frame, Limits, Video, open_video

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from pipeline.media.sound import Samples, Sound
+from pipeline.media.resampling import Samples
+from pipeline.media.sound import Sound
 
 F32 = NDArray[np.float32]
 

@@ -10,20 +10,15 @@ from typing import Any
 
 import numpy as np
 import soundfile
-import soxr  # type: ignore[import-untyped]
-from numpy.typing import NDArray
 
 from pipeline.errors import Reject
 from pipeline.media.container import MediaSource, decoding, open_container, stream_of
-
-Samples = NDArray[np.float32]
+from pipeline.media.resampling import BLOCK, Kept, Samples
 
 _GAP_S = 0.02  # timestamps of some containers are rounded to a millisecond; packets are 21 to 32 ms
 _PADDING_SAMPLES = 4096  # of the last packet: AAC has 1024 a packet, HE-AAC 2048
-_FULL_SCALE = 0.999
 _MISSING_SHARE = 0.02
 _MISSING_S = 0.25
-_BLOCK = 1 << 20
 _RATES_HZ = (2000, 768_000)
 _LOUDEST = 1e5
 """Of float samples, where 1 is full scale; some programs write 16-bit numbers as floats."""
@@ -86,46 +81,23 @@ def decode_sound(
         stream = stream_of(container, "audio")
         if stream is None:
             return None
-        track = _Track(stream, max_duration_s, fill_gaps)
-        pieces = list(track.pieces(container))
-        if not pieces:
+        track, kept = _Track(stream, max_duration_s, fill_gaps), Kept(rate_hz, _PADDING_SAMPLES)
+        for piece in track.pieces(container):
+            kept.take(piece, track.rate_hz)
+        if not track.written:
             return None
         track.check_whole()
         # inside: a stream of a closed container reads freed memory
         declared = track.declared_samples()
-    native = np.concatenate(pieces)[:declared]
-    pieces.clear()  # of two hours it is gigabytes
-    if not len(native):
+    samples = kept.whole(track.written if declared is None else declared)
+    if not kept.heard:
         return None
-    peak, clipped = _loudness(native)
-    if peak > _LOUDEST:
-        raise Reject("unreadable", f"samples up to {peak:.3g}, where 1 is full scale")
+    if kept.peak > _LOUDEST:
+        raise Reject("unreadable", f"samples up to {kept.peak:.3g}, where 1 is full scale")
     return Sound(
-        resample(native, track.rate_hz, rate_hz),
-        rate_hz,
-        track.start_s,
-        peak,
-        clipped,
-        track.gaps,
+        samples, rate_hz, track.start_s, kept.peak, kept.full / kept.heard, track.gaps,
         track.gap_samples / track.rate_hz,
-    )
-
-
-def _loudness(native: Samples) -> tuple[float, float]:
-    """The peak and the share of samples at full scale, without a copy as large as the sound."""
-    peak = max(float(native.max()), -float(native.min()))
-    full = sum(
-        int(np.count_nonzero(np.abs(native[start : start + _BLOCK]) >= _FULL_SCALE))
-        for start in range(0, len(native), _BLOCK)
-    )
-    return peak, full / len(native)
-
-
-def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
-    """Change the rate without shifting time: soxr's linear-phase high-quality filter."""
-    if from_hz == to_hz:
-        return samples
-    return np.asarray(soxr.resample(samples, from_hz, to_hz, quality="HQ"), dtype=np.float32)
+    )  # fmt: skip
 
 
 def write_flac(path: Path, samples: Samples, rate_hz: int) -> None:
@@ -152,18 +124,18 @@ class _Track:
         self.start_s = 0.0
         self.gaps = 0
         self.gap_samples = 0
-        self._written = 0
+        self.written = 0
         self._passed = 0  # on the clock of the timestamps; _written where gaps are filled
 
     def pieces(self, container: Any) -> Iterator[Samples]:
         """The stream's samples, native rate, with silence in its holes."""
         decoded = container.decode(self.stream)
         while True:
-            with decoding(f"sound stops after {self._written} samples"):
+            with decoding(f"sound stops after {self.written} samples"):
                 frame = next(decoded, None)
             if frame is None:
                 return
-            if self._written == 0:
+            if self.written == 0:
                 self.rate_hz = frame.sample_rate
                 self.start_s = self._time_s(frame)
                 if not _RATES_HZ[0] <= self.rate_hz <= _RATES_HZ[1]:
@@ -171,9 +143,9 @@ class _Track:
             if frame.sample_rate != self.rate_hz:
                 raise Reject("unreadable", "the sample rate changes within the stream")
             for piece in self._placed(frame):
-                self._written += len(piece)
+                self.written += len(piece)
                 self._passed += len(piece)
-                if self._written > self.max_duration_s * self.rate_hz:
+                if self.written > self.max_duration_s * self.rate_hz:
                     raise Reject("too_large", f"sound longer than {self.max_duration_s:.0f} s")
                 yield piece
 
@@ -188,7 +160,8 @@ class _Track:
             if not self.fill_gaps:
                 self._passed += round(ahead)
             elif ahead > 0:
-                yield np.zeros(round(ahead), np.float32)
+                for left in range(round(ahead), 0, -BLOCK):
+                    yield np.zeros(min(left, BLOCK), np.float32)
             else:
                 piece = piece[round(-ahead) :]
         if len(piece):
@@ -205,7 +178,7 @@ class _Track:
             return None
         declared = round(self.stream.duration * self.stream.time_base * self.rate_hz)
         padding = self._passed - declared
-        return max(0, self._written - padding) if 0 <= padding < _PADDING_SAMPLES else None
+        return max(0, self.written - padding) if 0 <= padding < _PADDING_SAMPLES else None
 
     def check_whole(self) -> None:
         """Refuse a stream that ends clearly before its declared end."""

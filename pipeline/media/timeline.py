@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,8 +23,15 @@ class Timeline(NamedTuple):
     frames_s: NDArray[np.float64] | None
 
 
-def read_timeline(path: Path, rate_hz: int = 16000) -> Timeline:
+def read_timeline(
+    path: Path, rate_hz: int = 16000, check: Callable[[Sound], None] | None = None
+) -> Timeline:
     """The sound of any media file and when its frames are shown.
+
+    Parameters
+    ----------
+    check
+        Looks at the sound, and may raise, before two hours of pictures are decoded for nothing.
 
     Raises
     ------
@@ -33,6 +41,8 @@ def read_timeline(path: Path, rate_hz: int = 16000) -> Timeline:
     sound = decode_sound(path, rate_hz, _LIMITS.max_duration_s)
     if sound is None:
         raise Reject("no_sound", "the file holds no sound")
+    if check is not None:
+        check(sound)
     with open_video(path, _LIMITS) as video:
         if video is None:
             return Timeline(sound, None)

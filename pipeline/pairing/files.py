@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -107,15 +108,9 @@ def align_files(a: Path, b: Path, fps: float | None, params: Params) -> FilePair
 def _read(path: Path, fps: float | None, parts: AlignParts, params: Params) -> _File:
     silence_db, max_s = params.extract.silence_db, params.align.max_duration_s
     try:
-        sound, frames_s = media.read_timeline(path)
+        sound, frames_s = media.read_timeline(path, check=partial(_check_length, path, max_s))
     except Reject as reject:
         raise PipelineError(f"{path}: {reject}") from reject
-    length_s = len(sound.samples) / sound.sample_rate_hz
-    if length_s > max_s:
-        raise PipelineError(
-            f"{path} holds {length_s:.0f} s of sound, align.max_duration_s is {max_s:g}: memory "
-            "grows with its square; cut the file, or raise the limit"
-        )
     peak_db = 20 * np.log10(max(float(np.abs(sound.samples).max(initial=0)), 1e-9))
     if peak_db < silence_db:
         loud = "digital silence" if peak_db <= -180 else f"its peak is {peak_db:.0f} dB"
@@ -126,3 +121,12 @@ def _read(path: Path, fps: float | None, parts: AlignParts, params: Params) -> _
         frames_s = (np.arange(int(end_s * rate)) + 0.5) / rate
     instants_s = np.asarray(frames_s) - sound.start_s
     return _File(take_features(sound.samples, parts.align.features), sound.start_s, instants_s)
+
+
+def _check_length(path: Path, max_s: float, sound: media.Sound) -> None:
+    length_s = len(sound.samples) / sound.sample_rate_hz
+    if length_s > max_s:
+        raise PipelineError(
+            f"{path} holds {length_s:.0f} s of sound, align.max_duration_s is {max_s:g}: memory "
+            "grows with its square; cut the file, or raise the limit"
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,11 +16,12 @@ from numpy.typing import NDArray
 
 from pipeline.published.findings import Finding
 from pipeline.published.manifest import Listed
+from pipeline.shards.pictures import picture_size
 from pipeline.shards.schema import COLUMNS, SOUND_HZ
+from pipeline.shards.sounds import read_sound
 
 EVERY = 50
 """With a sample, one row in so many is decoded, beside the ends of each row group."""
-_MAX_SIDE_PX = 4096
 
 
 @dataclass
@@ -97,13 +97,11 @@ def _picture(content: NDArray[np.uint8] | None) -> tuple[int, int] | str:
     if content is None:
         return "null"
     try:
-        height, width, _, _ = simplejpeg.decode_jpeg_header(content)
-        if max(height, width) > _MAX_SIDE_PX:
-            return f"{width} x {height} pixels"
+        size = picture_size(content)
         simplejpeg.decode_jpeg(content)
     except ValueError as error:
         return str(error)
-    return height, width
+    return size
 
 
 def _sound(content: NDArray[np.uint8] | None) -> tuple[int, int] | str:
@@ -121,15 +119,13 @@ def _sound(content: NDArray[np.uint8] | None) -> tuple[int, int] | str:
 
 
 def _decoded_sound(data: bytes, samples: int) -> tuple[int, int] | str:
-    import soundfile
-
     try:
-        decoded, rate = soundfile.read(io.BytesIO(data), dtype="int16")
-    except (RuntimeError, ValueError) as error:
+        decoded, rate = read_sound(data)
+    except ValueError as error:
         return str(error)
     if len(decoded) != samples:
         return f"{len(decoded)} samples decode, its head says {samples}"
-    return samples, int(rate)
+    return samples, rate
 
 
 def faults(listed: Listed, decoded: Decoded) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ import simplejpeg
 from pipeline.errors import ParameterError, TableError, meant
 from pipeline.published.findings import DAMAGE
 from pipeline.published.sheet import U8, contact_sheet
+from pipeline.shards.pictures import picture_size
 from pipeline.shards.reader import Condition, Selection, Shards
 from pipeline.shards.schema import COLUMNS, CONFIGS, SPLITS
 
@@ -106,16 +107,20 @@ def _pictures(folder: Path, config: str, split: str, row: dict[str, Any]) -> lis
     if config == "sequences":
         return _window(folder, split, row)
     names = [c.name for c in COLUMNS[config] if c.media == "image"]
-    return [_decoded(row[name]["bytes"]) for name in names if row[name] is not None]
+    return [_decoded(row[name]) for name in names if row[name] is not None]
 
 
 def _window(folder: Path, split: str, row: dict[str, Any]) -> list[U8]:
     pairs = Shards(folder, "pairs", split)
     found = list(_rows(pairs, pairs.locate(pairs.index_of(row["file"]), row["rows"])))
-    return [_decoded(one[name]["bytes"]) for name in ("source", "target") for one in found]
+    return [_decoded(one[name]) for name in ("source", "target") for one in found]
 
 
-def _decoded(content: bytes) -> U8:
+def _decoded(file: Any) -> U8:
+    content = file.get("bytes") if isinstance(file, dict) else None
+    if not isinstance(content, bytes):
+        raise ValueError("a picture without bytes")
+    picture_size(content)
     return np.asarray(simplejpeg.decode_jpeg(content, "RGB"))
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import cv2
 import torch
 
-from pipeline.clip.network import Architecture, build_network, read_architecture
+from pipeline.clip.architecture import Architecture, read_architecture
+from pipeline.clip.network import build_network
 from pipeline.clip.scorer import Scorer
 from pipeline.faces.framing import Framing
 from pipeline.models import Weights, check_size, find_weights

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import TableError
 from pipeline.shards.pages import NotPlain, Spans, chunk_range, find_values
-from pipeline.shards.reader import Selection, Shards
+from pipeline.shards.reader import Selection, Shards, whole
 
 _COLUMNS_KEPT_BYTES = 64 << 20
 
@@ -88,20 +88,24 @@ class Blobs:
         """Walk the column's pages through a mapping that is let go at once."""
         file, group, column = key
         if file not in self._footers:
-            self._footers[file] = pq.read_metadata(self._shards.files[file])
+            with whole(self._shards.files[file]):
+                self._footers[file] = pq.read_metadata(self._shards.files[file])
         rows = self._footers[file].row_group(group)
-        number = next(
-            k for k in range(rows.num_columns) if rows.column(k).path_in_schema == f"{column}.bytes"
-        )
+        names = [rows.column(k).path_in_schema for k in range(rows.num_columns)]
+        if f"{column}.bytes" not in names:
+            raise TableError(f"{self._shards.files[file]} has no column {column} of files")
+        number = names.index(f"{column}.bytes")
         first, size = chunk_range(rows.column(number))
+        if not 0 <= first <= first + size <= os.fstat(self._file(file)).st_size:
+            raise NotPlain(f"{column}: bytes {first} to {first + size} are not in the file")
         levels = self._footers[file].schema.column(number).max_definition_level
         begin = first - first % mmap.ALLOCATIONGRANULARITY
         with (
             mmap.mmap(
                 self._file(file), first + size - begin, access=mmap.ACCESS_READ, offset=begin
             ) as mapped,
-            memoryview(mapped) as whole,
-            whole[first - begin :] as pages,
+            memoryview(mapped) as everything,
+            everything[first - begin :] as pages,
         ):
             return find_values(pages, first, rows.num_rows, levels)
 
@@ -111,10 +115,9 @@ class Blobs:
                 self._columns.move_to_end(key)
                 return self._columns[key]
         file, group, column = key
-        table = self._shards.open(file).read_row_group(
-            group, [f"{column}.bytes"], use_threads=False
-        )
-        values = table[column].combine_chunks().field("bytes")
+        with self._shards.open(file) as opened, whole(self._shards.files[file]):
+            table = opened.read_row_group(group, [f"{column}.bytes"], use_threads=False)
+            values = table[column].combine_chunks().field("bytes")
         with self._lock:
             self._columns[key] = values
             while len(self._columns) > 1 and self._held() > _COLUMNS_KEPT_BYTES:

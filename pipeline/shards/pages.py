@@ -9,6 +9,7 @@ Encodings.md of apache/parquet-format.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from struct import error as Short
 from struct import unpack_from
 from typing import Any
 
@@ -73,30 +74,44 @@ def find_values(pages: Buffer, first_byte: int, n: int, levels: int) -> Spans:
     Raises
     ------
     NotPlain
-        Where a page is of another kind or encoding.
+        Where a page is of another kind or encoding, or damaged: the full reader will say so.
     """
+    try:
+        return _find_values(pages, first_byte, n, levels)
+    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError, Short) as fault:
+        raise NotPlain(f"damaged pages: {fault}") from fault
+
+
+def _find_values(pages: Buffer, first_byte: int, n: int, levels: int) -> Spans:
     offsets, sizes = np.zeros(n, np.int64), np.full(n, -1, np.int32)
     at = found = 0
     while found < n:
         header, start = _struct(pages, at)
-        present, values = _levels(pages, start, header, levels)
+        at = start + int(header[3])
+        if not start <= at <= len(pages):
+            raise NotPlain(f"a page of {header[3]} bytes")
+        present, values = _levels(pages[:at], start, header, levels, n - found)
         for k in found + np.flatnonzero(present):
             (size,) = unpack_from("<I", pages, values)
-            offsets[k], sizes[k] = first_byte + values + 4, size
+            offsets[k] = first_byte + values + 4
             values += 4 + size
+            if values > at:
+                raise NotPlain(f"a value of {size} bytes")
+            sizes[k] = size
         found += len(present)
-        at = start + int(header[3])
     return Spans(offsets, sizes)
 
 
 def _levels(
-    pages: Buffer, start: int, header: Fields, levels: int
+    pages: Buffer, start: int, header: Fields, levels: int, most: int
 ) -> tuple[NDArray[np.bool_], int]:
     """Which of a page's values are there, and where the first of them begins."""
     facts = header.get(5) if header[1] == _DATA_PAGE else header.get(8)
     if not isinstance(facts, dict) or facts[2 if header[1] == _DATA_PAGE else 4] != _PLAIN:
         raise NotPlain(f"page of type {header[1]}")
-    n = facts[1]
+    n = int(facts[1])
+    if not 0 <= n <= most:
+        raise NotPlain(f"a page of {n} values")
     if levels == 0:
         return np.ones(n, np.bool_), start
     if header[1] == _DATA_PAGE_V2:
@@ -121,7 +136,7 @@ def _runs(packed: Buffer, n: int, width: int) -> NDArray[np.uint8]:
             values = bits.reshape(-1, width) @ (1 << np.arange(width))
         else:
             size = 1
-            values = np.full(head >> 1, packed[at])
+            values = np.full(min(head >> 1, n - total), packed[at])
         parts.append(values.astype(np.uint8))
         at += size
         total += len(values)
@@ -164,8 +179,11 @@ def _list(data: Buffer, at: int) -> tuple[Any, int]:
     size, at = head >> 4, at + 1
     if size == 15:
         size, at = _varint(data, at)
+    if size > len(data) - at:
+        raise NotPlain(f"a list of {size} values")
     for _ in range(size):
-        _, at = _value(data, at, head & 15)
+        # in a list a boolean has a byte of its own
+        at = at + 1 if head & 15 in _BOOLEANS else _value(data, at, head & 15)[1]
     return None, at
 
 
@@ -178,6 +196,8 @@ def _varint(data: Buffer, at: int) -> tuple[int, int]:
         if byte < 128:
             return value, at
         shift += 7
+        if shift > 63:
+            raise NotPlain("a number of more than 64 bits")
 
 
 def _zigzag(data: Buffer, at: int) -> tuple[int, int]:

@@ -119,6 +119,10 @@ class Blocks:
             return block
 
 
+MAX_SIDE_PX = 4096
+"""Of a picture in a shard; those that are written have at most 1024."""
+
+
 class BadPicture(Exception):
     """A file that cannot be decoded into its batch: what is wrong, and its number there."""
 
@@ -187,7 +191,23 @@ def decode_into(
 
 def _size(file: bytes) -> tuple[int, int]:
     try:
-        height, width, _, _ = simplejpeg.decode_jpeg_header(file)
+        return picture_size(file)
     except ValueError as error:
         raise BadPicture(str(error), 0) from error
+
+
+def picture_size(file: bytes | NDArray[np.uint8]) -> tuple[int, int]:
+    """Height and width that a JPEG's head claims: memory is taken for them before it is decoded.
+
+    Raises
+    ------
+    ValueError
+        Where it is no JPEG, or of a side beyond `MAX_SIDE_PX`.
+    """
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(file)
+    except KeyError as error:
+        raise ValueError(f"a JPEG of the unknown kind {error}") from error
+    if max(height, width) > MAX_SIDE_PX:
+        raise ValueError(f"{width} x {height} pixels; at most {MAX_SIDE_PX} a side")
     return height, width

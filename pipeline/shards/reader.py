@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,7 @@ from pipeline.shards.stores import Place
 Condition = tuple[str, str, Any]
 """Column, one of == != < <= > >= in, value: `("mouth_agreement", ">", 0.8)`."""
 
+_AGAIN = "fetch or build the file again"
 _NAME = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
 
 
@@ -103,7 +105,8 @@ class Shards:
         self.names = _complete(self.place.root, config, split, list(found))
         self.files = [found[name] for name in self.names]
         for path in self.files:
-            _check_version(path, pq.read_schema(path))
+            with whole(path):
+                _check_version(path, pq.read_schema(path))
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -113,7 +116,10 @@ class Shards:
     @cached_property
     def _group_rows(self) -> list[list[int]]:
         """Rows of every row group of every file."""
-        footers = [pq.read_metadata(path) for path in self.files]
+        footers = []
+        for path in self.files:
+            with whole(path):
+                footers.append(pq.read_metadata(path))
         return [[f.row_group(g).num_rows for g in range(f.num_row_groups)] for f in footers]
 
     def __len__(self) -> int:
@@ -170,6 +176,8 @@ class Shards:
             ]
         except (ValueError, TypeError, pa.ArrowNotImplementedError) as error:
             raise TableError(f"where={list(where)}: {error}") from error
+        except OSError as error:
+            raise TableError(f"{self.config} cannot be read: {error}; {_AGAIN}") from error
         columns = np.concatenate([np.empty((3, 0), np.int32), *parts], axis=1)
         return Selection(*columns)
 
@@ -201,7 +209,8 @@ class Shards:
 
     def open(self, file: int) -> pq.ParquetFile:
         """A file, mapped into memory; the caller keeps and closes it."""
-        return pq.ParquetFile(self.files[file], memory_map=True, pre_buffer=False)
+        with whole(self.files[file]):
+            return pq.ParquetFile(self.files[file], memory_map=True, pre_buffer=False)
 
     def table(self, columns: Sequence[str], chosen: Selection) -> pa.Table:
         """Columns without media of chosen rows, in the order of the files; one file at a time."""
@@ -214,9 +223,10 @@ class Shards:
             wanted = at[chosen.file == number] - start
             start += n
             if len(wanted):
-                file = pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False)
-                table = file.read(columns=list(columns), use_threads=False)
-                parts.append(table if len(wanted) == n else table.take(wanted))
+                with whole(path):
+                    file = pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False)
+                    table = file.read(columns=list(columns), use_threads=False)
+                    parts.append(table if len(wanted) == n else table.take(wanted))
         if not parts:
             return self.schema.empty_table().select(list(columns))
         return pa.concat_tables(parts).select(list(columns)).unify_dictionaries()
@@ -231,8 +241,19 @@ class Shards:
             with self.open(number) as file:
                 for group in np.unique(chosen.group[chosen.file == number]):
                     wanted = chosen.row[(chosen.file == number) & (chosen.group == group)]
-                    table = file.read_row_group(int(group), columns=columns, use_threads=False)
-                    yield from table.take(wanted).to_pylist()
+                    with whole(self.files[number]):
+                        table = file.read_row_group(int(group), columns=columns, use_threads=False)
+                        found = table.take(wanted).to_pylist()
+                    yield from found
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[None]:
+    """Turn what Arrow says of a damaged file into a TableError."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise TableError(f"{path} cannot be read: {error}; {_AGAIN}") from error
 
 
 def _complete(root: str, config: str, split: str, found: Sequence[str]) -> list[str]:
@@ -257,7 +278,7 @@ def _complete(root: str, config: str, split: str, found: Sequence[str]) -> list[
 
 
 def _check_version(path: Path, schema: pa.Schema) -> None:
-    found = (schema.metadata or {}).get(VERSION_KEY, b"none").decode()
+    found = (schema.metadata or {}).get(VERSION_KEY, b"none").decode(errors="replace")
     if found != str(SCHEMA_VERSION):
         raise TableError(
             f"{path}: schema version {found}; this package reads {SCHEMA_VERSION}: "

@@ -21,6 +21,8 @@ SPLITS = ("train", "validation", "test")
 EMOTIONS = ("neutral", "happy", "angry", "surprised", "fear", "sad", "disgusted")
 """The seven emotions in their order: a label is a place here."""
 SOUND_HZ = 16000
+MAX_SOUND_S = 6 * 3600
+"""Of a take's sound; `extract.max_duration_s` is at most that."""
 
 _FILE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _AFFINE = pa.list_(pa.float64(), 6)

@@ -17,7 +17,7 @@ from pipeline.errors import TableError
 from pipeline.shards.batches import Rows
 from pipeline.shards.keyed import F64
 from pipeline.shards.reader import Shards
-from pipeline.shards.schema import SOUND_HZ
+from pipeline.shards.schema import MAX_SOUND_S, SOUND_HZ
 
 _KEPT_BYTES = 64 << 20
 
@@ -106,9 +106,31 @@ class Sounds:
 
 
 def _decoded(file: bytes) -> NDArray[np.int16]:
-    import soundfile  # who reads pictures alone does without
-
-    samples, rate = soundfile.read(io.BytesIO(file), dtype="int16")
+    try:
+        samples, rate = read_sound(file)
+    except ValueError as error:
+        raise TableError(f"a sound cannot be decoded: {error}") from error
     if rate != SOUND_HZ or samples.ndim != 1:
         raise TableError(f"a sound of {rate} Hz, {samples.ndim} dimensions: expected 16 kHz mono")
-    return np.asarray(samples)
+    return samples
+
+
+def read_sound(file: bytes) -> tuple[NDArray[np.int16], int]:
+    """Samples and rate of a FLAC file, within bounds.
+
+    Raises
+    ------
+    ValueError
+        Where it is none, or claims to be longer than `MAX_SOUND_S`.
+    """
+    import soundfile  # who reads pictures alone does without
+
+    try:
+        with soundfile.SoundFile(io.BytesIO(file)) as opened:
+            n, rate = opened.frames, int(opened.samplerate)
+            if n * opened.channels > MAX_SOUND_S * SOUND_HZ:
+                # memory is taken for what the head claims
+                raise ValueError(f"{n} samples are claimed, more than {MAX_SOUND_S} s")
+            return np.asarray(opened.read(dtype="int16")), rate
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error

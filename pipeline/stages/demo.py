@@ -18,7 +18,7 @@ from pipeline.corpora.demo import make
 from pipeline.corpora.demo.make import DemoParams, DemoTake, TakeFiles
 from pipeline.errors import ParameterError, PipelineError
 from pipeline.rates import Cost, Spent, peak_memory_mb, short, spent
-from pipeline.reuse import Receipt, digest, sha256_of
+from pipeline.reuse import Receipt, digest, make_folder, sha256_of
 from pipeline.run import Batch, Run, Summary, Unit, nothing, summarise
 
 VERSION = 1
@@ -90,7 +90,7 @@ def _spent(run: Run, unit: Unit, rows: list[dict[str, Any]], loop_s: float) -> S
 
 
 def _make(run: Run, takes: list[DemoTake], root: Path) -> None:
-    (root / make.STAGING).mkdir(parents=True, exist_ok=True)
+    make_folder(root / make.STAGING)
     run.progress.start("demo: takes", len(takes))
     outcomes = engine.run(
         partial(_make_take, root),

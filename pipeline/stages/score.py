@@ -17,7 +17,7 @@ from pipeline.clip.scorer import Scorer
 from pipeline.errors import MissingWeightsError
 from pipeline.rates import short
 from pipeline.records import SEVEN_EMOTIONS, Clip, Rejected, ScoredTake, rejected
-from pipeline.reuse import ItemStore, digest, sha256_of
+from pipeline.reuse import ItemStore, digest, make_folder, sha256_of
 from pipeline.run import Batch, Outcome, Run, Summary, Unit, bring_up_to_date, summarise
 from pipeline.scoring.setup import Judge, find_judge, load_scorer
 from pipeline.scoring.take import score_take, table_of
@@ -142,7 +142,7 @@ def _write(run: Run, batch: Batch, judge: Judge, planned: int) -> Summary:
 
 def _nothing(run: Run, why: str) -> Summary:
     """Empty tables; what was scored before stays, for when the weights are back."""
-    run.items("score").folder.mkdir(parents=True, exist_ok=True)
+    make_folder(run.items("score").folder)
     run.write_tables("score", {"scores": (ScoredTake, []), "rejected": (Rejected, [])})
     return summarise("score", run, _GRAIN, 0, 0, [], Batch({}, 0, 0, 0), notes=[why])
 

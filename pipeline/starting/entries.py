@@ -12,10 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from pipeline.errors import ParameterError
+from pipeline.yaml_text import parse_yaml
 
 _SECTION = "datasets"
 _PLAIN = re.compile(r"^[A-Za-z0-9_./-]+$")
@@ -46,7 +44,10 @@ class Entry:
 
 def entries(text: str) -> dict[str, str]:
     """The datasets of a params.yaml: name and root."""
-    return {str(name): str(entry.get("root", "")) for name, entry in _section(text)[0].items()}
+    return {
+        str(name): str(entry.get("root", "")) if isinstance(entry, dict) else ""
+        for name, entry in _section(text)[0].items()
+    }
 
 
 def free_name(wanted: str, taken: Sequence[str]) -> str:
@@ -71,15 +72,18 @@ def add_entry(text: str, entry: Entry) -> str:
         later = [line for name in section if (line := _line_of(section, name)) > first]
         end = _without_comments(lines, min(later)) if later else end
     made = "\n".join([*lines[:first], *entry.lines(), *lines[end:]])
-    return made if made.endswith("\n") else made + "\n"
+    made = made if made.endswith("\n") else made + "\n"
+    if entries(made) != {**entries(text), entry.name: entry.root}:
+        raise ParameterError(
+            f"the {_SECTION} of params.yaml are written in a way that {entry.name} cannot be put "
+            "beside; write them as the default one has them"
+        )
+    return made
 
 
 def _section(text: str) -> tuple[Any, list[str], int]:
     """The datasets as ruamel reads them, the text's lines, and the line behind the last entry."""
-    try:
-        values: Any = YAML().load(text)
-    except YAMLError as error:
-        raise ParameterError(f"params.yaml is not YAML: {' '.join(str(error).split())}") from error
+    values = parse_yaml(text, "params.yaml", with_places=True)
     section: Any = values.get(_SECTION) if isinstance(values, dict) else None
     is_mapping = isinstance(section, dict)
     if not is_mapping:

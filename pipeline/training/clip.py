@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.clip.network import ClipNetwork, build_network, read_architecture
+from pipeline.clip.architecture import read_architecture
+from pipeline.clip.network import ClipNetwork, build_network
 from pipeline.clip.preprocess import Normalise
 from pipeline.clip.prompts import text_anchors
 from pipeline.models import write_weights

@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.clip.network import build_network, read_architecture
+from pipeline.clip.architecture import read_architecture
+from pipeline.clip.network import build_network
 from pipeline.errors import ParameterError, PipelineError
 from tests.clip.tiny import CONFIG, PROMPTS, made_network, write_config
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.clip.network import build_network, read_architecture
+from pipeline.clip.architecture import read_architecture
+from pipeline.clip.network import build_network
 from pipeline.clip.precision import run_products_in_bf16
 from tests.clip.tiny import CONFIG, write_config
 

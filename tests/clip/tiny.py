@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from pipeline.clip.network import ClipNetwork, build_network, read_architecture
+from pipeline.clip.architecture import read_architecture
+from pipeline.clip.network import ClipNetwork, build_network
 
 CONFIG = {
     "embed_dim": 16,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.clip.network import read_architecture
+from pipeline.clip.architecture import read_architecture
 from pipeline.families import loading
 from pipeline.models import Weights
 from pipeline.params import load

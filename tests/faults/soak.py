@@ -1,9 +1,11 @@
 """Run for long on much, and show that memory and file handles stay flat.
 
-`python -m tests.faults.soak --minutes 30 --times 10` lays the demo corpus ten times over (its
-speakers under other names, by hard links), then runs every stage on it, redoing all, again and
-again until the time is up. Every few seconds the resident memory and the open files of the run and
-of each of its workers are read; what counts is whether they grow while the same work is done.
+`python -m tests.faults.soak --minutes 30 --times 10` cuts every take of the demo's MEAD speakers to
+its first second and a half, so that all stages come round several times in half an hour, and lays
+them ten times over (other speakers' names, hard links): ten times the demo's takes. Then every
+stage runs on them, redoing all, again and again until the time is up. Every few seconds the
+resident memory and the open files of the run and of each of its workers are read; what counts is
+whether they grow while the same work is done: from the second pass to the last, stage by stage.
 """
 
 from __future__ import annotations
@@ -16,48 +18,44 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from pipeline import params
+from pipeline import corpora, params
+from pipeline.records import Source
+from pipeline.stages import STAGES
 from tests.digests import digests
+from tests.faults.lives import RUN, Life, Look, lines, swollen
 from tests.faults.small import Small, run_command, touched, write_params
+from tests.hostile.seeds import ffmpeg
 
 _EVERY_S = 2.0
-_WARM_S = 30.0
-"""Of a process's life that do not count: libraries are loaded, caches fill."""
-_MB = 1 << 20
+_SECONDS = 1.5
+"""Of a take."""
 
 
-@dataclass
-class Life:
-    """One process: seconds, resident bytes and open files at each look; the stage it was at."""
+def shorten(corpus: Path, target: Path, seconds: float) -> int:
+    """The takes of a MEAD as a folder tree, each cut after so long; how many there are."""
+    root = corpus / "mead"
+    select = params.Select(speakers=[], emotions=[], levels=[], views=[])
+    entry = params.Dataset(corpus="mead", root=str(root), select=select, split="by_speaker")
+    takes = corpora.list_takes("soak", entry, root).takes
+    for take in takes:
+        level = f"{take.emotion}/level_{take.level}/{take.take}"
+        for source, place in ((take.video, f"video/{take.view}"), (take.audio, "audio")):
+            if source is not None:
+                suffix = Path(source.member or source.path).suffix
+                _cut(root, source, target / "mead" / take.speaker / place / f"{level}{suffix}",
+                     seconds)  # fmt: skip
+    return len(takes)
 
-    stage: str
-    seconds: list[float] = field(default_factory=list)
-    rss: list[int] = field(default_factory=list)
-    handles: list[int] = field(default_factory=list)
 
-    @property
-    def counts(self) -> bool:
-        """Whether it lived long enough for a slope."""
-        return len(self.seconds) > 5 and self.seconds[-1] - self.seconds[0] > 2 * _WARM_S
-
-    def slope_mb_per_min(self) -> float:
-        """How fast its memory grew once it was warm, by the median of slopes (Theil, Sen)."""
-        t, y = np.array(self.seconds), np.array(self.rss) / _MB
-        warm = t - t[0] > _WARM_S
-        t, y = t[warm], y[warm]
-        i, j = np.triu_indices(len(t), 1)
-        return float(np.median((y[j] - y[i]) / (t[j] - t[i]))) * 60
-
-    def handles_grown(self) -> int:
-        """How many more files it had open in the second half of its life than in the first."""
-        half = len(self.handles) // 2
-        return max(self.handles[half:]) - max(self.handles[:half])
+def _cut(root: Path, source: Source, target: Path, seconds: float) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    whole = target.with_suffix(f".whole{target.suffix}")
+    with corpora.open_source(root, source, 1 << 30) as opened:
+        whole.write_bytes(Path(opened).read_bytes() if isinstance(opened, str) else opened.read())
+    ffmpeg("-t", str(seconds), "-i", whole, "-c", "copy", target)
+    whole.unlink()
 
 
 def times_over(corpus: Path, target: Path, times: int) -> int:
@@ -88,13 +86,28 @@ def set_up(folder: Path, corpus: Path | None, times: int) -> Small:
         done = run_command(one.command("demo"))
         assert done.returncode == 0, done.stderr
     sources = folder / "corpus"
-    times_over(corpus, sources, times)
+    n = shorten(corpus, folder / "short", _SECONDS)
+    times_over(folder / "short", sources, times)
+    print(f"{n} takes of {_SECONDS} s, {times} times over", flush=True)
     entry = base.dataset("demo").model_copy(update={"corpus": "mead", "root": str(sources)})
     rules = {entry.split: base.splits[entry.split].model_copy(update={"assign": {}})}
-    values = base.model_copy(update={"datasets": {"soak": entry}, "splits": rules})
+    changes = {"datasets": {"soak": entry}, "splits": rules}
+    values = base.model_copy(update=changes | _fewer(base))
     write_params(folder / "params.yaml", values)
-    way = ("extract", "align", "pose", "score", "filter", "shards", "report")
-    return Small(folder / "params.yaml", folder / "data", "soak", sources, way)
+    return Small(folder / "params.yaml", folder / "data", "soak", sources, STAGES[1:])
+
+
+def _fewer(base: params.Params) -> dict[str, object]:
+    """Sections that do the same with fewer frames of each take."""
+    return {
+        "align": base.align.model_copy(update={"min_pairs": 6}),
+        "score": base.score.model_copy(update={"frames_per_take": 4}),
+        "invert": base.invert.model_copy(update={"frames_per_take": 2}),
+        "directions": base.directions.model_copy(
+            update={"calibration_frames": 6, "rounds": 1, "readout_frames": 40}
+        ),
+        "synth": base.synth.model_copy(update={"frames_per_take": 1, "tries": 1}),
+    }
 
 
 def drive(small: Small, mark: Path) -> None:
@@ -113,21 +126,20 @@ def drive(small: Small, mark: Path) -> None:
         number += 1
 
 
-def watch(process: subprocess.Popen[bytes], mark: Path, minutes: float) -> dict[int, Life]:
+def watch(process: subprocess.Popen[bytes], mark: Path, minutes: float) -> list[Life]:
     """Look at the run and its workers until the time is up or it ends."""
     lives: dict[int, Life] = {}
     began = time.monotonic()
     while process.poll() is None and time.monotonic() - began < 60 * minutes:
-        stage = mark.read_text(encoding="utf-8") if mark.exists() else "start"
+        number, _, stage = (mark.read_text("utf-8") if mark.exists() else "0 start").partition(" ")
         for pid in (process.pid, *_children(process.pid)):
             seen = _look(pid)
             if seen is not None:
-                life = lives.setdefault(pid, Life("run" if pid == process.pid else stage))
-                life.seconds.append(time.monotonic() - began)
-                life.rss.append(seen[0])
-                life.handles.append(seen[1])
+                life = lives.setdefault(pid, Life(RUN if pid == process.pid else "worker"))
+                passed = time.monotonic() - began
+                life.looks.append(Look(passed, int(number or 0), stage or "start", *seen))
         time.sleep(_EVERY_S)
-    return lives
+    return list(lives.values())
 
 
 def _children(process: int) -> list[int]:
@@ -151,27 +163,6 @@ def _look(pid: int) -> tuple[int, int] | None:
         return pages * os.sysconf("SC_PAGE_SIZE"), len(os.listdir(f"/proc/{pid}/fd"))
     except (FileNotFoundError, ProcessLookupError):
         return None
-
-
-def lines(lives: dict[int, Life]) -> list[str]:
-    """The figures as text: a line for the run, a line a stage for its workers."""
-    grouped: dict[str, list[Life]] = defaultdict(list)
-    for life in lives.values():
-        if life.counts:
-            grouped[life.stage].append(life)
-    said = []
-    for stage, group in grouped.items():
-        worst = max(life.slope_mb_per_min() for life in group)
-        peak = max(max(life.rss) for life in group) / _MB
-        handles = max(max(life.handles) for life in group)
-        grown = max(life.handles_grown() for life in group)
-        lived = max(life.seconds[-1] - life.seconds[0] for life in group) / 60
-        said.append(
-            f"{stage}: {len(group)} processes, longest {lived:.1f} min, peak {peak:.0f} MB, "
-            f"{worst:+.1f} MB/min at most, files open {handles} at most, {grown:+d} from the first "
-            "half to the second"
-        )
-    return said
 
 
 def main() -> None:
@@ -206,11 +197,11 @@ def main() -> None:
         process.wait()
         reached = mark.read_text(encoding="utf-8") if mark.exists() else "the start"
         lost = touched(small, before)
-    print("\n".join(lines(lives)))
+    print("\n".join((*lines(lives), *swollen(lives))))
     print(f"passes done and stage reached: {reached}; source files touched: {len(lost)}")
     if ended is not None:
         print(f"the run ended by itself with {ended}")
-    sys.exit(bool(lost) or ended is not None)
+    sys.exit(bool(lost or swollen(lives)) or ended is not None)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pipeline.reuse import atomic_path
 from pipeline.run import Run
 from pipeline.stages import pose, shards
 from tests.digests import digests
+from tests.faults.plain import as_plain_user
 from tests.made import make_inputs, make_run
 
 _MOUNTED_KB = 16384
@@ -126,19 +127,6 @@ def test_flac_has_the_bytes_that_the_library_writes(tmp_path: Path) -> None:
     assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
 
 
-_NO_OVERRIDE = ("setpriv", "--bounding-set=-dac_override,-dac_read_search",
-                "--inh-caps=-dac_override,-dac_read_search")  # fmt: skip
-
-
-def _as_plain_user(work: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run Python as one for whom permissions hold: root itself without the right to pass by."""
-    head = list(_NO_OVERRIDE) if os.getuid() == 0 else []
-    if head and shutil.which(head[0]) is None:
-        pytest.skip("root, and no setpriv to give its rights away")
-    command = [*head, sys.executable, "-c", work, str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
-
-
 _LOSES = """
 import sys
 from pathlib import Path
@@ -185,7 +173,7 @@ def test_permission_lost_in_the_middle_is_one_line_each(tmp_path: Path, reposito
         "def says", "from tests.made import changed as _changed\n\n"
         "def changed(run):\n    return _changed(run, force=True)\n\ndef says"
     )  # fmt: skip
-    done = _as_plain_user(work, tmp_path / "data")
+    done = as_plain_user(work, tmp_path / "data")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[-1] == "equal"

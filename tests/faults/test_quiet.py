@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import configparser
+import importlib.util
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.faults.quiet import alone, guarded, quiet_way
 from tests.faults.small import made, run_command
@@ -61,3 +64,15 @@ def test_every_way_of_calling_dvc_says_so_too(repository: Path) -> None:
 def test_telemetry_of_ray_is_off(repository: Path) -> None:
     text = (repository / "pipeline" / "engine" / "on_ray.py").read_text(encoding="utf-8")
     assert 'os.environ[_NO_TELEMETRY] = "0"' in text or '_NO_TELEMETRY: "0"' in text
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray")
+def test_ray_itself_says_that_it_reports_nothing() -> None:
+    asked = (
+        "from pipeline.engine.on_ray import cluster\n"
+        "with cluster():\n"
+        "    from ray._common.usage import usage_lib\n"
+        "    print('reports:', usage_lib.usage_stats_enabled())\n"
+    )
+    done = run_command([sys.executable, "-c", asked], RAY_ADDRESS="local")
+    assert "reports: False" in done.stdout.splitlines(), done.stderr

@@ -23,7 +23,7 @@ from pipeline.errors import PipelineError, Reject
 
 Try = Callable[[Any, Any], str]
 """(state, case) -> what became of it, a word; a Reject or a PipelineError is a word as well."""
-BAD = ("TRACEBACK", "DIED", "HUNG", "SWOLLEN", "EXECUTED", "ESCAPED", "TOUCHED")
+BAD = ("TRACEBACK", "DIED", "HUNG", "SWOLLEN", "EXECUTED", "SPOKE", "ESCAPED", "TOUCHED")
 """Ends that must not be."""
 
 

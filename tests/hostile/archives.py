@@ -28,6 +28,7 @@ from pipeline.records import Source
 from pipeline.reuse import FileHashes, sha256_of
 from tests.hostile import apart
 from tests.hostile.mutate import MUTATORS, mutant
+from tests.hostile.watching import Deeds
 from tests.takes import ALL
 
 CLIP = "video/front/angry/level_3/{:03d}.mp4"
@@ -217,13 +218,22 @@ def cases(count: int, seed: int, made: list[str] | None = None) -> Iterator[tupl
         yield f"mutants: {mutator}", Case(rng.choice(SMALL), mutator, 1_000_000 * seed + i)
 
 
-def make_folder() -> Path:
-    """The state of a worker: a folder of its own."""
-    return Path(tempfile.mkdtemp(prefix="spfem-archives-"))
+class Bench(NamedTuple):
+    """The state of a worker: a folder of its own, and what is done outside of it."""
+
+    folder: Path
+    deeds: Deeds
 
 
-def try_archive(folder: Path, case: Case) -> str:
+def make_bench(above: Path) -> Bench:
+    """The state of a worker; its folder lies below another."""
+    folder = Path(tempfile.mkdtemp(dir=above))
+    return Bench(folder, Deeds(folder))
+
+
+def try_archive(bench: Bench, case: Case) -> str:
     """What became of an archive: how many members could be opened, or the reason against."""
+    folder = bench.folder
     root = folder / "root" / "M003"
     shutil.rmtree(folder / "root", ignore_errors=True)
     root.mkdir(parents=True)
@@ -233,12 +243,17 @@ def try_archive(folder: Path, case: Case) -> str:
     path = root / case.base
     path.write_bytes(raw)
     before = sha256_of(path)
-    for corpus in ("mead", "ravdess"):
-        _list(corpus, root.parent)
-    word = _open_all(folder, root.parent, f"M003/{case.base}")
-    found = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*"))
-    if found != sorted(["memory.json", "root", "root/M003", f"root/M003/{case.base}"]):
-        return "ESCAPED" if len(found) > 4 else word
+    (folder / "memory.json").unlink(missing_ok=True)
+    own = {"memory.json", "root", "root/M003", f"root/M003/{case.base}"}
+    with bench.deeds.seen() as done:
+        try:
+            for corpus in ("mead", "ravdess"):
+                _list(corpus, root.parent)
+            word = _open_all(folder, root.parent, f"M003/{case.base}")
+        except Reject as reject:
+            word = reject.reason
+    if done or {p.relative_to(folder).as_posix() for p in folder.rglob("*")} - own:
+        return (done or ["ESCAPED"])[0].partition(":")[0]
     return word if sha256_of(path) == before else "TOUCHED"
 
 
@@ -297,11 +312,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
-    results = apart.try_all(
-        cases(given.mutants, given.seed), try_archive, make_folder,
-        limit_s=600, limit_mb=2048, workers=given.workers,
-    )  # fmt: skip
-    found = apart.tally("archives", results)
+    with tempfile.TemporaryDirectory(prefix="spfem-archives-") as above:
+        results = apart.try_all(
+            cases(given.mutants, given.seed), try_archive, partial(make_bench, Path(above)),
+            limit_s=600, limit_mb=2048, workers=given.workers,
+        )  # fmt: skip
+        found = apart.tally("archives", results)
     found.show("archives")
     return 0 if not found.bad else 1
 

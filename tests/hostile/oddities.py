@@ -150,6 +150,24 @@ def _still(seconds: float, fps: int) -> Maker:
     return make
 
 
+def _nodding(seconds: float, fps: int) -> Maker:
+    """A drawn head that nods and speaks, over and over: a valid take of any length."""
+
+    def make(path: Path, seeds: Path) -> None:
+        short = path.with_suffix(".short.mkv")
+        pictures = talking(24)
+        write_media(short, pictures, times_ms=[1000 * k // fps for k in range(len(pictures))])
+        ffmpeg(
+            "-stream_loop", "-1", "-i", short, "-f", "lavfi", "-i",
+            "sine=frequency=300:sample_rate=48000", "-t", str(seconds), "-r", str(fps), "-c:v",
+            "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "32k",
+            path,
+        )  # fmt: skip
+        short.unlink()
+
+    return make
+
+
 def _sound_s(seconds: float) -> Maker:
     return _made(f"-t {seconds} -i sine=frequency=300:sample_rate=48000 -ac 1 -b:a 24k -c:a mp3")
 
@@ -249,7 +267,8 @@ ODD: dict[str, tuple[Maker, set[str]]] = {
 LONG: dict[str, tuple[Maker, set[str]]] = {
     "hours_2.mp3": (_sound_s(7190), {"output"}),
     "hours_3.mp3": (_sound_s(10800), {"too_large"}),
-    "hours_2.mp4": (_still(7190, 1), {"output", "finding_set_aside"}),
+    "hours_2.mp4": (_nodding(7190, 1), {"output"}),
+    "hours_2_still.mp4": (_still(7190, 1), {"finding_set_aside"}),
     "hours_3.mp4": (_still(10800, 1), {"too_large"}),
     "frame_8k.mp4": (
         _made("-t 0.6 -i testsrc=s=7680x4320 -f lavfi -t 0.6 -i sine -c:v libx264 "

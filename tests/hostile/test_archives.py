@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import PipelineError, Reject
 from tests.hostile import apart
-from tests.hostile.archives import SMALL, Case, cases, make_folder, try_archive
+from tests.hostile.archives import SMALL, Bench, Case, cases, make_bench, try_archive
 
 ENDS = {
     "good.tar": "members read",
@@ -36,27 +36,32 @@ ENDS = {
 
 
 @pytest.fixture(scope="module")
-def folder() -> Path:
-    """The folder of one worker."""
-    return make_folder()
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """The state of one worker."""
+    return make_bench(tmp_path_factory.mktemp("archives"))
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("name", SMALL)
-def test_made_by_hand(name: str, folder: Path) -> None:
-    try:
-        end = try_archive(folder, Case(name))
-    except Reject as reject:
-        end = reject.reason
-    assert end == ENDS[name]
+def test_made_by_hand(name: str, bench: Bench) -> None:
+    assert try_archive(bench, Case(name)) == ENDS[name]
+
+
+def test_a_write_elsewhere_would_be_seen(bench: Bench, tmp_path: Path) -> None:
+    with bench.deeds.seen() as done:
+        (bench.folder / "own").write_bytes(b"x")
+        (tmp_path / "elsewhere").write_bytes(b"x")
+        (bench.folder / "own").unlink()
+        (tmp_path / "elsewhere").unlink()
+    assert [what.partition(":")[0] for what in done] == ["ESCAPED", "ESCAPED"]
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_mutants_end_in_members_or_reasons(folder: Path) -> None:
+def test_mutants_end_in_members_or_reasons(bench: Bench) -> None:
     found = 0
     for _, case in cases(120, seed=5, made=[]):
         try:
-            end = try_archive(folder, case)
+            end = try_archive(bench, case)
         except (Reject, PipelineError) as error:
             end = str(error)
             assert "\n" not in end

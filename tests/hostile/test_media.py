@@ -11,7 +11,7 @@ from pipeline.engine import Limits
 from pipeline.errors import Reject
 from pipeline.run import Options
 from pipeline.stages import extract
-from tests.hostile import apart, decoders, oddities
+from tests.hostile import apart, decoders, long, oddities
 from tests.hostile.mutate import MUTATORS
 from tests.hostile.seeds import make_seeds, voice
 from tests.hostile.takes import REAL, Bench, Given, Spoilt, make_bench, try_media
@@ -58,6 +58,13 @@ def test_made_by_hand(name: str, seeds: list[Path], bench: Bench, tmp_path: Path
         tmp_path, seeds[0].parent, {name: oddities.ODD[name]}
     ).items()
     assert end_of(bench, Given(path)) in allowed
+
+
+@pytest.mark.parametrize("name", [n for n in long.FILES if n.startswith(("claims", "far"))])
+def test_a_claim_of_two_hours(name: str, seeds: list[Path], bench: Bench, tmp_path: Path) -> None:
+    made = oddities.make(tmp_path, seeds[0].parent, {name: long.FILES[name]})
+    ((path, allowed),) = made.items()
+    assert end_of(bench, Given(path)).split(" (")[0] in allowed
 
 
 def test_a_decoder_that_crashes_hangs_or_swells_costs_its_take_only(

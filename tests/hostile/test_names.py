@@ -23,6 +23,7 @@ from pipeline.stages import filter as filter_stage
 from pipeline.stages import pose, report
 from pipeline.tables import read_rows, write_rows
 from tests.browser import CHROMIUM, browser
+from tests.faults.plain import as_plain_user
 from tests.hostile import apart
 from tests.made import make_inputs
 from tests.made import make_run as made_run
@@ -284,3 +285,59 @@ def test_no_script_of_a_stranger_runs_in_the_report(page: Path, tmp_path: Path) 
         assert tab.run(odd) == 0
         assert tab.complaints == []
         assert tab.requests == [page.resolve().as_uri()]
+
+
+_READ_ONLY = """
+import sys
+from pathlib import Path
+from pipeline import corpora
+from pipeline.errors import PipelineError
+from tests.hostile import apart
+from tests.hostile.test_names import row, written
+from tests.media_files import tone, write_media
+from tests.takes import make_run, run
+
+folder = Path(sys.argv[1])
+root = folder / "root"
+(root / "shut").mkdir(parents=True)
+for name in ("a.wav", "b.wav", "shut/c.wav"):
+    write_media(root / name, sound=tone(0.5), sound_codec="pcm_s16le")
+rows = [row(name, f"s{k}", name) for k, name in enumerate(("a.wav", "b.wav", "shut/c.wav"))]
+written(root / "takes.csv", rows)
+mead = folder / "MEAD/M003/video/front/angry/level_3"
+mead.mkdir(parents=True)
+(mead / "001.mp4").write_bytes(b"x")
+before = apart.hashes(root)
+(root / "b.wav").chmod(0)
+for place in (root / "shut", mead):
+    place.chmod(0)
+root.chmod(0o555)
+made = make_run(root / "takes.csv", folder / "data")
+summary, clips, rejects = run(made)
+print(summary.planned, [clip.speaker for clip in clips])
+print(sorted((r.item.partition(":")[0][:6], r.reason) for r in rejects))
+entry = make_run(folder / "MEAD", folder / "data", corpus="mead").entry
+print([r.reason for r in corpora.list_takes("made", entry, Path(entry.root)).rejected])
+shut = folder / "nowhere"
+shut.mkdir()
+shut.chmod(0o555)
+try:
+    run(make_run(root / "takes.csv", shut / "data"))
+except PipelineError as error:
+    print(str(error).replace(str(folder), "F"))
+for place in (root, root / "shut", mead, root / "b.wav"):
+    place.chmod(0o755)
+assert apart.hashes(root) == before
+"""
+
+
+def test_folders_that_may_not_be_written_or_read(tmp_path: Path) -> None:
+    done = as_plain_user(_READ_ONLY, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "3 ['s0']",
+        "[('row 4', 'missing_file'), ('s1_neu', 'unreadable')]",
+        "['unreadable']",
+        "cannot write F/nowhere/data/made/.local/hashes.json: Permission denied; what is finished "
+        "is kept: mend it, then run the same command again",
+    ]

@@ -8,7 +8,9 @@ import pytest
 
 from pipeline.errors import ParameterError
 from pipeline.pairing.transcripts import read_transcripts
-from tests.hostile.parsers import PARSERS, SLOW, fuzz
+from tests.hostile.binaries import PARSERS
+from tests.hostile.found import FOUND
+from tests.hostile.parsers import SLOW, attempt, fuzz
 
 
 @pytest.mark.parametrize("name", PARSERS)
@@ -23,3 +25,11 @@ def test_transcripts_with_a_stray_line_end_are_one_line(tmp_path: Path) -> None:
     path.write_bytes(b"take,sent\rence\na,b\n" + b'c,"' + b"x" * 200_000 + b'"\n')
     with pytest.raises(ParameterError, match=r"said\.csv.*(line \d|expected the columns)"):
         read_transcripts(path)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("name", "raw", "end"), FOUND, ids=[f"{name} {k}" for k, (name, _, _) in enumerate(FOUND)]
+)
+def test_what_was_found_is_mended(name: str, raw: bytes, end: str, tmp_path: Path) -> None:
+    assert attempt(name, tmp_path, raw) == end

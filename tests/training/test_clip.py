@@ -11,7 +11,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from pipeline.clip.network import build_network, read_architecture
+from pipeline.clip.architecture import read_architecture
+from pipeline.clip.network import build_network
 from pipeline.faces.framing import face_boxes, ned256
 from pipeline.faces.sampling import sample
 from pipeline.records import SEVEN_EMOTIONS
