@@ -13,8 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import simplejpeg
+from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
 from pipeline.packing.card import Published
@@ -141,15 +141,24 @@ def _kept(
     floor = run.params.shards.min_confidence
     found = []
     for speaker, theirs in by_speaker(pairs).items():
-        table = run.read_item("pose", speaker, POSES, ["pair_id", "frame_a"])
+        posed_frames = _frames_of(run.read_item("pose", speaker, POSES, ["pair_id", "frame_a"]))
         for pair in theirs:
-            frames = table.filter(pc.equal(table["pair_id"], pair.pair_id))["frame_a"].to_numpy()
+            frames = posed_frames.get(pair.pair_id, ())
             sure = np.isin(pair.frame_a, frames) & (np.array(pair.confidence) >= floor)
             kept = tuple(int(k) for k in np.flatnonzero(sure))
             sha256 = posed[pair.pair_id].poses_sha256
             if kept:
                 found.append(KeptPair(pair, clips[pair.take_a], clips[pair.take_b], kept, sha256))
     return found
+
+
+def _frames_of(table: pa.Table) -> dict[str, NDArray[np.int32]]:
+    """`frame_a` of each pair, in the order of the rows: one pass, however many pairs there are."""
+    ids = table["pair_id"].combine_chunks().dictionary_encode()
+    codes = ids.indices.to_numpy()
+    ends = np.cumsum(np.bincount(codes, minlength=len(ids.dictionary)))
+    frames = table["frame_a"].to_numpy()[np.argsort(codes, kind="stable")]
+    return dict(zip(ids.dictionary.to_pylist(), np.split(frames, ends[:-1]), strict=False))
 
 
 def _plan(

@@ -23,7 +23,7 @@ from pipeline.run import Run, Summary, Unit, summarise
 from pipeline.scoring.setup import Judge as ClipJudge
 from pipeline.tables import sorted_rows
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
