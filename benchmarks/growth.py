@@ -11,8 +11,8 @@ the largest corpus, and between the two largest, where what a command costs at a
 
 With --dvc the repository is copied beside the largest corpus, with a git and a DVC of its own:
 seconds of `dvc repro` with nothing to do and after one take more, what each stage redid and reused,
-and whether the lock is that of a fresh run. The networks' stages are given few frames a take, so that
-what they cost beside their networks shows.
+and whether the lock is that of a fresh run. The networks' stages are given few frames a take, so
+that what they cost beside their networks shows.
 """
 
 from __future__ import annotations
@@ -221,9 +221,8 @@ def show(found: dict[int, dict[str, Cost]]) -> None:
     """One line a stage: processor seconds for each size, exponents, memory at both ends."""
     sizes = sorted(found)
     head = "".join(f"{n:>10}" for n in sizes)
-    print(
-        f"\nprocessor seconds\n{'takes':<11}{head}   exponent  last step   MB first, last  workers first, last"
-    )
+    print("\nprocessor seconds; MB at the smallest and the largest size")
+    print(f"{'takes':<11}{head}   exponent  last step   own process       a worker")
     for stage in STAGES_HERE:
         costs = [found[n][stage] for n in sizes]
         points = [(n, cost.cpu_s) for n, cost in zip(sizes, costs, strict=True)]

@@ -27,6 +27,7 @@ from pipeline.reuse import (
     FileHashes,
     ItemStore,
     Receipt,
+    names_together,
     sweep_temporaries,
     write_bytes,
     write_json,
@@ -324,7 +325,8 @@ def _mine(name: str, shard: tuple[int, int]) -> bool:
 def _work(work: Worker, store: ItemStore, state: Any, unit: Unit) -> tuple[Receipt, Cost]:
     watch = Stopwatch(work.__module__)
     store.retract(unit.name)
-    outcome = work(state, store, unit.name, unit.payload)
+    with names_together():
+        outcome = work(state, store, unit.name, unit.payload)
     rows = {**outcome.rows, "rejected": [reject.to_row() for reject in outcome.rejects]}
     receipt = store.commit(unit.name, unit.key, outcome.suffixes, rows)
     return receipt, watch.cost(unit.effort if outcome.effort is None else outcome.effort)
