@@ -43,7 +43,7 @@ PLAN = {"neutral": (1, 8), "happy": (3, 4), "angry": (3, 4), "sad": (3, 4)}
 """Level and number of takes of each emotion; take k of each says sentence k."""
 PER_SPEAKER = sum(n for _, n in PLAN.values())
 STAGES_HERE = STAGES[1:]
-_COPIED = ("cli", "pipeline", "dvc.yaml", "pyproject.toml", "README.md")
+_COPIED = ("cli", "pipeline", "dvc.yaml", "params.yaml", "pyproject.toml", "README.md")
 
 
 _FEW = {"score": 4, "invert": 3, "synth": 1}
@@ -108,10 +108,10 @@ def mark(name: str) -> bytes:
     return (8 + len(content)).to_bytes(4, "big") + b"free" + content
 
 
-def write_params(path: Path, root: str) -> None:
+def write_params(path: Path, root: str, origin: Path = HERE) -> None:
     """The repository's parameters, for the made corpus alone."""
     yaml = YAML()
-    values = yaml.load((HERE / "params.yaml").read_text(encoding="utf-8"))
+    values = yaml.load((origin / "params.yaml").read_text(encoding="utf-8"))
     select: dict[str, list[str]] = {n: [] for n in ("speakers", "emotions", "levels", "views")}
     entry = {"corpus": "mead", "root": root, "select": select, "split": "by_speaker"}
     values["datasets"] = {"growth": entry}
@@ -199,7 +199,7 @@ def grow(work: Path, n_takes: int, base: dict[tuple[str, int], bytes]) -> dict[s
     copy_repository(folder, work / "tree")
     made = place(folder / "corpus", base, n_takes)
     assert made == n_takes, f"{n_takes} is no multiple of {PER_SPEAKER}"
-    write_params(folder / "params.yaml", "corpus")
+    write_params(folder / "params.yaml", "corpus", work / "tree")
     found = {}
     for stage in STAGES_HERE:
         found[stage] = spfem(stage, folder)

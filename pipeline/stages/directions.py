@@ -19,7 +19,7 @@ from pipeline.reuse import digest
 from pipeline.run import Batch, Run, Summary, Unit, summarise
 from pipeline.tables import read_rows
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
