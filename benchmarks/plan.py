@@ -26,7 +26,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline.planning.rating import machine_s, rate_of
+from pipeline.planning.foresee import foresee
+from pipeline.planning.pricing import beside_each, efforts_of, volumes_of
+from pipeline.planning.rating import machine_s, rate_of, size_of
+from pipeline.reuse import RECEIPT
 from pipeline.run import Run
 from pipeline.stages import STAGES
 
@@ -69,11 +72,6 @@ def write_params(work: Path, speakers: list[str], **align: Any) -> None:
         yaml.dump(values, stream)
 
 
-def size_of(folder: Path) -> int:
-    """Bytes of all files below a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
 @dataclass(frozen=True)
 class Row:
     """One stage: counts (redone, reused, removed), bytes and seconds as planned and as done."""
@@ -104,7 +102,8 @@ class Row:
             return f"  {self.stage:<11}{'not told':<38} | {done}"
         off = self.bytes_planned / self.bytes_done - 1 if self.bytes_done else 0.0
         times = f"{self.s_planned / self.s_done:5.2f} times" if self.is_open else "          -"
-        mark = "" if self.planned == self.done else "  COUNTS DIFFER"
+        most = self.certainty == "at most" and self.planned[0] >= self.done[0]
+        mark = "" if self.planned == self.done or most else "  COUNTS DIFFER"
         return (
             f"  {self.stage:<11}{list(self.planned)!s:<15} {self.bytes_planned / 1e6:8.2f} MB "
             f"{self.s_planned:7.1f} s | {done} | {off:+7.1%} {times}  {self.certainty}{mark}"
@@ -134,6 +133,15 @@ def compare(work: Path, title: str, program: str) -> list[Row]:
     return rows
 
 
+def stamps(work: Path, stage: str) -> dict[str, int]:
+    """When each unit's receipt was written."""
+    folder = work / "data" / DATASET / stage / "items"
+    return {
+        path.relative_to(folder).as_posix().removesuffix(RECEIPT): path.stat().st_mtime_ns
+        for path in folder.rglob(f"[!.]*{RECEIPT}")
+    }
+
+
 def _row(work: Path, stage: str, plan: dict[str, Any], done: dict[str, Any]) -> Row:
     price = plan["price"] or {"disk_bytes": 0, "seconds": 0.0}
     row = Row(
@@ -151,12 +159,16 @@ def rates(work: Path) -> None:
     from pipeline import params
 
     run = Run(DATASET, params.load(work / "params.yaml"), work / "data")
+    seen = foresee(run, STAGES)
     print(f"\nMACHINE_S = {machine_s():.4f}")
     for stage in WAY:
-        rate = rate_of(run, stage)
+        rate, fates = rate_of(run, stage), seen.fates[stage]
+        beside = beside_each(
+            run, fates, volumes_of(fates, efforts_of(fates, {})), size_of(run.folder(stage))
+        )
         values = (
-            rate.unit_s, rate.warm_s, rate.spawn_s, rate.rest_s, rate.unit_bytes, rate.beside_bytes,
-            rate.memory_mb,
+            rate.unit_s, rate.warm_s, rate.spawn_s, rate.rest_s, rate.each_s, rate.unit_bytes,
+            beside or 0.0, rate.memory_mb,
         )  # fmt: skip
         told = ", ".join(f"{value:.4g}" for value in values)
         print(f'    "{stage}": Costs({told}),  # {rate.source}')

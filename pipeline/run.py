@@ -60,14 +60,16 @@ class Options:
 class Unit:
     """One unit of work: its name below the stage's items, its key, what the worker is given.
 
-    `effort` is how much work it is, in the stage's own measure (frames, seconds of sound); `code`
-    and `parameters` tell of the key's parts, so that `plan` can say why a unit is redone.
+    `effort` is how much work it is, in the stage's own measure (frames, seconds of sound), and
+    `volume` how much it writes, if that is not the same; `code` and `parameters` tell of the key's
+    parts, so that `plan` can say why a unit is redone.
     """
 
     name: str
     key: str
     payload: Any
     effort: float = 1.0
+    volume: float | None = None
     code: str = ""
     parameters: str = ""
 
@@ -298,8 +300,8 @@ def bring_up_to_date(
         sweep_temporaries(run.folder(stage), without=(store.folder, store.outputs))
     run.origins(stage).keep({u.name: (u.key, u.code, u.parameters) for u in units})
     cost = spent(
-        costs.values(), planned=len(units), loop_s=loop_s,
-        workers=1 if run.options.engine == "serial" else max(run.options.workers, 1),
+        costs.values(), planned=[unit.effort for unit in units], loop_s=loop_s,
+        workers=0 if run.options.engine == "serial" else max(run.options.workers, 1),
         out_bytes=sum(receipts[name].n_bytes for name in costs),
     )  # fmt: skip
     return Batch(receipts, len(todo), len(units) - len(todo), len(removed), cost)
@@ -329,7 +331,8 @@ def _work(work: Worker, store: ItemStore, state: Any, unit: Unit) -> tuple[Recei
         outcome = work(state, store, unit.name, unit.payload)
     rows = {**outcome.rows, "rejected": [reject.to_row() for reject in outcome.rejects]}
     receipt = store.commit(unit.name, unit.key, outcome.suffixes, rows)
-    return receipt, watch.cost(unit.effort if outcome.effort is None else outcome.effort)
+    effort = unit.effort if outcome.effort is None else outcome.effort
+    return receipt, watch.cost(effort, effort if unit.volume is None else unit.volume)
 
 
 def _places(options: Options, device: str) -> dict[str, Any]:

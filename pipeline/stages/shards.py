@@ -54,6 +54,9 @@ VERSION = 3
 _GRAIN = "clip pair"
 _SOURCES = ("extract", "pose", "score", "filter", "synth")
 """The stages whose items are packed."""
+_Item = KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | SeenTake
+_SOUND_S, _MADE, _WINDOWS = 0.9, 0.3, 0.1
+"""Volume of a second of sound, of a picture of the demo's generator, of a pair's windows."""
 
 
 @dataclass(frozen=True)
@@ -202,14 +205,13 @@ def _unit(run: Run, shard: Shard, items: tuple[Any, ...]) -> Unit:
     payload = Payload(shard, items, stores, section)
     return Unit(
         shard.unit, key, payload, effort=sum(_effort(item, section) for item in items),
+        volume=sum(_volume(item, section) for item in items),
         code=short(VERSION, SCHEMA_VERSION, _versions()),
         parameters=short(section.rows_per_group, settings[shard.config]),
     )  # fmt: skip
 
 
-def _effort(
-    item: KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | SeenTake, section: Shards
-) -> float:
+def _effort(item: _Item, section: Shards) -> float:
     """Pictures to warp; what holds none is as dear as a picture an item."""
     if isinstance(item, KeptPair):
         return 2 * len(item.kept)
@@ -220,9 +222,17 @@ def _effort(
     return 1
 
 
-def _identity(
-    item: KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | SeenTake,
-) -> object:
+def _volume(item: _Item, section: Shards) -> float:
+    """Bytes over those of a picture of a pair, about."""
+    picture = (section.size_px / 256) ** 2
+    if isinstance(item, KeptPair | ClearTake | SeenTake):
+        return picture * _effort(item, section)
+    if isinstance(item, SpokenTake):
+        return _SOUND_S * (item.clip.audio_end_s - item.clip.audio_start_s)
+    return _MADE * item.n_pictures if isinstance(item, FamilyTake) else _WINDOWS
+
+
+def _identity(item: _Item) -> object:
     if isinstance(item, KeptPair | ClearTake | FamilyTake | SeenTake):
         return item.identity()
     if isinstance(item, PlacedPair):
