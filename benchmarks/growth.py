@@ -11,7 +11,8 @@ the largest corpus, and between the two largest, where what a command costs at a
 
 With --dvc the repository is copied beside the largest corpus, with a git and a DVC of its own:
 seconds of `dvc repro` with nothing to do and after one take more, what each stage redid and reused,
-and whether the lock is that of a fresh run.
+and whether the lock is that of a fresh run. The networks' stages are given few frames a take, so
+that what they cost beside their networks shows.
 """
 
 from __future__ import annotations
@@ -42,16 +43,23 @@ PLAN = {"neutral": (1, 8), "happy": (3, 4), "angry": (3, 4), "sad": (3, 4)}
 """Level and number of takes of each emotion; take k of each says sentence k."""
 PER_SPEAKER = sum(n for _, n in PLAN.values())
 STAGES_HERE = STAGES[1:]
-_COPIED = ("cli", "pipeline", "dvc.yaml", "pyproject.toml", "README.md")
+_COPIED = ("cli", "pipeline", "dvc.yaml", "params.yaml", "pyproject.toml", "README.md")
+
+
+_FEW = {"score": 4, "invert": 3, "synth": 1}
+"""Frames of a take that the networks' stages are given."""
+_LOOK_EVERY_S = 0.05
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one command cost: seconds of the clock, of all processors, MB of the largest process."""
+    """What one command cost: seconds of the clock, of all processors; MB of the command's own
+    process, and of its largest worker."""
 
     wall_s: float
     cpu_s: float
-    memory_mb: float
+    main_mb: float
+    worker_mb: float
     said: str
 
 
@@ -100,15 +108,18 @@ def mark(name: str) -> bytes:
     return (8 + len(content)).to_bytes(4, "big") + b"free" + content
 
 
-def write_params(path: Path, root: str) -> None:
+def write_params(path: Path, root: str, origin: Path = HERE) -> None:
     """The repository's parameters, for the made corpus alone."""
     yaml = YAML()
-    values = yaml.load((HERE / "params.yaml").read_text(encoding="utf-8"))
+    values = yaml.load((origin / "params.yaml").read_text(encoding="utf-8"))
     select: dict[str, list[str]] = {n: [] for n in ("speakers", "emotions", "levels", "views")}
     entry = {"corpus": "mead", "root": root, "select": select, "split": "by_speaker"}
     values["datasets"] = {"growth": entry}
     values["align"]["min_pairs"] = 2
     values["align"]["max_score_named"] = 9.0
+    for stage, n in _FEW.items():
+        values[stage]["frames_per_take"] = n
+    values["synth"]["tries"] = 1
     with path.open("w", encoding="utf-8") as stream:
         yaml.dump(values, stream)
 
@@ -130,12 +141,35 @@ def command(arguments: list[str], cwd: Path) -> Cost:
     log = cwd / ".growth.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(arguments, cwd=cwd, stdout=stream, stderr=stream, env=env)
-        _, status, usage = os.wait4(process.pid, 0)
+        peaks: dict[int, float] = {}
+        while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+            look(process.pid, peaks)
+            time.sleep(_LOOK_EVERY_S)
+    _, status, usage = ended
     said = log.read_text(encoding="utf-8", errors="replace")
     if status:
         raise SystemExit(f"{' '.join(arguments)} failed:\n{said[-3000:]}")
     wall_s = time.perf_counter() - began_s
-    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6, said)
+    main_mb = peaks.pop(process.pid, 0.0)
+    worker_mb = max(peaks.values(), default=0.0)
+    return Cost(wall_s, usage.ru_utime + usage.ru_stime, main_mb, worker_mb, said)
+
+
+def look(process: int, peaks: dict[int, float]) -> None:
+    """Note the most memory that a process and those below it have held, in MB.
+
+    Not what `wait4` tells: that counts the memory of this process, of which they were forked.
+    """
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+        return
+    found = re.search(r"VmHWM:\s+(\d+)", status)
+    if found:  # one that ended and was not waited for has none
+        peaks[process] = max(int(found[1]) * 1024 / 1e6, peaks.get(process, 0.0))
+    for child in children:
+        look(int(child), peaks)
 
 
 def spfem(stage: str, cwd: Path) -> Cost:
@@ -165,14 +199,14 @@ def grow(work: Path, n_takes: int, base: dict[tuple[str, int], bytes]) -> dict[s
     copy_repository(folder, work / "tree")
     made = place(folder / "corpus", base, n_takes)
     assert made == n_takes, f"{n_takes} is no multiple of {PER_SPEAKER}"
-    write_params(folder / "params.yaml", "corpus")
+    write_params(folder / "params.yaml", "corpus", work / "tree")
     found = {}
     for stage in STAGES_HERE:
         found[stage] = spfem(stage, folder)
         cost = found[stage]
         print(
             f"  {n_takes:>5} {stage:<10} {cost.wall_s:8.1f} s {cost.cpu_s:8.1f} cpu s "
-            f"{cost.memory_mb:6.0f} MB",
+            f"{cost.main_mb:6.0f} MB, workers {cost.worker_mb:5.0f} MB",
             flush=True,
         )
     return found
@@ -187,14 +221,18 @@ def show(found: dict[int, dict[str, Cost]]) -> None:
     """One line a stage: processor seconds for each size, exponents, memory at both ends."""
     sizes = sorted(found)
     head = "".join(f"{n:>10}" for n in sizes)
-    print(f"\nprocessor seconds\n{'takes':<11}{head}   exponent  last step   MB first, last")
+    print("\nprocessor seconds; MB at the smallest and the largest size")
+    print(f"{'takes':<11}{head}   exponent  last step   own process       a worker")
     for stage in STAGES_HERE:
         costs = [found[n][stage] for n in sizes]
         points = [(n, cost.cpu_s) for n, cost in zip(sizes, costs, strict=True)]
         cells = "".join(f"{cost.cpu_s:>10.1f}" for cost in costs)
         whole = slope(points[0], points[-1]) if len(sizes) > 1 else math.nan
         last = slope(points[-2], points[-1]) if len(sizes) > 1 else math.nan
-        memory = f"{costs[0].memory_mb:7.0f} {costs[-1].memory_mb:7.0f}"
+        memory = " ".join(
+            f"{mb:7.0f}"
+            for mb in (costs[0].main_mb, costs[-1].main_mb, costs[0].worker_mb, costs[-1].worker_mb)
+        )
         print(f"{stage:<11}{cells} {whole:>10.2f} {last:>10.2f}   {memory}")
 
 

@@ -12,7 +12,7 @@ outputs are removed and it is tried again. What is printed, a row a stage:
     left over   temporary files after the last run
     differ      files that are not byte for byte the unbroken run's
 
-    python -m benchmarks.kills --kills 10
+    python -m benchmarks.kills --made --kills 10        # on a corpus of two actors, made at first
     python -m benchmarks.kills --data data --stages align pose --seed 7
 """
 
@@ -32,10 +32,13 @@ from pathlib import Path
 
 from pipeline.stages import STAGES
 from tests.digests import digests
+from tests.faults.small import drawn
 from tests.sessions import alive
 
 WAY = STAGES[1:]
 _WAIT_S = 5.0
+_MADE = ("25", "26")
+"""The actors of the small corpus."""
 
 
 @dataclass
@@ -103,12 +106,7 @@ def main() -> int:
     arguments = _arguments()
     rng = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch:
-        copy = Path(scratch, "data")
-        ignored = shutil.ignore_patterns("corpus", ".local")
-        if arguments.data is not None:
-            there = arguments.data / arguments.dataset
-            shutil.copytree(there, copy / arguments.dataset, ignore=ignored)
-        bench = Bench(copy, arguments.dataset, arguments.params.resolve(), arguments.workers)
+        bench = _bench(arguments, Path(scratch))
         print("stage       unbroken s  kills  items  done  half-done  survivors  left over  differ")
         rows = []
         for stage in arguments.stages:
@@ -117,9 +115,22 @@ def main() -> int:
     return int(not all(row.is_sound for row in rows))
 
 
+def _bench(arguments: argparse.Namespace, scratch: Path) -> Bench:
+    """The copy to work on, with the outputs to begin with or a corpus made for this."""
+    params, copy = arguments.params.resolve(), scratch / "data"
+    if arguments.made:
+        params = drawn(scratch, _MADE).params
+    elif arguments.data is not None:
+        ignored = shutil.ignore_patterns("corpus", ".local")
+        there = arguments.data / arguments.dataset
+        shutil.copytree(there, copy / arguments.dataset, ignore=ignored)
+    return Bench(copy, arguments.dataset, params, arguments.workers)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, help="outputs to begin with; else from extract on")
+    parser.add_argument("--made", action="store_true", help="on a small corpus made at first")
     parser.add_argument("--dataset", default="demo")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--stages", nargs="+", choices=WAY, default=list(WAY))

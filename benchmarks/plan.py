@@ -3,10 +3,11 @@
 On a copy of a corpus in MEAD's or RAVDESS's layout (the demo's by default), in turn: a fresh run,
 one take more, another parameter of align, one take less. Before each, `plan --json`; then every
 stage as its own command. Counts are of units; disk is of the stages' folders afterwards; seconds
-are of all stages that had anything to do, as their commands print them.
+are of all stages that had anything to do, as their commands print them; with --cpu both are by
+`benchmarks.cpu_clock`, for machines that do other work as well.
 
     spfem-data demo                       # once, if there is no demo corpus yet
-    python -m benchmarks.plan --corpus data/demo/corpus --work /tmp/plan
+    python -m benchmarks.plan --corpus data/demo/corpus --work /tmp/plan [--cpu]
     python -m benchmarks.plan ... --rates # at the end, this machine's rates for planning/shipped.py
 """
 
@@ -19,12 +20,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline.planning.rating import machine_s, rate_of
+from pipeline.planning.foresee import foresee
+from pipeline.planning.pricing import beside_each, efforts_of, volumes_of
+from pipeline.planning.rating import machine_s, rate_of, size_of
+from pipeline.reuse import RECEIPT
 from pipeline.run import Run
 from pipeline.stages import STAGES
 
@@ -33,7 +38,7 @@ WAY = STAGES[1:]
 DATASET = "planned"
 
 
-def spfem(work: Path, *arguments: str) -> Any:
+def spfem(work: Path, *arguments: str, program: str = "cli.main") -> Any:
     """A command's JSON.
 
     Raises
@@ -45,7 +50,7 @@ def spfem(work: Path, *arguments: str) -> Any:
     given += ["--params", str(work / "params.yaml")]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        [sys.executable, "-m", "cli.main", *given], cwd=HERE, capture_output=True, text=True,
+        [sys.executable, "-m", program, *given], cwd=HERE, capture_output=True, text=True,
         env={**os.environ, "PATH": path}, check=False,
     )  # fmt: skip
     if done.returncode:
@@ -67,43 +72,86 @@ def write_params(work: Path, speakers: list[str], **align: Any) -> None:
         yaml.dump(values, stream)
 
 
-def size_of(folder: Path) -> int:
-    """Bytes of all files below a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+@dataclass(frozen=True)
+class Row:
+    """One stage: counts (redone, reused, removed), bytes and seconds as planned and as done."""
 
+    stage: str
+    certainty: str
+    planned: tuple[int, int, int]
+    done: tuple[int, int, int]
+    bytes_planned: float
+    bytes_done: int
+    s_planned: float
+    s_done: float
 
-def compare(work: Path, title: str) -> None:
-    """Plan, run, and print both."""
-    told = spfem(work, "plan")
-    print(f"\n{title}: planned | done (redone, reused, removed; MB; s)")
-    planned_s = done_s = 0.0
-    disk = [0, 0]
-    for stage in WAY:
-        plan = told["stages"][stage]
-        done = spfem(work, stage, "--no-lock")
-        counts = [len(plan["run"]), len(plan["reused"]), len(plan["removed"])]
-        real = [done["done"], done["reused"], done["removed"]]
-        size = size_of(work / "data" / DATASET / stage)
-        price, sure = plan["price"], plan["certainty"]
-        if price is None:
-            print(f"  {stage:<11} not told | {real} {size / 1e6:.2f} MB {done['seconds']:.1f} s")
-            continue
-        is_open = bool(plan["run"] or plan["removed"])
-        if is_open or real[0] or real[2]:
-            planned_s += price["seconds"] if is_open else 0.0
-            done_s += done["seconds"]
-        disk = [disk[0] + price["disk_bytes"], disk[1] + size]
-        mark = "" if counts == real else "  COUNTS DIFFER"
-        print(
-            f"  {stage:<11} {counts} {price['disk_bytes'] / 1e6:.2f} MB "
-            f"{price['seconds'] if is_open else 0:.1f} s | {real} {size / 1e6:.2f} MB "
-            f"{done['seconds']:.1f} s  {sure}{mark}",
-            flush=True,
+    @property
+    def is_told(self) -> bool:
+        """Whether plan could tell."""
+        return self.certainty != "unknown"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything was to be done, or was."""
+        return any((self.planned[0], self.planned[2], self.done[0], self.done[2]))
+
+    def line(self) -> str:
+        """The row as text."""
+        done = f"{list(self.done)!s:<15} {self.bytes_done / 1e6:8.2f} MB {self.s_done:7.1f} s"
+        if not self.is_told:
+            return f"  {self.stage:<11}{'not told':<38} | {done}"
+        off = self.bytes_planned / self.bytes_done - 1 if self.bytes_done else 0.0
+        times = f"{self.s_planned / self.s_done:5.2f} times" if self.is_open else "          -"
+        most = self.certainty == "at most" and self.planned[0] >= self.done[0]
+        mark = "" if self.planned == self.done or most else "  COUNTS DIFFER"
+        return (
+            f"  {self.stage:<11}{list(self.planned)!s:<15} {self.bytes_planned / 1e6:8.2f} MB "
+            f"{self.s_planned:7.1f} s | {done} | {off:+7.1%} {times}  {self.certainty}{mark}"
         )
+
+
+def compare(work: Path, title: str, program: str) -> list[Row]:
+    """Plan, run, and print both."""
+    told = spfem(work, "plan", program=program)["stages"]
+    print(f"\n{title}: planned | done (redone, reused, removed; MB; s)")
+    rows = []
+    for stage in WAY:
+        rows.append(
+            _row(work, stage, told[stage], spfem(work, stage, "--no-lock", program=program))
+        )
+        print(rows[-1].line(), flush=True)
+    known = [row for row in rows if row.is_told]
+    disk = [sum(row.bytes_planned for row in known), sum(row.bytes_done for row in known)]
+    busy = [row for row in known if row.is_open]
+    spent = [sum(row.s_planned for row in busy), sum(row.s_done for row in busy)]
+    off, times = disk[0] / disk[1] - 1, spent[0] / max(spent[1], 1e-9)
     print(
-        f"  all: {disk[0] / 1e6:.1f} MB | {disk[1] / 1e6:.1f} MB ({disk[0] / disk[1] - 1:+.1%}); "
-        f"{planned_s:.1f} s | {done_s:.1f} s ({planned_s / max(done_s, 1e-9):.2f} times)"
+        f"  all told: {disk[0] / 1e6:.1f} MB, {spent[0]:.1f} s | {disk[1] / 1e6:.1f} MB, "
+        f"{spent[1]:.1f} s | {off:+.1%}, {times:.2f} times",
+        flush=True,
     )
+    return rows
+
+
+def stamps(work: Path, stage: str) -> dict[str, int]:
+    """When each unit's receipt was written."""
+    folder = work / "data" / DATASET / stage / "items"
+    return {
+        path.relative_to(folder).as_posix().removesuffix(RECEIPT): path.stat().st_mtime_ns
+        for path in folder.rglob(f"[!.]*{RECEIPT}")
+    }
+
+
+def _row(work: Path, stage: str, plan: dict[str, Any], done: dict[str, Any]) -> Row:
+    price = plan["price"] or {"disk_bytes": 0, "seconds": 0.0}
+    row = Row(
+        stage, plan["certainty"],
+        (len(plan["run"]), len(plan["reused"]), len(plan["removed"])),
+        (done["done"], done["reused"], done["removed"]),
+        price["disk_bytes"], size_of(work / "data" / DATASET / stage),
+        price["seconds"], done["seconds"],
+    )  # fmt: skip
+    return row if plan["run"] or plan["removed"] else replace(row, s_planned=0.0)
 
 
 def rates(work: Path) -> None:
@@ -111,12 +159,16 @@ def rates(work: Path) -> None:
     from pipeline import params
 
     run = Run(DATASET, params.load(work / "params.yaml"), work / "data")
+    seen = foresee(run, STAGES)
     print(f"\nMACHINE_S = {machine_s():.4f}")
     for stage in WAY:
-        rate = rate_of(run, stage)
+        rate, fates = rate_of(run, stage), seen.fates[stage]
+        beside = beside_each(
+            run, fates, volumes_of(fates, efforts_of(fates, {})), size_of(run.folder(stage))
+        )
         values = (
-            rate.unit_s, rate.warm_s, rate.spawn_s, rate.rest_s, rate.unit_bytes, rate.beside_bytes,
-            rate.memory_mb,
+            rate.unit_s, rate.warm_s, rate.spawn_s, rate.rest_s, rate.each_s, rate.unit_bytes,
+            beside or 0.0, rate.memory_mb,
         )  # fmt: skip
         told = ", ".join(f"{value:.4g}" for value in values)
         print(f'    "{stage}": Costs({told}),  # {rate.source}')
@@ -141,6 +193,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--take", default="mead/M901/video/front/happy/level_3/*.mp4")
     parser.add_argument("--speakers", nargs="*", default=[], help="only these, for a shorter run")
+    parser.add_argument("--cpu", action="store_true", help="by seconds of processors")
     parser.add_argument("--rates", action="store_true")
     given = parser.parse_args()
     shutil.rmtree(given.work, ignore_errors=True)
@@ -149,7 +202,7 @@ def main() -> None:
     victim = sorted((given.work / "corpus").glob(given.take))[0]
     for title, change in scenes(given.work, given.speakers, victim).items():
         change()
-        compare(given.work, title)
+        compare(given.work, title, "benchmarks.cpu_clock" if given.cpu else "cli.main")
     if given.rates:
         rates(given.work)
 

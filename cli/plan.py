@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pipeline.planning.whole import StagePlan, WholePlan
 
 _COLUMNS = ("stage", "run", "reused", "removed", "time", "writes", "disk after", "memory", "why")
+_UNTOLD = "not to be told before the stages before it have run"
 _SURE = {"exact": "", "expected": "~", "at most": "<="}
 
 
@@ -77,14 +78,17 @@ def plan(
 def _row(one: StagePlan) -> list[str]:
     fates, price = one.fates, one.price
     if price is None:
-        return [fates.stage, "?", *[""] * 6, "not to be told before the stages before it have run"]
+        return [fates.stage, "?", *[""] * 6, _UNTOLD]
+    costs = [length(price.seconds), size(price.written_bytes), size(price.disk_bytes)]
+    costs.append(f"{price.memory_mb:.0f} MB")
+    if fates.guess is not None:
+        return [fates.stage, "?", "", "", *costs, f"{_UNTOLD}; about {fates.guess:.0f} pictures"]
     why = fates.idle or ", ".join(f"{reason} {n}" for reason, n in fates.why().items())
     sure = _SURE[fates.certainty] if fates.redo else ""
     counts = [f"{sure}{len(fates.redo)}", str(len(fates.receipts)), str(len(fates.removed))]
     if fates.is_done:
         return [fates.stage, *counts, "", "", size(price.now_bytes), "", why]
-    costs = [length(price.seconds), size(price.written_bytes), size(price.disk_bytes)]
-    return [fates.stage, *counts, *costs, f"{price.memory_mb:.0f} MB", why]
+    return [fates.stage, *counts, *costs, why]
 
 
 def _notes(found: WholePlan) -> list[str]:
@@ -113,8 +117,8 @@ def _notes(found: WholePlan) -> list[str]:
         lines.append(f"rates of {', '.join(stages)}: {source}")
     if any(one.fates.certainty in ("expected", "at most") and one.fates.redo for one in found.open):
         lines.append(
-            "~: expected of takes that are new; <=: at most, since what is redone before may give "
-            "the same again"
+            "~: expected of takes that are new or changed; <=: at most, since what is redone "
+            "before may give the same again"
         )
     return lines
 

@@ -430,6 +430,7 @@ class Directions(Section):
     c: Positive
     balance: Literal["none", "classes", "speakers"]
     cap: Annotated[int, Field(ge=0)]
+    codes: Count
     min_takes: Count
     folds: Annotated[int, Field(ge=2)]
     norm: Literal["flattened", "per_layer"]

@@ -10,7 +10,7 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,10 +26,12 @@ _KEY_CHARS = 16
 class Cost:
     """What one unit cost: effort in the stage's own measure, seconds of one worker, MB at most.
 
-    `is_first`: it was its worker's first of that kind, which paid for models and compiled code.
+    `volume` is the stage's own measure of the bytes written. `is_first`: it was its worker's first
+    of that kind, which paid for models and compiled code.
     """
 
     effort: float
+    volume: float
     busy_s: float
     memory_mb: float
     is_first: bool
@@ -39,21 +41,24 @@ class Cost:
 class Spent:
     """What one run of a stage cost.
 
-    `effort` adds up that of the `done` units of `planned`, `busy_s` the seconds of all workers on
-    them and `out_bytes` what they wrote; `steady_effort` and `steady_s` leave out each worker's
-    first unit. `loop_s` is from the first unit's start to the last one's end on `workers` workers
-    (1: in the process itself), `whole_s` the whole stage, `memory_mb` the largest worker.
+    `effort` and `volume` add up those of the `done` units of `planned` (whose effort, as planned,
+    is `planned_effort`), `busy_s` the seconds of all workers on them and `out_bytes` what they
+    wrote; `steady_effort` and `steady_s` leave out each worker's first unit. `loop_s` is from the
+    first unit's start to the last one's end on so many `processes` (0: in the run's own), `whole_s`
+    the whole stage, `memory_mb` the largest worker.
     """
 
     planned: int
+    planned_effort: float
     done: int
     effort: float
+    volume: float
     busy_s: float
     steady_effort: float
     steady_s: float
     loop_s: float
     whole_s: float
-    workers: int
+    processes: int
     out_bytes: int
     memory_mb: float
 
@@ -68,10 +73,10 @@ class Stopwatch:
         self._seen.add(kind)
         self._began = time.perf_counter()
 
-    def cost(self, effort: float) -> Cost:
+    def cost(self, effort: float, volume: float) -> Cost:
         """What was spent since the beginning."""
         busy_s = time.perf_counter() - self._began
-        return Cost(effort, busy_s, peak_memory_mb(), self._is_first)
+        return Cost(effort, volume, busy_s, peak_memory_mb(), self._is_first)
 
 
 def peak_memory_mb() -> float:
@@ -87,21 +92,31 @@ def peak_memory_mb() -> float:
 
 
 def spent(
-    costs: Iterable[Cost], *, planned: int, loop_s: float, workers: int, out_bytes: int
+    costs: Iterable[Cost], *, planned: Sequence[float], loop_s: float, workers: int, out_bytes: int
 ) -> Spent:
-    """The sum of the units' costs; the whole stage's time is not known yet."""
+    """The sum of the units' costs; the whole stage's time is not known yet.
+
+    Parameters
+    ----------
+    planned
+        The efforts of all planned units, done or not.
+    workers
+        How many processes there were for the work at most; 0: the run's own did it.
+    """
     found = list(costs)
     steady = [cost for cost in found if not cost.is_first]
     return Spent(
-        planned=planned,
+        planned=len(planned),
+        planned_effort=sum(planned),
         done=len(found),
         effort=sum(cost.effort for cost in found),
+        volume=sum(cost.volume for cost in found),
         busy_s=sum(cost.busy_s for cost in found),
         steady_effort=sum(cost.effort for cost in steady),
         steady_s=sum(cost.busy_s for cost in steady),
         loop_s=loop_s,
         whole_s=loop_s,
-        workers=workers if len(found) > 1 else 1,
+        processes=min(workers, len(found)),
         out_bytes=out_bytes,
         memory_mb=max([cost.memory_mb for cost in found], default=0.0),
     )

@@ -16,6 +16,7 @@ import os
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ _CHUNK_BYTES = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 """What only a write can meet."""
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
+_waiting: ContextVar[set[Path] | None] = ContextVar("folders whose names wait", default=None)
 _STALE = "redone"
 """The key of a receipt whose unit is being redone: it is nobody's."""
 
@@ -45,8 +47,13 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path, *, settle: bool = True) -> Iterator[Path]:
     """A temporary path beside `target` that becomes it when the block ends well, else vanishes.
+
+    Parameters
+    ----------
+    settle
+        Whether the file's name is on the disk at the end, not only its bytes.
 
     Raises
     ------
@@ -61,7 +68,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         os.replace(temporary, target)
-        _sync_folder(target.parent)
+        if settle:
+            _settle(target.parent)
     except OSError as error:
         if not _is_of_storage(error, temporary, target):
             raise
@@ -99,6 +107,32 @@ def _is_of_storage(error: OSError, *paths: Path) -> bool:
     return named and error.errno in {errno.EACCES, errno.EPERM, errno.EIO}
 
 
+@contextmanager
+def names_together() -> Iterator[None]:
+    """Names of files that the block writes are put on the disk at its end, folder by folder.
+
+    Each by itself costs a write of the disk's journal. Nothing may be written in the block that
+    must not be seen before another file of it. An error leaves the names to the system: what they
+    stand for has no receipt.
+    """
+    folders: set[Path] = set()
+    before = _waiting.set(folders)
+    try:
+        yield
+    finally:
+        _waiting.reset(before)
+    for folder in sorted(folders):
+        _sync_folder(folder)
+
+
+def _settle(folder: Path) -> None:
+    waiting = _waiting.get()
+    if waiting is None:
+        _sync_folder(folder)
+    else:
+        waiting.add(folder)
+
+
 def _sync_folder(folder: Path) -> None:
     """Put the names in a folder on the disk; without it a rename may come after later ones."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -111,19 +145,20 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_bytes(target: Path, content: bytes) -> None:
+def write_bytes(target: Path, content: bytes, *, settle: bool = True) -> None:
     """Write a file that is whole or absent."""
-    with atomic_path(target) as temporary:
+    with atomic_path(target, settle=settle) as temporary:
         temporary.write_bytes(content)
 
 
-def write_json(target: Path, value: Any, *, indent: int | None = 1) -> None:
+def write_json(target: Path, value: Any, *, indent: int | None = 1, settle: bool = True) -> None:
     """Write JSON that is whole or absent, the same bytes for the same value.
 
     Without `indent` it is twenty times as fast: Python's own encoder alone lays lines out.
     """
     text = json.dumps(value, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
-    write_bytes(target, (text + "\n").encode("utf-8", "surrogatepass"))  # names of odd files
+    content = (text + "\n").encode("utf-8", "surrogatepass")  # names of odd files
+    write_bytes(target, content, settle=settle)
 
 
 def read_json(path: Path) -> Any:
@@ -219,7 +254,10 @@ class ItemStore:
             write_json(self.path(unit, RECEIPT), {**vars(receipt), "key": _STALE}, indent=None)
 
     def commit(self, unit: str, key: str, suffixes: Iterable[str], rows: dict[str, Any]) -> Receipt:
-        """Write the receipt of a unit whose outputs are written; older outputs of it go."""
+        """Write the receipt of a unit whose outputs are written; older outputs of it go.
+
+        The receipt's name may reach the disk later: until it does, the unit is not done.
+        """
         outputs = {
             suffix: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
             for suffix in sorted(suffixes)
@@ -227,7 +265,7 @@ class ItemStore:
         }
         receipt = Receipt(unit, key, outputs, rows)
         previous = self.receipt(unit)
-        write_json(self.path(unit, RECEIPT), vars(receipt), indent=None)
+        write_json(self.path(unit, RECEIPT), vars(receipt), indent=None, settle=False)
         for suffix in set(previous.outputs if previous else ()) - set(outputs):
             self.path(unit, suffix).unlink(missing_ok=True)
         return receipt

@@ -27,6 +27,7 @@ from pipeline.reuse import (
     ItemStore,
     Receipt,
     make_folder,
+    names_together,
     read_json,
     sweep_temporaries,
     write_bytes,
@@ -60,14 +61,16 @@ class Options:
 class Unit:
     """One unit of work: its name below the stage's items, its key, what the worker is given.
 
-    `effort` is how much work it is, in the stage's own measure (frames, seconds of sound); `code`
-    and `parameters` tell of the key's parts, so that `plan` can say why a unit is redone.
+    `effort` is how much work it is, in the stage's own measure (frames, seconds of sound), and
+    `volume` how much it writes, if that is not the same; `code` and `parameters` tell of the key's
+    parts, so that `plan` can say why a unit is redone.
     """
 
     name: str
     key: str
     payload: Any
     effort: float = 1.0
+    volume: float | None = None
     code: str = ""
     parameters: str = ""
 
@@ -298,8 +301,8 @@ def bring_up_to_date(
         sweep_temporaries(run.folder(stage), without=(store.folder, store.outputs))
     run.origins(stage).keep({u.name: (u.key, u.code, u.parameters) for u in units})
     cost = spent(
-        costs.values(), planned=len(units), loop_s=loop_s,
-        workers=1 if run.options.engine == "serial" else max(run.options.workers, 1),
+        costs.values(), planned=[unit.effort for unit in units], loop_s=loop_s,
+        workers=0 if run.options.engine == "serial" else max(run.options.workers, 1),
         out_bytes=sum(receipts[name].n_bytes for name in costs),
     )  # fmt: skip
     return Batch(receipts, len(todo), len(units) - len(todo), len(removed), cost)
@@ -325,10 +328,12 @@ def _mine(name: str, shard: tuple[int, int]) -> bool:
 def _work(work: Worker, store: ItemStore, state: Any, unit: Unit) -> tuple[Receipt, Cost]:
     watch = Stopwatch(work.__module__)
     store.retract(unit.name)
-    outcome = work(state, store, unit.name, unit.payload)
+    with names_together():
+        outcome = work(state, store, unit.name, unit.payload)
     rows = {**outcome.rows, "rejected": [reject.to_row() for reject in outcome.rejects]}
     receipt = store.commit(unit.name, unit.key, outcome.suffixes, rows)
-    return receipt, watch.cost(unit.effort if outcome.effort is None else outcome.effort)
+    effort = unit.effort if outcome.effort is None else outcome.effort
+    return receipt, watch.cost(effort, effort if unit.volume is None else unit.volume)
 
 
 def _places(options: Options, device: str) -> dict[str, Any]:

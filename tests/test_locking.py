@@ -67,6 +67,17 @@ def test_reads_are_those_of_dvc(repository: Path) -> None:
     assert list(READS) == list(STAGES)
 
 
+def test_dvc_watches_each_item_once(repository: Path) -> None:
+    """As an output of its own stage; others watch the tables, which hold a digest of each item."""
+    stages = YAML(typ="safe", pure=True).load((repository / "dvc.yaml").read_text("utf-8"))[
+        "stages"
+    ]
+    for name in STAGES:
+        deps = stages[name].get("do", stages[name])["deps"]
+        assert not [dep for dep in deps if str(dep).endswith("/items")], name
+        assert len(deps) == len(set(deps)), name
+
+
 def test_a_second_run_of_a_stage_is_refused_in_one_line(tmp_path: Path) -> None:
     with _another(tmp_path / "demo", "align") as process:
         message = rf"another run works on align of demo \(lately process {process.pid} on .*wait"

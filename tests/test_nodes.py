@@ -21,7 +21,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline import params
-from pipeline.engine import on_ray
+from pipeline.engine import joining
 from pipeline.engine.devices import share
 from pipeline.errors import ParameterError, PartDone, PipelineError
 from pipeline.reuse import ItemStore, digest, write_bytes
@@ -116,17 +116,17 @@ def test_ray_tells_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "1")
     monkeypatch.setattr(ray, "is_initialized", lambda: True)
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
-    with on_ray.cluster() as found:
+    with joining.cluster() as found:
         assert not usage_lib.usage_stats_enabled()
-        assert found == on_ray.Cluster(2.0, 0.0)
+        assert found == joining.Cluster(2.0, 0.0)
 
 
 def test_workers_are_as_many_as_there_is_room_for() -> None:
-    assert on_ray.Cluster(64.0, 4.0).room(0.0) == 64
-    assert on_ray.Cluster(64.0, 4.0).room(0.5) == 8
-    assert on_ray.Cluster(2.0, 4.0).room(1.0) == 2
+    assert joining.Cluster(64.0, 4.0).room(0.0) == 64
+    assert joining.Cluster(64.0, 4.0).room(0.5) == 8
+    assert joining.Cluster(2.0, 4.0).room(1.0) == 2
     with pytest.raises(PipelineError, match=r"2 cores and 0 GPUs.*1 core and 1 GPUs"):
-        on_ray.Cluster(2.0, 0.0).room(1.0)
+        joining.Cluster(2.0, 0.0).room(1.0)
 
 
 def test_gpus_of_one_machine_are_shared_out() -> None:

@@ -228,7 +228,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "family_id": "the family: take and source frame",
         "frame": "the source frame",
         "n_pictures": "pictures made",
-        "rows_sha256": "digest of the pictures' rows",
+        "rows_sha256": "digest of the pictures and their rows",
     },
     "pictures": {
         "family_id": "the family: take and source frame",

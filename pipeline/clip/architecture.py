@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.clip.library import open_clip
+from pipeline.clip.library import CONFIG_KEYS, known_config
 from pipeline.clip.merges import check_merges
 from pipeline.errors import ParameterError
 from pipeline.reuse import sha256_of
 
-_CONFIG_KEYS = ("embed_dim", "vision_cfg", "text_cfg")
 _HUB_KEYS = ("hf_model_name", "hf_tokenizer_name")
 
 
@@ -50,11 +49,10 @@ def read_architecture(named: str) -> Architecture:
         An unknown name, a file that is no config, or an architecture whose text tower or tokenizer
         only the hub has.
     """
-    library = open_clip()
     if named.endswith(".json"):
         found = _of_file(_existing(named))
     else:
-        config = library.get_model_config(named)
+        config = known_config(named)
         if config is None:
             raise ParameterError(
                 f"score.network: open_clip knows no {named!r}; name one of "
@@ -80,7 +78,7 @@ def _of_file(path: Path) -> Architecture:
     except (ValueError, RecursionError) as error:  # also numbers of thousands of digits
         raise ParameterError(f"score.network: {path} is not JSON: {error}") from None
     config = values.get("model_cfg", values) if isinstance(values, dict) else {}
-    missing = [key for key in _CONFIG_KEYS if key not in config]
+    missing = [key for key in CONFIG_KEYS if key not in config]
     if missing:
         raise ParameterError(f"score.network: {path} is no open_clip config: no {missing[0]}")
     tokens = config["text_cfg"].get("tokenizer_kwargs", {}) if _is_sound(config) else None

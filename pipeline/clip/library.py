@@ -1,9 +1,15 @@
-"""open_clip, imported also where torchvision's compiled part does not fit torch."""
+"""open_clip, imported also where torchvision's compiled part does not fit torch.
+
+Importing it takes seconds (all of timm, torch's compiler): what plans alone reads its files.
+"""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -34,6 +40,29 @@ def open_clip() -> Any:
         return importlib.import_module("open_clip")
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "build") from None
+
+
+CONFIG_KEYS = ("embed_dim", "vision_cfg", "text_cfg")
+"""What a config of an architecture holds."""
+
+
+def known_config(name: str) -> dict[str, Any] | None:
+    """The config of an architecture that open_clip knows, None where it knows none of that name.
+
+    Raises
+    ------
+    MissingExtraError
+        When open_clip is not installed.
+    """
+    spec = importlib.util.find_spec("open_clip")
+    if spec is None:
+        raise MissingExtraError("open_clip", "build")
+    for folder in spec.submodule_search_locations or ():
+        for path in Path(folder, "model_configs").glob("*.json"):
+            if path.stem == name:
+                config = json.loads(path.read_bytes())
+                return config if all(key in config for key in CONFIG_KEYS) else None
+    return None
 
 
 def import_torchvision() -> None:

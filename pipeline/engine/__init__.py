@@ -73,9 +73,9 @@ def run(
             yield key, fn(state, item)
         return
     if engine == "ray":
-        from pipeline.engine import on_ray
+        from pipeline.engine import joining, on_ray
 
-        with on_ray.cluster() as cluster:
+        with joining.cluster() as cluster:
             crew = on_ray.Crew(fn, setup, limits, gpus)
             yield from _insist(crew, dict(items), workers or cluster.room(gpus))
         return

@@ -2,8 +2,7 @@
 
 What Ray would do by itself, restarting actors and trying tasks again, is switched off: then an item
 that kills its worker is counted exactly as on processes. Answers are pickled by our worker, not by
-Ray. The cluster is the one that RAY_ADDRESS names, or that runs on this machine, or one started for
-this run.
+Ray.
 """
 
 from __future__ import annotations
@@ -12,87 +11,16 @@ import os
 import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.engine.joining import the_ray
 from pipeline.engine.outcomes import TRIES, Died, Limits, Overran
-from pipeline.engine.worker import (
-    THREAD_SETTINGS,
-    answer,
-    keep_freed_memory,
-    read,
-    use_one_thread,
-)
-from pipeline.errors import MissingExtraError, PipelineError
+from pipeline.engine.worker import THREAD_SETTINGS, answer, keep_freed_memory, read
+from pipeline.errors import PipelineError
 
 _LOOK_EVERY_S = 1.0
-_NO_TELEMETRY = "RAY_USAGE_STATS_ENABLED"
-_HIDDEN = "RAY_DEDUP_LOGS_SKIP_REGEX"
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """What there is to work on."""
-
-    cpus: float
-    gpus: float
-
-    def room(self, gpus: float) -> int:
-        """How many workers there is room for, each one core and `gpus`.
-
-        Raises
-        ------
-        PipelineError
-            When there is room for none.
-        """
-        n = int(self.cpus if gpus == 0 else min(self.cpus, self.gpus / gpus))
-        if n < 1:
-            raise PipelineError(
-                f"the Ray cluster has {self.cpus:g} cores and {self.gpus:g} GPUs, and a worker of "
-                f"this stage takes 1 core and {gpus:g} GPUs: start more nodes, or lower "
-                "--gpus-per-worker"
-            )
-        return n
-
-
-@contextmanager
-def cluster() -> Iterator[Cluster]:
-    """Connect for the block; a cluster that was connected before stays connected.
-
-    Raises
-    ------
-    MissingExtraError
-        Without Ray.
-    PipelineError
-        When the cluster that RAY_ADDRESS names does not answer.
-    """
-    os.environ[_NO_TELEMETRY] = "0"  # before the import: a cluster of our own tells nobody
-    os.environ.setdefault(_HIDDEN, ".*")  # Ray would write its nodes' woes to our standard output
-    use_one_thread()  # a cluster of our own hands it down to its workers
-    ray = _ray()
-    ours = not ray.is_initialized()
-    if ours:
-        try:
-            ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
-        except ConnectionError as error:
-            address = os.environ.get("RAY_ADDRESS", "of this machine")
-            raise PipelineError(f"the Ray cluster {address} does not answer: {error}") from None
-    try:
-        total = ray.cluster_resources()
-        yield Cluster(total.get("CPU", 0.0), total.get("GPU", 0.0))
-    finally:
-        if ours:
-            ray.shutdown()
-
-
-def _ray() -> Any:
-    try:
-        import ray
-    except ModuleNotFoundError:
-        raise MissingExtraError("ray", "ray") from None
-    return ray
 
 
 class Actor:
@@ -163,7 +91,7 @@ class Crew:
                 self._dismiss(worker)
 
     def _starter(self) -> Callable[[], Any]:
-        kind = _ray().remote(Actor).options(
+        kind = the_ray().remote(Actor).options(
             num_cpus=1, num_gpus=self.gpus, max_restarts=0, max_task_retries=0
         )  # fmt: skip
         functions = pickle.dumps((self.fn, self.setup))
@@ -173,7 +101,7 @@ class Crew:
     def _look(self, todo: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
         """Wait until an actor answers, dies or exceeds the limit; the outcomes of their items."""
         waiting = {w.answer: w for w in self._workers if w.answer is not None}
-        answered, _ = _ray().wait(list(waiting), timeout=_LOOK_EVERY_S)
+        answered, _ = the_ray().wait(list(waiting), timeout=_LOOK_EVERY_S)
         for reference in answered:
             worker = waiting[reference]
             key, outcome = worker.key, self._received(reference)
@@ -188,7 +116,7 @@ class Crew:
         yield from self._overrun()
 
     def _received(self, reference: Any) -> Any:
-        ray = _ray()
+        ray = the_ray()
         try:
             return read(ray.get(reference))
         except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError):
@@ -218,4 +146,4 @@ class Crew:
 
     def _dismiss(self, worker: _Worker) -> None:
         self._workers.remove(worker)
-        _ray().kill(worker.actor, no_restart=True)
+        the_ray().kill(worker.actor, no_restart=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import Reject
-from pipeline.families.inverting import CODES
+from pipeline.families.codes import Coded, Gathered, Rows, gather, rows_of
 from pipeline.families.mouths import LIPS, MEASURES, Calibrator
 from pipeline.families.networks import U8, Networks
 from pipeline.families.squares import crops_of, decoded, picture_of
@@ -21,7 +20,7 @@ from pipeline.reuse import ItemStore, digest
 from pipeline.run import Outcome
 from pipeline.stylegan import boundary, mouth
 from pipeline.stylegan.boundary import F64, Labelled
-from pipeline.tables import read_table, write_rows
+from pipeline.tables import write_rows
 
 DIRECTION = ".direction.parquet"
 GRAIN = "direction"
@@ -56,52 +55,6 @@ class Fitter:
     """By the codes that they were fitted on: the directions of a worker share theirs."""
 
 
-@dataclass(frozen=True)
-class Coded:
-    """Kept codes of takes (n, d), with the mouths of their frames (n, k) and who shows what."""
-
-    codes: F64
-    mouths: F64
-    speakers: NDArray[np.str_]
-    takes: NDArray[np.str_]
-    emotions: NDArray[np.str_]
-    frames: NDArray[np.int64]
-    quads: F64
-
-    def chosen(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Coded:
-        """Some of the rows."""
-        return Coded(
-            self.codes[rows], self.mouths[rows], self.speakers[rows], self.takes[rows],
-            self.emotions[rows], self.frames[rows], self.quads[rows],
-        )  # fmt: skip
-
-
-def read_codes(takes: Sequence[InvertedTake], inverted: Path) -> Coded:
-    """The kept codes of takes, in the order of the takes."""
-    store = ItemStore(inverted)
-    parts: list[tuple[F64, F64, NDArray[np.int64], F64]] = []
-    wanted = ["frame", "quad", "code", "verdict", *MEASURES]
-    for take in takes:
-        table = read_table(store.path(f"{take.speaker}/{take.take_id}", CODES), columns=wanted)
-        kept = np.array(table["verdict"].to_pylist()) == "kept"
-        flat = table["code"].combine_chunks().flatten().to_numpy()
-        codes = flat.reshape(len(table), -1).astype(np.float64)
-        mouths = np.stack([table[m].to_numpy().astype(np.float64) for m in MEASURES], axis=1)
-        quads = np.array(table["quad"].to_pylist()).reshape(-1, 4, 2)
-        frames = table["frame"].to_numpy().astype(np.int64)
-        parts.append((codes[kept], mouths[kept], frames[kept], quads[kept]))
-    counts = [len(part[0]) for part in parts]
-    codes, mouths, frames, quads = (np.concatenate([p[k] for p in parts]) for k in range(4))
-
-    def repeated(name: str) -> NDArray[np.str_]:
-        return np.repeat(np.array([str(getattr(take, name)) for take in takes]), counts)
-
-    return Coded(
-        codes, mouths, repeated("speaker"), repeated("take_id"), repeated("emotion"),
-        frames.astype(np.int64), quads,
-    )  # fmt: skip
-
-
 def fit_direction(fitter: Fitter, store: ItemStore, unit: str, job: FitJob) -> Outcome:
     """The direction of one emotion: boundary, accuracies, and the step that keeps the mouth."""
     try:
@@ -116,21 +69,23 @@ def fit_direction(fitter: Fitter, store: ItemStore, unit: str, job: FitJob) -> O
 def _direction(fitter: Fitter, unit: str, job: FitJob) -> Direction:
     section, nets = job.section, fitter.nets
     _check_takes(job)
-    every = read_codes(job.takes, job.inverted)
-    middle = boundary.centres(every.codes, every.speakers, every.takes)
-    centred = every.codes - np.stack([middle[str(s)] for s in every.speakers])
-    data = _labelled(every, centred, job)
+    rows = rows_of(job.takes)
+    asked = {"fit": _to_fit(rows, job), "calibrate": _to_calibrate(rows, section)}
+    if section.compensate:
+        asked["read"] = _to_read(rows, section)
+    measured = [MEASURES.index(name) for name in section.compensate]
+    known = gather(job.takes, job.inverted, asked, measured)
     # One C for codes of any size: the machine sees them at a mean squared length of 1.
-    scale = float(np.sqrt(np.mean(np.sum(centred**2, axis=1))))
-    data = Labelled(data.codes / scale, data.is_emotion, data.speakers, data.takes)
+    scale = known.scale
+    data = _labelled(known, job)
     plain = boundary.unit(
         boundary.fit(data, section.c, section.balance).normal, nets.n_latent, section.norm
     )
     gap = boundary.class_gap(data, plain) * scale
-    moves, measured = _moves(every, section)
-    weights = _readout(fitter, every, job)[measured]
+    moves = _moves(known, len(plain))
+    weights = _readout(fitter, known, job)[measured]
     step = section.closed_at * gap * plain
-    neutral = _calibration(every, job)
+    neutral = known.some["calibrate"].codes
     kept = mouth.keep_mouth(
         step, moves, _shift_of(fitter, neutral, weights), section.rounds, section.gain
     )
@@ -181,13 +136,23 @@ def _check_takes(job: FitJob) -> None:
             )
 
 
-def _labelled(every: Coded, centred: F64, job: FitJob) -> Labelled:
-    """Neutral and the emotion, at most `cap` frames of each speaker and class."""
-    asked = np.flatnonzero(np.isin(every.emotions, ["neutral", job.emotion]))
-    labels = every.emotions[asked] == job.emotion
-    rows = boundary.evenly(job.section.cap, every.speakers[asked], labels, every.takes[asked])
-    asked = asked[rows]
-    return Labelled(centred[asked], labels[rows], every.speakers[asked], every.takes[asked])
+def _to_fit(rows: Rows, job: FitJob) -> NDArray[np.int64]:
+    """Neutral and the emotion: at most `cap` frames of each speaker and class, and about `codes` of
+    each class."""
+    section = job.section
+    share = max(1, section.codes // len(np.unique(rows.speakers)))
+    cap = min(section.cap, share) if section.cap else share
+    asked = np.flatnonzero(np.isin(rows.emotions, ["neutral", job.emotion]))
+    labels = rows.emotions[asked] == job.emotion
+    return asked[boundary.evenly(cap, rows.speakers[asked], labels, rows.takes[asked])]
+
+
+def _labelled(known: Gathered, job: FitJob) -> Labelled:
+    """The rows to fit on, centred, at a mean squared length of 1 over all rows."""
+    some = known.some["fit"]
+    middle = np.stack([known.centres[str(speaker)] for speaker in some.speakers])
+    labels = some.emotions == job.emotion
+    return Labelled((some.codes - middle) / known.scale, labels, some.speakers, some.takes)
 
 
 def _accuracy(data: Labelled, folds: NDArray[np.int64], section: Directions) -> float | None:
@@ -196,25 +161,25 @@ def _accuracy(data: Labelled, folds: NDArray[np.int64], section: Directions) -> 
     return boundary.accuracy(data, folds, section.c, section.balance)
 
 
-def _moves(every: Coded, section: Directions) -> tuple[F64, list[int]]:
-    """The patterns (k, d) of the measures to be kept, and which of `MEASURES` they are."""
-    measured = [MEASURES.index(name) for name in section.compensate]
-    if not measured:
-        return np.empty((0, every.codes.shape[1])), measured
-    groups = np.array([f"{s}/{e}" for s, e in zip(every.speakers, every.emotions, strict=True)])
+def _moves(known: Gathered, d: int) -> F64:
+    """The patterns (k, d) of the measures to be kept."""
     try:
-        return mouth.pattern(every.codes, every.mouths[:, measured], groups), measured
+        return known.pattern.solve().reshape(-1, d)
     except ValueError as error:
         raise Reject("mouth_unmeasured", str(error)) from error
 
 
-def _calibration(every: Coded, job: FitJob) -> F64:
-    """Codes (n, d) of train's neutral frames for the closed loop, each speaker alike."""
-    neutral = every.chosen(every.emotions == "neutral")
-    names = np.unique(neutral.speakers)
-    each = max(1, job.section.calibration_frames // len(names))
-    labels = np.zeros(len(neutral.codes), dtype=np.bool_)
-    return neutral.codes[boundary.evenly(each, neutral.speakers, labels, neutral.takes)]
+def _to_calibrate(rows: Rows, section: Directions) -> NDArray[np.int64]:
+    """Train's neutral frames for the closed loop, each speaker alike."""
+    neutral = np.flatnonzero(rows.emotions == "neutral")
+    each = max(1, section.calibration_frames // len(np.unique(rows.speakers[neutral])))
+    return neutral[_alike(each, rows, neutral)]
+
+
+def _alike(each: int, rows: Rows, asked: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places among those asked for: at most so many of each speaker."""
+    labels = np.zeros(len(asked), dtype=np.bool_)
+    return boundary.evenly(each, rows.speakers[asked], labels, rows.takes[asked])
 
 
 def _shift_of(fitter: Fitter, codes: F64, weights: F64) -> mouth.ShiftOf:
@@ -234,29 +199,25 @@ def _shift_of(fitter: Fitter, codes: F64, weights: F64) -> mouth.ShiftOf:
     return shift
 
 
-def _readout(fitter: Fitter, every: Coded, job: FitJob) -> F64:
+def _readout(fitter: Fitter, known: Gathered, job: FitJob) -> F64:
     """How the calibrating measurer tells each of `MEASURES` (3, 80), from real frames of train."""
     if not job.section.compensate:
         return np.empty((len(MEASURES), 0))
     name = digest([take.codes_sha256 for take in job.takes])
     if name not in fitter.readouts:
-        fitter.readouts[name] = _fit_readout(fitter, every, job)
+        fitter.readouts[name] = _fit_readout(fitter, known.some["read"], job)
     return fitter.readouts[name]
 
 
-def _fit_readout(fitter: Fitter, every: Coded, job: FitJob) -> F64:
-    emotions, n = np.unique(every.emotions), job.section.readout_frames
-    speakers = np.unique(every.speakers)
-    each = max(1, n // (len(emotions) * len(speakers)))
-    rows = np.concatenate(
-        [
-            asked[boundary.evenly(each, every.speakers[asked], np.zeros(len(asked), dtype=np.bool_),
-                                  every.takes[asked])]
-            for emotion in emotions
-            if len(asked := np.flatnonzero(every.emotions == emotion))
-        ]
-    )  # fmt: skip
-    some = every.chosen(np.sort(rows))
+def _to_read(rows: Rows, section: Directions) -> NDArray[np.int64]:
+    """The frames that the readout is fitted on, each speaker in each emotion alike."""
+    emotions = np.unique(rows.emotions)
+    each = max(1, section.readout_frames // (len(emotions) * len(np.unique(rows.speakers))))
+    by_emotion = [np.flatnonzero(rows.emotions == emotion) for emotion in emotions]
+    return np.sort(np.concatenate([asked[_alike(each, rows, asked)] for asked in by_emotion]))
+
+
+def _fit_readout(fitter: Fitter, some: Coded, job: FitJob) -> F64:
     seen = fitter.measure(_pictures(fitter, some, job))
     found = np.isfinite(seen).all(axis=1)
     try:

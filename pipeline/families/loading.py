@@ -14,7 +14,7 @@ from pipeline.families.family import Maker
 from pipeline.families.fitting import Fitter
 from pipeline.families.mouths import Calibrator, Judge
 from pipeline.families.networks import Networks
-from pipeline.models import Weights, find_weights
+from pipeline.models import Weights, find_weights, read_metadata
 from pipeline.params import Invert
 from pipeline.reuse import make_folder
 from pipeline.run import Batch, Run, Unit, Worker, bring_up_to_date
@@ -22,7 +22,7 @@ from pipeline.scoring.setup import Judge as ClipJudge
 from pipeline.scoring.setup import device_of, find_judge, load_scorer
 from pipeline.stylegan.arcface import ArcFace
 from pipeline.stylegan.encoders import WPlusEncoder
-from pipeline.stylegan.generator import Generator
+from pipeline.stylegan.generator import Generator, GeneratorConfig
 from pipeline.stylegan.load import load_network
 from pipeline.stylegan.perceptual import Vgg
 
@@ -64,6 +64,41 @@ def chosen_weights(run: Run, needed: Mapping[str, str], optional: Mapping[str, s
     except MissingWeightsError as error:
         return Chosen({}, str(error))
     return Chosen(found, None)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a generator makes pictures of, and how large they are: enough to tell sizes of files."""
+
+    n_latent: int
+    dim: int
+    size_px: int
+
+    @property
+    def code_bytes(self) -> int:
+        """Of one W+ code as it is stored."""
+        return 4 * self.n_latent * self.dim
+
+    @property
+    def picture(self) -> float:
+        """How much a made picture is in a file, that of the demo's generator being 1."""
+        return float((self.size_px / _DEMO.size_px) ** _JPEG_GROWTH)
+
+
+_DEMO = Shape(12, 128, 128)
+_JPEG_GROWTH = 1.8
+"""The exponent with which a JPEG's bytes grow with its side, about: less than its area's."""
+
+
+def shape_of(chosen: Chosen) -> Shape:
+    """The generator's shape as its file tells; the demo's where there is none, or it tells none."""
+    if chosen.missing is not None or "generator" not in chosen.weights:
+        return _DEMO
+    try:
+        config = GeneratorConfig(**read_metadata(chosen.weights["generator"])["config"])
+    except (KeyError, TypeError, ValueError):  # the stage will say what is wrong with it
+        return _DEMO
+    return Shape(config.n_latent, config.style_dim, config.size)
 
 
 def inverter(weights: Mapping[str, Weights], section: Invert) -> Callable[[], Networks]:

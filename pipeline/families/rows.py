@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -129,13 +130,14 @@ def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
+def _sha256(picture: bytes | None) -> str | None:
+    return None if picture is None else hashlib.sha256(picture).hexdigest()
+
+
 def _family(
     job: MakeJob, name: str, frame: int, rows: Sequence[dict[str, Any]], n_kept: int
 ) -> dict[str, Any]:
-    told = [
-        {k: v for k, v in row.items() if k not in BLOBS}
-        for row in rows
-    ]  # fmt: skip
+    told = [{k: _sha256(v) if k in BLOBS else v for k, v in row.items()} for row in rows]
     return MadeFamily(
         family_id=name,
         take_id=job.clip.take_id,

@@ -23,11 +23,13 @@ _SAME = (
 
 @dataclass(frozen=True)
 class FamilyTake:
-    """A take with kept families: its clip, its split, and a digest of their rows."""
+    """A take with kept families: its clip, its split, a digest of their rows, and how many
+    pictures of them are kept."""
 
     clip: Clip
     split: str
     rows_sha256: str
+    n_pictures: int
 
     def identity(self) -> tuple[object, ...]:
         """All that the rows of this take depend on."""
@@ -48,7 +50,8 @@ def family_takes(
             without.append(clips[take_id])
         else:
             rows = digest([family.rows_sha256 for family in theirs])
-            found.append(FamilyTake(clips[take_id], split, rows))
+            n_pictures = sum(1 + family.n_kept for family in theirs)
+            found.append(FamilyTake(clips[take_id], split, rows, n_pictures))
     return found, without
 
 

@@ -42,7 +42,8 @@ class Fates:
     """The units of one stage: to be redone and removed with the reason, and those reused.
 
     `idle` says why the stage does nothing (what lies there then stays), `certainty` how sure all
-    of this is, and `receipts` are those of the reused units.
+    of this is, `receipts` are those of the reused units, and `guess` is the effort of all units
+    where they cannot be told by name.
     """
 
     stage: str
@@ -52,6 +53,7 @@ class Fates:
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
     idle: str | None = None
     certainty: Certainty = "exact"
+    guess: float | None = None
 
     def __post_init__(self) -> None:
         if self.certainty != "unknown" and len(self.redo) + len(self.receipts) != len(self.units):

@@ -26,6 +26,7 @@ from pipeline.planning.fates import (
 from pipeline.planning.foreseen import EXPECTED, Foreseen
 from pipeline.planning.probing import Probed, probe_units
 from pipeline.records import (
+    SEVEN_EMOTIONS,
     Clip,
     Direction,
     FilteredTake,
@@ -44,6 +45,9 @@ from pipeline.tables import AnyRow, read_rows
 
 _CLEAR_SHARE = 0.6
 """Of scored frames, on the demo."""
+_KEPT_MADE = len(SEVEN_EMOTIONS) - 1
+_SHEETS = 8.0
+"""Effort of the report's sheets that are no cards of pairs, on the demo."""
 
 
 @dataclass
@@ -337,7 +341,9 @@ def _synth(seen: Foresight, certainty: Certainty) -> Fates:
             take = unit.payload.take
             named = {"take_id": take.take_id, "speaker": take.speaker, "split": take.split}
             rows += [
-                expected.blank(MadeFamily, family_id=f"{take.take_id}-{n}", **named).to_row()
+                expected.blank(
+                    MadeFamily, family_id=f"{take.take_id}-{n}", n_kept=_KEPT_MADE, **named
+                ).to_row()
                 for n in range(int(unit.effort))
             ]
     run.tables["synth", "families"] = _sorted(rows, MadeFamily, "family_id")
@@ -345,15 +351,32 @@ def _synth(seen: Foresight, certainty: Certainty) -> Fates:
 
 
 def _shards(seen: Foresight, certainty: Certainty) -> Fates:
-    return fates_of(seen.run, "shards", _plan("shards", seen.run).units, certainty=certainty)
+    """Made pictures are as large there as synth says; a new take may change other pairs of its
+    speaker, against what is expected of them: then more files may change."""
+    paired = seen.fates["align"]
+    if certainty == "at most" and any(_is_steady(paired, name) for name in paired.redo):
+        certainty = "expected"
+    made = seen.fates["synth"].units
+    n_pictures = len(SEVEN_EMOTIONS) * sum(unit.effort for unit in made)
+    size = sum(unit.volume or 0.0 for unit in made) / n_pictures if n_pictures else 1.0
+    units = [
+        replace(unit, volume=(unit.volume or 0.0) * size)
+        if unit.name.startswith("families/")
+        else unit
+        for unit in _plan("shards", seen.run).units
+    ]
+    return fates_of(seen.run, "shards", units, certainty=certainty)
 
 
 def _report(seen: Foresight) -> Fates:
-    """Exact where nothing before it is open; else that it is made anew is all that is known."""
+    """Exact where nothing before it is open; else about how much it shows is all that is known."""
     before = [stage for stage in seen.fates if stage != "demo"]
     if all(seen.fates[stage].is_done for stage in before):
         return fates_of(seen.run, "report", _plan("report", seen.run).units)
-    return Fates("report", certainty="unknown")
+    if seen.n_pairs is None:
+        return Fates("report", certainty="unknown")
+    cards = min(seen.n_pairs, seen.run.params.report.pairs)
+    return Fates("report", certainty="unknown", guess=cards + _SHEETS)
 
 
 _OWN_CERTAINTY: Mapping[str, Callable[[Foresight], Fates]] = {

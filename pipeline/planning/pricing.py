@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from pipeline.planning.fates import Fates
 from pipeline.planning.rating import Rate, rate_of, size_of
 from pipeline.records import Clip
-from pipeline.run import Run, Unit
+from pipeline.run import Run
 from pipeline.stages.extract import effort_of
+
+_GROWS_WITH: dict[str, Literal["units", "volume", "files"]] = {
+    "align": "volume", "pose": "volume", "filter": "volume", "directions": "volume",
+    "synth": "volume", "report": "files",
+}  # fmt: skip
+"""What lies beside a stage's own files grows with: receipts and tables with the units, where a unit
+is a take; with what is in them, where it is more; the page with what it shows."""
 
 
 @dataclass(frozen=True)
@@ -41,26 +48,26 @@ def price_of(
     run: Run, fates: Fates, clips: Mapping[str, Clip], trial: Rate | None = None
 ) -> Price | None:
     """What the fates of a stage cost; None where they are not known."""
-    if fates.certainty == "unknown":
+    if fates.certainty == "unknown" and fates.guess is None:
         return None
     rate = rate_of(run, fates.stage, trial)
     efforts = efforts_of(fates, clips)
-    folder = _folder(run, fates.stage)
-    now = size_of(folder)
+    volumes = volumes_of(fates, efforts)
+    now = size_of(_folder(run, fates.stage))
+    written = _written(fates, volumes, rate)
     kept = sum(receipt.n_bytes for receipt in fates.receipts.values())
-    per_effort = _unit_bytes(fates, rate)
-    written = sum(efforts.values()) * per_effort
-    beside = _beside_bytes(run, fates, now, rate) * len(fates.units)
+    beside = _beside(run, fates, volumes, written + kept, now, rate)
     if fates.stage == "demo":  # its one unit's files are the corpus
-        kept = now if fates.is_done else 0
-        beside = 0.0
+        kept, beside = now if fates.is_done else 0, 0.0
     is_same = fates.is_done or fates.idle is not None
+    busy = [*efforts.values()] if fates.guess is None else [1.0] * round(fates.guess)
+    workers = 0 if run.options.engine == "serial" else max(run.options.workers, 1)
     return Price(
-        seconds=rate.seconds(list(efforts.values()), run.options.workers),
+        seconds=rate.seconds(busy, workers, sum(unit.effort for unit in fates.units)),
         written_bytes=round(written),
         now_bytes=now,
         disk_bytes=now if is_same else round(kept + written + beside),
-        memory_mb=rate.memory_mb * max(min(run.options.workers, len(efforts)), 1),
+        memory_mb=rate.memory_mb * max(min(workers, len(busy)), 1),
         source=rate.source,
     )
 
@@ -69,27 +76,75 @@ def _folder(run: Run, stage: str) -> Path:
     return Path(run.entry.root) if stage == "demo" else run.folder(stage)
 
 
-def _unit_bytes(fates: Fates, rate: Rate) -> float:
-    """Bytes of a measure of effort: of this stage's own files where any are reused."""
-    by_name = {unit.name: unit for unit in fates.units}
-    reused = {name: by_name[name] for name in fates.receipts}
-    effort = sum(map(partial(_effort_of_done, fates), reused.values()))
-    written = sum(receipt.n_bytes for receipt in fates.receipts.values())
-    return written / effort if effort and written else rate.unit_bytes
+def volumes_of(fates: Fates, efforts: Mapping[str, float]) -> dict[str, float]:
+    """The volume of every planned unit: of one to be redone as foreseen, else as it was done."""
+    found = {}
+    for unit in fates.units:
+        if unit.name in fates.redo:
+            effort = efforts[unit.name]
+        elif fates.stage == "extract":
+            rows = fates.receipts[unit.name].rows.get("clips", ())
+            effort = sum(effort_of(Clip.from_row(row)) for row in rows)
+        else:
+            effort = unit.effort
+        found[unit.name] = effort if unit.volume is None else unit.volume
+    return found
 
 
-def _effort_of_done(fates: Fates, unit: Unit) -> float:
-    if fates.stage != "extract":
-        return unit.effort
-    rows = fates.receipts[unit.name].rows.get("clips", ())
-    return sum(effort_of(Clip.from_row(row)) for row in rows)
+def _written(fates: Fates, volumes: Mapping[str, float], rate: Rate) -> float:
+    """Bytes of what is redone: as reused units of its kind have them, else all, else by rate."""
+    if fates.guess is not None:
+        return fates.guess * rate.unit_bytes
+    n_bytes, volume = dict[str, float](), dict[str, float]()
+    for name, receipt in fates.receipts.items():
+        for kind in (_kind(fates.stage, name), ""):
+            n_bytes[kind] = n_bytes.get(kind, 0.0) + receipt.n_bytes
+            volume[kind] = volume.get(kind, 0.0) + volumes[name]
+
+    def of(name: str) -> float:
+        for kind in (_kind(fates.stage, name), ""):
+            if n_bytes.get(kind) and volume[kind]:
+                return volumes[name] * n_bytes[kind] / volume[kind]
+        return volumes[name] * rate.unit_bytes
+
+    return sum(map(of, fates.redo))
 
 
-def _beside_bytes(run: Run, fates: Fates, now: int, rate: Rate) -> float:
-    """Bytes beside the units' own files (receipts, tables), per unit: as they lie there now."""
-    store = run.items(fates.stage)
-    names = store.units()
-    found = [receipt for name in names if (receipt := store.receipt(name)) is not None]
-    if not found or now == 0:
-        return rate.beside_bytes
-    return max(now - sum(receipt.n_bytes for receipt in found), 0) / len(found)
+def _kind(stage: str, name: str) -> str:
+    """Units of these stages are of several kinds, each of its own density."""
+    return name.split("/")[0] if stage in ("shards", "report") else "all"
+
+
+def _beside(
+    run: Run,
+    fates: Fates,
+    volumes: Mapping[str, float],
+    own_bytes: float,
+    now: int,
+    rate: Rate,
+) -> float:
+    """Bytes beside the units' own files (receipts, tables, pages)."""
+    if fates.guess is not None:
+        return own_bytes * rate.beside_bytes
+    each = beside_each(run, fates, volumes, now)
+    sizes = {"units": len(fates.units), "volume": sum(volumes.values()), "files": own_bytes}
+    return (rate.beside_bytes if each is None else each) * sizes[_grows_with(fates.stage)]
+
+
+def beside_each(run: Run, fates: Fates, volumes: Mapping[str, float], now: int) -> float | None:
+    """Bytes beside for each unit, measure of volume or byte, as they lie there now, if any do."""
+    found, store = dict(fates.receipts), run.items(fates.stage)
+    for name in store.units() - set(found):
+        receipt = store.receipt(name)
+        if receipt is not None:
+            found[name] = receipt
+    files = sum(receipt.n_bytes for receipt in found.values())
+    usual = sum(volumes.values()) / max(len(volumes), 1)
+    volume = sum(volumes.get(name, usual) for name in found)
+    sizes = {"units": len(found), "volume": volume, "files": files}
+    there = sizes[_grows_with(fates.stage)]
+    return max(now - files, 0) / there if there and now else None
+
+
+def _grows_with(stage: str) -> Literal["units", "volume", "files"]:
+    return _GROWS_WITH.get(stage, "units")

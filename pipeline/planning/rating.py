@@ -30,14 +30,22 @@ class Rate(Costs):
 
     source: str
 
-    def seconds(self, efforts: Sequence[float], workers: int) -> float:
-        """How long these units take: no faster than the longest one alone."""
+    def seconds(self, efforts: Sequence[float], workers: int, planned: float = 0.0) -> float:
+        """How long these units take: no faster than the longest one alone.
+
+        Parameters
+        ----------
+        workers
+            Processes, 0: the run's own does it.
+        planned
+            The effort of all units, also of those that stay.
+        """
+        rest_s = self.rest_s + planned * self.each_s
         if not efforts:
-            return self.rest_s
+            return rest_s
         busy = [effort * self.unit_s for effort in efforts]
-        count = min(max(workers, 1), len(busy))
-        shared_s = max(sum(busy) / count, *busy) if len(busy) > 1 else busy[0]
-        return self.rest_s + shared_s + self.warm_s + (self.spawn_s if count > 1 else 0.0)
+        shared_s = max(sum(busy) / min(max(workers, 1), len(busy)), *busy, 0.0)
+        return rest_s + shared_s + self.warm_s + (self.spawn_s if workers else 0.0)
 
 
 def rate_of(run: Run, stage: str, trial: Rate | None = None) -> Rate:
@@ -66,36 +74,47 @@ def _measured(rates: Rates, stage: str, source: str) -> Rate | None:
     worked = [run for run in runs if run.effort > 0][-_RUNS:]
     if not worked:
         return None
-    unit_s = _unit_s(worked)
-    newest = worked[-1]
+    usual = SHIPPED[stage]
+    unit_s = _unit_s(worked, usual.warm_s)
+    rest_s = runs[-1].whole_s - runs[-1].loop_s
+    volume = sum(run.volume for run in worked)
     return Rate(
         unit_s=unit_s,
         warm_s=_mean([_warm_s(run, unit_s) for run in worked]),
-        spawn_s=_mean([_spawn_s(run) for run in worked if run.workers > 1]),
-        rest_s=runs[-1].whole_s - runs[-1].loop_s,
-        unit_bytes=sum(run.out_bytes for run in worked) / sum(run.effort for run in worked),
-        beside_bytes=SHIPPED[stage].beside_bytes,
-        memory_mb=newest.memory_mb,
+        spawn_s=_mean([_spawn_s(run) for run in worked if run.processes]),
+        rest_s=min(rest_s, usual.rest_s),
+        each_s=max(rest_s - usual.rest_s, 0.0) / max(runs[-1].planned_effort, 1.0),
+        unit_bytes=sum(run.out_bytes for run in worked) / volume if volume else usual.unit_bytes,
+        beside_bytes=usual.beside_bytes,
+        memory_mb=worked[-1].memory_mb,
         source=source,
     )
 
 
-def _unit_s(runs: Sequence[Spent]) -> float:
+def _unit_s(runs: Sequence[Spent], usual_warm_s: float) -> float:
+    """Seconds of a measure of effort; where all units were some worker's first, what they usually
+    cost more is taken off, but not more than half."""
     steady = sum(run.steady_effort for run in runs)
     if steady:
         return sum(run.steady_s for run in runs) / steady
-    return sum(run.busy_s for run in runs) / sum(run.effort for run in runs)
+    spent_s = sum(run.busy_s for run in runs)
+    warm_s = min(sum(_workers(run) for run in runs) * usual_warm_s, spent_s / 2)
+    return (spent_s - warm_s) / sum(run.effort for run in runs)
 
 
 def _warm_s(run: Spent, unit_s: float) -> float:
     """What a worker's first unit cost more than its effort."""
     first_s, effort = run.busy_s - run.steady_s, run.effort - run.steady_effort
-    return max(first_s - effort * unit_s, 0.0) / min(run.workers, run.done)
+    return max(first_s - effort * unit_s, 0.0) / _workers(run)
 
 
 def _spawn_s(run: Spent) -> float:
     """What the loop took longer than its work, shared evenly."""
-    return max(run.loop_s - run.busy_s / min(run.workers, run.done), 0.0)
+    return max(run.loop_s - run.busy_s / _workers(run), 0.0)
+
+
+def _workers(run: Spent) -> int:
+    return max(run.processes, 1)
 
 
 def _mean(values: Sequence[float]) -> float:

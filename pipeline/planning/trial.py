@@ -35,7 +35,7 @@ def try_takes(run: Run, fates: Fates, clips: Mapping[str, Clip], n: int) -> Rate
         first = _extract(store, tools, chosen[0])
         found = [_extract(store, tools, unit) for unit in chosen]
     costs = [cost for cost, _ in found]
-    total = spent(costs, planned=n, loop_s=0.0, workers=1, out_bytes=sum(b for _, b in found))
+    total = spent(costs, planned=[], loop_s=0.0, workers=0, out_bytes=sum(b for _, b in found))
     if not total.effort:
         return None
     unit_s = total.busy_s / total.effort
@@ -45,6 +45,7 @@ def try_takes(run: Run, fates: Fates, clips: Mapping[str, Clip], n: int) -> Rate
         warm_s=max(first[0].busy_s - first[0].effort * unit_s, 0.0),
         spawn_s=usual.spawn_s,
         rest_s=usual.rest_s,
+        each_s=usual.each_s,
         unit_bytes=total.out_bytes / total.effort,
         beside_bytes=usual.beside_bytes,
         memory_mb=total.memory_mb,
@@ -55,7 +56,7 @@ def try_takes(run: Run, fates: Fates, clips: Mapping[str, Clip], n: int) -> Rate
 def _extract(store: ItemStore, tools: Tools, unit: Unit) -> tuple[Cost, int]:
     watch = Stopwatch("trial")
     outcome = extract_take(tools, store, unit.name, unit.payload)
-    cost = watch.cost(outcome.effort or 0.0)
+    cost = watch.cost(outcome.effort or 0.0, outcome.effort or 0.0)
     return cost, sum(store.path(unit.name, suffix).stat().st_size for suffix in outcome.suffixes)
 
 

@@ -59,10 +59,11 @@ def load(
     speakers = tuple(sorted({take.speaker for take in ordered}))
     counts = np.array([len(frame) for frame, _ in parts], np.int64)
     ends = np.cumsum(counts)
+    places = {speaker: k for k, speaker in enumerate(speakers)}
     own = [splits[take.take_id] for take in ordered]
     numbers = {
         "take": np.arange(len(ordered)),
-        "speaker": [speakers.index(take.speaker) for take in ordered],
+        "speaker": [places[take.speaker] for take in ordered],
         "split": [NO_SPLIT if split is None else SPLITS.index(split) for split in own],
         "recorded": [number_of(take.emotion) for take in ordered],
     }

@@ -144,7 +144,8 @@ def _unit(speaker: str, clips: tuple[Clip, ...], run: Run, rule: SplitRule) -> U
     extracted = run.items("extract").folder
     return Unit(
         speaker, key, _Speaker(clips, extracted, section, rule), effort=_effort(clips),
-        code=short(VERSION), parameters=short(section.key(), rule.key()),
+        volume=_volume(clips, section), code=short(VERSION),
+        parameters=short(section.key(), rule.key()),
     )  # fmt: skip
 
 
@@ -153,6 +154,15 @@ def _effort(clips: tuple[Clip, ...]) -> float:
     return sum(
         (clip.audio_end_s - clip.audio_start_s) * (1 if clip.emotion == "neutral" else 2)
         for clip in clips
+    )
+
+
+def _volume(clips: tuple[Clip, ...], section: Align) -> float:
+    """Frames that may stand in a pair."""
+    return sum(
+        clip.n_frames or (clip.audio_end_s - clip.audio_start_s) * section.audio_fps
+        for clip in clips
+        if clip.emotion != "neutral"
     )
 
 

@@ -8,7 +8,7 @@ side.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -83,10 +83,14 @@ def plan(run: Run) -> Planned:
 
 
 def _spent(run: Run, unit: Unit, rows: list[dict[str, Any]], loop_s: float) -> Spent:
-    workers = 1 if run.options.engine == "serial" else run.options.workers
-    cost = Cost(unit.effort, loop_s * workers, peak_memory_mb(), is_first=False)
+    workers = 0 if run.options.engine == "serial" else run.options.workers
+    busy_s = loop_s * max(workers, 1)
+    cost = Cost(unit.effort, unit.effort, busy_s, peak_memory_mb(), is_first=False)
     out_bytes = sum(row["bytes"] for row in rows)
-    return spent([cost], planned=1, loop_s=loop_s, workers=workers, out_bytes=out_bytes)
+    found = spent(
+        [cost], planned=[unit.effort], loop_s=loop_s, workers=workers, out_bytes=out_bytes
+    )
+    return replace(found, processes=workers)  # its one unit is made by all of them
 
 
 def _make(run: Run, takes: list[DemoTake], root: Path) -> None:

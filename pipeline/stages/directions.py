@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import TableError
 from pipeline.families.fitting import DIRECTION, GRAIN, FitJob, fit_direction
-from pipeline.families.loading import Chosen, bring_up, chosen_weights, fitter
+from pipeline.families.loading import Chosen, bring_up, chosen_weights, fitter, shape_of
 from pipeline.params import Directions
 from pipeline.rates import short
 from pipeline.records import SEVEN_EMOTIONS, Clip, Direction, InvertedTake, Rejected
@@ -19,7 +19,9 @@ from pipeline.reuse import digest
 from pipeline.run import Batch, Run, Summary, Unit, summarise
 from pipeline.tables import read_rows
 
-VERSION = 1
+VERSION = 2
+_READ, _FITTED = 0.02, 500
+"""In pictures: the codes of a take; codes on which one boundary is as dear as a picture."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def _unit(
     clips: Mapping[str, Clip],
     chosen: Chosen,
 ) -> Unit:
-    section = run.params.directions
+    section, n_vectors = run.params.directions, 2 + len(run.params.directions.compensate)
     theirs = tuple(take for take in takes if speaker in (None, take.speaker))
     job = FitJob(
         emotion, speaker, theirs, tuple(clips[take.take_id] for take in theirs),
@@ -112,10 +114,19 @@ def _unit(
     )  # fmt: skip
     return Unit(
         emotion if speaker is None else f"{speaker}/{emotion}", key, job,
-        effort=sum(take.n_kept for take in theirs),
+        effort=_effort(section, emotion, theirs),
+        volume=n_vectors * shape_of(chosen).code_bytes,
         code=short(VERSION),
         parameters=short(section.key(), chosen.identity(run.params.invert)),
     )  # fmt: skip
+
+
+def _effort(section: Directions, emotion: str, takes: Sequence[InvertedTake]) -> float:
+    """Pictures of the closed loop, and what reading codes and fitting take in such."""
+    shown = section.calibration_frames * (section.rounds + 2) if section.compensate else 0
+    asked = sum(take.n_kept for take in takes if take.emotion in ("neutral", emotion))
+    fitted = min(asked, 2 * section.codes)
+    return shown + _READ * len(takes) + (fitted / _FITTED) ** 2
 
 
 def _stored(run: Run, batch: Batch) -> list[Direction]:

@@ -70,7 +70,8 @@ def _plan(
 ) -> tuple[list[Unit], list[Rejected]]:
     section = run.params.extract
     rule = run.params.split_rule(run.dataset)
-    wanted = _key(section)
+    wanted, mesh = _key(section), version("mediapipe")  # a look at a file of metadata
+    code = short(VERSION, mesh)
     units: list[Unit] = []
     rejects: list[Rejected] = []
     for take in takes:
@@ -86,11 +87,8 @@ def _plan(
         except Reject as reject:
             rejects.append(rejected("extract", _GRAIN, take.take_id, reject.reason, reject.detail))
             continue
-        key = digest(
-            ["extract", VERSION, version("mediapipe"), wanted, content, split, take.to_row()]
-        )
+        key = digest(["extract", VERSION, mesh, wanted, content, split, take.to_row()])
         name = f"{take.speaker}/{take.take_id}"
-        code = short(VERSION, version("mediapipe"))
         job = Job(take, split, root, section)
         units.append(Unit(name, key, job, code=code, parameters=short(wanted, split)))
     return units, rejects

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 
 import pyarrow as pa
 
@@ -130,13 +131,13 @@ def _units(
     scored: Scored, takes: Sequence[FilteredTake], tables: Sequence[pa.Table], section: Filter
 ) -> list[Unit]:
     """A unit a speaker: its takes' rows, and a key that tells of them."""
-    made = {"code": short(VERSION), "parameters": short(section.key())}
+    code, parameters = short(VERSION), short(section.key())
     units = []
-    for speaker in scored.speakers:
-        own = [k for k, take in enumerate(scored.takes) if take.speaker == speaker]
+    for speaker, found in groupby(range(len(scored.takes)), lambda k: scored.takes[k].speaker):
+        own = list(found)  # takes are sorted by speaker
         key = digest(["filter", VERSION, [takes[k].to_row() for k in own]])
         rows = pa.concat_tables([tables[k] for k in own])
-        units.append(Unit(speaker, key, rows, effort=len(rows), **made))
+        units.append(Unit(speaker, key, rows, effort=len(rows), code=code, parameters=parameters))
     return units
 
 

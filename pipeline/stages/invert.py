@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.families.inverting import GRAIN, InvertJob, invert_take
-from pipeline.families.loading import Chosen, bring_up, chosen_weights, inverter
+from pipeline.families.loading import Chosen, bring_up, chosen_weights, inverter, shape_of
 from pipeline.params import Invert
 from pipeline.rates import short
 from pipeline.records import SEVEN_EMOTIONS, Clip, InvertedTake, Rejected, Sentence
@@ -21,6 +21,8 @@ from pipeline.sifting.load import split_of_take
 from pipeline.tables import sorted_rows
 
 VERSION = 1
+_BESIDE_CODE = 160
+"""Bytes of a row without its code, about."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,16 @@ def plan(run: Run) -> Planned:
         {"encoder": section.encoder, "generator": section.generator},
         {"identity": section.identity, "perceptual": section.perceptual},
     )
+    frame_bytes = shape_of(chosen).code_bytes + _BESIDE_CODE
     units = [
-        _unit(run, clip, split_of_take(clip, sentences), chosen)
+        _unit(run, clip, split_of_take(clip, sentences), chosen, frame_bytes)
         for clip in clips
         if chosen.missing is None and clip.emotion in SEVEN_EMOTIONS
     ]
     return Planned(units, chosen, chosen.missing)
 
 
-def _unit(run: Run, clip: Clip, split: str | None, chosen: Chosen) -> Unit:
+def _unit(run: Run, clip: Clip, split: str | None, chosen: Chosen, frame_bytes: int) -> Unit:
     section = run.params.invert
     name = f"{clip.speaker}/{clip.take_id}"
     crop = [clip.crop_x_px, clip.crop_y_px, clip.crop_side_px, clip.crop_px]
@@ -102,9 +105,9 @@ def _unit(run: Run, clip: Clip, split: str | None, chosen: Chosen) -> Unit:
         section,
         (chosen.sha256("encoder"), chosen.sha256("generator")),
     )
+    effort = min(clip.n_found, section.frames_per_take or clip.n_found)
     return Unit(
-        name, key, job,
-        effort=min(clip.n_found, section.frames_per_take or clip.n_found),
+        name, key, job, effort=effort, volume=effort * frame_bytes,
         code=short(VERSION), parameters=short(section.key(), chosen.identity(section)),
     )  # fmt: skip
 

@@ -55,6 +55,8 @@ REPORTED = (
 )  # fmt: skip
 """The stages that the report counts, in the order of the way."""
 _CARDS, _FACES = "cards/", "faces/"
+_EFFORTS = {_CARDS: 1.0, _FACES: 0.05, SHEETS: 0.25, GRIDS: 0.5}
+"""Of drawing a sheet, in cards of pairs, which have sound; of others 0.3."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +115,18 @@ def plan(run: Run) -> Planned:
         *_sheets(run, inputs, clear),
         *_grids(run, inputs, made),
     ]
+    code, parameters = short(VERSION), short(section.key())
     return Planned(
-        [replace(u, code=short(VERSION), parameters=short(section.key())) for u in units],
+        [
+            replace(unit, effort=_effort(unit.name), code=code, parameters=parameters)
+            for unit in units
+        ],
         inputs, choice, clear, made, accuracy, judged,
     )  # fmt: skip
+
+
+def _effort(name: str) -> float:
+    return next((effort for kind, effort in _EFFORTS.items() if name.startswith(kind)), 0.3)
 
 
 def _accuracy(run: Run, inputs: Inputs, clear: Clear) -> tuple[Accuracy | None, Judged | None]:

@@ -26,6 +26,8 @@ from pipeline.tables import sorted_rows, write_table
 VERSION = 1
 SCORES = ".scores.parquet"
 _GRAIN = "take"
+_BESIDE_EMBEDDING = 50
+"""Bytes of a frame's row without its embedding, about."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,11 @@ def _unit(clip: Clip, run: Run, judge: Judge) -> Unit:
     key = digest(["score", VERSION, judge.identity(), budget, clip.to_row()])
     name = f"{clip.speaker}/{clip.take_id}"
     frames_file = run.items("extract").path(name, ".frames.parquet")
+    effort = min(clip.n_found, budget or clip.n_found)
+    embedding = 4 * int(judge.architecture.config["embed_dim"])
     return Unit(
         name, key, _Payload(clip, frames_file, budget, judge),
-        effort=min(clip.n_found, budget or clip.n_found),
+        effort=effort, volume=effort * (embedding + _BESIDE_EMBEDDING),
         code=short(VERSION), parameters=short(judge.identity(), budget),
     )  # fmt: skip
 

@@ -13,8 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import simplejpeg
+from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
 from pipeline.packing.card import Published
@@ -54,6 +54,9 @@ VERSION = 3
 _GRAIN = "clip pair"
 _SOURCES = ("extract", "pose", "score", "filter", "synth")
 """The stages whose items are packed."""
+_Item = KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | SeenTake
+_SOUND_S, _MADE, _WINDOWS = 0.9, 0.3, 0.1
+"""Volume of a second of sound, of a picture of the demo's generator, of a pair's windows."""
 
 
 @dataclass(frozen=True)
@@ -141,15 +144,24 @@ def _kept(
     floor = run.params.shards.min_confidence
     found = []
     for speaker, theirs in by_speaker(pairs).items():
-        table = run.read_item("pose", speaker, POSES, ["pair_id", "frame_a"])
+        posed_frames = _frames_of(run.read_item("pose", speaker, POSES, ["pair_id", "frame_a"]))
         for pair in theirs:
-            frames = table.filter(pc.equal(table["pair_id"], pair.pair_id))["frame_a"].to_numpy()
+            frames = posed_frames.get(pair.pair_id, ())
             sure = np.isin(pair.frame_a, frames) & (np.array(pair.confidence) >= floor)
             kept = tuple(int(k) for k in np.flatnonzero(sure))
             sha256 = posed[pair.pair_id].poses_sha256
             if kept:
                 found.append(KeptPair(pair, clips[pair.take_a], clips[pair.take_b], kept, sha256))
     return found
+
+
+def _frames_of(table: pa.Table) -> dict[str, NDArray[np.int32]]:
+    """`frame_a` of each pair, in the order of the rows: one pass, however many pairs there are."""
+    ids = table["pair_id"].combine_chunks().dictionary_encode()
+    codes = ids.indices.to_numpy()
+    ends = np.cumsum(np.bincount(codes, minlength=len(ids.dictionary)))
+    frames = table["frame_a"].to_numpy()[np.argsort(codes, kind="stable")]
+    return dict(zip(ids.dictionary.to_pylist(), np.split(frames, ends[:-1]), strict=False))
 
 
 def _plan(
@@ -193,14 +205,13 @@ def _unit(run: Run, shard: Shard, items: tuple[Any, ...]) -> Unit:
     payload = Payload(shard, items, stores, section)
     return Unit(
         shard.unit, key, payload, effort=sum(_effort(item, section) for item in items),
+        volume=sum(_volume(item, section) for item in items),
         code=short(VERSION, SCHEMA_VERSION, _versions()),
         parameters=short(section.rows_per_group, settings[shard.config]),
     )  # fmt: skip
 
 
-def _effort(
-    item: KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | SeenTake, section: Shards
-) -> float:
+def _effort(item: _Item, section: Shards) -> float:
     """Pictures to warp; what holds none is as dear as a picture an item."""
     if isinstance(item, KeptPair):
         return 2 * len(item.kept)
@@ -211,9 +222,17 @@ def _effort(
     return 1
 
 
-def _identity(
-    item: KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | SeenTake,
-) -> object:
+def _volume(item: _Item, section: Shards) -> float:
+    """Bytes over those of a picture of a pair, about."""
+    picture = (section.size_px / 256) ** 2
+    if isinstance(item, KeptPair | ClearTake | SeenTake):
+        return picture * _effort(item, section)
+    if isinstance(item, SpokenTake):
+        return _SOUND_S * (item.clip.audio_end_s - item.clip.audio_start_s)
+    return _MADE * item.n_pictures if isinstance(item, FamilyTake) else _WINDOWS
+
+
+def _identity(item: _Item) -> object:
     if isinstance(item, KeptPair | ClearTake | FamilyTake | SeenTake):
         return item.identity()
     if isinstance(item, PlacedPair):

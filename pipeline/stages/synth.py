@@ -7,23 +7,38 @@ hybrid training (eq. 14).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pipeline.errors import TableError
 from pipeline.families.family import EMOTIONS, GRAIN, MakeJob, n_families
 from pipeline.families.inverting import CODES
-from pipeline.families.loading import Chosen, bring_up, chosen_clip, chosen_weights, maker
+from pipeline.families.loading import (
+    Chosen,
+    bring_up,
+    chosen_clip,
+    chosen_weights,
+    maker,
+    shape_of,
+)
 from pipeline.families.making import make_families
 from pipeline.rates import short
-from pipeline.records import Clip, Direction, InvertedTake, MadeFamily, MadePicture, Rejected
+from pipeline.records import (
+    SEVEN_EMOTIONS,
+    Clip,
+    Direction,
+    InvertedTake,
+    MadeFamily,
+    MadePicture,
+    Rejected,
+)
 from pipeline.reuse import digest
 from pipeline.run import Run, Summary, Unit, summarise
 from pipeline.scoring.setup import Judge as ClipJudge
 from pipeline.tables import sorted_rows
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -89,7 +104,13 @@ def plan(run: Run) -> Planned:
     )
     judge, unclear = chosen_clip(run)
     able = bool(directions) and chosen.missing is None
-    units = [_unit(run, clips, take, directions, chosen, judge) for take in takes if able]
+    family = len(SEVEN_EMOTIONS) * shape_of(chosen).picture
+    units = [
+        replace(unit, volume=unit.effort * family)
+        for take in takes
+        if able
+        for unit in [_unit(run, clips, take, directions, chosen, judge)]
+    ]
     why = chosen.missing or "no codes or no directions: see invert and directions"
     return Planned(units, chosen, judge, unclear, None if units else why)
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import RidgeCV
 
 F64 = NDArray[np.float64]
 ShiftOf = Callable[[F64], F64]
@@ -41,36 +40,62 @@ class Kept:
     shifts: F64
 
 
-def pattern(codes: F64, measures: F64, groups: Sequence[str] | NDArray[np.str_]) -> F64:
-    """How codes move when the mouth does: (k, d), row j moves measure j by 1 and no other.
+class Pattern:
+    """How codes move when the mouth does, from frames that come a few at a time.
 
     The regression of codes on measures within groups: means of each group are taken off both, so
-    that an emotion's own mouth (or a speaker's) is not taken for speech.
-
-    Parameters
-    ----------
-    codes, measures
-        (n, d) and (n, k) of the same frames, finite.
-    groups
-        (n,) speaker and emotion of each frame.
-
-    Raises
-    ------
-    ValueError
-        With fewer frames than eight a measure, or measures that never change.
+    that an emotion's own mouth (or a speaker's) is not taken for speech. What is held is sums: they
+    are of deviations from means as they are known so far (Chan, Golub, LeVeque 1983), so that
+    nothing is lost where measures differ little.
     """
-    if len(codes) < _MIN_ROWS * measures.shape[1]:
-        raise ValueError(f"{len(codes)} frames are too few for {measures.shape[1]} measures")
-    near_codes, near = _within(codes, groups), _within(measures, groups)
-    spread = near.T @ near
-    scale = np.sqrt(np.diag(spread))
-    if scale.min() < 1e-9:
-        raise ValueError("a measure never changes within its groups")
-    # In units of each measure's own spread, or the ridge would weigh wide measures less.
-    correlation = spread / np.outer(scale, scale)
-    stiff = correlation + _RIDGE * np.eye(len(scale))
-    found = np.linalg.solve(stiff, (near / scale).T @ near_codes)
-    return np.asarray(found / scale[:, None])
+
+    def __init__(self, n_measures: int) -> None:
+        self._n, self._spread = 0, np.zeros((n_measures, n_measures))
+        self._with_codes: F64 = np.zeros((n_measures, 0))
+        self._means: dict[str, tuple[int, F64, F64]] = {}
+
+    def add(self, group: str, codes: F64, measures: F64) -> None:
+        """Take in frames of one group (a speaker in an emotion).
+
+        Parameters
+        ----------
+        codes, measures
+            (n, d) and (n, k) of the same frames, finite.
+        """
+        n = len(codes)
+        if n == 0 or measures.shape[1] == 0:
+            return
+        if self._n == 0:
+            self._with_codes = np.zeros((measures.shape[1], codes.shape[1]))
+        mean, mean_code = measures.mean(axis=0), codes.mean(axis=0)
+        near = measures - mean
+        self._spread += near.T @ near
+        self._with_codes += near.T @ (codes - mean_code)
+        before, old, old_code = self._means.get(group, (0, mean, mean_code))
+        step, step_code, weight = mean - old, mean_code - old_code, n / (before + n)
+        self._spread += before * weight * np.outer(step, step)
+        self._with_codes += before * weight * np.outer(step, step_code)
+        self._means[group] = before + n, old + weight * step, old_code + weight * step_code
+        self._n += n
+
+    def solve(self) -> F64:
+        """(k, d): row j moves measure j by 1 and no other.
+
+        Raises
+        ------
+        ValueError
+            With fewer frames than eight a measure, or measures that never change.
+        """
+        if self._n < _MIN_ROWS * len(self._spread):
+            raise ValueError(f"{self._n} frames are too few for {len(self._spread)} measures")
+        scale = np.sqrt(np.diag(self._spread))
+        if scale.min(initial=np.inf) < 1e-9:
+            raise ValueError("a measure never changes within its groups")
+        # In units of each measure's own spread, or the ridge would weigh wide measures less.
+        correlation = self._spread / np.outer(scale, scale)
+        stiff = correlation + _RIDGE * np.eye(len(scale))
+        found = np.linalg.solve(stiff, self._with_codes / scale[:, None])
+        return np.asarray(found / scale[:, None])
 
 
 def readout(seen: F64, measures: F64, groups: Sequence[str] | NDArray[np.str_]) -> F64:
@@ -91,6 +116,8 @@ def readout(seen: F64, measures: F64, groups: Sequence[str] | NDArray[np.str_]) 
     """
     if len(seen) < _MIN_READOUT:
         raise ValueError(f"{len(seen)} frames are too few to fit a readout of the mouth")
+    from sklearn.linear_model import RidgeCV  # takes a second to import, and few get here
+
     machine = RidgeCV(alphas=_STRENGTHS, fit_intercept=False)
     machine.fit(_within(seen, groups), _within(measures, groups))
     return np.asarray(machine.coef_, dtype=np.float64).reshape(measures.shape[1], seen.shape[1])

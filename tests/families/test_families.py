@@ -288,3 +288,17 @@ def test_rows_are_the_table_s(make: _Make, tmp_path: Path) -> None:
     rows = [MadePicture.from_row(row) for row in outcome.rows["pictures"]]
     assert len(rows) == 6
     assert rows[1].norm == "flattened"
+
+
+def test_a_family_s_digest_tells_of_its_pictures(make: _Make, tmp_path: Path) -> None:
+    """What packs them looks at the digest alone: a changed quality changes no number of theirs."""
+    digests = [
+        [row["rows_sha256"] for row in outcome.rows["families"]]
+        for outcome, _ in (
+            make(tmp_path / "0", max_open=0.5),
+            make(tmp_path / "1", max_open=0.5),
+            make(tmp_path / "2", max_open=0.5, jpeg_quality=60),
+        )
+    ]
+    assert digests[0] == digests[1]
+    assert not set(digests[0]) & set(digests[2])

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import reuse
-from pipeline.reuse import ItemStore, write_bytes
+from pipeline.reuse import ItemStore, names_together, write_bytes
 
-UNITS = ("s/one", "s/two")
+UNITS, ENDS = ("s/one", "s/two"), (".1", ".2")
 
 
 @dataclass
@@ -107,8 +107,10 @@ def _work(store: ItemStore, key: str) -> None:
     for unit in UNITS:
         if store.current(unit, key) is None:
             store.retract(unit)
-            write_bytes(store.path(unit, ".txt"), f"{unit} of {key}".encode())
-            store.commit(unit, key, [".txt"], {})
+            with names_together():
+                for end in ENDS:
+                    write_bytes(store.path(unit, end), f"{unit} of {key}".encode())
+            store.commit(unit, key, ENDS, {})
     store.prune(UNITS)
     store.sweep()
 
@@ -146,7 +148,8 @@ def test_after_any_cut_a_rerun_gives_the_same_bytes(
             again = ItemStore(tmp_path / "cut")
             _work(again, key)
             for unit in UNITS:
-                assert again.path(unit, ".txt").read_text() == f"{unit} of {key}"
+                for end in ENDS:
+                    assert again.path(unit, end).read_text() == f"{unit} of {key}"
             if key == "key2":
                 assert _read(tmp_path / "cut") == wanted
     print(f"power cut: {len(states)} states of the disk, none lost or mixed")
@@ -158,9 +161,10 @@ def test_bytes_are_synced_before_their_name_and_outputs_before_receipts(
     disk.root.mkdir()
     _work(ItemStore(disk.root), "key")
     kinds = [step[0] for step in disk.journal]
-    assert kinds == ["sync", "name", "names"] * 4
+    a_file = ["sync", "name"]  # the receipt's name may come when it will
+    assert kinds == [*a_file, *a_file, "names", *a_file] * 2
     targets = [step[2] for step in disk.journal if step[0] == "name"]
-    assert targets == [f"{unit}{end}" for unit in UNITS for end in (".txt", ".receipt.json")]
+    assert targets == [f"{unit}{end}" for unit in UNITS for end in (*ENDS, ".receipt.json")]
 
 
 def test_a_disk_without_syncs_would_be_found_out(disk: Disk, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_every_way_of_calling_dvc_says_so_too(repository: Path) -> None:
 
 
 def test_telemetry_of_ray_is_off(repository: Path) -> None:
-    text = (repository / "pipeline" / "engine" / "on_ray.py").read_text(encoding="utf-8")
+    text = (repository / "pipeline" / "engine" / "joining.py").read_text(encoding="utf-8")
     assert 'os.environ[_NO_TELEMETRY] = "0"' in text or '_NO_TELEMETRY: "0"' in text
 
 

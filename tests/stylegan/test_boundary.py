@@ -66,13 +66,23 @@ def test_fifteen_is_three_and_a_half_a_row_or_fifteen() -> None:
         boundary.unit(np.zeros(4), 2, "flattened")
 
 
-def test_centres_weigh_takes_alike_and_see_no_label() -> None:
-    codes = np.array([[0.0], [0.0], [0.0], [6.0], [100.0]])
-    speakers = np.array(["a", "a", "a", "a", "b"])
-    takes = np.array(["t", "t", "t", "u", "v"])
-    found = boundary.centres(codes, speakers, takes)
-    assert found["a"] == pytest.approx([3.0])
-    assert found["b"] == pytest.approx([100.0])
+def test_the_middle_weighs_takes_alike() -> None:
+    takes = [np.array([[0.0, 1.0], [0.0, 1.0], [0.0, 4.0]]), np.array([[6.0, 0.0]])]
+    middle = boundary.Middle()
+    for codes in takes:
+        middle.add(codes)
+    assert middle.n == 4
+    assert middle.centre() == pytest.approx([3.0, 1.0])
+    assert middle.squares() == pytest.approx(np.sum((np.concatenate(takes) - [3.0, 1.0]) ** 2))
+
+
+def test_many_speakers_are_held_out_by_tenths() -> None:
+    def folds(n: int) -> np.ndarray:
+        data = _labelled(np.zeros((n, 1)), np.zeros(n, int), [f"s{k:02}" for k in range(n)])
+        return boundary.folds_by_speaker(data)
+
+    assert folds(6).tolist() == [0, 1, 2, 3, 4, 5]
+    assert np.bincount(folds(25)).tolist() == [3, 3, 3, 3, 3, 2, 2, 2, 2, 2]
 
 
 def test_balanced_speakers_hide_a_speaker_s_habit() -> None:

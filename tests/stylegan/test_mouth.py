@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -31,12 +33,37 @@ def _world(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return codes, _read(codes), np.array(["ab"[e] for e in emotion])
 
 
+def _pattern(codes: np.ndarray, measures: np.ndarray, groups: Sequence[str]) -> np.ndarray:
+    """The pattern of frames that come seven at a time."""
+    found = mouth.Pattern(measures.shape[1])
+    for group in sorted(set(groups)):
+        rows = np.flatnonzero(np.asarray(groups) == group)
+        for start in range(0, len(rows), 7):
+            some = rows[start : start + 7]
+            found.add(group, codes[some], measures[some])
+    return found.solve()
+
+
+def test_sums_a_few_frames_at_a_time_are_the_regression_on_all() -> None:
+    codes, opening, groups = _world(300)
+    measures = np.stack([opening, opening**2 + 0.1 * codes[:, 1]], axis=1)
+    near = [np.zeros_like(codes), np.zeros_like(measures)]
+    for values, whole in zip(near, (codes, measures), strict=True):
+        for group in "ab":
+            rows = groups == group
+            values[rows] = whole[rows] - whole[rows].mean(axis=0)
+    scale = np.sqrt((near[1] ** 2).sum(axis=0))
+    told = near[1] / scale
+    wanted = np.linalg.solve(told.T @ told + 1e-3 * np.eye(2), told.T @ near[0]) / scale[:, None]
+    np.testing.assert_allclose(_pattern(codes, measures, groups), wanted, rtol=1e-9, atol=1e-12)
+
+
 def test_pattern_is_what_moves_the_mouth() -> None:
     codes, opening, groups = _world(3000)
-    found = mouth.pattern(codes, opening[:, None], groups)[0]
+    found = _pattern(codes, opening[:, None], groups)[0]
     assert found @ OPENS / np.linalg.norm(found) > 0.95
     # Without groups an emotion's own opening is taken for speech and the pattern leans towards it.
-    pooled = mouth.pattern(codes, opening[:, None], np.array(["one"] * len(codes)))[0]
+    pooled = _pattern(codes, opening[:, None], np.array(["one"] * len(codes)))[0]
     assert abs(pooled @ FEELS) / np.linalg.norm(pooled) > 2 * abs(found @ FEELS) / np.linalg.norm(
         found
     )
@@ -47,13 +74,13 @@ def test_two_measures_have_patterns_of_their_own() -> None:
     speech = rng.normal(size=(2000, 2))
     speech[:, 1] += 0.8 * speech[:, 0]  # a wide mouth is an open one, often
     axes = rng.normal(size=(2, D))
-    found = mouth.pattern(speech @ axes, speech, ["g"] * 2000)
+    found = _pattern(speech @ axes, speech, ["g"] * 2000)
     np.testing.assert_allclose(found, axes, atol=0.02)
 
 
 def test_closed_loop_takes_the_movement_out() -> None:
     codes, opening, groups = _world(3000)
-    moves = mouth.pattern(codes, opening[:, None], groups)
+    moves = _pattern(codes, opening[:, None], groups)
     neutral = codes[groups == "a"][:40]
 
     def shift(step: np.ndarray) -> np.ndarray:
@@ -78,9 +105,9 @@ def test_no_round_leaves_the_step_alone() -> None:
 def test_a_mouth_that_never_moves_has_no_pattern() -> None:
     codes = np.random.default_rng(8).normal(size=(20, 3))
     with pytest.raises(ValueError, match="never changes within its groups"):
-        mouth.pattern(codes, np.repeat([[0.1], [0.3]], 10, axis=0), ["a"] * 10 + ["b"] * 10)
+        _pattern(codes, np.repeat([[0.1], [0.3]], 10, axis=0), ["a"] * 10 + ["b"] * 10)
     with pytest.raises(ValueError, match="7 frames are too few for 1 measures"):
-        mouth.pattern(codes[:7], np.arange(7.0)[:, None], ["a"] * 7)
+        _pattern(codes[:7], np.arange(7.0)[:, None], ["a"] * 7)
 
 
 def test_readout_speaks_in_the_other_measurer_s_units() -> None:

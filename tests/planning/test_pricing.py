@@ -1,0 +1,97 @@
+"""Prices: bytes by what units write, and what lies beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import params
+from pipeline.families.loading import Chosen, shape_of
+from pipeline.models import Weights, write_weights
+from pipeline.planning.fates import Fates, fates_of
+from pipeline.planning.pricing import Price, price_of
+from pipeline.planning.rating import Rate
+from pipeline.reuse import write_bytes
+from pipeline.run import Options, Run, Unit
+
+RATE = Rate(1.0, 0.0, 0.0, 0.0, 0.0, 5.0, 3.0, 50.0, "made")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setattr("pipeline.planning.pricing.rate_of", lambda *_: RATE)
+    return Run("made", params.load(None), tmp_path, Options("serial"))
+
+
+def _unit(name: str, volume: float) -> Unit:
+    return Unit(name, f"key of {name}", None, effort=2.0, volume=volume)
+
+
+def _lay(run: Run, stage: str, unit: Unit, n_bytes: int) -> None:
+    """A unit that was done, with one file of so many bytes."""
+    store = run.items(stage)
+    write_bytes(store.path(unit.name, ".bin"), b"x" * n_bytes)
+    store.commit(unit.name, unit.key, [".bin"], {})
+
+
+def _beside(run: Run, stage: str, unit: str) -> int:
+    return run.items(stage).path(unit, ".receipt.json").stat().st_size
+
+
+def _price(run: Run, stage: str, units: list[Unit]) -> Price:
+    found = price_of(run, fates_of(run, stage, units), {})
+    assert found is not None
+    return found
+
+
+def test_units_are_as_dense_as_reused_ones_of_their_kind(run: Run) -> None:
+    done = [_unit("pairs/a", 10.0), _unit("takes/a", 10.0)]
+    for unit, n_bytes in zip(done, (1000, 20), strict=True):
+        _lay(run, "shards", unit, n_bytes)
+    more = [_unit("pairs/b", 3.0), _unit("takes/b", 50.0)]
+    assert _price(run, "shards", [*done, *more]).written_bytes == 3 * 100 + 50 * 2
+    other = [_unit("frames/a", 10.0)]  # a kind that was never done is as dense as all
+    assert _price(run, "shards", [*done, *other]).written_bytes == 10 * 1020 / 20
+
+
+def test_without_any_reused_unit_the_rate_tells(run: Run) -> None:
+    price = _price(run, "invert", [_unit("A/1", 10.0), _unit("A/2", 30.0)])
+    assert price.written_bytes == 40 * RATE.unit_bytes
+    assert price.disk_bytes == price.written_bytes + 2 * RATE.beside_bytes  # a receipt a take
+    price = _price(run, "align", [_unit("A", 10.0), _unit("B", 30.0)])
+    assert price.disk_bytes == price.written_bytes + 40 * RATE.beside_bytes  # rows of frames
+
+
+def test_what_lies_beside_grows_as_it_lies_there(run: Run) -> None:
+    one = _unit("A/1", 10.0)
+    for stage in ("invert", "align"):
+        _lay(run, stage, one, 70)
+    more = _unit("A/2", 30.0)
+    price = _price(run, "invert", [one, more])
+    assert price.disk_bytes == 4 * 70 + 2 * _beside(run, "invert", "A/1")
+    price = _price(run, "align", [one, more])
+    assert price.disk_bytes == 4 * 70 + 4 * _beside(run, "align", "A/1")
+
+
+def test_what_cannot_be_told_by_name_has_a_price_all_the_same(run: Run) -> None:
+    assert price_of(run, Fates("report", certainty="unknown"), {}) is None
+    price = price_of(run, Fates("report", certainty="unknown", guess=20.0), {})
+    assert price is not None
+    assert price.seconds == pytest.approx(20 * RATE.unit_s)
+    assert price.written_bytes == 20 * RATE.unit_bytes
+    assert price.disk_bytes == price.written_bytes * (1 + RATE.beside_bytes)  # the page
+
+
+def test_a_generator_s_file_tells_how_large_codes_and_pictures_are(tmp_path: Path) -> None:
+    config = {"size": 1024, "channels": [32] * 9, "style_dim": 512, "n_mlp": 8}
+    path = tmp_path / "generator.safetensors"
+    write_weights(path, {}, {"kind": "stylegan2-generator", "config": config})
+    shape = shape_of(Chosen({"generator": Weights("generator", path, "0" * 64)}, None))
+    assert (shape.n_latent, shape.dim, shape.size_px) == (18, 512, 1024)
+    assert shape.code_bytes == 36_864
+    assert shape.picture == pytest.approx(8**1.8)
+    path.write_bytes(b"no weights")
+    usual = shape_of(Chosen({"generator": Weights("generator", path, "0" * 64)}, None))
+    assert usual == shape_of(Chosen({}, "there are none"))
+    assert usual.picture == 1.0
