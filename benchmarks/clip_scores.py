@@ -26,7 +26,8 @@ import torch
 from PIL import Image
 
 from pipeline import params
-from pipeline.clip.network import ClipNetwork, build_network, read_architecture
+from pipeline.clip.architecture import read_architecture
+from pipeline.clip.network import ClipNetwork, build_network
 from pipeline.clip.scorer import Scorer, Source
 from pipeline.packing.pictures import framed, framing_of
 from pipeline.records import SEVEN_EMOTIONS, Clip

@@ -245,7 +245,7 @@ OWN: dict[str, Target] = {
         _one(b'{"/a/source:0:None": [1, 2, 3, "00"]}'), in_file("hashes.json", _hashes)
     ),
     "memory of costs": Target(
-        _one(json.dumps({"extract": [vars(spent([], planned=1, loop_s=1.0, workers=1,
+        _one(json.dumps({"extract": [vars(spent([], planned=[1.0], loop_s=1.0, workers=1,
                                                 out_bytes=0))]}).encode()),
         in_file("rates.json", _rates),
     ),
