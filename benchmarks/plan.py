@@ -116,10 +116,14 @@ def compare(work: Path, title: str, program: str) -> list[Row]:
     print(f"\n{title}: planned | done (redone, reused, removed; MB; s)")
     rows = []
     for stage in WAY:
-        rows.append(
-            _row(work, stage, told[stage], spfem(work, stage, "--no-lock", program=program))
-        )
+        before = stamps(work, stage)
+        done = spfem(work, stage, "--no-lock", program=program)
+        rows.append(_row(work, stage, told[stage], done))
         print(rows[-1].line(), flush=True)
+        after = stamps(work, stage)
+        redone = {name for name, written in after.items() if before.get(name) != written}
+        for line in unforeseen(told[stage], redone):
+            print(f"    {line}", flush=True)
     known = [row for row in rows if row.is_told]
     disk = [sum(row.bytes_planned for row in known), sum(row.bytes_done for row in known)]
     busy = [row for row in known if row.is_open]
@@ -131,6 +135,17 @@ def compare(work: Path, title: str, program: str) -> list[Row]:
         flush=True,
     )
     return rows
+
+
+def unforeseen(told: dict[str, Any], redone: set[str]) -> list[str]:
+    """Units that were redone and not planned, and, where the plan is exact, the other way round."""
+    if told["certainty"] == "unknown":
+        return []
+    planned = set(told["run"])
+    lines = [f"not planned: {name}" for name in sorted(redone - planned)]
+    if told["certainty"] == "exact":
+        lines += [f"not redone: {name}" for name in sorted(planned - redone)]
+    return lines
 
 
 def stamps(work: Path, stage: str) -> dict[str, int]:

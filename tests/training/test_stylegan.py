@@ -35,7 +35,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[FaceSet, Framed]:
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stylegan, "GENERATOR", GeneratorConfig(32, (16, 16, 8, 8), 8, 1))
     monkeypatch.setattr(
-        stylegan, "ENCODER", EncoderConfig("e4e", 8, 8, 32, (1, 1, 1, 1), (4, 8, 8, 8), 8)
+        stylegan, "ENCODER", EncoderConfig("e4e", 8, 8, 32, (1, 1, 1, 1), (8, 8, 8, 8), 8)
     )
     monkeypatch.setattr(stylegan, "JUDGE", GeneratorConfig(16, (8, 8, 4), 1, 1))
 
