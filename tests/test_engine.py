@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from pipeline.engine import Died, Garbled, Limits, Overran, Swelled, run
 from pipeline.errors import MissingExtraError, PipelineError
@@ -258,6 +259,17 @@ def test_workers_that_die_while_they_start_are_no_loop() -> None:
 @pytest.mark.parametrize("engine", ISOLATED)
 def test_workers_use_one_thread_each(engine: str) -> None:
     assert set(_all(_threads, {"a": 1, "b": 2}, engine).values()) == {"1"}
+
+
+def _blas_threads(state: int, item: int) -> set[int]:
+    pools = threadpool_info()
+    return {pool["num_threads"] for pool in pools if pool["user_api"] == "blas"}
+
+
+def test_serial_work_uses_one_thread_and_gives_them_back() -> None:
+    with threadpool_limits(2, user_api="blas"):
+        assert _all(_blas_threads, {"a": 1}, "serial") == {"a": {1}}
+        assert _blas_threads(0, 0) == {2}
 
 
 def test_workers_see_their_own_gpus(monkeypatch: pytest.MonkeyPatch) -> None:

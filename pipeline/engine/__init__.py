@@ -46,7 +46,8 @@ def run(
     fn, setup
         Importable functions; `setup` is called once a worker and gives its state.
     engine
-        `serial` in this process, where nothing is isolated and no limit holds; `processes` on
+        `serial` in this process, where nothing is isolated and no limit holds, on one thread as
+        each worker is: sums of more threads are rounded otherwise; `processes` on
         `workers` spawned ones; `ray` on actors of a Ray cluster, 0 workers: as many as it holds.
     limits
         What one item may take.
@@ -68,9 +69,14 @@ def run(
     if not items:
         return  # what `setup` loads may be large
     if engine == "serial":
+        from threadpoolctl import ThreadpoolController
+
         state = setup()
+        pools = ThreadpoolController()  # of what `setup` has loaded
         for key, item in items.items():
-            yield key, fn(state, item)
+            with pools.limit(limits=1):
+                outcome = fn(state, item)
+            yield key, outcome
         return
     if engine == "ray":
         from pipeline.engine import joining, on_ray

@@ -19,6 +19,8 @@ _CHANGES = (
     "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate",
     "os.chmod", "os.chown",
 )  # fmt: skip
+_FROM_A_FOLDER = ("os.mkdir", "os.remove", "os.rmdir", "os.chmod", "os.chown")
+"""Those whose last argument is the open folder that they begin from, as `shutil.rmtree` does."""
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -62,11 +64,13 @@ class Deeds:
         elif event in _SPEAKS:
             self._done.append(f"SPOKE: {event}")
         elif _is_change(event, args):
-            self._written(args[0])
+            self._written(args[0], args[-1] if event in _FROM_A_FOLDER else -1)
 
-    def _written(self, path: Any) -> None:
+    def _written(self, path: Any, folder: int) -> None:
+        """`folder`: the open folder that a relative path counts from; -1: the working folder."""
         if isinstance(path, (str, bytes)):
-            where = os.path.abspath(os.fsdecode(path))
+            start = os.getcwd() if folder == -1 else os.readlink(f"/proc/self/fd/{folder}")
+            where = os.path.abspath(os.path.join(start, os.fsdecode(path)))
             if not where.startswith(self._work + os.sep):
                 self._done.append(f"ESCAPED: {where[:200]}")
 
