@@ -268,8 +268,9 @@ def _blas_threads(state: int, item: int) -> set[int]:
 
 def test_serial_work_uses_one_thread_and_gives_them_back() -> None:
     with threadpool_limits(2, user_api="blas"):
+        assert 2 in (before := _blas_threads(0, 0))
         assert _all(_blas_threads, {"a": 1}, "serial") == {"a": {1}}
-        assert _blas_threads(0, 0) == {2}
+        assert _blas_threads(0, 0) == before
 
 
 def test_workers_see_their_own_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
