@@ -110,7 +110,7 @@ def test_test_speakers_teach_nothing(
         params=BASE.model_copy(update={"directions": _fit_job(made).section}),
         items=lambda stage: ItemStore(made.data / stage / "items"),
     )
-    chosen = SimpleNamespace(identity=lambda section: ["w"])
+    chosen = SimpleNamespace(identity=lambda section: ["w"], missing="it is not named")
     train = [take for take in made.takes if take.split == "train"]
     clips = {clip.take_id: clip for clip in made.clips}
     units = _units(run, train, clips, chosen)

@@ -91,7 +91,7 @@ def damaged(small: Small) -> tuple[int, list[str]]:
     """How many files were checked, and those that are not what a receipt or a table promises."""
     found, n = [], 0
     folder = small.data / small.dataset
-    for receipt in folder.rglob(f"*{RECEIPT}"):
+    for receipt in folder.rglob(f"[!.]*{RECEIPT}"):
         told = json.loads(receipt.read_bytes())
         items = receipt.relative_to(folder).parts[1]
         stem = receipt.name.removesuffix(RECEIPT)
