@@ -172,7 +172,7 @@ def _hashes(path: Path) -> object:
 def _rates(path: Path) -> object:
     memory = Rates(path)
     memory.known("extract")
-    memory.remember("extract", spent([], planned=1, loop_s=1.0, workers=1, out_bytes=0))
+    memory.remember("extract", spent([], planned=[1.0], loop_s=1.0, workers=1, out_bytes=0))
     return memory.known("extract")
 
 
