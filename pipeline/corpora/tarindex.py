@@ -137,7 +137,12 @@ def _read_pax(pending: _Pending, content: bytes, place: int) -> None:
         blank = content.find(b" ", start, start + 12)
         length = int(content[start:blank]) if blank > 0 and content[start:blank].isdigit() else 0
         record = content[blank + 1 : start + length]
-        if start + length > len(content) or not record.endswith(b"\n") or b"=" not in record:
+        if (
+            length == 0
+            or start + length > len(content)
+            or not record.endswith(b"\n")
+            or b"=" not in record
+        ):
             raise TarDamage("unreadable", f"a damaged pax record at byte {place + start}")
         key, value = record[:-1].split(b"=", 1)
         if key == b"path":

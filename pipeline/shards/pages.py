@@ -8,7 +8,9 @@ Encodings.md of apache/parquet-format.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from struct import error as Short
 from struct import unpack_from
 from typing import Any
@@ -25,6 +27,10 @@ Fields = dict[int, Any]
 """A struct of Thrift: its values by field number."""
 
 _PLAIN = 0
+_SIZE_STATISTICS = 16
+_HISTOGRAMS = (2, 3)
+"""Fields of a column's size statistics: of repetition levels, of definition levels."""
+_OPTIONAL, _REPEATED = 1, 2
 _DATA_PAGE, _DATA_PAGE_V2 = 0, 3
 _BOOLEANS, _WHOLE, _DOUBLE, _BINARY, _LIST, _STRUCT = (1, 2), (3, 4, 5, 6), 7, 8, (9, 10), 12
 
@@ -55,6 +61,57 @@ def chunk_range(chunk: pq.ColumnChunkMetaData) -> tuple[int, int]:
     if chunk.compression != "UNCOMPRESSED" or chunk.has_dictionary_page:
         raise NotPlain(f"{chunk.path_in_schema} is {chunk.compression}")
     return chunk.data_page_offset, chunk.total_compressed_size
+
+
+def check_histograms(path: Path) -> None:
+    """Refuse a footer whose histograms of levels do not fit its columns.
+
+    Arrow checks them as well, where an exception ends the process. A footer that cannot be walked
+    at all is left to it.
+
+    Raises
+    ------
+    NotPlain
+        Where one does not fit.
+    """
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(end - 8, 0))
+        size = int.from_bytes(file.read(4), "little")
+        file.seek(max(end - 8 - size, 0))
+        footer = file.read(size)
+    try:
+        fields = _struct(footer, 0)[0]
+        levels = _levels_of_leaves(fields[2])
+        chunks = [chunk for group in fields[4] for chunk in enumerate(group[1])]
+        told = [(levels[k], chunk[3].get(_SIZE_STATISTICS)) for k, chunk in chunks if 3 in chunk]
+    except (AttributeError, LookupError, TypeError, RecursionError, NotPlain):
+        return
+    for most, statistics in told:
+        for number, level in zip(_HISTOGRAMS, most, strict=True):
+            found = statistics.get(number) if isinstance(statistics, dict) else None
+            if isinstance(found, list) and len(found) not in (0, level + 1):
+                raise NotPlain(f"a histogram of {len(found)} levels, there are {level + 1}")
+
+
+def _levels_of_leaves(schema: list[Fields]) -> list[tuple[int, int]]:
+    """Largest repetition and definition level of each column, in the order of the file."""
+    found: list[tuple[int, int]] = []
+
+    def walk(at: int, repeated: int, defined: int) -> int:
+        kind = schema[at].get(3) if at else None
+        repeated += kind == _REPEATED
+        defined += kind in (_OPTIONAL, _REPEATED)
+        children = schema[at].get(5) or 0
+        if not children:
+            found.append((repeated, defined))
+        at += 1
+        for _ in range(children):
+            at = walk(at, repeated, defined)
+        return at
+
+    walk(0, 0, 0)
+    return found
 
 
 def find_values(pages: Buffer, first_byte: int, n: int, levels: int) -> Spans:
@@ -181,10 +238,14 @@ def _list(data: Buffer, at: int) -> tuple[Any, int]:
         size, at = _varint(data, at)
     if size > len(data) - at:
         raise NotPlain(f"a list of {size} values")
+    values: list[Any] = []
     for _ in range(size):
-        # in a list a boolean has a byte of its own
-        at = at + 1 if head & 15 in _BOOLEANS else _value(data, at, head & 15)[1]
-    return None, at
+        if head & 15 in _BOOLEANS:  # in a list a boolean has a byte of its own
+            value, at = data[at] == 1, at + 1
+        else:
+            value, at = _value(data, at, head & 15)
+        values.append(value)
+    return values, at
 
 
 def _varint(data: Buffer, at: int) -> tuple[int, int]:

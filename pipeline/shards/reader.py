@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pyarrow.fs import LocalFileSystem
 
 from pipeline.errors import TableError, meant
+from pipeline.shards.pages import NotPlain, check_histograms
 from pipeline.shards.schema import CONFIGS, SCHEMA_VERSION, SPLITS, VERSION_KEY
 from pipeline.shards.stores import Place
 
@@ -107,6 +108,7 @@ class Shards:
         for path in self.files:
             with whole(path):
                 _check_version(path, pq.read_schema(path))
+                check_histograms(path)
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -252,7 +254,7 @@ def whole(path: Path) -> Iterator[None]:
     """Turn what Arrow says of a damaged file into a TableError."""
     try:
         yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, NotPlain, OSError, UnicodeDecodeError) as error:
         raise TableError(f"{path} cannot be read: {error}; {_AGAIN}") from error
 
 

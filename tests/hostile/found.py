@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 
 from tests.hostile.binaries import PARSERS
 
@@ -25,6 +26,13 @@ def _network(part: str, **changes: object) -> bytes:
     inner = _TINY[part]
     changed = {**inner, **changes} if isinstance(inner, dict) else changes["value"]
     return json.dumps({**_TINY, part: changed}).encode()
+
+
+def _with_pax(record: bytes) -> bytes:
+    """A tar of one pax header that holds this."""
+    head = tarfile.TarInfo("x")
+    head.type, head.size = tarfile.XHDTYPE, len(record)
+    return head.tobuf(tarfile.USTAR_FORMAT) + record.ljust(tarfile.BLOCKSIZE, b"\0") + b"\0" * 1024
 
 
 (_FLAC,), (_JPEG,) = (PARSERS[f"{kind} of a shard"].seeds() for kind in ("sound", "picture"))
@@ -75,6 +83,7 @@ FOUND: tuple[tuple[str, bytes, str], ...] = (
     ("sound of a shard", _FLAC[:21] + b"\xff" * 5 + _FLAC[26:], "value"),
     ("picture of a shard", _JPEG[:_SIZE] + b"\xfd\xe8" * 2 + _JPEG[_SIZE + 4 :], "value"),  # 13 GB
     ("picture of a shard", _JPEG[: _SIZE + 6] + b"\x14" + _JPEG[_SIZE + 7 :], "value"),
+    ("tar", _with_pax(b"6 a=b\nno length here"), "one line"),
     ("memory of hashes", b"[1]", "value"),
     ("memory of hashes", b'{"a": 1, "b": [], "\\ud800": [1, 2, 3, "x"]}', "value"),
     ("memory of costs", b'{"extract": 5, "\\ud800": [], "align": [{"effort": Infinity}]}', "value"),

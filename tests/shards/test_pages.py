@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import TableError
 from pipeline.shards.blobs import Blobs
-from pipeline.shards.pages import NotPlain, chunk_range, find_values
+from pipeline.shards.pages import NotPlain, check_histograms, chunk_range, find_values
 from pipeline.shards.reader import Shards
 from tests.shards.made_shards import write_pairs
 
@@ -101,3 +101,20 @@ def test_a_short_file_is_named(tmp_path: Path) -> None:
         file.truncate(4000)
     with pytest.raises(TableError, match=r"target of row 0 in row group 10 ends beyond the file"):
         blobs.read("target", chosen[np.array([100])])
+
+
+def test_histograms_that_do_not_fit_are_refused_before_arrow_sees_them(tmp_path: Path) -> None:
+    schema = pa.schema([("v", pa.int64()), ("many", pa.list_(pa.struct([("x", pa.string())])))])
+    path = tmp_path / "a.parquet"
+    pq.write_table(schema.empty_table(), path)
+    table = pa.table({"v": [1, None], "many": [[{"x": "a"}, None], None]}, schema)
+    pq.write_table(table, path, row_group_size=1)
+    check_histograms(path)
+    optional, required = b"\x25\x02\x18\x01v", b"\x25\x00\x18\x01v"  # of the column v
+    raw = path.read_bytes()
+    assert raw.count(optional) == 1
+    path.write_bytes(raw.replace(optional, required))
+    with pytest.raises(NotPlain, match="a histogram of 2 levels, there are 1"):
+        check_histograms(path)
+    path.write_bytes(raw[: len(raw) // 2])
+    check_histograms(path)  # left to Arrow, which says what is wrong
