@@ -105,7 +105,7 @@ def damaged(small: Small) -> tuple[int, list[str]]:
             n += 1
             if not path.is_file() or sha256_of(path) != output["sha256"]:
                 found.append(path.name)
-    for table in folder.glob("*/tables/*.parquet"):
+    for table in folder.glob("*/tables/[!.]*.parquet"):
         n += 1
         try:
             pq.read_metadata(table)
