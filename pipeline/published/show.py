@@ -107,7 +107,7 @@ def _pictures(folder: Path, config: str, split: str, row: dict[str, Any]) -> lis
     if config == "sequences":
         return _window(folder, split, row)
     names = [c.name for c in COLUMNS[config] if c.media == "image"]
-    return [_decoded(row[name]) for name in names if row[name] is not None]
+    return [_decoded(row[name]) for name in names if row.get(name) is not None]
 
 
 def _window(folder: Path, split: str, row: dict[str, Any]) -> list[U8]:
