@@ -29,7 +29,7 @@ from ruamel.yaml import YAML
 from pipeline.planning.foresee import foresee
 from pipeline.planning.pricing import beside_each, efforts_of, volumes_of
 from pipeline.planning.rating import machine_s, rate_of, size_of
-from pipeline.reuse import RECEIPT
+from pipeline.reuse import RECEIPT, ItemStore
 from pipeline.run import Run
 from pipeline.stages import STAGES
 
@@ -150,11 +150,8 @@ def unforeseen(told: dict[str, Any], redone: set[str]) -> list[str]:
 
 def stamps(work: Path, stage: str) -> dict[str, int]:
     """When each unit's receipt was written."""
-    folder = work / "data" / DATASET / stage / "items"
-    return {
-        path.relative_to(folder).as_posix().removesuffix(RECEIPT): path.stat().st_mtime_ns
-        for path in folder.rglob(f"[!.]*{RECEIPT}")
-    }
+    store = ItemStore(work / "data" / DATASET / stage / "items")
+    return {unit: store.path(unit, RECEIPT).stat().st_mtime_ns for unit in store.units()}
 
 
 def _row(work: Path, stage: str, plan: dict[str, Any], done: dict[str, Any]) -> Row:

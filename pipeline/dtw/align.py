@@ -6,7 +6,7 @@ import numpy.typing as npt
 
 from pipeline.dtw.features import FeatureParams, TakeFeatures
 from pipeline.dtw.frames import FrameMap, FrameParams, frame_pairs, measure_pairs
-from pipeline.dtw.identity import same_sentence_score
+from pipeline.dtw.identity import same_sentence_score, score_takes
 from pipeline.dtw.path import Backend, StepWeights, Warp, cosine_distances, warp
 from pipeline.dtw.posterior import PosteriorParams, visits
 from pipeline.dtw.spans import OddSpan, SpanParams, odd_span
@@ -63,9 +63,7 @@ def align(a: TakeFeatures, b: TakeFeatures, params: AlignParams) -> Alignment:
 
 def same_sentence(a: TakeFeatures, b: TakeFeatures, params: AlignParams) -> float:
     """The score of `align` alone, for resolving which of many takes say the same."""
-    distances = cosine_distances(a.mel, b.mel)
-    path = warp(distances, weights=params.steps, hop_s=a.hop_s, backend=params.backend)
-    return same_sentence_score(distances, path, a.speech, b.speech)
+    return score_takes(a, b, params.steps, params.backend)
 
 
 def pair_frames(

@@ -6,16 +6,18 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from pipeline.dtw.features import TakeFeatures
 from pipeline.dtw.kernels import percentile_where
-from pipeline.dtw.path import Warp
+from pipeline.dtw.path import Backend, StepWeights, Warp, cosine_distances, warp
 from pipeline.dtw.types import BoolArray, FloatArray, IntArray
 
 # Score of a pair that cannot be judged: no cell where both speak.
 UNJUDGED = 9.0
+_SMALLEST = 1e-6
 
 
 def same_sentence_score(
-    distances: FloatArray, warp: Warp, speech_a: BoolArray, speech_b: BoolArray
+    distances: FloatArray, path: Warp, speech_a: BoolArray, speech_b: BoolArray
 ) -> float:
     """How far the path is from what the best cells of these two takes reach; low is the same.
 
@@ -27,12 +29,23 @@ def same_sentence_score(
     float in [0, 9]
         `UNJUDGED` where the two takes never speak together.
     """
-    on_path = speech_a[warp.cells_a] & speech_b[warp.cells_b]
+    on_path = speech_a[path.cells_a] & speech_b[path.cells_b]
     if not on_path.any():
         return UNJUDGED
     reachable = percentile_where(distances, speech_a, speech_b, 10)
-    typical = np.percentile(warp.distances[on_path], 75)
-    return float(np.clip(typical / max(reachable, 1e-6), 0.0, UNJUDGED))
+    return score_of(float(np.percentile(path.distances[on_path], 75)), reachable)
+
+
+def score_of(typical: float, reachable: float) -> float:
+    """The score from the distance that is typical of the path and the one that cells reach."""
+    return float(np.clip(typical / max(reachable, _SMALLEST), 0.0, UNJUDGED))
+
+
+def score_takes(a: TakeFeatures, b: TakeFeatures, weights: StepWeights, backend: Backend) -> float:
+    """The same-sentence score of two takes; their path is not kept."""
+    distances = cosine_distances(a.mel, b.mel)
+    path = warp(distances, weights=weights, hop_s=a.hop_s, backend=backend)
+    return same_sentence_score(distances, path, a.speech, b.speech)
 
 
 @dataclass(frozen=True)

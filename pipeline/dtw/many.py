@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.dtw.features import TakeFeatures
-from pipeline.dtw.identity import UNJUDGED, same_sentence_score
-from pipeline.dtw.path import StepWeights, cosine_distances, unit_cells, warp
+from pipeline.dtw.identity import UNJUDGED, score_of, score_takes
+from pipeline.dtw.path import StepWeights, unit_cells
 from pipeline.dtw.types import BoolArray, FeatureArray, FloatArray
 
 LANES = 16
@@ -28,7 +28,6 @@ _STRIP = 24
 """Cells of a lane that are worked on at once."""
 _BINS = 4096
 """Of the histogram of distances, 0 to 2, in which the percentile is found."""
-_SMALLEST = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +90,7 @@ def score_table(
             table[row, members] = _scores(units[row], a[row].speech, lanes, b, weights, room)
     table[~wanted] = np.inf
     for row, column in np.argwhere(wanted & np.isinf(table)):
-        table[row, column] = _alone(a[row], b[column], weights)
+        table[row, column] = score_takes(a[row], b[column], weights, "librosa")
     return table
 
 
@@ -101,12 +100,6 @@ def _of_like_length(takes: Sequence[TakeFeatures]) -> Iterator[list[int]]:
     short = [k for k in order if len(takes[k].mel) <= LONGEST_CELLS]
     for first in range(0, len(short), LANES):
         yield short[first : first + LANES]
-
-
-def _alone(a: TakeFeatures, b: TakeFeatures, weights: StepWeights) -> float:
-    distances = cosine_distances(a.mel, b.mel)
-    path = warp(distances, weights=weights, hop_s=a.hop_s, backend="librosa")
-    return same_sentence_score(distances, path, a.speech, b.speech)
 
 
 def _scores(
@@ -141,8 +134,7 @@ def _scores(
 def _score(on_path: FeatureArray, counts: npt.NDArray[np.int32]) -> float:
     if not on_path.size:
         return UNJUDGED
-    typical, reachable = _upper_quarter(on_path), _lowest_tenth(counts)
-    return float(np.clip(typical / max(reachable, _SMALLEST), 0.0, UNJUDGED))
+    return score_of(_upper_quarter(on_path), _lowest_tenth(counts))
 
 
 @numba.njit(cache=True)

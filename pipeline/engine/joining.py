@@ -92,9 +92,7 @@ def _join(ray: Any, address: str) -> None:
     lacks_token: type[Exception] = getattr(ray.exceptions, "AuthenticationError", ConnectionError)
     try:
         ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
-    except lacks_token as error:
-        raise _not_let_in(address, error) from None
-    except ConnectionError as error:
+    except (lacks_token, ConnectionError) as error:
         raise _not_let_in(address, error) from None
 
 

@@ -22,6 +22,9 @@ _BESIDE = 6
 """So many rows stand beside each other in the terminal."""
 _WIDEST = 44
 
+_WINDOW = ("source", "target")
+"""The pictures of a window's frame pairs."""
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -77,6 +80,7 @@ def show(folder: Path, config: str, split: str | None, where: Sequence[Condition
 
 def _shown(folder: Path, config: str, split: str, where: Sequence[Condition], n: int) -> Shown:
     shards = Shards(folder, config, split)
+    shards.check_columns(_images(config))
     chosen = shards.select(where)
     at = np.unique(np.linspace(0, len(chosen) - 1, min(n, len(chosen))).round().astype(int))
     rows = list(_rows(shards, Selection(chosen.file[at], chosen.group[at], chosen.row[at])))
@@ -106,14 +110,18 @@ def _pictures(folder: Path, config: str, split: str, row: dict[str, Any]) -> lis
     """The pictures of a row; of a window those of its frame pairs, sources before targets."""
     if config == "sequences":
         return _window(folder, split, row)
-    names = [c.name for c in COLUMNS[config] if c.media == "image"]
-    return [_decoded(row[name]) for name in names if row.get(name) is not None]
+    return [_decoded(row[name]) for name in _images(config) if row[name] is not None]
+
+
+def _images(config: str) -> list[str]:
+    return [c.name for c in COLUMNS[config] if c.media == "image"]
 
 
 def _window(folder: Path, split: str, row: dict[str, Any]) -> list[U8]:
     pairs = Shards(folder, "pairs", split)
+    pairs.check_columns(_WINDOW)
     found = list(_rows(pairs, pairs.locate(pairs.index_of(row["file"]), row["rows"])))
-    return [_decoded(one[name]) for name in ("source", "target") for one in found]
+    return [_decoded(one[name]) for name in _WINDOW for one in found]
 
 
 def _decoded(file: Any) -> U8:

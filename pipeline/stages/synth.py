@@ -7,7 +7,7 @@ hybrid training (eq. 14).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -105,12 +105,7 @@ def plan(run: Run) -> Planned:
     judge, unclear = chosen_clip(run)
     able = bool(directions) and chosen.missing is None
     family = len(SEVEN_EMOTIONS) * shape_of(chosen).picture
-    units = [
-        replace(unit, volume=unit.effort * family)
-        for take in takes
-        if able
-        for unit in [_unit(run, clips, take, directions, chosen, judge)]
-    ]
+    units = [_unit(run, clips, take, directions, chosen, judge, family) for take in takes if able]
     why = chosen.missing or "no codes or no directions: see invert and directions"
     return Planned(units, chosen, judge, unclear, None if units else why)
 
@@ -122,7 +117,9 @@ def _unit(
     directions: Sequence[Direction],
     chosen: Chosen,
     judge: ClipJudge | None,
+    family: float,
 ) -> Unit:
+    """What to make of a take; `family` is the volume of one source frame's pictures."""
     if take.take_id not in clips:
         raise TableError(
             f"invert names take {take.take_id} that extract no longer has; rerun invert"
@@ -147,8 +144,9 @@ def _unit(
         section,
         run.params.score.framing,
     )
+    effort = n_families(take, section)
     return Unit(
-        name, key, job, effort=n_families(take, section), code=short(VERSION),
+        name, key, job, effort=effort, volume=effort * family, code=short(VERSION),
         parameters=short(section.key(), chosen.identity(run.params.invert)),
     )  # fmt: skip
 
