@@ -91,12 +91,15 @@ def drawn(folder: Path, speakers: Sequence[str] = ("25",), frame_px: int = 256) 
     sources = folder / "corpus"
     entry = base.dataset("demo").model_copy(update={"root": str(sources), "select": select})
     demo = base.demo.model_copy(update={"speakers": list(speakers), "frame_px": frame_px})
-    align = base.align.model_copy(update={"min_pairs": 8})
     rules = {entry.split: base.splits[entry.split].model_copy(update={"assign": {}})}
+    few = fewer(base)
+    few["invert"] = base.invert  # fewer frames than these of one actor are no direction
+    few["synth"] = base.synth.model_copy(
+        update={"frames_per_take": 1, "tries": 1, "min_pictures": 2}
+    )
     values = base.model_copy(
         update={
-            "datasets": {"demo": entry}, "demo": demo, "align": align,
-            "splits": rules,
+            **few, "datasets": {"demo": entry}, "demo": demo, "splits": rules,
         }
     )  # fmt: skip
     write_params(folder / "params.yaml", values)
@@ -107,6 +110,19 @@ def drawn(folder: Path, speakers: Sequence[str] = ("25",), frame_px: int = 256) 
         done = run_command(small.command("demo"))
         assert done.returncode == 0, done.stderr
     return small
+
+
+def fewer(base: Params) -> dict[str, object]:
+    """Sections of params.yaml that do the same with fewer frames of each take."""
+    return {
+        "align": base.align.model_copy(update={"min_pairs": 6}),
+        "score": base.score.model_copy(update={"frames_per_take": 4}),
+        "invert": base.invert.model_copy(update={"frames_per_take": 2}),
+        "directions": base.directions.model_copy(
+            update={"calibration_frames": 6, "rounds": 1, "readout_frames": 40}
+        ),
+        "synth": base.synth.model_copy(update={"frames_per_take": 1, "tries": 1}),
+    }
 
 
 def outputs(small: Small) -> dict[str, str]:

@@ -25,7 +25,7 @@ from pipeline.records import Source
 from pipeline.stages import STAGES
 from tests.digests import digests
 from tests.faults.lives import RUN, Life, Look, lines, swollen
-from tests.faults.small import Small, run_command, touched, write_params
+from tests.faults.small import Small, fewer, run_command, touched, write_params
 from tests.hostile.seeds import ffmpeg
 
 _EVERY_S = 2.0
@@ -98,22 +98,9 @@ def set_up(folder: Path, corpus: Path | None, times: int) -> Small:
     entry = base.dataset("demo").model_copy(update={"corpus": "mead", "root": str(sources)})
     rules = {entry.split: base.splits[entry.split].model_copy(update={"assign": {}})}
     changes = {"datasets": {"soak": entry}, "splits": rules}
-    values = base.model_copy(update=changes | _fewer(base))
+    values = base.model_copy(update=changes | fewer(base))
     write_params(folder / "params.yaml", values)
     return Small(folder / "params.yaml", folder / "data", "soak", sources, STAGES[1:])
-
-
-def _fewer(base: params.Params) -> dict[str, object]:
-    """Sections that do the same with fewer frames of each take."""
-    return {
-        "align": base.align.model_copy(update={"min_pairs": 6}),
-        "score": base.score.model_copy(update={"frames_per_take": 4}),
-        "invert": base.invert.model_copy(update={"frames_per_take": 2}),
-        "directions": base.directions.model_copy(
-            update={"calibration_frames": 6, "rounds": 1, "readout_frames": 40}
-        ),
-        "synth": base.synth.model_copy(update={"frames_per_take": 1, "tries": 1}),
-    }
 
 
 def drive(small: Small, mark: Path) -> None:
