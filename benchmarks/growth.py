@@ -10,8 +10,9 @@ the largest corpus, and between the two largest, where what a command costs at a
     python -m benchmarks.growth --work /tmp/growth --takes 2000 --dvc  # DVC on what then lies there
 
 With --dvc the repository is copied beside the largest corpus, with a git and a DVC of its own:
-seconds of `dvc repro` with nothing to do and after one take more, what each stage redid and reused,
-and whether the lock is that of a fresh run. The networks' stages are given few frames a take, so
+seconds of `dvc repro` with nothing to do, after one take more and after another parameter of align
+and back, what each stage redid and reused, which stages DVC did not even start, and whether the
+lock is that of a fresh run. The networks' stages are given few frames a take, so
 that what they cost beside their networks shows.
 """
 
@@ -108,14 +109,14 @@ def mark(name: str) -> bytes:
     return (8 + len(content)).to_bytes(4, "big") + b"free" + content
 
 
-def write_params(path: Path, root: str, origin: Path = HERE) -> None:
+def write_params(path: Path, root: str, origin: Path = HERE, min_pairs: int = 2) -> None:
     """The repository's parameters, for the made corpus alone."""
     yaml = YAML()
     values = yaml.load((origin / "params.yaml").read_text(encoding="utf-8"))
     select: dict[str, list[str]] = {n: [] for n in ("speakers", "emotions", "levels", "views")}
     entry = {"corpus": "mead", "root": root, "select": select, "split": "by_speaker"}
     values["datasets"] = {"growth": entry}
-    values["align"]["min_pairs"] = 2
+    values["align"]["min_pairs"] = min_pairs
     values["align"]["max_score_named"] = 9.0
     for stage, n in _FEW.items():
         values[stage]["frames_per_take"] = n
@@ -261,12 +262,13 @@ def repro(folder: Path) -> Cost:
 
 
 def told(said: str) -> list[str]:
-    """The stages' own counts out of what a `dvc repro` said."""
+    """The stages' own counts out of what a `dvc repro` said, and the stages that it skipped."""
     lines = []
     for line in said.splitlines():
         if re.match(r"\w+ growth: ", line) or re.match(r"\s+redone\s", line):
             lines.append(line.strip())
-    return lines
+    skipped = re.findall(r"Stage '(\w+)@growth' didn't change", said)
+    return [*lines, f"not started: {', '.join(skipped) or 'none'}"]
 
 
 def dvc(work: Path, n_takes: int, base: dict[tuple[str, int], bytes]) -> None:
@@ -285,6 +287,14 @@ def dvc(work: Path, n_takes: int, base: dict[tuple[str, int], bytes]) -> None:
         print(f"    {line}")
     lock = (folder / "dvc.lock").read_bytes()
     (work / f"lock-{n_takes}-incremental").write_bytes(lock)
+    for min_pairs in (3, 2):
+        write_params(folder / "params.yaml", "corpus", work / "tree", min_pairs)
+        cost = repro(folder)
+        print(f"  align.min_pairs {min_pairs}: {cost.wall_s:.1f} s ({cost.cpu_s:.1f} cpu s)")
+        for line in told(cost.said):
+            print(f"    {line}")
+    same = (folder / "dvc.lock").read_bytes() == lock
+    print(f"  the lock afterwards is {'what it was' if same else 'ANOTHER'}")
     cost = repro(folder)
     print(f"  nothing to do: {cost.wall_s:.1f} s")
 

@@ -161,10 +161,9 @@ def _look(pid: int) -> tuple[int, int] | None:
 def main() -> None:
     """Soak, and print the figures."""
     if sys.argv[1:2] == ["--drive"]:
-        path, data, dataset, sources, way, mark = sys.argv[2:]
-        drive(
-            Small(Path(path), Path(data), dataset, Path(sources), tuple(way.split(","))), Path(mark)
-        )
+        path, data, dataset, sources, way, where = sys.argv[2:]
+        told_way = tuple(way.split(","))
+        drive(Small(Path(path), Path(data), dataset, Path(sources), told_way), Path(where))
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
