@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from pipeline import params
 from pipeline.errors import OutOfOrderError
 from pipeline.run import Options, Run, Summary
 from pipeline.stages import STAGES
 from tests.digests import digests
+from tests.faults.small import few_of_demo
 
 WAY = STAGES[1:]
 
@@ -35,19 +35,7 @@ def _changed(section: Any, **changes: Any) -> Any:
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A demo corpus of one actor, made with two workers; the run that made it."""
     folder = tmp_path_factory.mktemp("way")
-    base = params.load(None)
-    entry = _changed(
-        base.dataset("demo"),
-        root=str(folder / "corpus"),
-        select=_changed(base.dataset("demo").select, emotions=["neutral", "happy", "sad"]),
-    )
-    small = _changed(
-        base,
-        datasets={"demo": entry},
-        demo=_changed(base.demo, speakers=["25"], frame_px=256),
-        align=_changed(base.align, min_pairs=8),
-    )
-    run = Run("demo", small, folder / "data", Options(workers=2))
+    run = Run("demo", few_of_demo(folder / "corpus"), folder / "data", Options(workers=2))
     _stage(run, "demo")
     return run
 
@@ -61,6 +49,7 @@ def first(corpus: Run) -> dict[str, Summary]:
 def test_the_way_gives_pairs(first: dict[str, Summary]) -> None:
     assert first["extract"].kept == 6
     assert first["align"].kept == 4
+    assert first["directions"].kept == first["synth"].kept == 2
     for summary in first.values():
         assert summary.kept + sum(summary.reasons.values()) == summary.planned
 
@@ -89,14 +78,15 @@ def test_a_take_removed_and_put_back_changes_no_byte(
     corpus: Run, first: dict[str, Summary]
 ) -> None:
     before = digests(corpus.data)
+    serial = replace(corpus, options=Options("serial"))
     victim = next(Path(corpus.entry.root).rglob("01-01-03-02-01-01-25.mp4"))
     aside = victim.with_suffix(".aside")
     victim.rename(aside)
-    without = _way(corpus)
+    without = _way(serial)
     assert (without["extract"].done, without["extract"].removed) == (0, 1)
     assert without["align"].kept == 3
     aside.rename(victim)
-    back = _way(corpus)
+    back = _way(serial)
     assert back["extract"].done == 1
     assert digests(corpus.data) == before
 

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from pipeline import params
 from pipeline.params import Params
 from pipeline.run import Run
+from pipeline.stages import STAGES
 from tests.digests import digests
 from tests.made import make_inputs, make_run
 
@@ -82,34 +83,36 @@ def made(folder: Path) -> Small:
     return Small(folder / "params.yaml", folder / "data", "made", sources, MADE_WAY)
 
 
-def drawn(folder: Path, speakers: Sequence[str] = ("25",), frame_px: int = 256) -> Small:
+def drawn(folder: Path, speakers: Sequence[str] = ("25",)) -> Small:
     """A demo corpus of few speakers and three emotions, and the whole way on it."""
-    base = params.load(None)
-    select = base.dataset("demo").select.model_copy(
-        update={"emotions": ["neutral", "happy", "sad"]}
-    )
     sources = folder / "corpus"
-    entry = base.dataset("demo").model_copy(update={"root": str(sources), "select": select})
-    demo = base.demo.model_copy(update={"speakers": list(speakers), "frame_px": frame_px})
-    rules = {entry.split: base.splits[entry.split].model_copy(update={"assign": {}})}
-    few = fewer(base)
-    few["invert"] = base.invert  # fewer frames than these of one actor are no direction
-    few["synth"] = base.synth.model_copy(
-        update={"frames_per_take": 1, "tries": 1, "min_pictures": 2}
-    )
-    values = base.model_copy(
-        update={
-            **few, "datasets": {"demo": entry}, "demo": demo, "splits": rules,
-        }
-    )  # fmt: skip
-    write_params(folder / "params.yaml", values)
-    way = ("extract", "align", "pose", "score", "filter", "invert", "directions", "synth",
-           "shards", "report")  # fmt: skip
-    small = Small(folder / "params.yaml", folder / "data", "demo", sources, way)
+    write_params(folder / "params.yaml", few_of_demo(sources, speakers))
+    small = Small(folder / "params.yaml", folder / "data", "demo", sources, STAGES[1:])
     if not sources.is_dir():
         done = run_command(small.command("demo"))
         assert done.returncode == 0, done.stderr
     return small
+
+
+def few_of_demo(sources: Path, speakers: Sequence[str] = ("25",)) -> Params:
+    """Parameters of the demo for few speakers, three emotions and few frames of each take.
+
+    Two emotions have directions, and families of two pictures are kept.
+    """
+    base = params.load(None)
+    emotions = ["neutral", "happy", "sad"]
+    select = base.dataset("demo").select.model_copy(update={"emotions": emotions})
+    entry = base.dataset("demo").model_copy(update={"root": str(sources), "select": select})
+    rules = {entry.split: base.splits[entry.split].model_copy(update={"assign": {}})}
+    few = fewer(base)
+    few["invert"] = base.invert  # fewer frames of one actor give no direction
+    few["synth"] = base.synth.model_copy(
+        update={"frames_per_take": 1, "tries": 1, "min_pictures": 2}
+    )
+    demo = base.demo.model_copy(update={"speakers": list(speakers), "frame_px": 256})
+    return base.model_copy(
+        update={**few, "datasets": {"demo": entry}, "demo": demo, "splits": rules}
+    )
 
 
 def fewer(base: Params) -> dict[str, object]:

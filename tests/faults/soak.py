@@ -1,11 +1,11 @@
 """Run for long on much, and show that memory and file handles stay flat.
 
 `python -m tests.faults.soak --minutes 30 --times 10` cuts every take of the demo's MEAD speakers to
-its first second and a half, so that all stages come round several times in half an hour, and lays
-them ten times over (other speakers' names, hard links): ten times the demo's takes. Then every
-stage runs on them, redoing all, again and again until the time is up. Every few seconds the
-resident memory and the open files of the run and of each of its workers are read; what counts is
-whether they grow while the same work is done: from the second pass to the last, stage by stage.
+its first 1.2 seconds, so that all stages come round several times, and lays them ten times over
+(other speakers' names, hard links): ten times the demo's takes. Then every stage runs on them,
+redoing all, again and again until the time is up. Every few seconds the resident memory and the
+open files of the run and of each of its workers are read; what counts is whether they grow while
+the same work is done: from the second pass to the last, stage by stage.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.faults.small import Small, fewer, run_command, touched, write_params
 from tests.hostile.seeds import ffmpeg
 
 _EVERY_S = 2.0
-_SECONDS = 1.5
+_SECONDS = 1.2
 """Of a take."""
 
 
