@@ -532,7 +532,9 @@ class Report(Section):
     frames_per_strip: Count
     thumb_px: Annotated[int, Field(ge=32, le=512)]
     overlays: Count
+    grids: Count
     families: Count
+    suspects: Count
     sheet: Count
     sheet_px: Annotated[int, Field(ge=32, le=512)]
     examples: Count

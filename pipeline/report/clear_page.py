@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,15 @@ class Suspected:
 
 @dataclass(frozen=True)
 class ClearPage:
-    """All that the section shows. `sheets` by emotion; `figures` against truth, or empty."""
+    """All that the section shows. `sheets` by emotion; `figures` against truth, or empty.
+
+    `suspects` are the surest of `n_suspects`.
+    """
 
     panels: tuple[Panel, ...]
     sheets: Mapping[str, tuple[Sheet, ...]]
     suspects: tuple[Suspected, ...]
+    n_suspects: int
     figures: Mapping[str, Any]
     bins: tuple[str, ...]
 
@@ -55,18 +59,24 @@ def sheet_jobs(
     clear: Clear, clips: Mapping[str, Clip], extracted: Path, section: Report
 ) -> Iterator[tuple[str, SheetJob]]:
     """The sheets to draw, by the name of their unit."""
-    for name, rows in _rows(clear, section.sheet).items():
+    for name, rows in _rows(clear, section).items():
         frames = tuple((clips[str(clear.take[row])], int(clear.frame[row])) for row in rows)
         yield f"{SHEETS}{name}", SheetJob(frames, extracted, section.sheet_px)
 
 
-def _rows(clear: Clear, count: int) -> dict[str, list[int]]:
+def _rows(clear: Clear, section: Report) -> dict[str, list[int]]:
     """The rows of every sheet: `<emotion>-<kind>` and `suspect-<take>`."""
-    chosen = chosen_frames(clear, count)
+    chosen = chosen_frames(clear, section.sheet)
     found = {f"{emotion}-{kind}": rows for (emotion, kind), rows in chosen.items()}
-    for suspect in clear.suspects:
-        found[f"suspect-{suspect.take_id}"] = suspect_frames(clear, suspect, count)
+    for suspect in surest(clear.suspects, section.suspects):
+        found[f"suspect-{suspect.take_id}"] = suspect_frames(clear, suspect, section.sheet)
     return found
+
+
+def surest(suspects: Sequence[Suspect], count: int) -> list[Suspect]:
+    """At most so many, by their share of frames that are clear as another emotion."""
+    order = sorted(suspects, key=lambda one: (-one.share, -one.p_seen, one.take_id))
+    return order[:count]
 
 
 def clear_page(
@@ -84,7 +94,7 @@ def clear_page(
         The sheets that were drawn, by the name of their unit below `sheets/`.
     """
     truth = frame_truth(judged) if judged else {}
-    rows = _rows(clear, section.sheet)
+    rows = _rows(clear, section)
 
     def sheet(name: str, title: str) -> Sheet | None:
         if name not in drawn:
@@ -104,10 +114,11 @@ def clear_page(
         Suspected(
             one, sheet(f"suspect-{one.take_id}", one.take_id), _truly(clear, one, truth)
         )
-        for one in clear.suspects
+        for one in surest(clear.suspects, section.suspects)
     )  # fmt: skip
     shown = {emotion: found for emotion, found in sheets.items() if found}
-    return ClearPage(tuple(panels(clear)), shown, suspects, figures, tuple(intensity_bins()))
+    n, bins = len(clear.suspects), tuple(intensity_bins())
+    return ClearPage(tuple(panels(clear)), shown, suspects, n, figures, bins)
 
 
 def _label(clear: Clear, row: int, truth: Mapping[int, tuple[str, float]]) -> dict[str, Any]:

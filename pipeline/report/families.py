@@ -39,11 +39,12 @@ class Made:
 
 @dataclass(frozen=True)
 class FamiliesPage:
-    """All that the section shows; `grids` by take."""
+    """All that the section shows; `grids` by take, of some of the speakers who have families."""
 
     figures: Mapping[str, Any]
     directions: tuple[Direction, ...]
     grids: Mapping[str, Mapping[str, Any]]
+    n_speakers: int
     inversions: tuple[Inversions, ...] = ()
 
 
@@ -74,11 +75,17 @@ def gather_made(run: Run) -> Made:
 def grid_jobs(
     made: Made, clips: Mapping[str, Clip], run: Run, section: Report
 ) -> Iterator[tuple[str, Sequence[str], GridJob]]:
-    """Unit, digests of what it shows, and job: one take a speaker, a few families of it."""
+    """Unit, digests of what it shows, and job: one take a speaker, a few families of it.
+
+    Where more speakers have families than grids are asked for, every n-th has one.
+    """
     by_speaker: dict[str, list[MadeFamily]] = {}
     for family in made.families:
         by_speaker.setdefault(family.speaker, []).append(family)
-    for _, theirs in sorted(by_speaker.items()):
+    speakers = sorted(by_speaker)
+    n = min(section.grids, len(speakers))
+    for nth in range(n):
+        theirs = by_speaker[speakers[nth * len(speakers) // n]]
         take_id = theirs[0].take_id
         shown = [family for family in theirs if family.take_id == take_id][: section.families]
         job = _grid_job(run, clips[take_id], shown, section.sheet_px)
@@ -140,7 +147,8 @@ def families_page(
         for kind, own in takes.items()
         if inverted and kind in inverted
     )
-    return FamiliesPage(family_figures(made), made.directions, drawn, shown)
+    n_speakers = len({family.speaker for family in made.families})
+    return FamiliesPage(family_figures(made), made.directions, drawn, n_speakers, shown)
 
 
 def family_figures(made: Made) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ from pipeline.report.clear import (
     suspect_frames,
     yield_tables,
 )
-from pipeline.report.clear_page import clear_page
+from pipeline.report.clear_page import clear_page, surest
 from pipeline.report.clear_truth import Judged, clear_figures, frame_truth
 from pipeline.report.truth import TrueTake, Truth
 from tests.report.test_page import EVIL, Tags, content, with_clear
@@ -69,6 +71,16 @@ def test_a_suspect_is_shown_evenly() -> None:
     clear = made()
     assert suspect_frames(clear, clear.suspects[0], 2) == [0, 3]
     assert suspect_frames(clear, clear.suspects[0], 9) == [0, 1, 2, 3]
+
+
+def test_the_surest_suspects_are_shown_and_the_rest_counted() -> None:
+    first = made().suspects[0]
+    many = [replace(first, take_id=f"t{k}", share=share) for k, share in enumerate((0.5, 0.9, 0.7))]
+    assert [one.take_id for one in surest(many, 2)] == ["t1", "t2"]
+    clear = replace(made(), suspects=(*many, first))
+    section = load(None).report.model_copy(update={"suspects": 1, "sheet": 2})
+    page = clear_page(clear, {}, None, {}, section)
+    assert ([one.suspect.take_id for one in page.suspects], page.n_suspects) == (["t1"], 4)
 
 
 def test_panels_count_what_was_kept() -> None:

@@ -70,6 +70,20 @@ def test_grids_show_a_row_a_family_and_mark_rejects(made: Run) -> None:
     )
 
 
+def test_more_speakers_than_grids(made: Run) -> None:
+    everything = gather_made(made)
+    section = made.params.report.model_copy(update={"grids": 1})
+    jobs = list(grid_jobs(everything, _clips(made), made, section))
+    assert [name for name, _, _ in jobs] == ["families/S1_neutral"]
+    page = families_page(everything, {"S1_neutral": grid(jobs[0][2])})
+    assert page is not None
+    assert (len(page.grids), page.n_speakers) == (1, 2)
+    template = _environment().from_string(
+        '{% from "families.html.j2" import families_section %}{{ families_section(made, "made") }}'
+    )
+    assert "One take a speaker, 1 of 2 speakers." in template.render(made=page)
+
+
 def test_section_tells_figures_and_directions(made: Run) -> None:
     everything = gather_made(made)
     jobs = grid_jobs(everything, _clips(made), made, made.params.report)
