@@ -4,6 +4,8 @@ PYTHON ?= python3
 # cpu, cuda or auto: auto takes the CPU build of torch where no NVIDIA driver is seen
 TORCH ?= auto
 DATASET ?= demo
+# files of tests at once; each may start two workers and hold 3 GB
+TESTS_AT_ONCE ?= 2
 
 # DVC runs stages with the caller's PATH, not with its own environment's
 export PATH := $(abspath $(VENV))/bin:$(PATH)
@@ -21,7 +23,7 @@ run: $(VENV)/.stamp
 	@spfem-data status --dataset $(DATASET)
 
 test: $(VENV)/.stamp
-	pytest -q -m "not slow"
+	pytest -q -m "not slow" -n $(TESTS_AT_ONCE) --dist loadfile
 
 lint: $(VENV)/.stamp
 	ruff check .
