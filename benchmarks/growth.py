@@ -44,7 +44,15 @@ PLAN = {"neutral": (1, 8), "happy": (3, 4), "angry": (3, 4), "sad": (3, 4)}
 """Level and number of takes of each emotion; take k of each says sentence k."""
 PER_SPEAKER = sum(n for _, n in PLAN.values())
 STAGES_HERE = STAGES[1:]
-_COPIED = ("cli", "pipeline", "dvc.yaml", "params.yaml", "pyproject.toml", "README.md")
+_COPIED = (
+    "cli",
+    "pipeline",
+    ".dvcignore",
+    "dvc.yaml",
+    "params.yaml",
+    "pyproject.toml",
+    "README.md",
+)
 
 
 _FEW = {"score": 4, "invert": 3, "synth": 1}
@@ -265,8 +273,10 @@ def told(said: str) -> list[str]:
     """The stages' own counts out of what a `dvc repro` said, and the stages that it skipped."""
     lines = []
     for line in said.splitlines():
-        if re.match(r"\w+ growth: ", line) or re.match(r"\s+redone\s", line):
-            lines.append(line.strip())
+        if re.match(r"\w+ growth: \d+ .* planned", line):
+            lines.append(line)
+        elif lines and (units := re.match(r"\s+units\s+(.*)", line)):
+            lines[-1] += f"; {units[1]}"
     skipped = re.findall(r"Stage '(\w+)@growth' didn't change", said)
     return [*lines, f"not started: {', '.join(skipped) or 'none'}"]
 
