@@ -5,7 +5,8 @@ its first 1.2 seconds, so that all stages come round several times, and lays the
 (other speakers' names, hard links): ten times the demo's takes. Then every stage runs on them,
 redoing all, again and again until the time is up. Every few seconds the resident memory and the
 open files of the run and of each of its workers are read; what counts is whether they grow while
-the same work is done: from the second pass to the last, stage by stage.
+the same work is done: from the second pass to the last, stage by stage. With `--reuse` all passes
+but the first find everything done: many more of them, to see what the run's own process keeps.
 """
 
 from __future__ import annotations
@@ -103,8 +104,8 @@ def set_up(folder: Path, corpus: Path | None, times: int) -> Small:
     return Small(folder / "params.yaml", folder / "data", "soak", sources, STAGES[1:])
 
 
-def drive(small: Small, mark: Path) -> None:
-    """Run the way again and again in this process, redoing all; SIGTERM ends it."""
+def drive(small: Small, mark: Path, *, reuse: bool) -> None:
+    """Run the way again and again in this process, redoing all or nothing; SIGTERM ends it."""
     import importlib
 
     from pipeline.run import Options, Run
@@ -115,7 +116,8 @@ def drive(small: Small, mark: Path) -> None:
     while True:
         for name, module in modules.items():
             mark.write_text(f"{number} {name}", encoding="utf-8")
-            module.run(Run(small.dataset, values, small.data, Options(workers=2, force=True)))
+            options = Options(workers=2, force=not reuse)
+            module.run(Run(small.dataset, values, small.data, options))
         number += 1
 
 
@@ -161,13 +163,15 @@ def _look(pid: int) -> tuple[int, int] | None:
 def main() -> None:
     """Soak, and print the figures."""
     if sys.argv[1:2] == ["--drive"]:
-        path, data, dataset, sources, way, where = sys.argv[2:]
+        path, data, dataset, sources, way, where, reuse = sys.argv[2:]
         told_way = tuple(way.split(","))
-        drive(Small(Path(path), Path(data), dataset, Path(sources), told_way), Path(where))
+        drive(Small(Path(path), Path(data), dataset, Path(sources), told_way), Path(where),
+              reuse=reuse == "reuse")  # fmt: skip
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--times", type=int, default=10)
+    parser.add_argument("--reuse", action="store_true", help="redo nothing after the first pass")
     parser.add_argument("--corpus", type=Path, help="a demo corpus that is there; else it is made")
     parser.add_argument("--folder", type=Path, help="where to work; else a temporary folder")
     told = parser.parse_args()
@@ -181,7 +185,8 @@ def main() -> None:
         mark = folder / "mark"
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.soak", "--drive", str(small.params),
-             str(small.data), small.dataset, str(small.sources), ",".join(small.way), str(mark)]
+             str(small.data), small.dataset, str(small.sources), ",".join(small.way), str(mark),
+             "reuse" if told.reuse else "redo"]
         )  # fmt: skip
         lives = watch(process, mark, told.minutes)
         ended = process.poll()
