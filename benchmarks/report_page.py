@@ -70,7 +70,7 @@ def _options() -> argparse.Namespace:
 
 def _made(folder: Path) -> Path:
     path = folder / "page.html"
-    path.write_text(render(many_pairs(PAIRS, CARDS)), encoding="utf-8")
+    path.write_bytes(render(many_pairs(PAIRS, CARDS)))
     return path
 
 

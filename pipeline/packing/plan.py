@@ -67,6 +67,11 @@ class SpokenTake:
     sentence: Sentence
     split: str
 
+    def identity(self) -> tuple[object, ...]:
+        """All that its row depends on: how well its sentence was matched is not in it."""
+        said = self.sentence
+        return self.clip.to_row(), said.sentence, said.method, said.verified, self.split
+
 
 @dataclass(frozen=True)
 class Shard:

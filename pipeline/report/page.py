@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -58,8 +59,8 @@ _GROUPS = {
 }
 
 
-def render(content: Content) -> str:
-    """The page as text; equal content gives equal text."""
+def render(content: Content) -> bytes:
+    """The page in UTF-8; equal content gives equal bytes."""
     inputs, accuracy = content.inputs, content.accuracy
     ranked = doubts(inputs.pairs, inputs.posed)
     doubt, weak = ranked.by_id(), ranked.weak()
@@ -73,7 +74,7 @@ def render(content: Content) -> str:
         for group, pairs in groups.items()
         for pair in pairs
     }
-    return template("page.html.j2").render(
+    pieces = template("page.html.j2").generate(
         version=__version__,
         dataset=inputs.dataset,
         inputs=inputs,
@@ -94,19 +95,23 @@ def render(content: Content) -> str:
         clear=content.clear,
         made=content.made,
     )  # fmt: skip
+    page = io.BytesIO()
+    for piece in pieces:  # as one text, any dash would make it twice as large as its bytes
+        page.write(piece.encode())
+    return page.getvalue()
 
 
-def render_within(content: Content, limit_bytes: float) -> tuple[str, int]:
+def render_within(content: Content, limit_bytes: float) -> tuple[bytes, int]:
     """The page with pictures of fewer pairs where it would be too large, and of how many.
 
     Without any card it may still be larger: everything else is on it.
     """
-    text = render(content)
-    while (size := len(text.encode())) > limit_bytes and content.choice.all:
-        share = _SPARE * limit_bytes / size
+    page = render(content)
+    while len(page) > limit_bytes and content.choice.all:
+        share = _SPARE * limit_bytes / len(page)
         content = replace(content, choice=content.choice.fewer(share))
-        text = render(content)
-    return text, len(content.choice.all)
+        page = render(content)
+    return page, len(content.choice.all)
 
 
 def template(name: str) -> Template:

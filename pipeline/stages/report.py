@@ -229,7 +229,7 @@ def _write(
         made, _below(GRIDS, sheets), _below(INVERSIONS, sheets), run.params.report.sheet
     )
     page, n_shown = _page(run, inputs, choice, accuracy, shown, families, sheets, metrics, curves)
-    write_bytes(folder / "report.html", page.encode())
+    write_bytes(folder / "report.html", page)
     write_bytes(run.local(TIMINGS), timings_page(run, REPORTED).encode())
     said = f"{n_shown} of {len(inputs.pairs)} pairs drawn, {len(plots)} plots"
     if n_shown < len(choice.all):
@@ -257,7 +257,7 @@ def _page(
     sheets: dict[str, Any],
     metrics: dict[str, object],
     curves: list[Distribution],
-) -> tuple[str, int]:
+) -> tuple[bytes, int]:
     faces = {name: sheet["picture"] for name, sheet in _below(_FACES, sheets).items()}
     section = run.params.report
     content = Content(

@@ -233,11 +233,9 @@ def _volume(item: _Item, section: Shards) -> float:
 
 
 def _identity(item: _Item) -> object:
-    if isinstance(item, KeptPair | ClearTake | FamilyTake | SeenTake):
-        return item.identity()
     if isinstance(item, PlacedPair):
         return item.kept.identity(), item.file, item.first_row
-    return item.clip.to_row(), item.sentence.to_row(), item.split
+    return item.identity()
 
 
 def _versions() -> dict[str, str]:

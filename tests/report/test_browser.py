@@ -24,7 +24,7 @@ COUNT = "document.getElementById('count').textContent"
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(render(many_pairs(N, cards=7)), encoding="utf-8")
+    path.write_bytes(render(many_pairs(N, cards=7)))
     return path
 
 
@@ -151,7 +151,7 @@ def test_hostile_names_do_nothing(tab: Browser, tmp_path: Path) -> None:
     pairs = tuple(replace(p, speaker=evil, sentence=evil) for p in content.inputs.pairs)
     path = tmp_path / "evil.html"
     inputs = replace(content.inputs, pairs=pairs)
-    path.write_text(render(replace(content, inputs=inputs)), encoding="utf-8")
+    path.write_bytes(render(replace(content, inputs=inputs)))
     tab.shape(1280, 800)
     tab.complaints.clear()
     tab.requests.clear()

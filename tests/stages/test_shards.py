@@ -189,6 +189,16 @@ def test_second_run_writes_nothing(made: Run) -> None:
     assert stamps == {p: p.stat().st_mtime_ns for p in stamps}
 
 
+def test_how_well_a_sentence_was_matched_rewrites_nothing(made: Run) -> None:
+    sentences = read_rows(made.table("align", "sentences"), Sentence)
+    nearer = [replace(row, anchor="S1_neutral", score=0.2, margin=0.9) for row in sentences]
+    write_rows(made.table("align", "sentences"), nearer, Sentence)
+    assert shards.run(made).done == 0
+    heard = [replace(row, verified=not row.verified) for row in sentences]
+    write_rows(made.table("align", "sentences"), heard, Sentence)
+    assert shards.run(made).done == 2  # takes, of train and of test
+
+
 def test_other_framing_redoes_pairs_alone(made: Run) -> None:
     again = shards.run(make_run(made.data, framing="head"))
     assert (again.done, again.reused) == (4, 6)
