@@ -30,6 +30,7 @@ import pyarrow.parquet as pq
 
 from pipeline.reuse import RECEIPT, sha256_of
 from tests.digests import digests
+from tests.faults.lives import children_of
 from tests.faults.small import Small, drawn, outputs, touched
 
 _STALE = "redone"
@@ -215,7 +216,7 @@ def _kill(
     process: subprocess.Popen[bytes], who: str, mark: Path, draw: random.Random, figures: Figures
 ) -> bool:
     """Send SIGKILL; whether the run is over by that."""
-    children = _children(process.pid)
+    children = children_of(process.pid)
     if who == "worker" and not children:
         who = "group"
     figures.kills[who] += 1
@@ -229,14 +230,6 @@ def _kill(
     else:
         process.kill()
     return True
-
-
-def _children(process: int) -> list[int]:
-    try:
-        tasks = Path(f"/proc/{process}/task/{process}/children").read_text()
-    except FileNotFoundError:
-        return []
-    return [int(child) for child in tasks.split()]
 
 
 def main() -> None:

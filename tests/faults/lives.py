@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,16 @@ _WARM_S = 30.0
 _GROWN_MB = 48.0
 _GROWN_FILES = 4
 """From the second pass to the last, the most that counts as flat."""
+
+
+def children_of(process: int) -> list[int]:
+    """The processes that a process has started and that still run."""
+    try:
+        return [
+            int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        ]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 class Look(NamedTuple):

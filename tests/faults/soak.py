@@ -25,7 +25,7 @@ from pipeline import corpora, params
 from pipeline.records import Source
 from pipeline.stages import STAGES
 from tests.digests import digests
-from tests.faults.lives import RUN, Life, Look, lines, swollen
+from tests.faults.lives import RUN, Life, Look, children_of, lines, swollen
 from tests.faults.small import Small, fewer, run_command, touched, write_params
 from tests.hostile.seeds import ffmpeg
 
@@ -127,7 +127,7 @@ def watch(process: subprocess.Popen[bytes], mark: Path, minutes: float) -> list[
     began = time.monotonic()
     while process.poll() is None and time.monotonic() - began < 60 * minutes:
         number, _, stage = (mark.read_text("utf-8") if mark.exists() else "0 start").partition(" ")
-        for pid in (process.pid, *_children(process.pid)):
+        for pid in (process.pid, *filter(_is_worker, children_of(process.pid))):
             seen = _look(pid)
             if seen is not None:
                 life = lives.setdefault(pid, Life(RUN if pid == process.pid else "worker"))
@@ -137,19 +137,11 @@ def watch(process: subprocess.Popen[bytes], mark: Path, minutes: float) -> list[
     return list(lives.values())
 
 
-def _children(process: int) -> list[int]:
+def _is_worker(pid: int) -> bool:
     try:
-        found = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-        return [pid for pid in map(int, found) if b"spawn_main" in _command(pid)]
-    except FileNotFoundError:
-        return []
-
-
-def _command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
-        return b""
+        return False
 
 
 def _look(pid: int) -> tuple[int, int] | None:
