@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pipeline.dtw.compiling import is_compiled
 from pipeline.planning.fates import Fates
-from pipeline.planning.rating import Rate, rate_of, size_of
+from pipeline.planning.rating import Rate, rate_of, size_of, slowness
+from pipeline.planning.shipped import COMPILE_S
 from pipeline.records import Clip
 from pipeline.run import Run
 from pipeline.stages.extract import effort_of
@@ -62,14 +64,20 @@ def price_of(
     is_same = fates.is_done or fates.idle is not None
     busy = [*efforts.values()] if fates.guess is None else [1.0] * round(fates.guess)
     workers = 0 if run.options.engine == "serial" else max(run.options.workers, 1)
+    work_s = rate.seconds(busy, workers, sum(unit.effort for unit in fates.units))
     return Price(
-        seconds=rate.seconds(busy, workers, sum(unit.effort for unit in fates.units)),
+        seconds=work_s + (_compile_s() if fates.stage == "align" and busy else 0.0),
         written_bytes=round(written),
         now_bytes=now,
         disk_bytes=now if is_same else round(kept + written + beside),
         memory_mb=rate.memory_mb * max(min(workers, len(busy)), 1),
         source=rate.source,
     )
+
+
+def _compile_s() -> float:
+    """What the aligner's first use on an installation costs more."""
+    return 0.0 if is_compiled() else COMPILE_S * slowness()
 
 
 def _folder(run: Run, stage: str) -> Path:

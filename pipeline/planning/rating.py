@@ -61,7 +61,7 @@ def rate_of(run: Run, stage: str, trial: Rate | None = None) -> Rate:
 
 def shipped(stage: str) -> Rate:
     """The rate that comes with this version, on this machine."""
-    factor = machine_s() / MACHINE_S
+    factor = slowness()
     here = {
         name: value * factor if name.endswith("_s") else value
         for name, value in asdict(SHIPPED[stage]).items()
@@ -119,6 +119,11 @@ def _workers(run: Spent) -> int:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
+
+
+def slowness() -> float:
+    """How many times as long this machine takes as that of the shipped rates."""
+    return machine_s() / MACHINE_S
 
 
 @cache

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 MACHINE_S = 0.08
 """Seconds of `rating.machine_s` where these were measured."""
+COMPILE_S = 36.0
+"""Of the aligner's kernels, before their first use on an installation."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ and one sound serves all views.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -15,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import media
+from pipeline.dtw.compiling import compile_kernels, is_compiled
 from pipeline.errors import ParameterError, Reject
 from pipeline.pairing.identity import name_sentences
 from pipeline.pairing.pairs import PairMaker, Track, candidates
@@ -25,7 +28,7 @@ from pipeline.params import Align, SplitRule
 from pipeline.rates import short
 from pipeline.records import Clip, Pair, Rejected, Sentence, rejected
 from pipeline.reuse import ItemStore, digest
-from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date, summarise
+from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date, reusable, summarise
 from pipeline.split import admitted, check_assigned
 from pipeline.tables import read_table, sorted_rows
 
@@ -62,6 +65,7 @@ def run(run: Run) -> Summary:
         When extract has not run.
     """
     ready = plan(run)
+    run = _compiled(run, ready.units)
     batch = bring_up_to_date(run, "align", "speaker", ready.units, align_speaker)
     pairs = sorted_rows(batch.rows("pairs"), Pair, "pair_id")
     sentences = sorted_rows(batch.rows("sentences"), Sentence, "utterance_id")
@@ -80,6 +84,22 @@ def run(run: Run) -> Summary:
         notes=[*_notes(pairs), *_unused(ready.said, ready.clips)],
         look=[str(run.table("align", "pairs"))],
     )  # fmt: skip
+
+
+def _compiled(run: Run, units: Sequence[Unit]) -> Run:
+    """The run, begun once the kernels are compiled: that happens once, and no rate should hold it.
+
+    Workers on other machines compile for themselves.
+    """
+    store = run.items("align")
+    if is_compiled() or all(reusable(run, store, unit) for unit in units):
+        return run
+    began_s = time.perf_counter()
+    run.progress.start("align: compiling, once an installation", 1)
+    compile_kernels(split_section(run.params.align).align)
+    run.progress.step()
+    run.progress.stop()
+    return replace(run, began_s=run.began_s + time.perf_counter() - began_s)
 
 
 def plan(run: Run) -> Planned:

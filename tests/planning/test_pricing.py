@@ -11,7 +11,8 @@ from pipeline.families.loading import Chosen, shape_of
 from pipeline.models import Weights, write_weights
 from pipeline.planning.fates import Fates, fates_of
 from pipeline.planning.pricing import Price, price_of
-from pipeline.planning.rating import Rate
+from pipeline.planning.rating import Rate, slowness
+from pipeline.planning.shipped import COMPILE_S
 from pipeline.reuse import write_bytes
 from pipeline.run import Options, Run, Unit
 
@@ -95,3 +96,13 @@ def test_a_generator_s_file_tells_how_large_codes_and_pictures_are(tmp_path: Pat
     usual = shape_of(Chosen({"generator": Weights("generator", path, "0" * 64)}, None))
     assert usual == shape_of(Chosen({}, "there are none"))
     assert usual.picture == 1.0
+
+
+def test_the_aligner_costs_its_compiling_until_it_is_compiled(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {}
+    for compiled in (True, False):
+        monkeypatch.setattr("pipeline.planning.pricing.is_compiled", lambda told=compiled: told)
+        found[compiled] = _price(run, "align", [_unit("S1", 10.0)]).seconds
+    assert found[False] - found[True] == pytest.approx(COMPILE_S * slowness())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import soundfile
@@ -114,3 +115,20 @@ def test_transcripts_need_their_digest(made: Run, tmp_path: Path) -> None:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     with pytest.raises(ParameterError, match=f"has the sha256 {digest}.*says none: put"):
         align.run(_with(made, transcripts=str(path)))
+
+
+def test_kernels_are_compiled_once_and_in_no_rate(
+    made: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[object] = []
+    clock = SimpleNamespace(perf_counter=lambda: 1000.0 * len(compiled))
+    monkeypatch.setattr(align, "time", clock)
+    monkeypatch.setattr(align, "is_compiled", lambda: bool(compiled))
+    monkeypatch.setattr(align, "compile_kernels", compiled.append)
+    align.run(made)
+    assert len(compiled) == 1
+    (spent,) = made.rates().known("align")
+    assert spent.whole_s - spent.loop_s < -900  # those seconds are not the run's
+    compiled.clear()
+    align.run(made)
+    assert not compiled  # nothing was to be done
