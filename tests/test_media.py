@@ -45,6 +45,13 @@ def test_times_are_those_of_presentation(tmp_path: Path) -> None:
     assert {"variable_rate", "pts_gap"} <= media.video_findings(video)
 
 
+def test_a_cut_much_larger_than_the_picture_is_refused(tmp_path: Path) -> None:
+    path = write_media(tmp_path / "a.mp4", plain(1))
+    with pytest.raises(Reject, match="a cut of 16384 x 16384 px") as refused:
+        pictures(path, media.Box(0, 0, 16384, 16384), 64)
+    assert refused.value.reason == "too_large"
+
+
 def test_a_constant_rate_has_no_findings(tmp_path: Path) -> None:
     frames, video = read(write_media(tmp_path / "a.mp4", plain(25)))
     assert media.video_findings(video) == set()

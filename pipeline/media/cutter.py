@@ -17,9 +17,13 @@ import numpy as np
 from av.filter import Graph
 from numpy.typing import NDArray
 
+from pipeline.errors import Reject
 from pipeline.media.box import Box
 from pipeline.media.container import decoding
 from pipeline.media.orientation import Orientation
+
+MOST_CUT_PX = 1 << 27
+"""Of a box. What lies beyond the border is laid out in full before it is scaled."""
 
 
 class Cutter:
@@ -34,7 +38,15 @@ class Cutter:
 
         A pixel is the mean of what it covers: no aliasing. Colour has half of the resolution, as in
         the JPEG that comes of it, but for sides of an odd number of pixels.
+
+        Raises
+        ------
+        Reject
+            unreadable; too_large, for a box of more than `MOST_CUT_PX`: a square as wide as a
+            picture that is a hundred times wider than high has a hundred times its pixels.
         """
+        if box.width * box.height > MOST_CUT_PX:
+            raise Reject("too_large", f"a cut of {box.width} x {box.height} px")
         shown = self.orientation.size(frame.width, frame.height)
         coded = self.orientation.coded(box, *shown)
         out = self.orientation.size(width, height)

@@ -88,3 +88,18 @@ def test_a_known_face_is_not_confirmed_again_and_others_are(
         found = faces_in(frame, finder, 640, thorough=False, known=first)
     assert found == [first, second]
     assert len(asked) == 1
+
+
+def test_a_face_as_wide_as_a_picture_that_is_all_width_is_none(tmp_path: Path) -> None:
+    class Everywhere:
+        """Proposes the whole of what it sees, and confirms all."""
+
+        def propose(self, rgb: np.ndarray) -> list[FaceBox]:
+            return [(0.0, 0.0, float(rgb.shape[1]), float(rgb.shape[0]))]
+
+        def confirm(self, rgb: np.ndarray) -> np.ndarray:
+            return np.array([[0.0, 0.0, 0.0], [rgb.shape[1], rgb.shape[0], 0.0]])
+
+    for width, n in ((1024, 1), (8192, 0)):
+        picture = np.full((32, width, 3), 100, np.uint8)
+        assert len(find(tmp_path, Everywhere(), picture)) == n
