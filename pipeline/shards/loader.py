@@ -164,7 +164,9 @@ class Loader:
         `cpu`, or `device`: pictures are decoded there where torchvision can, else on the CPU. The
         two differ by rounding, so it is not chosen for you.
     context
-        How worker processes start: fork, spawn or forkserver; None leaves it to torch.
+        How worker processes start: fork, spawn or forkserver; None leaves it to torch. Where other
+        threads are at work, such as those of a second loader, a forked worker may wait for ever for
+        a lock that one of them held: take spawn or forkserver there.
     """
 
     def __init__(

@@ -232,9 +232,9 @@ def test_workers_give_the_same_batches_in_the_same_order(folder: Path) -> None:
 def test_a_run_killed_with_workers_goes_on(folder: Path) -> None:
     data = Pairs(folder, "train", columns=["sample_id"])
     wanted = [i for batch in Loader(data, 10, seed=5) for i in batch["sample_id"]]
-    first = Loader(data, 10, seed=5, workers=2, context="fork")
+    first = Loader(data, 10, seed=5, workers=2, context="spawn")
     seen = [i for _, batch in zip(range(4), first, strict=False) for i in batch["sample_id"]]
-    second = Loader(data, 7, seed=5, workers=1, context="fork")
+    second = Loader(data, 7, seed=5, workers=1, context="spawn")
     second.load_state_dict(first.state_dict())
     seen += [i for batch in second for i in batch["sample_id"]]
     assert seen == wanted

@@ -307,7 +307,7 @@ def test_any_sampler_goes_on_where_it_was_killed(folder: Path, make: Any) -> Non
     first = Loader(data, 1, seed=9, shuffle="none")
     seen = [facts(batch) for _, batch in zip(range(4), first, strict=False)]
     ranks = [
-        Loader(make(folder), 1, seed=9, shuffle="none", rank=r, world=2, workers=w, context="fork")
+        Loader(make(folder), 1, seed=9, shuffle="none", rank=r, world=2, workers=w, context="spawn")
         for r, w in ((0, 0), (1, 1))
     ]
     for rank in ranks:
