@@ -35,6 +35,7 @@ from ruamel.yaml import YAML
 
 from pipeline.stages import STAGES
 from tests.faces.drawn import drawn, rgb
+from tests.faults.lives import children_of
 from tests.media_files import SOUND_HZ, write_media
 from tests.speech import RATE_HZ, speak
 
@@ -171,14 +172,13 @@ def look(process: int, peaks: dict[int, float]) -> None:
     """
     try:
         status = Path(f"/proc/{process}/status").read_text()
-        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
         return
     found = re.search(r"VmHWM:\s+(\d+)", status)
     if found:  # one that ended and was not waited for has none
         peaks[process] = max(int(found[1]) * 1024 / 1e6, peaks.get(process, 0.0))
-    for child in children:
-        look(int(child), peaks)
+    for child in children_of(process):
+        look(child, peaks)
 
 
 def spfem(stage: str, cwd: Path) -> Cost:
