@@ -7,6 +7,7 @@ parameter.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -32,9 +33,9 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    def key(self) -> str:
-        """Digest of the section's values."""
-        return digest(self.model_dump(mode="json"))
+    def key(self, without: Collection[str] = ()) -> str:
+        """Digest of the section's values, of those named not."""
+        return digest(self.model_dump(mode="json", exclude=set(without)))
 
 
 class Select(Section):

@@ -11,7 +11,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -147,10 +147,12 @@ class Rates:
 
 @dataclass(frozen=True)
 class Made:
-    """What a unit was made with: digests of the code's version and of the parameters."""
+    """What a unit was made with: digests of the code's version, of the parameters, and of those of
+    them that are thresholds (see `run.Unit`)."""
 
     code: str
     parameters: str
+    thresholds: str = ""
 
 
 class Origins:
@@ -174,17 +176,16 @@ class Origins:
             return None
         return self._kinds[known[1]]
 
-    def keep(self, units: Mapping[str, tuple[str, str, str]]) -> None:
-        """Remember (key, code, parameters) of all units of a stage."""
-        kinds: list[list[str]] = []
+    def keep(self, units: Mapping[str, tuple[str, Made]]) -> None:
+        """Remember the key and what it was made with of all units of a stage."""
+        kinds: list[Made] = []
         told: dict[str, tuple[str, int]] = {}
-        for unit, (key, *made) in sorted(units.items()):
+        for unit, (key, made) in sorted(units.items()):
             if made not in kinds:
                 kinds.append(made)
             told[unit] = key[:_KEY_CHARS], kinds.index(made)
-        value = {"kinds": kinds, "units": told}
-        if value != {"kinds": [[k.code, k.parameters] for k in self._kinds], "units": self._units}:
-            write_json(self.memory, value)
+        if (kinds, told) != (self._kinds, self._units):
+            write_json(self.memory, {"kinds": list(map(astuple, kinds)), "units": told})
 
 
 def short(*parts: object) -> str:
@@ -215,7 +216,7 @@ def _is_spent(row: Any) -> bool:
 
 def _is_kind(row: Any) -> bool:
     match row:
-        case [str(), str()]:
+        case [str(), str(), str()]:
             return True
     return False
 

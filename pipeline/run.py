@@ -20,12 +20,13 @@ from pipeline.errors import OutOfOrderError, PartDone, TableError
 from pipeline.locking import Working
 from pipeline.params import Dataset, Params
 from pipeline.progress import Progress, Silent
-from pipeline.rates import Cost, Origins, Rates, Spent, Stopwatch, spent
+from pipeline.rates import Cost, Made, Origins, Rates, Spent, Stopwatch, spent
 from pipeline.records import Rejected, Row, rejected
 from pipeline.reuse import (
     FileHashes,
     ItemStore,
     Receipt,
+    digest,
     make_folder,
     names_together,
     read_json,
@@ -63,7 +64,8 @@ class Unit:
 
     `effort` is how much work it is, in the stage's own measure (frames, seconds of sound), and
     `volume` how much it writes, if that is not the same; `code` and `parameters` tell of the key's
-    parts, so that `plan` can say why a unit is redone.
+    parts, so that `plan` can say why a unit is redone. Where the key is that of `key_of`, `base`
+    and `thresholds` are what it was made of.
     """
 
     name: str
@@ -73,6 +75,19 @@ class Unit:
     volume: float | None = None
     code: str = ""
     parameters: str = ""
+    base: str = ""
+    thresholds: str = ""
+
+    @property
+    def made(self) -> Made:
+        """What it is made with."""
+        return Made(self.code, self.parameters, self.thresholds)
+
+
+def key_of(base: str, thresholds: str) -> str:
+    """A key out of the digest of all else and that of thresholds, so that `plan` can tell whether
+    a unit's last key differed in thresholds alone."""
+    return digest([base, thresholds])
 
 
 @dataclass
@@ -299,7 +314,7 @@ def bring_up_to_date(
     if run.options.shard[1] == 1:  # other parts may be writing
         store.sweep(receipts)
         sweep_temporaries(run.folder(stage), without=(store.folder, store.outputs))
-    run.origins(stage).keep({u.name: (u.key, u.code, u.parameters) for u in units})
+    run.origins(stage).keep({unit.name: (unit.key, unit.made) for unit in units})
     cost = spent(
         costs.values(), planned=[unit.effort for unit in units], loop_s=loop_s,
         workers=0 if run.options.engine == "serial" else max(run.options.workers, 1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipeline.dtw.align import Alignment, AlignParams, align
@@ -60,6 +60,42 @@ class Track:
 
 
 ReadTrack = Callable[[Clip], Track]
+
+
+THRESHOLDS = ("max_score_named", "odd_spans", "min_pairs")
+"""Of the section `align`: what only holds pairs back, and changes none that it lets through."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the thresholds of a pair look at; `n_pairs` None where its frames are not paired yet."""
+
+    sentence_score: float
+    odd_span_score: float
+    n_pairs: int | None = None
+
+    @classmethod
+    def of(cls, pair: Pair) -> Measured:
+        """Of a pair that was made."""
+        return cls(pair.sentence_score, pair.odd_span_score, len(pair.frame_a))
+
+    def objection(self, params: PairParams) -> str | None:
+        """The reason for which a pair is held back: the first in this order; None: it stands."""
+        if self.sentence_score > params.max_score_named:
+            return "wrong_sentence"
+        if params.odd_spans == "reject" and self.odd_span_score >= 1:
+            return "odd_span"
+        if self.n_pairs is not None and self.n_pairs < params.min_pairs:
+            return "few_pairs"
+        return None
+
+
+class HeldBack(Reject):
+    """A pair that a threshold refused, with what was measured of it (not carried by a pickle)."""
+
+    def __init__(self, reason: str, detail: str, measured: Measured) -> None:
+        super().__init__(reason, detail)
+        self.measured = measured
 
 
 @dataclass(frozen=True)
@@ -186,8 +222,10 @@ class PairMaker:
         Raises
         ------
         Reject
-            no_partner, level_not_paired, ambiguous_sentence, straddles_split, too_long,
-            length_ratio, wrong_sentence, odd_span or few_pairs.
+            no_partner, level_not_paired, ambiguous_sentence, straddles_split, too_long or
+            length_ratio.
+        HeldBack
+            wrong_sentence, odd_span or few_pairs.
         """
         a, b = candidate.a, candidate.b
         if a is None:
@@ -195,15 +233,12 @@ class PairMaker:
         split = self._split(a, b)
         self._check_lengths(a, b)
         alignment = self._alignment(a, b)
-        self._check_sound(alignment.score, candidate.sentence)
-        self._check_span(alignment.odd_span)
+        measured = Measured(alignment.score, alignment.odd_span.score)
+        self._check(measured, candidate.sentence, alignment.odd_span)
         tracks = self._track(a), self._track(b)
         found = self._map(a, b, alignment, tracks)
-        if len(found.frames) < self._params.min_pairs:
-            raise Reject(
-                "few_pairs",
-                f"{len(found.frames)} frame pairs, align.min_pairs is {self._params.min_pairs}",
-            )
+        measured = replace(measured, n_pairs=len(found.frames))
+        self._check(measured, candidate.sentence, alignment.odd_span)
         pair = _pair(candidate, a, split, alignment, found, tracks)
         assert pair.is_one_to_one or self._params.preset == "compat_scmcl"
         return pair
@@ -231,21 +266,21 @@ class PairMaker:
         if not 1 / limit <= ratio <= limit:
             raise Reject("length_ratio", f"lengths differ {ratio:.2f} times, the limit is {limit}")
 
-    def _check_sound(self, score: float, sentence: Sentence) -> None:
-        limit = self._params.max_score_named
-        if score > limit:
-            raise Reject(
-                "wrong_sentence",
-                f"same-sentence score {score:.2f} beyond {limit} ({sentence.method} says "
-                f"{sentence.sentence})",
-            )
-
-    def _check_span(self, span: OddSpan) -> None:
-        if self._params.odd_spans == "reject" and span.score >= 1:
-            raise Reject(
-                "odd_span",
-                f"{span.kind} from {span.start_s:.2f} to {span.stop_s:.2f} s of the sound",
-            )
+    def _check(self, measured: Measured, sentence: Sentence, span: OddSpan) -> None:
+        params, reason = self._params, measured.objection(self._params)
+        match reason:
+            case None:
+                return
+            case "wrong_sentence":
+                detail = (
+                    f"same-sentence score {measured.sentence_score:.2f} beyond "
+                    f"{params.max_score_named} ({sentence.method} says {sentence.sentence})"
+                )
+            case "odd_span":
+                detail = f"{span.kind} from {span.start_s:.2f} to {span.stop_s:.2f} s of the sound"
+            case _:
+                detail = f"{measured.n_pairs} frame pairs, align.min_pairs is {params.min_pairs}"
+        raise HeldBack(reason, detail, measured)
 
     def _track(self, clip: Clip) -> Track:
         """A clip's frames; kept, since a neutral clip has many partners."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline.corpora.mead_sentences import prior_labels
 from pipeline.media.probe import Probe
-from pipeline.pairing.pairs import Candidate, candidates
+from pipeline.pairing.pairs import Candidate, Measured, candidates
 from pipeline.pairing.settings import split_section
 from pipeline.pairing.utterances import Utterance, duration_s, group, length_ratio
 from pipeline.params import Align, SplitRule
@@ -78,25 +78,55 @@ def _sentence(clip: Clip, rule: SplitRule) -> Sentence:
     )  # fmt: skip
 
 
-def pairs_of(
-    clips: Sequence[Clip],
-    section: Align,
-    rule: SplitRule,
-    known: Sequence[Sentence],
-    before: Mapping[str, Pair],
-) -> tuple[list[Sentence], list[Pair]]:
+@dataclass(frozen=True)
+class Before:
+    """What a speaker's last run gave: sentences by utterance, pairs by id, the ids that it refused
+    to pair, and of those that a threshold held back, for which reason and what was measured."""
+
+    sentences: Mapping[str, Sentence]
+    pairs: Mapping[str, Pair]
+    refused: Collection[str]
+    held_back: Mapping[str, tuple[str, Measured]]
+
+    @classmethod
+    def of(cls, rows: Mapping[str, Sequence[dict[str, Any]]], *, with_refused: bool) -> Before:
+        """Out of a receipt's rows; without what was refused where another run may not refuse it."""
+        held_back = {
+            row["pair_id"]: (
+                row["reason"],
+                Measured(row["sentence_score"], row["odd_span_score"], row["n_pairs"]),
+            )
+            for row in rows.get("held_back", ())
+        }
+        refused = [row["item"] for row in rows.get("rejected", ())]
+        return cls(
+            {row.utterance_id: row for row in told(rows.get("sentences", ()), Sentence)},
+            {row.pair_id: row for row in told(rows.get("pairs", ()), Pair)},
+            frozenset(refused if with_refused else ()), held_back if with_refused else {},
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Paired:
+    """What a speaker is expected to give; `n_returning` of the pairs that thresholds held back are
+    held back no more, or for another reason."""
+
+    sentences: list[Sentence]
+    pairs: list[Pair]
+    n_returning: int
+
+
+def pairs_of(clips: Sequence[Clip], section: Align, rule: SplitRule, before: Before) -> Paired:
     """Sentences and clip pairs of one speaker that is still to be paired.
 
-    Parameters
-    ----------
-    known, before
-        Of the speaker's last run: sentences, and pairs by id, whose frames are taken as they were.
+    Pairs that the last run gave are taken as they were, and what it refused is refused again,
+    unless a take of it is to be extracted again.
     """
     utterances = group(clips)
-    sentences = sentences_of(utterances, {row.utterance_id: row for row in known}, rule)
+    sentences = sentences_of(utterances, before.sentences, rule)
     splits = {row.utterance_id: row.split for row in sentences}
     params = split_section(section).pairs
-    pairs = []
+    pairs, n_returning = list[Pair](), 0
     for candidate in candidates(utterances, sentences, params):
         a, b = candidate.a, candidate.b
         if a is None or splits[a.utterance_id] is None:
@@ -104,15 +134,21 @@ def pairs_of(
         ratio = length_ratio(a, b)
         fits = 1 / params.max_length_ratio <= ratio <= params.max_length_ratio
         fits = fits and max(duration_s(a), duration_s(b)) <= params.max_duration_s
-        if fits and splits[a.utterance_id] == splits[b.utterance_id]:
-            pairs.append(_steady(before.get(candidate.id), a, b) or _pair(candidate, a, splits))
-    return sentences, pairs
-
-
-def _steady(pair: Pair | None, *clips: Clip) -> Pair | None:
-    """A pair as it was; marked as another where a take of it is to be extracted again."""
-    is_open = any(clip.audio_sha256.startswith(EXPECTED) for clip in clips)
-    return replace(pair, sentence_method=EXPECTED) if pair and is_open else pair
+        if not fits or splits[a.utterance_id] != splits[b.utterance_id]:
+            continue
+        is_open = any(clip.audio_sha256.startswith(EXPECTED) for clip in (a, b))
+        known = before.pairs.get(candidate.id)
+        if known is not None and Measured.of(known).objection(params) is None:
+            pairs.append(replace(known, sentence_method=EXPECTED) if is_open else known)
+        elif known is None and (is_open or candidate.id not in before.refused):
+            pairs.append(_pair(candidate, a, splits))
+        elif candidate.id in before.held_back:
+            reason, measured = before.held_back[candidate.id]
+            found = measured.objection(params)
+            n_returning += found != reason
+            if found is None:
+                pairs.append(_pair(candidate, a, splits))
+    return Paired(sentences, pairs, n_returning)
 
 
 def _pair(candidate: Candidate, a: Clip, splits: Mapping[str, str | None]) -> Pair:

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from pipeline.rates import Origins
 from pipeline.reuse import RECEIPT, ItemStore, Receipt
-from pipeline.run import Run, Unit, reusable
+from pipeline.run import Run, Unit, key_of, reusable
 
 Certainty = Literal["exact", "expected", "at most", "unknown"]
 """exact: nothing that is still to run decides it. expected, at most: as the name says, since a
@@ -18,6 +18,7 @@ stage before it has yet to run. unknown: not to be told before that."""
 NEW = "new"
 INPUT = "input changed"
 PARAMETERS = "parameters changed"
+THRESHOLDS = "thresholds changed"
 CODE = "code version changed"
 FORCED = "forced"
 FAILED = "failed before"
@@ -43,7 +44,7 @@ class Fates:
 
     `idle` says why the stage does nothing (what lies there then stays), `certainty` how sure all
     of this is, `receipts` are those of the reused units, and `guess` is the effort of all units
-    where they cannot be told by name.
+    where they cannot be told by name. `settled` are those to be redone whose outcome is known.
     """
 
     stage: str
@@ -54,6 +55,7 @@ class Fates:
     idle: str | None = None
     certainty: Certainty = "exact"
     guess: float | None = None
+    settled: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.certainty != "unknown" and len(self.redo) + len(self.receipts) != len(self.units):
@@ -63,6 +65,11 @@ class Fates:
     def is_done(self) -> bool:
         """Whether the stage would change nothing; a stage of unknown fate would."""
         return not self.redo and not self.removed and self.certainty != "unknown"
+
+    @property
+    def open_reasons(self) -> set[str]:
+        """Why units are redone whose outcome is not known."""
+        return {why for unit, why in self.redo.items() if unit not in self.settled}
 
     def why(self) -> dict[str, int]:
         """How many units are redone and removed for each reason."""
@@ -102,6 +109,8 @@ def _why_redone(run: Run, store: ItemStore, origins: Origins, unit: Unit) -> str
     made = origins.of(unit.name, previous.key)
     if made is None:
         return UNREMEMBERED
+    if unit.base and key_of(unit.base, made.thresholds) == previous.key:
+        return THRESHOLDS
     if made.code != unit.code:
         return CODE
     return PARAMETERS if made.parameters != unit.parameters else INPUT

@@ -18,6 +18,7 @@ from pipeline.planning.fates import (
     NARROWED,
     NEW,
     NOT_ADMITTED,
+    THRESHOLDS,
     UNUSABLE,
     Certainty,
     Fates,
@@ -69,7 +70,7 @@ class Foresight:
         open_stages = [self.fates[stage] for stage in before if not self.fates[stage].is_done]
         if any(fates.certainty == "unknown" for fates in open_stages):
             return "unknown"
-        reasons = {why for fates in open_stages for why in fates.redo.values()}
+        reasons = {why for fates in open_stages for why in fates.open_reasons}
         if not reasons and all(fates.certainty == "exact" for fates in open_stages):
             return "exact"
         return "expected" if reasons <= {NEW} else "at most"
@@ -165,34 +166,36 @@ def _align(seen: Foresight, certainty: Certainty) -> Fates:
     planned = _plan("align", run)
     fates = fates_of(run, "align", planned.units, certainty=certainty)
     sentences, pairs = _rows(fates, "sentences"), _rows(fates, "pairs")
+    settled = set()
     for unit in fates.units:
         if unit.name in fates.redo:
             found = _to_pair(run, unit, is_steady=_is_steady(fates, unit.name))
-            sentences += [row.to_row() for row in found[0]]
-            pairs += [row.to_row() for row in found[1]]
+            sentences += [row.to_row() for row in found.sentences]
+            pairs += [row.to_row() for row in found.pairs]
+            if fates.redo[unit.name] == THRESHOLDS and not found.n_returning:
+                settled.add(unit.name)
     run.tables["align", "sentences"] = _sorted(sentences, Sentence, "utterance_id")
     run.tables["align", "pairs"] = _sorted(pairs, Pair, "pair_id")
-    return fates
+    return replace(fates, settled=frozenset(settled))
 
 
 def _is_steady(fates: Fates, unit: str) -> bool:
     """Whether a unit to be redone is likely to give the same for what did not change of it."""
-    return fates.redo.get(unit) in (None, NEW, INPUT)
+    return fates.redo.get(unit) in (None, NEW, INPUT, THRESHOLDS)
 
 
-def _to_pair(run: Run, unit: Unit, *, is_steady: bool) -> tuple[list[Sentence], list[Pair]]:
+def _to_pair(run: Run, unit: Unit, *, is_steady: bool) -> expected.Paired:
     """What a speaker is expected to give; where its parameters changed, no row stays as it was."""
     previous = run.items("align").receipt(unit.name)
-    rows = previous.rows if previous else {}
-    said = expected.told(rows.get("sentences", ()), Sentence)
-    before = {pair.pair_id: pair for pair in expected.told(rows.get("pairs", ()), Pair)}
+    before = expected.Before.of(previous.rows if previous else {}, with_refused=is_steady)
     given = unit.payload
-    sentences, pairs = expected.pairs_of(given.clips, given.section, given.rule, said, before)
+    found = expected.pairs_of(given.clips, given.section, given.rule, before)
     if is_steady:
-        return sentences, pairs
-    return (
-        [replace(row, method=EXPECTED) for row in sentences],
-        [replace(row, sentence_method=EXPECTED) for row in pairs],
+        return found
+    return replace(
+        found,
+        sentences=[replace(row, method=EXPECTED) for row in found.sentences],
+        pairs=[replace(row, sentence_method=EXPECTED) for row in found.pairs],
     )
 
 

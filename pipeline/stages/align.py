@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from pipeline import media
 from pipeline.dtw.compiling import compile_kernels, is_compiled
 from pipeline.errors import ParameterError, Reject
 from pipeline.pairing.identity import name_sentences
-from pipeline.pairing.pairs import PairMaker, Track, candidates
+from pipeline.pairing.pairs import THRESHOLDS, HeldBack, PairMaker, Track, candidates
 from pipeline.pairing.settings import split_section
 from pipeline.pairing.transcripts import Key, apply_transcripts, keys_of, read_transcripts
 from pipeline.pairing.utterances import Samples, Sounds, group
@@ -28,12 +29,23 @@ from pipeline.params import Align, SplitRule
 from pipeline.rates import short
 from pipeline.records import Clip, Pair, Rejected, Sentence, rejected
 from pipeline.reuse import ItemStore, digest
-from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date, reusable, summarise
+from pipeline.run import (
+    Outcome,
+    Run,
+    Summary,
+    Unit,
+    bring_up_to_date,
+    key_of,
+    reusable,
+    summarise,
+)
 from pipeline.split import admitted, check_assigned
 from pipeline.tables import read_table, sorted_rows
 
-VERSION = 5
+VERSION = 6
 _GRAIN = "clip pair"
+_OF_FILES_ALONE = ("max_score_files",)
+"""Parameters of `align-pair`, which no dataset depends on."""
 _TRACK_COLUMNS = ("time_s", "duration_s", "mouth_open")
 
 
@@ -160,12 +172,15 @@ def _unit(speaker: str, clips: tuple[Clip, ...], run: Run, rule: SplitRule) -> U
     inputs = [
         (c.take_id, c.audio_sha256, c.frames_sha256, c.sentence, c.sentence_source) for c in clips
     ]
-    key = digest(["align", VERSION, section.key(), rule.key(), inputs])
+    settings = section.key(without=(*THRESHOLDS, *_OF_FILES_ALONE))
+    base = digest(["align", VERSION, settings, rule.key(), inputs])
+    thresholds = short([getattr(section, name) for name in THRESHOLDS])
     extracted = run.items("extract").folder
     return Unit(
-        speaker, key, _Speaker(clips, extracted, section, rule), effort=_effort(clips),
-        volume=_volume(clips, section), code=short(VERSION),
-        parameters=short(section.key(), rule.key()),
+        speaker, key_of(base, thresholds), _Speaker(clips, extracted, section, rule),
+        effort=_effort(clips), volume=_volume(clips, section), code=short(VERSION),
+        parameters=short(section.key(without=_OF_FILES_ALONE), rule.key()), base=base,
+        thresholds=thresholds,
     )  # fmt: skip
 
 
@@ -197,13 +212,18 @@ def align_speaker(state: None, store: ItemStore, unit: str, speaker: _Speaker) -
         sounds, partial(read_track, extracted, parts.pairs.audio_fps), parts.align, parts.pairs,
         {row.utterance_id: row.split for row in sentences},
     )  # fmt: skip
-    outcome = Outcome(rows={"sentences": [row.to_row() for row in sentences], "pairs": []})
+    outcome = Outcome(rows={"sentences": [row.to_row() for row in sentences]})
+    made, held_back = list[dict[str, Any]](), list[dict[str, Any]]()
+    outcome.rows |= {"pairs": made, "held_back": held_back}
     tried = list(candidates(utterances, sentences, parts.pairs))
     outcome.rows["planned"] = [{"n": len(tried)}]
     for candidate in tried:
         try:
-            outcome.rows["pairs"].append(maker.make(candidate).to_row())
+            made.append(maker.make(candidate).to_row())
         except Reject as reject:
+            if isinstance(reject, HeldBack):
+                measured = asdict(reject.measured)
+                held_back.append({"pair_id": candidate.id, "reason": reject.reason, **measured})
             outcome.rejects.append(
                 rejected("align", _GRAIN, candidate.id, reject.reason, reject.detail)
             )

@@ -60,7 +60,7 @@ def run(run: Run) -> Summary:
         previous = store.commit(_UNIT, unit.key, [], {"files": rows})
         made = len(takes)
         cost = _spent(run, unit, rows, time.perf_counter() - began_s)
-    run.origins("demo").keep({_UNIT: (unit.key, unit.code, unit.parameters)})
+    run.origins("demo").keep({_UNIT: (unit.key, unit.made)})
     batch = Batch({_UNIT: previous}, made, len(takes) - made, 0, cost)
     frames = f"{len(previous.rows['files'])} files"
     return summarise(

@@ -31,7 +31,7 @@ from pipeline.forgetting.person import Person
 from pipeline.models import decode_metadata
 from pipeline.pairing.transcripts import read_transcripts
 from pipeline.published.where import condition
-from pipeline.rates import Origins, Rates, spent
+from pipeline.rates import Made, Origins, Rates, spent
 from pipeline.records import Source
 from pipeline.reuse import RECEIPT, FileHashes, ItemStore
 from pipeline.run import Options, Run, summaries
@@ -179,7 +179,7 @@ def _rates(path: Path) -> object:
 def _origins(path: Path) -> object:
     memory = Origins(path)
     memory.of("s/t", "k")
-    memory.keep({"s/t": ("k", "code", "parameters")})
+    memory.keep({"s/t": ("k", Made("code", "parameters"))})
     return Origins(path).of("s/t", "k")
 
 

@@ -113,12 +113,12 @@ def test_the_first_unit_of_a_kind_is_told_apart() -> None:
 
 def test_origins_hold_for_the_key_they_were_made_with(tmp_path: Path) -> None:
     memory = tmp_path / "origins.json"
-    Origins(memory).keep({"a": ("k1", "c", "p"), "b": ("k2", "c", "q")})
+    Origins(memory).keep({"a": ("k1", Made("c", "p")), "b": ("k2", Made("c", "q", "t"))})
     again = Origins(memory)
     assert again.of("a", "k1") == Made("c", "p")
-    assert again.of("b", "k2") == Made("c", "q")
+    assert again.of("b", "k2") == Made("c", "q", "t")
     assert again.of("a", "k2") is None
     assert again.of("c", "k1") is None
     stamp = memory.stat().st_mtime_ns
-    again.keep({"a": ("k1", "c", "p"), "b": ("k2", "c", "q")})
+    again.keep({"a": ("k1", Made("c", "p")), "b": ("k2", Made("c", "q", "t"))})
     assert memory.stat().st_mtime_ns == stamp
