@@ -81,8 +81,6 @@ def _row(one: StagePlan) -> list[str]:
         return [fates.stage, "?", *[""] * 6, _UNTOLD]
     costs = [length(price.seconds), size(price.written_bytes), size(price.disk_bytes)]
     costs.append(f"{price.memory_mb:.0f} MB")
-    if fates.guess is not None:
-        return [fates.stage, "?", "", "", *costs, f"{_UNTOLD}; about {fates.guess:.0f} pictures"]
     why = fates.idle or ", ".join(f"{reason} {n}" for reason, n in fates.why().items())
     sure = _SURE[fates.certainty] if fates.redo else ""
     counts = [f"{sure}{len(fates.redo)}", str(len(fates.receipts)), str(len(fates.removed))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,9 +21,11 @@ from pipeline.records import (
     FilteredTake,
     Pair,
     PosedPair,
+    Rejected,
     ScoredTake,
     Sentence,
     Take,
+    rejected,
 )
 from pipeline.split import split_of
 from pipeline.tables import AnyRow
@@ -80,39 +82,37 @@ def _sentence(clip: Clip, rule: SplitRule) -> Sentence:
 
 @dataclass(frozen=True)
 class Before:
-    """What a speaker's last run gave: sentences by utterance, pairs by id, the ids that it refused
-    to pair, and of those that a threshold held back, for which reason and what was measured."""
+    """What a speaker's last run gave: sentences by utterance, pairs by id, what it refused to pair,
+    and what was measured of those that a threshold held back."""
 
     sentences: Mapping[str, Sentence]
     pairs: Mapping[str, Pair]
-    refused: Collection[str]
-    held_back: Mapping[str, tuple[str, Measured]]
+    refused: Mapping[str, Rejected]
+    held_back: Mapping[str, Measured]
 
     @classmethod
     def of(cls, rows: Mapping[str, Sequence[dict[str, Any]]], *, with_refused: bool) -> Before:
         """Out of a receipt's rows; without what was refused where another run may not refuse it."""
+        said = {row.utterance_id: row for row in told(rows.get("sentences", ()), Sentence)}
+        pairs = {row.pair_id: row for row in told(rows.get("pairs", ()), Pair)}
+        if not with_refused:
+            return cls(said, pairs, {}, {})
+        refused = {row["item"]: Rejected.from_row(row) for row in rows.get("rejected", ())}
         held_back = {
-            row["pair_id"]: (
-                row["reason"],
-                Measured(row["sentence_score"], row["odd_span_score"], row["n_pairs"]),
-            )
+            row["pair_id"]: Measured(row["sentence_score"], row["odd_span_score"], row["n_pairs"])
             for row in rows.get("held_back", ())
         }
-        refused = [row["item"] for row in rows.get("rejected", ())]
-        return cls(
-            {row.utterance_id: row for row in told(rows.get("sentences", ()), Sentence)},
-            {row.pair_id: row for row in told(rows.get("pairs", ()), Pair)},
-            frozenset(refused if with_refused else ()), held_back if with_refused else {},
-        )  # fmt: skip
+        return cls(said, pairs, refused, held_back)
 
 
 @dataclass(frozen=True)
 class Paired:
     """What a speaker is expected to give; `n_returning` of the pairs that thresholds held back are
-    held back no more, or for another reason."""
+    held back no more, or for another reason. `rejects` are of pairs alone, without details."""
 
     sentences: list[Sentence]
     pairs: list[Pair]
+    rejects: list[Rejected]
     n_returning: int
 
 
@@ -126,7 +126,7 @@ def pairs_of(clips: Sequence[Clip], section: Align, rule: SplitRule, before: Bef
     sentences = sentences_of(utterances, before.sentences, rule)
     splits = {row.utterance_id: row.split for row in sentences}
     params = split_section(section).pairs
-    pairs, n_returning = list[Pair](), 0
+    pairs, rejects, n_returning = list[Pair](), dict(before.refused), 0
     for candidate in candidates(utterances, sentences, params):
         a, b = candidate.a, candidate.b
         if a is None or splits[a.utterance_id] is None:
@@ -137,18 +137,21 @@ def pairs_of(clips: Sequence[Clip], section: Align, rule: SplitRule, before: Bef
         if not fits or splits[a.utterance_id] != splits[b.utterance_id]:
             continue
         is_open = any(clip.audio_sha256.startswith(EXPECTED) for clip in (a, b))
+        refused = None if is_open else rejects.pop(candidate.id, None)
+        reason = None if refused is None else refused.reason
         known = before.pairs.get(candidate.id)
-        if known is not None and Measured.of(known).objection(params) is None:
-            pairs.append(replace(known, sentence_method=EXPECTED) if is_open else known)
-        elif known is None and (is_open or candidate.id not in before.refused):
+        measured = Measured.of(known) if known else before.held_back.get(candidate.id)
+        if measured is not None and not is_open:
+            reason = measured.objection(params)
+            n_returning += known is None and (refused is None or refused.reason != reason)
+        if reason is not None:
+            row = rejected("align", "clip pair", candidate.id, reason, EXPECTED)
+            rejects[candidate.id] = row
+        elif known is None:
             pairs.append(_pair(candidate, a, splits))
-        elif candidate.id in before.held_back:
-            reason, measured = before.held_back[candidate.id]
-            found = measured.objection(params)
-            n_returning += found != reason
-            if found is None:
-                pairs.append(_pair(candidate, a, splits))
-    return Paired(sentences, pairs, n_returning)
+        else:
+            pairs.append(replace(known, sentence_method=EXPECTED) if is_open else known)
+    return Paired(sentences, pairs, list(rejects.values()), n_returning)
 
 
 def _pair(candidate: Candidate, a: Clip, splits: Mapping[str, str | None]) -> Pair:

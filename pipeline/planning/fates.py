@@ -43,8 +43,8 @@ class Fates:
     """The units of one stage: to be redone and removed with the reason, and those reused.
 
     `idle` says why the stage does nothing (what lies there then stays), `certainty` how sure all
-    of this is, `receipts` are those of the reused units, and `guess` is the effort of all units
-    where they cannot be told by name. `settled` are those to be redone whose outcome is known.
+    of this is, `receipts` are those of the reused units, and `settled` are those to be redone whose
+    outcome is known.
     """
 
     stage: str
@@ -54,7 +54,6 @@ class Fates:
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
     idle: str | None = None
     certainty: Certainty = "exact"
-    guess: float | None = None
     settled: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:

@@ -26,7 +26,9 @@ from pipeline.planning.fates import (
 )
 from pipeline.planning.foreseen import EXPECTED, Foreseen
 from pipeline.planning.probing import Probed, probe_units
+from pipeline.planning.sheets import expected_sheets
 from pipeline.records import (
+    CLEAR_SCHEMA,
     SEVEN_EMOTIONS,
     Clip,
     Direction,
@@ -42,13 +44,12 @@ from pipeline.records import (
 )
 from pipeline.run import Run, Unit
 from pipeline.sifting.load import split_of_take
+from pipeline.sifting.tables import suspect_rows, yield_rows
 from pipeline.tables import AnyRow, read_rows
 
 _CLEAR_SHARE = 0.6
 """Of scored frames, on the demo."""
 _KEPT_MADE = len(SEVEN_EMOTIONS) - 1
-_SHEETS = 8.0
-"""Effort of the report's sheets that are no cards of pairs, on the demo."""
 
 
 @dataclass
@@ -166,16 +167,20 @@ def _align(seen: Foresight, certainty: Certainty) -> Fates:
     planned = _plan("align", run)
     fates = fates_of(run, "align", planned.units, certainty=certainty)
     sentences, pairs = _rows(fates, "sentences"), _rows(fates, "pairs")
+    rejects = [Rejected.from_row(row) for row in _rows(fates, "rejected")]
     settled = set()
     for unit in fates.units:
         if unit.name in fates.redo:
             found = _to_pair(run, unit, is_steady=_is_steady(fates, unit.name))
             sentences += [row.to_row() for row in found.sentences]
             pairs += [row.to_row() for row in found.pairs]
+            rejects += found.rejects
             if fates.redo[unit.name] == THRESHOLDS and not found.n_returning:
                 settled.add(unit.name)
     run.tables["align", "sentences"] = _sorted(sentences, Sentence, "utterance_id")
     run.tables["align", "pairs"] = _sorted(pairs, Pair, "pair_id")
+    rejects.sort(key=lambda row: (row.grain, row.item, row.reason))
+    run.tables["align", "rejected"] = rejects
     return replace(fates, settled=frozenset(settled))
 
 
@@ -268,6 +273,13 @@ def _filter(seen: Foresight, certainty: Certainty) -> Fates:
     rows += waiting
     rows.sort(key=lambda row: row.take_id)
     run.tables["filter", "filtered_takes"] = rows
+    run.tables["filter", "thresholds"] = planned.decision.thresholds
+    run.tables["filter", "yields"] = yield_rows(planned.decision)
+    run.tables["filter", "suspects"] = suspect_rows(planned.scored, planned.decision)
+    for speaker in {row.speaker for row in rows}:
+        run.made["filter", speaker] = CLEAR_SCHEMA.empty_table()
+    for unit in planned.units:
+        run.made["filter", unit.name] = unit.payload.cast(CLEAR_SCHEMA)
     return fates_of(run, "filter", list(_speakers(planned.units, rows)), certainty=certainty)
 
 
@@ -372,14 +384,15 @@ def _shards(seen: Foresight, certainty: Certainty) -> Fates:
 
 
 def _report(seen: Foresight) -> Fates:
-    """Exact where nothing before it is open; else about how much it shows is all that is known."""
-    before = [stage for stage in seen.fates if stage != "demo"]
-    if all(seen.fates[stage].is_done for stage in before):
-        return fates_of(seen.run, "report", _plan("report", seen.run).units)
-    if seen.n_pairs is None:
-        return Fates("report", certainty="unknown")
-    cards = min(seen.n_pairs, seen.run.params.report.pairs)
-    return Fates("report", certainty="unknown", guess=cards + _SHEETS)
+    """Exact where nothing before it gives anything new; else what is known of what it shows."""
+    certainty = seen.certainty(*READS["report"])
+    if certainty == "unknown":
+        return Fates("report", certainty=certainty)
+    is_same = certainty == "exact" and not any(
+        seen.fates[stage].removed for stage in READS["report"]
+    )
+    units = _plan("report", seen.run).units if is_same else expected_sheets(seen.run)
+    return fates_of(seen.run, "report", units, certainty="exact" if is_same else "expected")
 
 
 _OWN_CERTAINTY: Mapping[str, Callable[[Foresight], Fates]] = {

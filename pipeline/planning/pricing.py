@@ -50,7 +50,7 @@ def price_of(
     run: Run, fates: Fates, clips: Mapping[str, Clip], trial: Rate | None = None
 ) -> Price | None:
     """What the fates of a stage cost; None where they are not known."""
-    if fates.certainty == "unknown" and fates.guess is None:
+    if fates.certainty == "unknown":
         return None
     rate = rate_of(run, fates.stage, trial)
     efforts = efforts_of(fates, clips)
@@ -62,7 +62,7 @@ def price_of(
     if fates.stage == "demo":  # its one unit's files are the corpus
         kept, beside = now if fates.is_done else 0, 0.0
     is_same = fates.is_done or fates.idle is not None
-    busy = [*efforts.values()] if fates.guess is None else [1.0] * round(fates.guess)
+    busy = [*efforts.values()]
     workers = 0 if run.options.engine == "serial" else max(run.options.workers, 1)
     work_s = rate.seconds(busy, workers, sum(unit.effort for unit in fates.units))
     return Price(
@@ -101,8 +101,6 @@ def volumes_of(fates: Fates, efforts: Mapping[str, float]) -> dict[str, float]:
 
 def _written(fates: Fates, volumes: Mapping[str, float], rate: Rate) -> float:
     """Bytes of what is redone: as reused units of its kind have them, else all, else by rate."""
-    if fates.guess is not None:
-        return fates.guess * rate.unit_bytes
     n_bytes, volume = dict[str, float](), dict[str, float]()
     for name, receipt in fates.receipts.items():
         for kind in (_kind(fates.stage, name), ""):
@@ -132,8 +130,6 @@ def _beside(
     rate: Rate,
 ) -> float:
     """Bytes beside the units' own files (receipts, tables, pages)."""
-    if fates.guess is not None:
-        return own_bytes * rate.beside_bytes
     each = beside_each(run, fates, volumes, now)
     sizes = {"units": len(fates.units), "volume": sum(volumes.values()), "files": own_bytes}
     return (rate.beside_bytes if each is None else each) * sizes[_grows_with(fates.stage)]

@@ -21,7 +21,6 @@ from pipeline.records import (
 from pipeline.report.inputs import F64
 from pipeline.report.metrics import Distribution, distribution, rounded, share, table
 from pipeline.run import Run
-from pipeline.tables import read_table
 
 CLEAR = ".clear.parquet"
 KINDS = ("best", "worst", "below")
@@ -69,9 +68,8 @@ def gather_clear(run: Run) -> Clear:
         When it has not run.
     """
     takes = {row.take_id: row for row in run.need("filter", "filtered_takes", FilteredTake)}
-    store = run.items("filter")
     speakers = sorted({row.speaker for row in takes.values()})
-    parts = [read_table(store.path(speaker, CLEAR), CLEAR_SCHEMA) for speaker in speakers]
+    parts = [run.read_item("filter", one, CLEAR, CLEAR_SCHEMA.names) for one in speakers]
     rows = pa.concat_tables([CLEAR_SCHEMA.empty_table(), *parts])
     text = {name: np.array(rows[name].to_pylist(), np.str_) for name in ("emotion", "verdict")}
     return Clear(

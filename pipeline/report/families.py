@@ -20,7 +20,7 @@ from pipeline.records import (
 from pipeline.report.grids import GridJob, InversionJob
 from pipeline.report.metrics import rounded
 from pipeline.run import Run
-from pipeline.tables import AnyRow, read_rows
+from pipeline.tables import AnyRow
 
 GRIDS, INVERSIONS = "families/", "inversions/"
 _TITLES = {"worst": "Farthest from their source", "best": "Nearest to their source"}
@@ -61,8 +61,7 @@ def gather_made(run: Run) -> Made:
     """Read the tables of the synthetic stages."""
 
     def rows(stage: str, name: str, kind: type[AnyRow]) -> tuple[AnyRow, ...]:
-        path = run.table(stage, name)
-        return tuple(read_rows(path, kind)) if path.is_file() else ()
+        return tuple(run.find(stage, name, kind) or ())
 
     return Made(
         rows("invert", "inverted", InvertedTake),

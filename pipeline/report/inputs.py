@@ -15,7 +15,6 @@ from pipeline.errors import OutOfOrderError, TableError
 from pipeline.records import Clip, Pair, PosedPair, Rejected, Sentence
 from pipeline.reuse import ItemStore
 from pipeline.run import Run, summaries
-from pipeline.tables import read_rows
 from pipeline.tracks import read_columns
 
 F64 = NDArray[np.float64]
@@ -90,8 +89,7 @@ def gather(run: Run, stages: Sequence[str]) -> Inputs:
 
 
 def _rejects(run: Run, stages: Sequence[str]) -> list[Rejected]:
-    paths = [run.table(stage, "rejected") for stage in stages]
-    return [row for path in paths if path.is_file() for row in read_rows(path, Rejected)]
+    return [row for stage in stages for row in run.find(stage, "rejected", Rejected) or ()]
 
 
 def _summaries(run: Run, stages: Sequence[str]) -> dict[str, dict[str, Any]]:

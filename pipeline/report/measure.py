@@ -49,13 +49,6 @@ class Accuracy:
     bins: tuple[Bin, ...]
     figures: Mapping[str, Any]
 
-    def true_ms(self, pair_id: str) -> tuple[float | None, ...]:
-        """The signed error of each frame pair, None outside the phonemes; empty where unknown."""
-        error = self.pairs.get(pair_id)
-        if error is None:
-            return ()
-        return tuple(None if np.isnan(e) else rounded(e, 2) for e in error.error_ms)
-
 
 @dataclass(frozen=True)
 class _Seen:
@@ -66,20 +59,26 @@ class _Seen:
     true: TrueFrames
 
 
+def true_ms(error: PairError | None) -> tuple[float | None, ...]:
+    """The signed error of each frame pair, None outside the phonemes; empty where unknown."""
+    if error is None:
+        return ()
+    return tuple(None if np.isnan(e) else rounded(e, 2) for e in error.error_ms)
+
+
+def pair_errors(
+    inputs: Inputs, truth: Truth, pairs: Sequence[Pair], clips: Mapping[str, Clip]
+) -> dict[str, PairError]:
+    """The errors of pairs by id, of those of the clips given whose takes speak the same."""
+    return _errors(pairs, truth, _see_all(inputs, truth, clips))
+
+
 def measure(inputs: Inputs, truth: Truth, mode: Literal["neutral", "all"]) -> Accuracy:
     """Compare everything that the truth knows with what the stages found."""
-    seen = {
-        clip.take_id: _see(inputs, clip, truth)
-        for clip in inputs.clips.values()
-        if clip.has_picture and clip.take_id in truth.takes
-    }
+    seen = _see_all(inputs, truth, inputs.clips)
     spoken = {take_id: take.sentence for take_id, take in truth.takes.items()}
     wrong = wrong_pairs(inputs.pairs, spoken)
-    errors = {
-        pair.pair_id: error
-        for pair in inputs.pairs
-        if (error := _pair_error(pair, truth, seen)) is not None
-    }
+    errors = _errors(inputs.pairs, truth, seen)
     bins, calibrated = _calibration(inputs.pairs, errors)
     figures = {
         "alignment": alignment_figures(list(errors.values())),
@@ -93,10 +92,23 @@ def measure(inputs: Inputs, truth: Truth, mode: Literal["neutral", "all"]) -> Ac
     return Accuracy(errors, frozenset(wrong), tuple(bins), figures)
 
 
+def _see_all(inputs: Inputs, truth: Truth, clips: Mapping[str, Clip]) -> dict[str, _Seen]:
+    return {
+        clip.take_id: _see(inputs, clip, truth)
+        for clip in clips.values()
+        if clip.has_picture and clip.take_id in truth.takes
+    }
+
+
 def _see(inputs: Inputs, clip: Clip, truth: Truth) -> _Seen:
     found = read_columns(inputs.frames_path(clip), _COLUMNS)
     instants = found["time_s"] + found["duration_s"] / 2
     return _Seen(instants, found, truth.frames(clip.take_id, instants))
+
+
+def _errors(pairs: Sequence[Pair], truth: Truth, seen: Mapping[str, _Seen]) -> dict[str, PairError]:
+    found = ((pair.pair_id, _pair_error(pair, truth, seen)) for pair in pairs)
+    return {pair_id: error for pair_id, error in found if error is not None}
 
 
 def _pair_error(pair: Pair, truth: Truth, seen: Mapping[str, _Seen]) -> PairError | None:

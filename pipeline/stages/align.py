@@ -223,7 +223,7 @@ def align_speaker(state: None, store: ItemStore, unit: str, speaker: _Speaker) -
         except Reject as reject:
             if isinstance(reject, HeldBack):
                 measured = asdict(reject.measured)
-                held_back.append({"pair_id": candidate.id, "reason": reject.reason, **measured})
+                held_back.append({"pair_id": candidate.id, **measured})
             outcome.rejects.append(
                 rejected("align", _GRAIN, candidate.id, reject.reason, reject.detail)
             )

@@ -7,7 +7,7 @@ The page is put together from all of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from pipeline.rates import short
 from pipeline.records import Clip, Rejected
 from pipeline.report import findings
+from pipeline.report.accuracy import PairError
 from pipeline.report.cards import SUFFIX, FaceJob, draw
 from pipeline.report.choice import Choice, choose, spread
 from pipeline.report.clear import Clear, clear_metrics, gather_clear
@@ -33,7 +34,7 @@ from pipeline.report.families import (
     inversion_jobs,
 )
 from pipeline.report.inputs import Inputs, gather
-from pipeline.report.measure import Accuracy, measure
+from pipeline.report.measure import Accuracy, measure, true_ms
 from pipeline.report.metrics import (
     Distribution,
     dataset_metrics,
@@ -109,23 +110,34 @@ def plan(run: Run) -> Planned:
     clear, made = gather_clear(run), gather_made(run)
     accuracy, judged = _accuracy(run, inputs, clear)
     choice = choose(inputs.pairs, inputs.posed, section.pairs, section.seed)
+    units = sheets(run, inputs, choice, clear, made, accuracy.pairs if accuracy else {})
+    return Planned(units, inputs, choice, clear, made, accuracy, judged)
+
+
+def sheets(
+    run: Run,
+    inputs: Inputs,
+    choice: Choice,
+    clear: Clear,
+    made: Made,
+    errors: Mapping[str, PairError],
+) -> list[Unit]:
+    """The sheets to draw, each with its key; `errors` of pairs by id, as far as truth is known."""
+    code, parameters = short(VERSION), short(run.params.report.key())
     units = [
-        *_cards(run, inputs, choice, accuracy),
+        *_cards(run, inputs, choice, errors),
         *_faces(run, inputs),
         *_sheets(run, inputs, clear),
         *_grids(run, inputs, made),
     ]
-    code, parameters = short(VERSION), short(section.key())
-    return Planned(
-        [
-            replace(unit, effort=_effort(unit.name), code=code, parameters=parameters)
-            for unit in units
-        ],
-        inputs, choice, clear, made, accuracy, judged,
-    )  # fmt: skip
+    return [
+        replace(unit, effort=effort_of(unit.name), code=code, parameters=parameters)
+        for unit in units
+    ]
 
 
-def _effort(name: str) -> float:
+def effort_of(name: str) -> float:
+    """The effort of drawing the sheet of that name."""
     return next((effort for kind, effort in _EFFORTS.items() if name.startswith(kind)), 0.3)
 
 
@@ -140,7 +152,9 @@ def _accuracy(run: Run, inputs: Inputs, clear: Clear) -> tuple[Accuracy | None, 
     return replace(accuracy, figures={**accuracy.figures, "emotions": emotions}), judged
 
 
-def _cards(run: Run, inputs: Inputs, choice: Choice, accuracy: Accuracy | None) -> Iterator[Unit]:
+def _cards(
+    run: Run, inputs: Inputs, choice: Choice, errors: Mapping[str, PairError]
+) -> Iterator[Unit]:
     """The sheets of the chosen pairs, speaker by speaker: a worker reads each pose file once."""
     section = run.params.report
     overlaid = spread(choice.all, inputs.posed, section.overlays)
@@ -150,7 +164,7 @@ def _cards(run: Run, inputs: Inputs, choice: Choice, accuracy: Accuracy | None) 
         poses = inputs.poses.path(pair.speaker, ".poses.parquet") if posed else None
         job = CardJob(
             pair, a, b, inputs.extracted.folder, poses, section, run.params.align.audio_fps,
-            accuracy.true_ms(pair.pair_id) if accuracy else (), pair.pair_id in overlaid,
+            true_ms(errors.get(pair.pair_id)), pair.pair_id in overlaid,
         )  # fmt: skip
         key = digest([
             "card", VERSION, section.thumb_px, section.frames_per_strip, pair.to_row(),

@@ -13,12 +13,11 @@ import pytest
 from pipeline import params
 from pipeline.planning import fates
 from pipeline.planning.whole import WholePlan, make_plan
+from pipeline.records import Pair
 from pipeline.run import Options, Run, Summary
 from pipeline.stages import STAGES, pose
 
 WAY = STAGES[1:]
-FORESEEN = tuple(stage for stage in WAY if stage != "report")
-"""The stages whose units can be told before others have run."""
 
 
 def _changed(section: Any, **changes: Any) -> Any:
@@ -34,17 +33,15 @@ def _way(run: Run) -> dict[str, Summary]:
     return {stage: module.run(replace(run)) for stage, module in modules.items()}
 
 
-def _told(plan: WholePlan, stages: tuple[str, ...] = FORESEEN) -> dict[str, tuple[int, int, int]]:
+def _told(plan: WholePlan, stages: tuple[str, ...] = WAY) -> dict[str, tuple[int, int, int]]:
     """Units redone, reused and removed of each stage, as planned."""
     told = {one.fates.stage: one.fates for one in plan.stages}
     return {s: (len(told[s].redo), len(told[s].receipts), len(told[s].removed)) for s in stages}
 
 
-def _done(
-    way: dict[str, Summary], stages: tuple[str, ...] = FORESEEN
-) -> dict[str, tuple[int, int, int]]:
+def _done(way: dict[str, Summary]) -> dict[str, tuple[int, int, int]]:
     """The same as the stages did it."""
-    return {s: (way[s].done, way[s].reused, way[s].removed) for s in stages}
+    return {s: (way[s].done, way[s].reused, way[s].removed) for s in WAY}
 
 
 def _why(plan: WholePlan, stage: str) -> dict[str, int]:
@@ -99,7 +96,7 @@ def test_a_fresh_run_is_told_from_the_listing(
     certain = {one.fates.stage: one.fates.certainty for one in plan.stages}
     assert certain["extract"] == "exact"
     assert certain["align"] == "expected"
-    assert certain["report"] == "unknown"
+    assert certain["report"] == "expected"
 
 
 def test_a_plan_writes_no_output(tmp_path: Path, made: Run) -> None:
@@ -113,7 +110,7 @@ def test_nothing_is_left_to_do(made: Run, fresh: tuple[WholePlan, dict[str, Summ
     plan = _plan(made)
     assert plan.open == []
     assert plan.growth_bytes == 0
-    assert _told(plan, WAY)["report"] == (0, fresh[1]["report"].planned, 0)
+    assert _told(plan)["report"] == (0, fresh[1]["report"].planned, 0)
     assert {one.fates.certainty for one in plan.stages} == {"exact"}
     sources = {one.price.source for one in plan.stages if one.price and one.fates.units}
     assert sources == {"runs of this dataset here"}
@@ -153,7 +150,7 @@ def test_a_take_less_and_back(made: Run, fresh: tuple[WholePlan, dict[str, Summa
 def test_another_parameter_of_align_decodes_nothing(
     made: Run, fresh: tuple[WholePlan, dict[str, Summary]]
 ) -> None:
-    align = _changed(made.params.align, min_pairs=made.params.align.min_pairs + 1)
+    align = _changed(made.params.align, prior_bonus=made.params.align.prior_bonus + 0.001)
     other = replace(made, params=_changed(made.params, align=align))
     plan = _plan(other)
     assert _told(plan)["extract"] == (0, 6, 0)
@@ -164,6 +161,56 @@ def test_another_parameter_of_align_decodes_nothing(
     after = _plan(other)
     assert _told(after)["pose"] == (0, 1, 0)  # the pairs came out the same
     importlib.import_module("pipeline.stages.align").run(replace(made))
+
+
+def _with_min_pairs(made: Run, count: int) -> Run:
+    align = _changed(made.params.align, min_pairs=count)
+    return replace(made, params=_changed(made.params, align=align))
+
+
+def test_a_threshold_that_holds_nothing_back_is_told_exactly(
+    made: Run, fresh: tuple[WholePlan, dict[str, Summary]]
+) -> None:
+    other = _with_min_pairs(made, made.params.align.min_pairs + 1)
+    plan = _plan(other)
+    assert _why(plan, "align") == {fates.THRESHOLDS: 1}
+    assert [one.fates.stage for one in plan.open] == ["align"]
+    assert {one.fates.certainty for one in plan.stages} == {"exact"}
+    assert _told(plan) == _done(_way(other))
+    assert _told(_plan(made)) == _done(_way(made))
+
+
+def test_pairs_that_a_threshold_holds_back_and_lets_return(
+    made: Run, fresh: tuple[WholePlan, dict[str, Summary]]
+) -> None:
+    shortest = min(len(pair.frame_a) for pair in made.need("align", "pairs", Pair))
+    strict = _with_min_pairs(made, shortest + 1)
+    plan = _plan(strict)
+    assert plan.seen.n_pairs == 3
+    certain = {one.fates.stage: one.fates.certainty for one in plan.stages}
+    assert (certain["pose"], certain["shards"]) == ("exact", "expected")
+    assert _told(plan) == _done(_way(strict))
+    stricter = _plan(_with_min_pairs(made, shortest + 2))
+    assert {one.fates.certainty for one in stricter.stages[:-1]} == {"exact"}
+    plan = _plan(made)
+    assert _why(plan, "align") == {fates.THRESHOLDS: 1}
+    assert plan.seen.n_pairs == 4
+    certain = {one.fates.stage: one.fates.certainty for one in plan.stages}
+    assert (certain["align"], certain["pose"]) == ("exact", "at most")
+    assert _told(plan) == _done(_way(made))
+
+
+def test_a_threshold_beside_another_take_hides_no_change(
+    made: Run, fresh: tuple[WholePlan, dict[str, Summary]]
+) -> None:
+    victim = next(Path(made.entry.root).rglob("01-01-03-02-01-01-25.mp4"))
+    aside = victim.with_suffix(".aside")
+    victim.rename(aside)
+    other = _with_min_pairs(made, made.params.align.min_pairs + 1)
+    plan = _plan(other)
+    assert _why(plan, "align") == {fates.PARAMETERS: 1}
+    assert "exact" not in {one.fates.certainty for one in plan.stages[3:4]}
+    aside.rename(victim)
 
 
 def test_a_new_version_of_code_is_named(

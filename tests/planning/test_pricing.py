@@ -75,13 +75,11 @@ def test_what_lies_beside_grows_as_it_lies_there(run: Run) -> None:
     assert price.disk_bytes == 4 * 70 + 4 * _beside(run, "align", "A/1")
 
 
-def test_what_cannot_be_told_by_name_has_a_price_all_the_same(run: Run) -> None:
+def test_what_cannot_be_told_has_no_price_and_the_page_one_by_its_sheets(run: Run) -> None:
     assert price_of(run, Fates("report", certainty="unknown"), {}) is None
-    price = price_of(run, Fates("report", certainty="unknown", guess=20.0), {})
-    assert price is not None
-    assert price.seconds == pytest.approx(20 * RATE.unit_s)
-    assert price.written_bytes == 20 * RATE.unit_bytes
-    assert price.disk_bytes == price.written_bytes * (1 + RATE.beside_bytes)  # the page
+    price = _price(run, "report", [_unit("cards/a", 1.0), _unit("faces/b", 0.05)])
+    assert price.written_bytes == round(1.05 * RATE.unit_bytes)
+    assert price.disk_bytes == pytest.approx(1.05 * RATE.unit_bytes * (1 + RATE.beside_bytes))
 
 
 def test_a_generator_s_file_tells_how_large_codes_and_pictures_are(tmp_path: Path) -> None:

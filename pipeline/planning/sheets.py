@@ -1,0 +1,69 @@
+"""The sheets that the report is expected to draw while stages before it have yet to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+from pipeline.planning.foreseen import EXPECTED, Foreseen
+from pipeline.records import Clip, Pair, Rejected
+from pipeline.report.accuracy import PairError
+from pipeline.report.choice import choose
+from pipeline.report.clear import KINDS, Clear, gather_clear
+from pipeline.report.clear_page import SHEETS
+from pipeline.report.coverage import takes_of
+from pipeline.report.families import gather_made
+from pipeline.report.inputs import Inputs, gather
+from pipeline.report.measure import pair_errors
+from pipeline.report.truth import read_truth
+from pipeline.run import Run, Unit
+from pipeline.stages import report
+
+
+def expected_sheets(run: Foreseen) -> list[Unit]:
+    """The sheets of what is expected of all stages, each with its key.
+
+    A sheet of something new has a key that nobody has; what will be rejected of it is not known.
+    """
+    clear = gather_clear(run)
+    inputs = gather(run, ())
+    inputs = replace(inputs, rejects=tuple(_rejects(run, inputs.clips)))
+    section = run.params.report
+    choice = choose(inputs.pairs, inputs.posed, section.pairs, section.seed)
+    errors = _errors(run, inputs, choice.all)
+    units = report.sheets(run, inputs, choice, clear, gather_made(run), errors)
+    moved = _moved(clear)
+    return [*(unit for unit in units if unit.name not in moved), *moved.values()]
+
+
+def _rejects(run: Foreseen, clips: Mapping[str, Clip]) -> Iterator[Rejected]:
+    """Those that lie there, but of takes that will be gone."""
+    before = Run(run.dataset, run.params, run.data).find("extract", "clips", Clip) or []
+    gone = {clip.take_id for clip in before} - set(clips)
+    for stage in report.REPORTED:
+        for row in run.find(stage, "rejected", Rejected) or ():
+            if gone.isdisjoint(takes_of(row.item)):
+                yield row
+
+
+def _errors(run: Foreseen, inputs: Inputs, shown: Sequence[Pair]) -> dict[str, PairError]:
+    """True errors of the pairs to be shown whose takes lie there, where there is truth."""
+    if run.entry.corpus != "demo":
+        return {}
+    there = {name: clip for name, clip in inputs.clips.items() if clip.frames_sha256 != EXPECTED}
+    pairs = [pair for pair in shown if {pair.take_a, pair.take_b} <= set(there)]
+    clips = {name: there[name] for pair in pairs for name in (pair.take_a, pair.take_b)}
+    try:
+        truth = read_truth(Path(run.entry.root), clips.values())
+    except PipelineError:  # it has yet to be made again
+        return {}
+    return pair_errors(inputs, truth, pairs, clips)
+
+
+def _moved(clear: Clear) -> dict[str, Unit]:
+    """The sheets of emotions of which takes wait for their scores."""
+    waiting = {take.emotion for take in clear.takes.values() if take.clear_sha256 == EXPECTED}
+    names = [f"{SHEETS}{emotion}-{kind}" for emotion in sorted(waiting) for kind in KINDS]
+    return {name: Unit(name, EXPECTED, None, effort=report.effort_of(name)) for name in names}
