@@ -1,7 +1,8 @@
 """What plan says beside what then happens: counts, disk and seconds, on a made corpus.
 
 On a copy of a corpus in MEAD's or RAVDESS's layout (the demo's by default), in turn: a fresh run,
-one take more, another parameter of align, one take less. Before each, `plan --json`; then every
+one take more, thresholds of align that hold back nothing and the shortest pair, another parameter
+of align, one take less. Before each, `plan --json`; then every
 stage as its own command. Counts are of units; disk is of the stages' folders afterwards; seconds
 are of all stages that had anything to do, as their commands print them; with --cpu both are by
 `benchmarks.cpu_clock`, for machines that do other work as well.
@@ -29,9 +30,11 @@ from ruamel.yaml import YAML
 from pipeline.planning.foresee import foresee
 from pipeline.planning.pricing import beside_each, efforts_of, volumes_of
 from pipeline.planning.rating import machine_s, rate_of, size_of
+from pipeline.records import Pair
 from pipeline.reuse import RECEIPT, ItemStore
 from pipeline.run import Run
 from pipeline.stages import STAGES
+from pipeline.tables import read_rows
 
 HERE = Path(__file__).resolve().parent.parent
 WAY = STAGES[1:]
@@ -84,6 +87,7 @@ class Row:
     bytes_done: int
     s_planned: float
     s_done: float
+    s_least: float
 
     @property
     def is_told(self) -> bool:
@@ -128,9 +132,11 @@ def compare(work: Path, title: str, program: str) -> list[Row]:
     disk = [sum(row.bytes_planned for row in known), sum(row.bytes_done for row in known)]
     busy = [row for row in known if row.is_open]
     spent = [sum(row.s_planned for row in busy), sum(row.s_done for row in busy)]
+    least_s = sum(row.s_least for row in busy)
     off, times = disk[0] / disk[1] - 1, spent[0] / max(spent[1], 1e-9)
+    told_s = f"{spent[0]:.1f} s" if least_s == spent[0] else f"{least_s:.1f} to {spent[0]:.1f} s"
     print(
-        f"  all told: {disk[0] / 1e6:.1f} MB, {spent[0]:.1f} s | {disk[1] / 1e6:.1f} MB, "
+        f"  all told: {disk[0] / 1e6:.1f} MB, {told_s} | {disk[1] / 1e6:.1f} MB, "
         f"{spent[1]:.1f} s | {off:+.1%}, {times:.2f} times",
         flush=True,
     )
@@ -155,15 +161,15 @@ def stamps(work: Path, stage: str) -> dict[str, int]:
 
 
 def _row(work: Path, stage: str, plan: dict[str, Any], done: dict[str, Any]) -> Row:
-    price = plan["price"] or {"disk_bytes": 0, "seconds": 0.0}
+    price = plan["price"] or {"disk_bytes": 0, "seconds": 0.0, "least_seconds": 0.0}
     row = Row(
         stage, plan["certainty"],
         (len(plan["run"]), len(plan["reused"]), len(plan["removed"])),
         (done["done"], done["reused"], done["removed"]),
         price["disk_bytes"], size_of(work / "data" / DATASET / stage),
-        price["seconds"], done["seconds"],
+        price["seconds"], done["seconds"], price["least_seconds"],
     )  # fmt: skip
-    return row if plan["run"] or plan["removed"] else replace(row, s_planned=0.0)
+    return row if plan["run"] or plan["removed"] else replace(row, s_planned=0.0, s_least=0.0)
 
 
 def rates(work: Path) -> None:
@@ -189,11 +195,19 @@ def rates(work: Path) -> None:
 def scenes(work: Path, speakers: list[str], victim: Path) -> dict[str, Callable[[], Any]]:
     """What is done to the corpus or its parameters before each comparison."""
     aside = work / f"aside{victim.suffix}"
+
+    def strict() -> None:
+        pairs = read_rows(work / "data" / DATASET / "align" / "tables" / "pairs.parquet", Pair)
+        write_params(work, speakers, min_pairs=min(len(pair.frame_a) for pair in pairs) + 1)
+
     return {
         "fresh, one take short": lambda: shutil.move(victim, aside),
         "nothing to do": lambda: None,
         "one take more": lambda: shutil.move(aside, victim),
         "align.min_pairs 9 for 8": lambda: write_params(work, speakers, min_pairs=9),
+        "align.min_pairs above the shortest pair": strict,
+        "align.min_pairs 8 again": lambda: write_params(work, speakers),
+        "align.prior_bonus 0.121 for 0.12": lambda: write_params(work, speakers, prior_bonus=0.121),
         "one take less": lambda: shutil.move(victim, aside),
     }
 

@@ -79,10 +79,11 @@ def _row(one: StagePlan) -> list[str]:
     fates, price = one.fates, one.price
     if price is None:
         return [fates.stage, "?", *[""] * 6, _UNTOLD]
-    costs = [length(price.seconds), size(price.written_bytes), size(price.disk_bytes)]
+    sure = _SURE[fates.certainty] if fates.redo else ""
+    limit = sure if fates.certainty == "at most" else ""
+    costs = [f"{limit}{length(price.seconds)}", size(price.written_bytes), size(price.disk_bytes)]
     costs.append(f"{price.memory_mb:.0f} MB")
     why = fates.idle or ", ".join(f"{reason} {n}" for reason, n in fates.why().items())
-    sure = _SURE[fates.certainty] if fates.redo else ""
     counts = [f"{sure}{len(fates.redo)}", str(len(fates.receipts)), str(len(fates.removed))]
     if fates.is_done:
         return [fates.stage, *counts, "", "", size(price.now_bytes), "", why]
@@ -104,9 +105,10 @@ def _notes(found: WholePlan) -> list[str]:
         lines.append(f"clip pairs: {pairs} expected")
     if found.open:
         grows = "grows" if found.growth_bytes >= 0 else "shrinks"
+        time = _between(found.least_seconds, found.seconds)
         lines.append(
-            f"all: {length(found.seconds)}, {size(found.written_bytes)} written; the data folder "
-            f"{grows} by {size(abs(found.growth_bytes))}; memory of workers up to "
+            f"all: {time}, {size(found.written_bytes)} written; the data folder {grows} by "
+            f"{size(abs(found.growth_bytes))}; memory of workers up to "
             f"{found.memory_mb:.0f} MB"
         )
     else:
@@ -128,6 +130,11 @@ def _sources(found: WholePlan) -> dict[str, list[str]]:
         if one.price is not None and one.fates.redo:
             told.setdefault(one.price.source, []).append(one.fates.stage)
     return told
+
+
+def _between(least_s: float, most_s: float) -> str:
+    most = length(most_s)
+    return most if length(least_s) == most else f"between {length(least_s)} and {most}"
 
 
 def length(seconds: float) -> str:

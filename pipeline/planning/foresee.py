@@ -366,11 +366,7 @@ def _synth(seen: Foresight, certainty: Certainty) -> Fates:
 
 
 def _shards(seen: Foresight, certainty: Certainty) -> Fates:
-    """Made pictures are as large there as synth says; a new take may change other pairs of its
-    speaker, against what is expected of them: then more files may change."""
-    paired = seen.fates["align"]
-    if certainty == "at most" and any(_is_steady(paired, name) for name in paired.redo):
-        certainty = "expected"
+    """Made pictures are as large there as synth says."""
     made = seen.fates["synth"].units
     n_pictures = len(SEVEN_EMOTIONS) * sum(unit.effort for unit in made)
     size = sum(unit.volume or 0.0 for unit in made) / n_pictures if n_pictures else 1.0
@@ -380,7 +376,15 @@ def _shards(seen: Foresight, certainty: Certainty) -> Fates:
         else unit
         for unit in _plan("shards", seen.run).units
     ]
-    return fates_of(seen.run, "shards", units, certainty=certainty)
+    return fates_of(seen.run, "shards", units, certainty=_with_pairs(seen, certainty))
+
+
+def _with_pairs(seen: Foresight, certainty: Certainty) -> Certainty:
+    """Of what shows pairs: a new take may change other pairs of its speaker, against what is
+    expected of them, so that more may be redone than is told."""
+    paired = seen.fates["align"]
+    is_open = any(_is_steady(paired, name) for name in paired.redo)
+    return "expected" if certainty == "at most" and is_open else certainty
 
 
 def _report(seen: Foresight) -> Fates:
@@ -388,11 +392,12 @@ def _report(seen: Foresight) -> Fates:
     certainty = seen.certainty(*READS["report"])
     if certainty == "unknown":
         return Fates("report", certainty=certainty)
-    is_same = certainty == "exact" and not any(
-        seen.fates[stage].removed for stage in READS["report"]
-    )
-    units = _plan("report", seen.run).units if is_same else expected_sheets(seen.run)
-    return fates_of(seen.run, "report", units, certainty="exact" if is_same else "expected")
+    if certainty == "exact":
+        if not any(seen.fates[stage].removed for stage in READS["report"]):
+            return fates_of(seen.run, "report", _plan("report", seen.run).units)
+        certainty = "expected"
+    units = expected_sheets(seen.run)
+    return fates_of(seen.run, "report", units, certainty=_with_pairs(seen, certainty))
 
 
 _OWN_CERTAINTY: Mapping[str, Callable[[Foresight], Fates]] = {

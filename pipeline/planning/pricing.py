@@ -28,9 +28,11 @@ class Price:
     """What a stage would take: seconds, bytes it writes, bytes it lies in afterwards, memory.
 
     `disk_bytes` is of the stage's whole folder when it is done, `now_bytes` of what lies there.
+    `least_seconds` are those where all may stay of what is told as at most.
     """
 
     seconds: float
+    least_seconds: float
     written_bytes: int
     now_bytes: int
     disk_bytes: int
@@ -64,9 +66,14 @@ def price_of(
     is_same = fates.is_done or fates.idle is not None
     busy = [*efforts.values()]
     workers = 0 if run.options.engine == "serial" else max(run.options.workers, 1)
-    work_s = rate.seconds(busy, workers, sum(unit.effort for unit in fates.units))
+    planned = sum(unit.effort for unit in fates.units)
+    compile_s = _compile_s() if fates.stage == "align" and busy else 0.0
+    most_s = rate.seconds(busy, workers, planned) + compile_s
     return Price(
-        seconds=work_s + (_compile_s() if fates.stage == "align" and busy else 0.0),
+        seconds=most_s,
+        least_seconds=(
+            rate.seconds([], workers, planned) if fates.certainty == "at most" else most_s
+        ),
         written_bytes=round(written),
         now_bytes=now,
         disk_bytes=now if is_same else round(kept + written + beside),

@@ -35,6 +35,11 @@ class WholePlan:
         return sum(one.price.seconds for one in self.open if one.price is not None)
 
     @property
+    def least_seconds(self) -> float:
+        """The same where all may stay of what is told as at most."""
+        return sum(one.price.least_seconds for one in self.open if one.price is not None)
+
+    @property
     def open(self) -> list[StagePlan]:
         """The stages that would change anything."""
         return [one for one in self.stages if not one.fates.is_done]
@@ -80,6 +85,7 @@ class WholePlan:
         }
         totals = {
             "seconds": self.seconds,
+            "least_seconds": self.least_seconds,
             "written_bytes": self.written_bytes,
             "growth_bytes": self.growth_bytes,
             "memory_mb": self.memory_mb,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from pipeline import params
 from pipeline.families.loading import Chosen, shape_of
 from pipeline.models import Weights, write_weights
-from pipeline.planning.fates import Fates, fates_of
+from pipeline.planning.fates import Certainty, Fates, fates_of
 from pipeline.planning.pricing import Price, price_of
 from pipeline.planning.rating import Rate, slowness
 from pipeline.planning.shipped import COMPILE_S
@@ -80,6 +81,19 @@ def test_what_cannot_be_told_has_no_price_and_the_page_one_by_its_sheets(run: Ru
     price = _price(run, "report", [_unit("cards/a", 1.0), _unit("faces/b", 0.05)])
     assert price.written_bytes == round(1.05 * RATE.unit_bytes)
     assert price.disk_bytes == pytest.approx(1.05 * RATE.unit_bytes * (1 + RATE.beside_bytes))
+
+
+def test_of_what_is_told_as_at_most_nothing_may_be_redone(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = replace(RATE, rest_s=7.0)
+    monkeypatch.setattr("pipeline.planning.pricing.rate_of", lambda *_: slow)
+    told: dict[Certainty, float] = {"exact": 9.0, "expected": 9.0, "at most": 7.0}
+    for certainty, least_s in told.items():
+        fates = fates_of(run, "pose", [_unit("A", 1.0)], certainty=certainty)
+        price = price_of(run, fates, {})
+        assert price is not None
+        assert (price.seconds, price.least_seconds) == (9.0, least_s)
 
 
 def test_a_generator_s_file_tells_how_large_codes_and_pictures_are(tmp_path: Path) -> None:
