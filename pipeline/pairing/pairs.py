@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -197,6 +197,28 @@ def _why_alone(
     )
 
 
+def why_unfit(
+    a: Clip, b: Clip, splits: Mapping[str, str | None], params: PairParams
+) -> tuple[str, str] | None:
+    """Reason and detail of two clips that cannot be a pair whatever they sound like, else None.
+
+    Parameters
+    ----------
+    splits
+        By utterance.
+    """
+    of_a, of_b = splits[a.utterance_id], splits[b.utterance_id]
+    if of_a is None or of_a != of_b:
+        return "straddles_split", f"the takes are of {of_a} and {of_b}"
+    longest_s = max(duration_s(a), duration_s(b))
+    if longest_s > params.max_duration_s:
+        return _too_long(longest_s, params)
+    ratio, limit = length_ratio(a, b), params.max_length_ratio
+    if not 1 / limit <= ratio <= limit:
+        return "length_ratio", f"lengths differ {ratio:.2f} times, the limit is {limit}"
+    return None
+
+
 class PairMaker:
     """Makes the pairs of one speaker; a warp between two sounds is computed once for all views."""
 
@@ -206,7 +228,7 @@ class PairMaker:
         read_track: ReadTrack,
         align_params: AlignParams,
         params: PairParams,
-        splits: dict[str, str | None],
+        splits: Mapping[str, str | None],
     ) -> None:
         self._sounds = sounds
         self._read_track = read_track
@@ -230,8 +252,9 @@ class PairMaker:
         a, b = candidate.a, candidate.b
         if a is None:
             raise Reject(candidate.reason, candidate.detail)
-        split = self._split(a, b)
-        self._check_lengths(a, b)
+        unfit = why_unfit(a, b, self._splits, self._params)
+        if unfit is not None:
+            raise Reject(*unfit)
         alignment = self._alignment(a, b)
         measured = Measured(alignment.score, alignment.odd_span.score)
         self._check(measured, candidate.sentence, alignment.odd_span)
@@ -239,6 +262,7 @@ class PairMaker:
         found = self._map(a, b, alignment, tracks)
         measured = replace(measured, n_pairs=len(found.frames))
         self._check(measured, candidate.sentence, alignment.odd_span)
+        split = str(self._splits[a.utterance_id])
         pair = _pair(candidate, a, split, alignment, found, tracks)
         assert pair.is_one_to_one or self._params.preset == "compat_scmcl"
         return pair
@@ -250,21 +274,6 @@ class PairMaker:
         samples = self._sounds.samples(a), self._sounds.samples(b)
         rates = a.fps or self._params.audio_fps, b.fps or self._params.audio_fps
         return papers_map(alignment, samples, rates, *instants, self._align_params)
-
-    def _split(self, a: Clip, b: Clip) -> str:
-        splits = self._splits[a.utterance_id], self._splits[b.utterance_id]
-        if splits[0] is None or splits[0] != splits[1]:
-            raise Reject("straddles_split", f"the takes are of {splits[0]} and {splits[1]}")
-        return splits[0]
-
-    def _check_lengths(self, a: Clip, b: Clip) -> None:
-        longest_s = max(duration_s(a), duration_s(b))
-        if longest_s > self._params.max_duration_s:
-            raise Reject(*_too_long(longest_s, self._params))
-        ratio = length_ratio(a, b)
-        limit = self._params.max_length_ratio
-        if not 1 / limit <= ratio <= limit:
-            raise Reject("length_ratio", f"lengths differ {ratio:.2f} times, the limit is {limit}")
 
     def _check(self, measured: Measured, sentence: Sentence, span: OddSpan) -> None:
         params, reason = self._params, measured.objection(self._params)

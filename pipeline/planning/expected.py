@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.corpora.mead_sentences import prior_labels
 from pipeline.media.probe import Probe
-from pipeline.pairing.pairs import Candidate, Measured, candidates
+from pipeline.pairing.pairs import Candidate, Measured, candidates, why_unfit
 from pipeline.pairing.settings import split_section
 from pipeline.pairing.utterances import Utterance, duration_s, group, length_ratio
 from pipeline.params import Align, SplitRule
@@ -82,12 +82,12 @@ def _sentence(clip: Clip, rule: SplitRule) -> Sentence:
 
 @dataclass(frozen=True)
 class Before:
-    """What a speaker's last run gave: sentences by utterance, pairs by id, what it refused to pair,
+    """What a speaker's last run gave: sentences by utterance, pairs by id, why it refused others,
     and what was measured of those that a threshold held back."""
 
     sentences: Mapping[str, Sentence]
     pairs: Mapping[str, Pair]
-    refused: Mapping[str, Rejected]
+    refused: Mapping[str, str]
     held_back: Mapping[str, Measured]
 
     @classmethod
@@ -97,7 +97,7 @@ class Before:
         pairs = {row.pair_id: row for row in told(rows.get("pairs", ()), Pair)}
         if not with_refused:
             return cls(said, pairs, {}, {})
-        refused = {row["item"]: Rejected.from_row(row) for row in rows.get("rejected", ())}
+        refused = {row["item"]: row["reason"] for row in rows.get("rejected", ())}
         held_back = {
             row["pair_id"]: Measured(row["sentence_score"], row["odd_span_score"], row["n_pairs"])
             for row in rows.get("held_back", ())
@@ -108,7 +108,7 @@ class Before:
 @dataclass(frozen=True)
 class Paired:
     """What a speaker is expected to give; `n_returning` of the pairs that thresholds held back are
-    held back no more, or for another reason. `rejects` are of pairs alone, without details."""
+    held back no more, or for another reason. `rejects` have no details."""
 
     sentences: list[Sentence]
     pairs: list[Pair]
@@ -126,32 +126,34 @@ def pairs_of(clips: Sequence[Clip], section: Align, rule: SplitRule, before: Bef
     sentences = sentences_of(utterances, before.sentences, rule)
     splits = {row.utterance_id: row.split for row in sentences}
     params = split_section(section).pairs
-    pairs, rejects, n_returning = list[Pair](), dict(before.refused), 0
+    pairs, rejects, n_returning = list[Pair](), list[Rejected](), 0
+
+    def refuse(candidate: Candidate, reason: str) -> None:
+        rejects.append(rejected("align", "clip pair", candidate.id, reason, EXPECTED))
+
     for candidate in candidates(utterances, sentences, params):
         a, b = candidate.a, candidate.b
-        if a is None or splits[a.utterance_id] is None:
+        if a is None:
+            refuse(candidate, before.refused.get(candidate.id, candidate.reason))
             continue
-        ratio = length_ratio(a, b)
-        fits = 1 / params.max_length_ratio <= ratio <= params.max_length_ratio
-        fits = fits and max(duration_s(a), duration_s(b)) <= params.max_duration_s
-        if not fits or splits[a.utterance_id] != splits[b.utterance_id]:
+        unfit = why_unfit(a, b, splits, params)
+        if unfit is not None:
+            refuse(candidate, unfit[0])
             continue
         is_open = any(clip.audio_sha256.startswith(EXPECTED) for clip in (a, b))
-        refused = None if is_open else rejects.pop(candidate.id, None)
-        reason = None if refused is None else refused.reason
+        refused = reason = None if is_open else before.refused.get(candidate.id)
         known = before.pairs.get(candidate.id)
         measured = Measured.of(known) if known else before.held_back.get(candidate.id)
         if measured is not None and not is_open:
             reason = measured.objection(params)
-            n_returning += known is None and (refused is None or refused.reason != reason)
+            n_returning += known is None and refused != reason
         if reason is not None:
-            row = rejected("align", "clip pair", candidate.id, reason, EXPECTED)
-            rejects[candidate.id] = row
+            refuse(candidate, reason)
         elif known is None:
             pairs.append(_pair(candidate, a, splits))
         else:
             pairs.append(replace(known, sentence_method=EXPECTED) if is_open else known)
-    return Paired(sentences, pairs, list(rejects.values()), n_returning)
+    return Paired(sentences, pairs, rejects, n_returning)
 
 
 def _pair(candidate: Candidate, a: Clip, splits: Mapping[str, str | None]) -> Pair:

@@ -47,6 +47,8 @@ from pipeline.sifting.load import split_of_take
 from pipeline.sifting.tables import suspect_rows, yield_rows
 from pipeline.tables import AnyRow, read_rows
 
+_ELSEWISE = {NEW, INPUT, THRESHOLDS}
+"""Why units are redone that then give something else; others may well give the same again."""
 _CLEAR_SHARE = 0.6
 """Of scored frames, on the demo."""
 _KEPT_MADE = len(SEVEN_EMOTIONS) - 1
@@ -72,9 +74,10 @@ class Foresight:
         if any(fates.certainty == "unknown" for fates in open_stages):
             return "unknown"
         reasons = {why for fates in open_stages for why in fates.open_reasons}
-        if not reasons and all(fates.certainty == "exact" for fates in open_stages):
+        sure = {fates.certainty for fates in open_stages}
+        if not reasons and sure <= {"exact"}:
             return "exact"
-        return "expected" if reasons <= {NEW} else "at most"
+        return "at most" if "at most" in sure or reasons - _ELSEWISE else "expected"
 
 
 def foresee(
@@ -128,7 +131,7 @@ def _extract(seen: Foresight) -> Fates:
     if not is_made and not Path(run.entry.root).exists():
         return Fates("extract", certainty="unknown")
     planned = _plan("extract", run)
-    certainty: Certainty = "exact" if is_made else "at most"
+    certainty: Certainty = "exact" if is_made else "expected"
     fates = fates_of(run, "extract", planned.units, certainty=certainty)
     fates = replace(fates, removed=_removed_takes(run, fates, planned.rejects))
     seen.probed = probe_units(run, [u for u in fates.units if u.name in fates.redo])
@@ -376,15 +379,7 @@ def _shards(seen: Foresight, certainty: Certainty) -> Fates:
         else unit
         for unit in _plan("shards", seen.run).units
     ]
-    return fates_of(seen.run, "shards", units, certainty=_with_pairs(seen, certainty))
-
-
-def _with_pairs(seen: Foresight, certainty: Certainty) -> Certainty:
-    """Of what shows pairs: a new take may change other pairs of its speaker, against what is
-    expected of them, so that more may be redone than is told."""
-    paired = seen.fates["align"]
-    is_open = any(_is_steady(paired, name) for name in paired.redo)
-    return "expected" if certainty == "at most" and is_open else certainty
+    return fates_of(seen.run, "shards", units, certainty=certainty)
 
 
 def _report(seen: Foresight) -> Fates:
@@ -397,7 +392,7 @@ def _report(seen: Foresight) -> Fates:
             return fates_of(seen.run, "report", _plan("report", seen.run).units)
         certainty = "expected"
     units = expected_sheets(seen.run)
-    return fates_of(seen.run, "report", units, certainty=_with_pairs(seen, certainty))
+    return fates_of(seen.run, "report", units, certainty=certainty)
 
 
 _OWN_CERTAINTY: Mapping[str, Callable[[Foresight], Fates]] = {

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 from pipeline.errors import PipelineError
 from pipeline.planning.foreseen import EXPECTED, Foreseen
-from pipeline.records import Clip, Pair, Rejected
+from pipeline.records import Clip, Pair, PosedPair, Rejected
 from pipeline.report.accuracy import PairError
 from pipeline.report.choice import choose
 from pipeline.report.clear import KINDS, Clear, gather_clear
@@ -29,13 +30,25 @@ def expected_sheets(run: Foreseen) -> list[Unit]:
     """
     clear = gather_clear(run)
     inputs = gather(run, ())
-    inputs = replace(inputs, rejects=tuple(_rejects(run, inputs.clips)))
+    inputs = replace(
+        inputs, posed=_with_residuals(inputs.posed), rejects=tuple(_rejects(run, inputs.clips))
+    )
     section = run.params.report
     choice = choose(inputs.pairs, inputs.posed, section.pairs, section.seed)
     errors = _errors(run, inputs, choice.all)
     units = report.sheets(run, inputs, choice, clear, gather_made(run), errors)
     moved = _moved(clear)
     return [*(unit for unit in units if unit.name not in moved), *moved.values()]
+
+
+def _with_residuals(posed: Mapping[str, PosedPair]) -> dict[str, PosedPair]:
+    """With the median of the others for pairs that are still to be posed."""
+    known = [row.residual_after for row in posed.values() if row.residual_after is not None]
+    usual = median(known) if known else None
+    return {
+        name: replace(row, residual_after=usual) if row.poses_sha256 == EXPECTED else row
+        for name, row in posed.items()
+    }
 
 
 def _rejects(run: Foreseen, clips: Mapping[str, Clip]) -> Iterator[Rejected]:

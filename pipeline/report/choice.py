@@ -113,14 +113,19 @@ def choose(pairs: Sequence[Pair], posed: Mapping[str, PosedPair], count: int, se
     return Choice(worst_pairs, best_pairs, random_pairs)
 
 
-def spread(pairs: Sequence[Pair], posed: Mapping[str, PosedPair], count: int) -> set[str]:
-    """Ids of at most `count` posed pairs, evenly from the least to the largest residual."""
+def overlaid(
+    pairs: Sequence[Pair], posed: Mapping[str, PosedPair], count: int, seed: int
+) -> set[str]:
+    """Ids of at most `count` posed pairs: of the largest and the least residual, the rest by lot.
+
+    A pair more or less thus changes the cards of few others.
+    """
     known = sorted(
         (pair.pair_id for pair in pairs if np.isfinite(_residual(posed.get(pair.pair_id)))),
         key=lambda name: (_residual(posed[name]), name),
     )
-    places = np.linspace(0, len(known) - 1, min(count, len(known))).round().astype(int)
-    return {known[k] for k in places}
+    middle = sorted(known[1:-1], key=lambda name: _lot(name, seed))
+    return set([*known[:-2:-1], *known[:1], *middle][:count])
 
 
 def _lot(name: str, seed: int) -> str:

@@ -17,7 +17,7 @@ from pipeline.records import Clip, Rejected
 from pipeline.report import findings
 from pipeline.report.accuracy import PairError
 from pipeline.report.cards import SUFFIX, FaceJob, draw
-from pipeline.report.choice import Choice, choose, spread
+from pipeline.report.choice import Choice, choose, overlaid
 from pipeline.report.clear import Clear, clear_metrics, gather_clear
 from pipeline.report.clear_page import SHEETS, ClearPage, clear_page, sheet_jobs
 from pipeline.report.clear_truth import Judged, clear_figures, judge
@@ -49,7 +49,7 @@ from pipeline.report.truth import read_truth
 from pipeline.reuse import digest, write_bytes, write_json
 from pipeline.run import Batch, Run, Summary, Unit, bring_up_to_date, summarise
 
-VERSION = 3
+VERSION = 4
 _GRAIN = "picture sheet"
 REPORTED = (
     "extract", "align", "pose", "score", "filter", "invert", "directions", "synth", "shards"
@@ -157,14 +157,14 @@ def _cards(
 ) -> Iterator[Unit]:
     """The sheets of the chosen pairs, speaker by speaker: a worker reads each pose file once."""
     section = run.params.report
-    overlaid = spread(choice.all, inputs.posed, section.overlays)
+    laid = overlaid(choice.all, inputs.posed, section.overlays, section.seed)
     for pair in sorted(choice.all, key=lambda p: (p.speaker, p.pair_id)):
         a, b = inputs.clips[pair.take_a], inputs.clips[pair.take_b]
         posed = inputs.posed.get(pair.pair_id)
         poses = inputs.poses.path(pair.speaker, ".poses.parquet") if posed else None
         job = CardJob(
             pair, a, b, inputs.extracted.folder, poses, section, run.params.align.audio_fps,
-            true_ms(errors.get(pair.pair_id)), pair.pair_id in overlaid,
+            true_ms(errors.get(pair.pair_id)), pair.pair_id in laid,
         )  # fmt: skip
         key = digest([
             "card", VERSION, section.thumb_px, section.frames_per_strip, pair.to_row(),

@@ -196,7 +196,7 @@ def test_pairs_that_a_threshold_holds_back_and_lets_return(
     assert _why(plan, "align") == {fates.THRESHOLDS: 1}
     assert plan.seen.n_pairs == 4
     certain = {one.fates.stage: one.fates.certainty for one in plan.stages}
-    assert (certain["align"], certain["pose"]) == ("exact", "at most")
+    assert (certain["align"], certain["pose"]) == ("exact", "expected")
     assert _told(plan) == _done(_way(made))
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.report.choice import choose, doubts, spread
+from pipeline.report.choice import choose, doubts, overlaid
 from tests.report.rows import clip, pair, posed
 
 A = clip("S1", "neutral")
@@ -46,12 +46,18 @@ def test_every_pair_is_shown_once_where_there_is_room(n: int, count: int) -> Non
     assert len(shown) == len(set(shown)) == min(n, count)
 
 
-def test_overlays_spread_from_the_least_to_the_largest_residual() -> None:
+def test_overlays_have_the_least_and_the_largest_residual_and_lots_that_stay() -> None:
     posed_pairs = {p.pair_id: posed(p, 0.2, k / 100) for k, p in enumerate(PAIRS)}
     posed_pairs[PAIRS[3].pair_id] = posed(PAIRS[3], None, None)
-    chosen = spread(PAIRS, posed_pairs, 3)
+    chosen = overlaid(PAIRS, posed_pairs, 5, seed=0)
     assert {PAIRS[0].pair_id, PAIRS[11].pair_id} < chosen
-    assert len(chosen) == 3
+    assert len(chosen) == 5
+    assert overlaid(PAIRS, posed_pairs, 1, seed=0) == {PAIRS[11].pair_id}
+    assert overlaid(PAIRS[:1], posed_pairs, 5, seed=0) == {PAIRS[0].pair_id}
+    for k in range(1, 11):
+        fewer = overlaid([*PAIRS[:k], *PAIRS[k + 1 :]], posed_pairs, 5, seed=0)
+        assert chosen - fewer <= {PAIRS[k].pair_id}
+        assert len(fewer - chosen) <= 1
 
 
 def test_the_checks_that_make_a_pair_doubtful_are_named() -> None:
