@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pipeline.faces.crop import FaceBox, size_of
 from pipeline.faces.measures import bounds
 from pipeline.faces.mesh import FaceFinder
-from pipeline.media import ALIGN, MOST_CUT_PX, Box, Frame
+from pipeline.media import ALIGN, Box, Frame
 
 _CONTEXT = 2.0  # side of what the mesh is given over the detector's box
 _CONFIRM_PX = 384
@@ -78,7 +78,7 @@ def _faces_in_window(
         side = _CONTEXT * max(right - left, bottom - top) / shrink
         x, y = (left + right) / 2 / shrink, (top + bottom) / 2 / shrink
         box = Box.square(window.x + x, window.y + y, side)
-        if not _inside(box, frame) or box.width * box.height > MOST_CUT_PX:
+        if not _inside(box, frame) or not box.is_cuttable:
             continue
         shown_px = min(box.width, _CONFIRM_PX)
         landmarks = finder.confirm(frame.cut(box, shown_px, shown_px))

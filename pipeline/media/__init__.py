@@ -3,7 +3,6 @@
 from pipeline.media.box import ALIGN, Box
 from pipeline.media.choice import Chosen, Heard, OpenSource, choose_sound
 from pipeline.media.container import MediaSource
-from pipeline.media.cutter import MOST_CUT_PX
 from pipeline.media.integrity import (
     FINDINGS,
     file_findings,
@@ -25,7 +24,6 @@ from pipeline.media.voice import Voice, place_sound
 __all__ = [
     "ALIGN",
     "FINDINGS",
-    "MOST_CUT_PX",
     "Box",
     "Chosen",
     "Frame",

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 ALIGN = 4
+_MOST_PX = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,13 @@ class Box:
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:
             raise ValueError(f"a box of {self.width} x {self.height} px")
+
+    @property
+    def is_cuttable(self) -> bool:
+        """Whether it has at most 2^27 pixels: what lies beyond a picture's border is laid out in
+        full before it is scaled, and a square as wide as a picture that is a hundred times wider
+        than high has a hundred times its pixels."""
+        return self.width * self.height <= _MOST_PX
 
     @classmethod
     def square(cls, x: float, y: float, side: float) -> Box:

@@ -22,9 +22,6 @@ from pipeline.media.box import Box
 from pipeline.media.container import decoding
 from pipeline.media.orientation import Orientation
 
-MOST_CUT_PX = 1 << 27
-"""Of a box. What lies beyond the border is laid out in full before it is scaled."""
-
 
 class Cutter:
     """Cuts boxes out of frames; keeps the filter graph of the last shapes asked for."""
@@ -42,10 +39,9 @@ class Cutter:
         Raises
         ------
         Reject
-            unreadable; too_large, for a box of more than `MOST_CUT_PX`: a square as wide as a
-            picture that is a hundred times wider than high has a hundred times its pixels.
+            unreadable; too_large, for a box that has too many pixels, see `Box.is_cuttable`.
         """
-        if box.width * box.height > MOST_CUT_PX:
+        if not box.is_cuttable:
             raise Reject("too_large", f"a cut of {box.width} x {box.height} px")
         shown = self.orientation.size(frame.width, frame.height)
         coded = self.orientation.coded(box, *shown)
