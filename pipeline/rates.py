@@ -216,7 +216,7 @@ def _is_spent(row: Any) -> bool:
 
 def _is_kind(row: Any) -> bool:
     match row:
-        case [str(), str(), str()]:
+        case [str(), str()] | [str(), str(), str()]:  # without thresholds: of an earlier version
             return True
     return False
 

@@ -12,6 +12,7 @@ from pipeline.planning.fates import Fates
 from pipeline.planning.rating import Rate, rate_of, size_of, slowness
 from pipeline.planning.shipped import COMPILE_S
 from pipeline.records import Clip
+from pipeline.reuse import Receipt
 from pipeline.run import Run
 from pipeline.stages.extract import effort_of
 
@@ -58,7 +59,7 @@ def price_of(
     efforts = efforts_of(fates, clips)
     volumes = volumes_of(fates, efforts)
     now = size_of(_folder(run, fates.stage))
-    written = _written(fates, volumes, rate)
+    written = _written(run, fates, volumes, rate)
     kept = sum(receipt.n_bytes for receipt in fates.receipts.values())
     beside = _beside(run, fates, volumes, written + kept, now, rate)
     if fates.stage == "demo":  # its one unit's files are the corpus
@@ -106,21 +107,32 @@ def volumes_of(fates: Fates, efforts: Mapping[str, float]) -> dict[str, float]:
     return found
 
 
-def _written(fates: Fates, volumes: Mapping[str, float], rate: Rate) -> float:
-    """Bytes of what is redone: as reused units of its kind have them, else all, else by rate."""
-    n_bytes, volume = dict[str, float](), dict[str, float]()
-    for name, receipt in fates.receipts.items():
-        for kind in (_kind(fates.stage, name), ""):
-            n_bytes[kind] = n_bytes.get(kind, 0.0) + receipt.n_bytes
-            volume[kind] = volume.get(kind, 0.0) + volumes[name]
+def _written(run: Run, fates: Fates, volumes: Mapping[str, float], rate: Rate) -> float:
+    """Bytes of what is redone: as reused units of its kind have them, else as those of its kind
+    that are to be redone had them, else as all reused ones, else by rate."""
+    store = run.items(fates.stage)
+    stale = {name: receipt for name in fates.redo if (receipt := store.receipt(name)) is not None}
+    reused = _densities(fates.stage, fates.receipts, volumes)
+    had = _densities(fates.stage, stale, volumes)
 
     def of(name: str) -> float:
-        for kind in (_kind(fates.stage, name), ""):
-            if n_bytes.get(kind) and volume[kind]:
-                return volumes[name] * n_bytes[kind] / volume[kind]
-        return volumes[name] * rate.unit_bytes
+        kind = _kind(fates.stage, name)
+        known = (reused.get(kind), had.get(kind), reused.get(""), rate.unit_bytes)
+        return volumes[name] * next(density for density in known if density is not None)
 
     return sum(map(of, fates.redo))
+
+
+def _densities(
+    stage: str, receipts: Mapping[str, Receipt], volumes: Mapping[str, float]
+) -> dict[str, float]:
+    """Bytes of a measure of volume, by kind and of all (""); where there are none, nothing."""
+    n_bytes, volume = dict[str, float](), dict[str, float]()
+    for name, receipt in receipts.items():
+        for kind in (_kind(stage, name), ""):
+            n_bytes[kind] = n_bytes.get(kind, 0.0) + receipt.n_bytes
+            volume[kind] = volume.get(kind, 0.0) + volumes[name]
+    return {kind: n / volume[kind] for kind, n in n_bytes.items() if n and volume[kind]}
 
 
 def _kind(stage: str, name: str) -> str:

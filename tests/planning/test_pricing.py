@@ -57,6 +57,14 @@ def test_units_are_as_dense_as_reused_ones_of_their_kind(run: Run) -> None:
     assert _price(run, "shards", [*done, *other]).written_bytes == 10 * 1020 / 20
 
 
+def test_units_to_be_redone_are_as_dense_as_those_of_their_kind_were(run: Run) -> None:
+    for name, n_bytes in (("pairs/a", 1000), ("takes/a", 20)):
+        _lay(run, "shards", _unit(name, 10.0), n_bytes)
+    changed = replace(_unit("pairs/a", 10.0), key="another")
+    more = [changed, _unit("pairs/b", 5.0), _unit("takes/a", 10.0), _unit("takes/b", 10.0)]
+    assert _price(run, "shards", more).written_bytes == 1000 + 500 + 20
+
+
 def test_without_any_reused_unit_the_rate_tells(run: Run) -> None:
     price = _price(run, "invert", [_unit("A/1", 10.0), _unit("A/2", 30.0)])
     assert price.written_bytes == 40 * RATE.unit_bytes
