@@ -135,6 +135,8 @@ NOT_IN_KEYS = {
     # say what is planned, not what comes of a unit; or choose among equals
     "shards.min_confidence", "shards.n_shards", "shards.protocols", "shards.windows.min_confidence",
     "shards.frames", "score.weights", "score.network", "score.device", "score.batch",
+    # of two files alone
+    "align.max_score_files",
 }  # fmt: skip
 
 
