@@ -255,11 +255,12 @@ def git(folder: Path, *arguments: str) -> None:
 
 
 def start_dvc(folder: Path) -> None:
-    """A git and a DVC of its own, once."""
+    """A git and a DVC of its own, once, with the repository's settings."""
     if not (folder / ".dvc").is_dir():
         (folder / ".gitignore").write_text("/data\n/corpus\n.growth.log\n__pycache__/\n")
         git(folder, "init", "-q")
         command([sys.executable, "-m", "dvc", "init", "-q"], folder)
+        shutil.copy(HERE / ".dvc" / "config", folder / ".dvc" / "config")
         git(folder, "add", "-A")
         git(folder, "commit", "-qm", "start")
 
