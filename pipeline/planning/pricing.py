@@ -22,6 +22,8 @@ _GROWS_WITH: dict[str, Literal["units", "volume", "files"]] = {
 }  # fmt: skip
 """What lies beside a stage's own files grows with: receipts and tables with the units, where a unit
 is a take; with what is in them, where it is more; the page with what it shows."""
+_OF_KINDS = ("shards", "report")
+"""Stages whose units are of several kinds, each of its own density."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +110,11 @@ def volumes_of(fates: Fates, efforts: Mapping[str, float]) -> dict[str, float]:
 
 
 def _written(run: Run, fates: Fates, volumes: Mapping[str, float], rate: Rate) -> float:
-    """Bytes of what is redone: as reused units of its kind have them, else as those of its kind
-    that are to be redone had them, else as all reused ones, else by rate."""
-    store = run.items(fates.stage)
-    stale = {name: receipt for name in fates.redo if (receipt := store.receipt(name)) is not None}
+    """Bytes of what is redone: as reused units of its kind have them, else, in stages of several
+    kinds, as those of its kind that are to be redone had them, else as all reused ones, else by
+    rate."""
+    store, names = run.items(fates.stage), fates.redo if fates.stage in _OF_KINDS else ()
+    stale = {name: receipt for name in names if (receipt := store.receipt(name)) is not None}
     reused = _densities(fates.stage, fates.receipts, volumes)
     had = _densities(fates.stage, stale, volumes)
 
@@ -136,8 +139,7 @@ def _densities(
 
 
 def _kind(stage: str, name: str) -> str:
-    """Units of these stages are of several kinds, each of its own density."""
-    return name.split("/")[0] if stage in ("shards", "report") else "all"
+    return name.split("/")[0] if stage in _OF_KINDS else "all"
 
 
 def _beside(
