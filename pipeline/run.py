@@ -187,9 +187,16 @@ class Run:
         path = self.table(stage, name)
         return read_rows(path, kind) if path.is_file() else None
 
-    def read_item(self, stage: str, unit: str, suffix: str, columns: Sequence[str]) -> pa.Table:
-        """Columns of the table that one unit of an earlier stage wrote."""
-        return read_table(self.items(stage).path(unit, suffix), columns=columns)
+    def read_item(
+        self,
+        stage: str,
+        unit: str,
+        suffix: str,
+        columns: Sequence[str] | None = None,
+        schema: pa.Schema | None = None,
+    ) -> pa.Table:
+        """The table that one unit of an earlier stage wrote, or columns of it; see `read_table`."""
+        return read_table(self.items(stage).path(unit, suffix), schema, columns)
 
     def unfinished(self, stage: str) -> Path:
         """There while a stage's items may be newer than its tables: nobody may read them then."""

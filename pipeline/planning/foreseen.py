@@ -51,12 +51,19 @@ class Foreseen(Run):
         rows = self.tables.get((stage, name))
         return super().find(stage, name, kind) if rows is None else _of_kind(rows, kind)
 
-    def read_item(self, stage: str, unit: str, suffix: str, columns: Sequence[str]) -> pa.Table:
+    def read_item(
+        self,
+        stage: str,
+        unit: str,
+        suffix: str,
+        columns: Sequence[str] | None = None,
+        schema: pa.Schema | None = None,
+    ) -> pa.Table:
         """The expected table of a unit, else the one on disk."""
         table = self.made.get((stage, unit))
         if table is None:
-            return super().read_item(stage, unit, suffix, columns)
-        return table.select(list(columns))
+            return super().read_item(stage, unit, suffix, columns, schema)
+        return table if columns is None else table.select(list(columns))
 
     def hashes(self) -> FileHashes:
         """The memory of source files' hashes; a corpus never extracted is not read for it."""

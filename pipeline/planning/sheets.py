@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -16,7 +16,7 @@ from pipeline.report.clear import KINDS, Clear, gather_clear
 from pipeline.report.clear_page import SHEETS
 from pipeline.report.coverage import takes_of
 from pipeline.report.families import gather_made
-from pipeline.report.inputs import Inputs, gather
+from pipeline.report.inputs import Inputs, gather, rejects_of
 from pipeline.report.measure import pair_errors
 from pipeline.report.truth import read_truth
 from pipeline.run import Run, Unit
@@ -31,7 +31,7 @@ def expected_sheets(run: Foreseen) -> list[Unit]:
     clear = gather_clear(run)
     inputs = gather(run, ())
     inputs = replace(
-        inputs, posed=_with_residuals(inputs.posed), rejects=tuple(_rejects(run, inputs.clips))
+        inputs, posed=_with_residuals(inputs.posed), rejects=_rejects(run, inputs.clips)
     )
     section = run.params.report
     choice = choose(inputs.pairs, inputs.posed, section.pairs, section.seed)
@@ -51,14 +51,12 @@ def _with_residuals(posed: Mapping[str, PosedPair]) -> dict[str, PosedPair]:
     }
 
 
-def _rejects(run: Foreseen, clips: Mapping[str, Clip]) -> Iterator[Rejected]:
+def _rejects(run: Foreseen, clips: Mapping[str, Clip]) -> tuple[Rejected, ...]:
     """Those that lie there, but of takes that will be gone."""
     before = Run(run.dataset, run.params, run.data).find("extract", "clips", Clip) or []
     gone = {clip.take_id for clip in before} - set(clips)
-    for stage in report.REPORTED:
-        for row in run.find(stage, "rejected", Rejected) or ():
-            if gone.isdisjoint(takes_of(row.item)):
-                yield row
+    rows = rejects_of(run, report.REPORTED)
+    return tuple(row for row in rows if gone.isdisjoint(takes_of(row.item)))
 
 
 def _errors(run: Foreseen, inputs: Inputs, shown: Sequence[Pair]) -> dict[str, PairError]:

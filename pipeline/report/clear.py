@@ -69,7 +69,7 @@ def gather_clear(run: Run) -> Clear:
     """
     takes = {row.take_id: row for row in run.need("filter", "filtered_takes", FilteredTake)}
     speakers = sorted({row.speaker for row in takes.values()})
-    parts = [run.read_item("filter", one, CLEAR, CLEAR_SCHEMA.names) for one in speakers]
+    parts = [run.read_item("filter", one, CLEAR, schema=CLEAR_SCHEMA) for one in speakers]
     rows = pa.concat_tables([CLEAR_SCHEMA.empty_table(), *parts])
     text = {name: np.array(rows[name].to_pylist(), np.str_) for name in ("emotion", "verdict")}
     return Clear(

@@ -83,12 +83,13 @@ def gather(run: Run, stages: Sequence[str]) -> Inputs:
             )
     sentences = tuple(run.need("align", "sentences", Sentence))
     return Inputs(
-        run.dataset, clips, sentences, pairs, posed, tuple(_rejects(run, stages)),
+        run.dataset, clips, sentences, pairs, posed, tuple(rejects_of(run, stages)),
         _summaries(run, stages), run.items("extract"), run.items("pose"),
     )  # fmt: skip
 
 
-def _rejects(run: Run, stages: Sequence[str]) -> list[Rejected]:
+def rejects_of(run: Run, stages: Sequence[str]) -> list[Rejected]:
+    """The rejects of the stages, in the order given; none of one that has not run."""
     return [row for stage in stages for row in run.find(stage, "rejected", Rejected) or ()]
 
 

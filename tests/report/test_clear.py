@@ -1,17 +1,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pipeline.errors import TableError
 from pipeline.params import load
-from pipeline.records import SEVEN_EMOTIONS, ClarityThreshold, FilteredTake, Suspect, YieldPoint
+from pipeline.planning.expected import blank
+from pipeline.records import (
+    CLEAR_SCHEMA,
+    SEVEN_EMOTIONS,
+    ClarityThreshold,
+    FilteredTake,
+    Suspect,
+    YieldPoint,
+)
 from pipeline.report.clear import (
+    CLEAR,
     Clear,
     chosen_frames,
     clarity_plot,
     clear_metrics,
+    gather_clear,
     panels,
     suspect_frames,
     yield_tables,
@@ -19,6 +31,8 @@ from pipeline.report.clear import (
 from pipeline.report.clear_page import clear_page, surest
 from pipeline.report.clear_truth import Judged, clear_figures, frame_truth
 from pipeline.report.truth import TrueTake, Truth
+from pipeline.run import Run
+from pipeline.tables import write_rows, write_table
 from tests.report.test_page import EVIL, Tags, content, with_clear
 
 FRAMES = [  # take, frame, emotion, clarity, verdict
@@ -155,3 +169,19 @@ def test_hostile_names_stay_text() -> None:
         pages.append(Tags(with_clear(content(name), page)))
     assert [tag for tag, _ in pages[0].found] == [tag for tag, _ in pages[1].found]
     assert sum(attrs.get("class") == "sheet" for _, attrs in pages[0].found) == 3
+
+
+def test_clear_frames_of_other_columns_are_refused(tmp_path: Path) -> None:
+    run = Run("made", load(None), tmp_path)
+    take = blank(FilteredTake, take_id="a", speaker="S1", emotion="happy")
+    write_rows(run.table("filter", "filtered_takes"), [take], FilteredTake)
+    for name, kind in (
+        ("thresholds", ClarityThreshold), ("yields", YieldPoint), ("suspects", Suspect),
+    ):  # fmt: skip
+        write_rows(run.table("filter", name), [], kind)
+    path = run.items("filter").path("S1", CLEAR)
+    write_table(path, CLEAR_SCHEMA.empty_table())
+    assert len(gather_clear(run).frame) == 0
+    write_table(path, CLEAR_SCHEMA.empty_table().drop_columns(["clarity"]))
+    with pytest.raises(TableError, match="not those of this version"):
+        gather_clear(run)
