@@ -25,11 +25,11 @@ from ruamel.yaml import YAML
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from pipeline.dtw.align import Alignment, AlignParams, align, pair_frames, same_sentence
-from pipeline.dtw.compat import compat_pairs
-from pipeline.dtw.features import TakeFeatures, take_features
-from pipeline.dtw.frames import FrameMap
-from pipeline.dtw.path import StepWeights, Warp, cosine_distances, map_times, warp
+from pipeline.alignment.align import Alignment, AlignParams, align, pair_frames, same_sentence
+from pipeline.alignment.features import TakeFeatures, take_features
+from pipeline.alignment.frame_pairs import FrameMap
+from pipeline.alignment.scmcl_baseline import compat_pairs
+from pipeline.alignment.warping_path import StepWeights, Warp, cosine_distances, map_times, warp
 
 FPS = 25.0
 TOLERANCE_S = 1 / FPS

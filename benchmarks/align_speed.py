@@ -27,19 +27,20 @@ import numpy as np
 
 from benchmarks.racing import Case, Took, crew, race, spread, table
 from pipeline import media, params
-from pipeline.dtw import spans
-from pipeline.dtw.compat import compat_features
-from pipeline.dtw.features import TakeFeatures, take_features
-from pipeline.dtw.many import score_table
-from pipeline.dtw.path import cosine_distances, warp
-from pipeline.pairing.pairs import Candidate, PairMaker, candidates
-from pipeline.pairing.settings import split_section
-from pipeline.pairing.utterances import Sounds, group
+from pipeline.alignment import word_mismatch as spans
+from pipeline.alignment.batched_scores import score_table
+from pipeline.alignment.features import TakeFeatures, take_features
+from pipeline.alignment.scmcl_baseline import compat_features
+from pipeline.alignment.warping_path import cosine_distances, warp
 from pipeline.params import Dataset
 from pipeline.records import Clip, Pair, Sentence
-from pipeline.run import Options, Run
-from pipeline.stages import align, extract
-from pipeline.tables import read_rows
+from pipeline.runtime.run import Options, Run
+from pipeline.runtime.tables import read_rows
+from pipeline.stages.align import stage as align
+from pipeline.stages.align.pairs import Candidate, PairMaker, candidates
+from pipeline.stages.align.settings import split_section
+from pipeline.stages.align.utterances import Sounds, group
+from pipeline.stages.extract import stage as extract
 
 SPEAKERS, TAKES, ANCHORS, PAIRS = 36, 250, 40, 2808
 """The papers' corpus: speakers, takes of each, neutral ones among them, clip pairs."""

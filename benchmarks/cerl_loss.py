@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from pipeline.errors import TableError
-from pipeline.shards import Emotions
+from spfem_data import Emotions
 from tests.losses.cerl import cerl_loss, learn, tuples_of
 
 COLUMNS = ("emotion", "embedding")

@@ -21,22 +21,18 @@ from typing import Any
 import numpy as np
 
 from pipeline import params
-from pipeline.clarity.choice import DUPLICATE, KEPT, OVER_QUOTA, Frames
-from pipeline.clarity.measure import NEUTRAL
+from pipeline.clip.clarity import NEUTRAL
 from pipeline.params import Filter
-from pipeline.records import SEVEN_EMOTIONS, Clip, ScoredTake, Sentence
-from pipeline.report.truth import Truth, read_truth
-from pipeline.run import Run
-from pipeline.scoring.choice import choose_frames
-from pipeline.sifting.decide import Decision, decide
-from pipeline.sifting.load import (
-    Scored,
-    instants_and_embeddings,
-    load,
-    number_of,
-    split_of_take,
-)
-from pipeline.tracks import read_columns
+from pipeline.records import Clip, ScoredTake, Sentence
+from pipeline.runtime.run import Run
+from pipeline.splits import split_of_take
+from pipeline.stages.filter.decide import Decision, decide
+from pipeline.stages.filter.scores import Scored, instants_and_embeddings, load, number_of
+from pipeline.stages.filter.selection import DUPLICATE, KEPT, OVER_QUOTA, Frames
+from pipeline.stages.report.truth import Truth, read_truth
+from pipeline.stages.score.frame_choice import choose_frames
+from pipeline.takes.frame_file import read_columns
+from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
 
 HALF, STILL = 0.5, 0.1
 

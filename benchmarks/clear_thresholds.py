@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import params
+from pipeline.clip.judge import find_judge
 from pipeline.clip.network import build_network
-from pipeline.records import SEVEN_EMOTIONS
-from pipeline.scoring.setup import find_judge
-from pipeline.training import clip
-from pipeline.training.faces import FaceSet
-from pipeline.training.views import views
+from pipeline.tools.train_demo import clip
+from pipeline.tools.train_demo.augmented_views import views
+from pipeline.tools.train_demo.drawn_faces import FaceSet
+from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
 
 GRID = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 HALF = 0.5

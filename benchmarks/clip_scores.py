@@ -27,16 +27,17 @@ from PIL import Image
 
 from pipeline import params
 from pipeline.clip.architecture import read_architecture
+from pipeline.clip.judge import load_scorer
 from pipeline.clip.network import ClipNetwork, build_network
 from pipeline.clip.scorer import Scorer, Source
-from pipeline.packing.pictures import framed, framing_of
-from pipeline.records import SEVEN_EMOTIONS, Clip
-from pipeline.report.truth import Truth, read_truth
-from pipeline.reuse import ItemStore
-from pipeline.scoring.setup import load_scorer
-from pipeline.scoring.take import frames_of, sources
-from pipeline.tables import read_rows, read_table
-from pipeline.tracks import read_columns
+from pipeline.records import Clip
+from pipeline.runtime.store import ItemStore
+from pipeline.runtime.tables import read_rows, read_table
+from pipeline.stages.report.truth import Truth, read_truth
+from pipeline.stages.score.take_scores import frames_of, sources
+from pipeline.takes.frame_file import read_columns
+from pipeline.takes.framed_images import framed, framing_of
+from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
 
 BATCH = 32
 
@@ -216,7 +217,7 @@ class Frames:
 
     def __init__(self, data: Path, root: Path, section: params.Score) -> None:
         loaded = params.load(None)
-        from pipeline.scoring.setup import find_judge
+        from pipeline.clip.judge import find_judge
 
         self.judge = find_judge(section, loaded.models, data.parent)
         self.scorer = load_scorer(self.judge)
@@ -307,9 +308,9 @@ def _ensembles(options: argparse.Namespace) -> None:
 def _budgets(options: argparse.Namespace) -> None:
     """What a budget of frames leaves of D_n, by the stages score and filter themselves."""
     from pipeline.records import FilteredTake, ScoredTake
-    from pipeline.run import Options, Run
-    from pipeline.stages import filter as sift
-    from pipeline.stages import score
+    from pipeline.runtime.run import Options, Run
+    from pipeline.stages.filter import stage as sift
+    from pipeline.stages.score import stage as score
 
     loaded = params.load(None)
     for budget in (0, 24, 12, 8, 4, 2):

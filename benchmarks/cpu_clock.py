@@ -33,7 +33,7 @@ time.perf_counter = clock  # before anything of ours is imported: workers import
 
 def count_workers() -> None:
     """Note what workers have spent when they end."""
-    from pipeline.engine import local
+    from pipeline.runtime.executor import local
 
     end = local._Worker.end
 

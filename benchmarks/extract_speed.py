@@ -34,21 +34,23 @@ import numpy as np
 
 from benchmarks.racing import Case, crew, race, spread, table
 from pipeline import corpora, params
-from pipeline.extracting import picture, rows, take
-from pipeline.extracting.take import FRAMES, Job, Tools
-from pipeline.faces import footage
+from pipeline.faces import tracking as footage
 from pipeline.faces.crop import square_for
-from pipeline.faces.finding import faces_in
+from pipeline.faces.detection import faces_in
 from pipeline.faces.mesh import MeshTracker
 from pipeline.media import Limits, open_video
 from pipeline.media.video import Frame, Video
 from pipeline.params import Dataset
 from pipeline.records import Take
-from pipeline.reuse import ItemStore
-from pipeline.stages import extract as extract_stage
-from pipeline.stages.extract import extract_take
-from pipeline.tables import read_table
-from pipeline.tracks import landmarks_of
+from pipeline.runtime.store import ItemStore
+from pipeline.runtime.tables import read_table
+from pipeline.stages.extract import frame_rows as rows
+from pipeline.stages.extract import frame_writer as picture
+from pipeline.stages.extract import stage as extract_stage
+from pipeline.stages.extract import worker as take
+from pipeline.stages.extract.stage import extract_take
+from pipeline.stages.extract.worker import FRAMES, Job, Tools
+from pipeline.takes.frame_file import landmarks_of
 
 PAPERS_FRAMES = 7560 * 4 * 30
 """36 speakers of MEAD, 30 frames a second."""

@@ -20,11 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import params
-from pipeline.records import SEVEN_EMOTIONS, Clip, Direction, MadeFamily, MadePicture
-from pipeline.report.grids import GridJob, grid
-from pipeline.run import Options, Run
-from pipeline.stages import synth
-from pipeline.tables import read_rows
+from pipeline.records import Clip, Direction, MadeFamily, MadePicture
+from pipeline.runtime.run import Options, Run
+from pipeline.runtime.tables import read_rows
+from pipeline.stages.report.grids import GridJob, grid
+from pipeline.stages.synth import stage as synth
+from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
 
 TARGETS = "targets: beyond .030 / .080, clarity +.30, families .60"
 

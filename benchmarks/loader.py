@@ -34,8 +34,8 @@ import numpy as np
 import simplejpeg
 import torch
 
-from pipeline.shards.schema import COLUMNS, file_name, schema
-from pipeline.shards.writer import write_shard
+from pipeline.stages.shards.writer import write_shard
+from spfem_data.schema import COLUMNS, file_name, schema
 
 N, BATCH, SIZE, FILES, DISTINCT, WARM = 4000, 32, 256, 8, 400, 320
 QUALITY = 90  # gives the 18 kB of a real face crop at quality 95
@@ -137,8 +137,8 @@ def decode(data: bytes) -> torch.Tensor:
 
 def ours(folder: Path, workers: int, **options: Any) -> Iterator[Any]:
     """Whole batches, threads or processes."""
-    from pipeline.shards.batches import Pairs
-    from pipeline.shards.loader import Loader
+    from spfem_data.datasets import Pairs
+    from spfem_data.loader import Loader
 
     pairs = Pairs(folder / "shards", "train", columns=[*SCALARS, *PICTURES])
     loader = Loader(pairs, BATCH, workers=workers, **options)

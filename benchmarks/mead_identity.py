@@ -31,12 +31,12 @@ from scipy.signal import resample_poly
 
 from benchmarks.mead_texts import COMMON, GENERIC, OWN
 from pipeline import params
-from pipeline.corpora.demo.cast import Voice
-from pipeline.corpora.demo.prosody import AUDIO_HZ, read_aloud
-from pipeline.pairing.identity import name_sentences
-from pipeline.pairing.settings import AlignParts, split_section
-from pipeline.pairing.utterances import Samples, Sounds, group
+from pipeline.demo_corpus.prosody import AUDIO_HZ, read_aloud
+from pipeline.demo_corpus.speakers import Voice
 from pipeline.records import Clip, Sentence
+from pipeline.stages.align.sentences import name_sentences
+from pipeline.stages.align.settings import AlignParts, split_section
+from pipeline.stages.align.utterances import Samples, Sounds, group
 
 RATE_HZ = 16_000
 SOUNDS = Path(tempfile.gettempdir()) / "mead_identity_sounds"

@@ -4,7 +4,7 @@ Near twins stand on purpose: generic 1 and 2; own sentences that differ from a g
 one of neutral's own, in a single word.
 """
 
-from pipeline.corpora.demo.sentences import COMMON
+from pipeline.demo_corpus.sentences import COMMON
 
 __all__ = ["COMMON", "GENERIC", "OWN"]
 

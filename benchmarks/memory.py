@@ -20,7 +20,7 @@ from pathlib import Path
 import imageio_ffmpeg
 
 from pipeline import params
-from pipeline.run import Options, Run
+from pipeline.runtime.run import Options, Run
 from pipeline.stages import STAGES
 
 WAY = STAGES[1:]

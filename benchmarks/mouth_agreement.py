@@ -21,18 +21,18 @@ from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 from pipeline import media, params
-from pipeline.dtw.align import Alignment, align, pair_frames
-from pipeline.dtw.path import map_times
+from pipeline.alignment.align import Alignment, align, pair_frames
+from pipeline.alignment.warping_path import map_times
 from pipeline.faces.measures import INNER_LIPS
-from pipeline.pairing.mouth import mouth_agreement
-from pipeline.pairing.pairs import Track
-from pipeline.pairing.settings import split_section
-from pipeline.pairing.utterances import Sounds
 from pipeline.records import Clip, Pair, Sentence
-from pipeline.reuse import ItemStore
-from pipeline.stages.align import read_track
-from pipeline.tables import read_rows, read_table
-from pipeline.tracks import read_columns
+from pipeline.runtime.store import ItemStore
+from pipeline.runtime.tables import read_rows, read_table
+from pipeline.stages.align.mouth_agreement import mouth_agreement
+from pipeline.stages.align.pairs import Track
+from pipeline.stages.align.settings import split_section
+from pipeline.stages.align.stage import read_track
+from pipeline.stages.align.utterances import Sounds
+from pipeline.takes.frame_file import read_columns
 
 SHIFTS_MS = (120, 200, 400)
 LAGS = (-10, -8, -6, -5, -4, -3, 3, 4, 5, 6, 8, 10)

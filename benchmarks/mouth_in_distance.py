@@ -19,12 +19,12 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, median_filter
 
 from benchmarks.mouth_agreement import Outputs
-from pipeline.dtw.align import Alignment, align, pair_frames
-from pipeline.dtw.features import TakeFeatures, take_features
+from pipeline.alignment.align import Alignment, align, pair_frames
+from pipeline.alignment.features import TakeFeatures, take_features
 from pipeline.records import Clip, Pair
-from pipeline.report.accuracy import alignment_figures, pair_error
-from pipeline.report.truth import Truth, read_truth
-from pipeline.tracks import read_columns
+from pipeline.stages.report.accuracy import alignment_figures, pair_error
+from pipeline.stages.report.truth import Truth, read_truth
+from pipeline.takes.frame_file import read_columns
 
 WEIGHTS = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0)
 NOISE_DB = (None, 5.0, 0.0, -5.0)

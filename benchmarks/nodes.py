@@ -27,7 +27,7 @@ from typing import Any
 
 from pipeline import params
 from pipeline.errors import PartDone
-from pipeline.run import Options, Run
+from pipeline.runtime.run import Options, Run
 from pipeline.stages import STAGES
 from tests.digests import digests
 

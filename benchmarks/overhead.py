@@ -38,12 +38,13 @@ from benchmarks.growth import (
     write_params,
 )
 from pipeline import params
-from pipeline.planning.foresee import foresee
-from pipeline.rates import peak_memory_mb
-from pipeline.reuse import RECEIPT, ItemStore, sha256_of
-from pipeline.run import Options, Run, Unit
+from pipeline.digests import sha256_of
+from pipeline.runtime.costs import peak_memory_mb
+from pipeline.runtime.run import Options, Run, Unit
+from pipeline.runtime.store import RECEIPT, ItemStore
+from pipeline.runtime.tables import read_table, write_table
 from pipeline.stages import STAGES
-from pipeline.tables import read_table, write_table
+from pipeline.tools.plan.forecast import foresee
 
 CLONED = ("extract", "align", "pose", "score")
 SHOWN = (*CLONED, "filter")
@@ -100,7 +101,7 @@ def grown(work: Path, n_origin: int, n_takes: int, base: dict[tuple[str, int], b
     for stage in CLONED:
         clone(run, stage, origin.items(stage), n_origin // PER_SPEAKER)
         importlib.import_module(f"pipeline.stages.{stage}").run(run)
-    importlib.import_module("pipeline.stages.filter").run(run)
+    importlib.import_module("pipeline.stages.filter.stage").run(run)
     return run
 
 

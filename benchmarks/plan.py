@@ -27,14 +27,14 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline.planning.foresee import foresee
-from pipeline.planning.pricing import beside_each, efforts_of, volumes_of
-from pipeline.planning.rating import machine_s, rate_of, size_of
 from pipeline.records import Pair
-from pipeline.reuse import RECEIPT, ItemStore
-from pipeline.run import Run
+from pipeline.runtime.run import Run
+from pipeline.runtime.store import RECEIPT, ItemStore
+from pipeline.runtime.tables import read_rows
 from pipeline.stages import STAGES
-from pipeline.tables import read_rows
+from pipeline.tools.plan.forecast import foresee
+from pipeline.tools.plan.pricing import beside_each, efforts_of, volumes_of
+from pipeline.tools.plan.rating import machine_s, rate_of, size_of
 
 HERE = Path(__file__).resolve().parent.parent
 WAY = STAGES[1:]

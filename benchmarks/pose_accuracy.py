@@ -20,23 +20,23 @@ import cv2
 import numpy as np
 from ruamel.yaml import YAML
 
-from pipeline.corpora.demo.cast import CAST, Person
-from pipeline.corpora.demo.geometry import face_points
-from pipeline.corpora.demo.head import Expression, Head
-from pipeline.corpora.demo.manners import FACES
-from pipeline.corpora.demo.muscles import UNIT_INDEX, UNITS, Muscles
-from pipeline.corpora.demo.parts import NECK_PIVOT
-from pipeline.corpora.demo.pose import Pose, rotation
-from pipeline.corpora.demo.truth import read_frames
+from pipeline.demo_corpus.action_units import UNIT_INDEX, UNITS, Muscles
+from pipeline.demo_corpus.emotion_profiles import FACES
+from pipeline.demo_corpus.geometry import face_points
+from pipeline.demo_corpus.head import Expression, Head
+from pipeline.demo_corpus.head_parts import NECK_PIVOT
+from pipeline.demo_corpus.head_pose import Pose, rotation
+from pipeline.demo_corpus.speakers import CAST, Person
+from pipeline.demo_corpus.truth import read_frames
 from pipeline.faces.affine import STABLE, apply, compose, fit, invert, residual
 from pipeline.faces.expression import fit_faces, landmarks_of
 from pipeline.faces.framing import crop_to_frame
 from pipeline.faces.mesh import MeshTracker
 from pipeline.records import Clip, Pair
-from pipeline.report.truth import match_times, read_truth
-from pipeline.reuse import ItemStore
-from pipeline.tables import read_rows
-from pipeline.tracks import read_columns
+from pipeline.runtime.store import ItemStore
+from pipeline.runtime.tables import read_rows
+from pipeline.stages.report.truth import match_times, read_truth
+from pipeline.takes.frame_file import read_columns
 
 SIZE_PX = 256
 EYES_PX = SIZE_PX / 1.9 / 1.68  # a face as it fills the stored crop: 1.68 eye distances high

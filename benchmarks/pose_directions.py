@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 
 from benchmarks.pose_accuracy import SIZE_PX, Tracked, expressions, placed, view
-from pipeline.corpora.demo.cast import CAST, Person
-from pipeline.corpora.demo.geometry import FaceShape
-from pipeline.corpora.demo.head import Expression, Head
-from pipeline.corpora.demo.pose import Pose
+from pipeline.demo_corpus.geometry import FaceShape
+from pipeline.demo_corpus.head import Expression, Head
+from pipeline.demo_corpus.head_pose import Pose
+from pipeline.demo_corpus.speakers import CAST, Person
 from pipeline.faces.affine import F64, apply, fit
 from pipeline.faces.expression import MOVEMENTS, WITNESSED
 from pipeline.faces.mesh import MeshTracker

@@ -16,9 +16,9 @@ from ruamel.yaml import YAML
 
 from benchmarks.pose_accuracy import Way
 from pipeline.records import Clip
-from pipeline.reuse import ItemStore
-from pipeline.tables import read_rows
-from pipeline.tracks import read_columns
+from pipeline.runtime.store import ItemStore
+from pipeline.runtime.tables import read_rows
+from pipeline.takes.frame_file import read_columns
 
 LAGS = (4, 8)
 EYES, BROWS = (33, 133, 263, 362), (70, 105, 107, 300, 334, 336)

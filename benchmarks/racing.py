@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from pipeline.engine.worker import keep_freed_memory, use_one_thread
+from pipeline.runtime.executor.worker import keep_freed_memory, use_one_thread
 
 
 class Took(NamedTuple):

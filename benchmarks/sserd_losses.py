@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from benchmarks.cerl_loss import curve
-from pipeline.shards import PictureForm, SserdQuads
+from spfem_data import PictureForm, SserdQuads
 from tests.losses.small import batches
 from tests.losses.sserd import learn, learn_contrast
 

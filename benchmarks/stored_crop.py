@@ -23,8 +23,8 @@ from pipeline.faces.affine import compose
 from pipeline.faces.sampling import sample
 from pipeline.media import decode_jpeg
 from pipeline.records import Clip
-from pipeline.tables import read_rows, read_table
-from pipeline.tracks import landmarks_of
+from pipeline.runtime.tables import read_rows, read_table
+from pipeline.takes.frame_file import landmarks_of
 
 SIZE_PX = 256
 

@@ -38,7 +38,7 @@ from pipeline.stylegan.ops import GAIN, SLOPE, TAPS, upfirdn2d
 CHILD = """
 import json, resource, sys, time
 from pathlib import Path
-from pipeline.models import Weights
+from pipeline.models.registry import Weights
 from pipeline.stylegan.convert import convert, examine
 from pipeline.stylegan.load import load_network
 def memory():

@@ -25,9 +25,9 @@ from benchmarks.align_accuracy import (
     read_options,
     ungated,
 )
-from pipeline.dtw.align import Alignment, AlignParams
-from pipeline.dtw.frames import FrameMap
-from pipeline.pairing.windows import Windows, find_windows
+from pipeline.alignment.align import Alignment, AlignParams
+from pipeline.alignment.frame_pairs import FrameMap
+from pipeline.stages.shards.windows import Windows, find_windows
 
 LENGTHS = (5, 9)
 STEPS = (1, 2, 3)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from cli import level
+from cli import verbosity as level
 from cli.examples import EXAMPLES
 from pipeline.stages import STAGES
 

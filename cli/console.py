@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from cli import level
+from cli import verbosity as level
 from cli.progress import Bar, counted, transfer, waiting
 
 if TYPE_CHECKING:
-    from pipeline.run import Summary
+    from pipeline.runtime.run import Summary
 
 __all__ = [
     "Bar",

@@ -14,7 +14,7 @@ from cli.settings import load_params
 
 if TYPE_CHECKING:
     from pipeline.params import Params
-    from pipeline.training.faces import FaceSet
+    from pipeline.tools.train_demo.drawn_faces import FaceSet
 
 app = Commands(group="demo")
 
@@ -43,8 +43,8 @@ def train(
     loaded = load_params(params)
     from cli import console
     from cli.progress import counted
-    from pipeline.reuse import sha256_of
-    from pipeline.training.faces import SHIPPED_FACES, draw_faces
+    from pipeline.digests import sha256_of
+    from pipeline.tools.train_demo.drawn_faces import SHIPPED_FACES, draw_faces
 
     with counted("drawing people") as done:
         drawn = draw_faces(SHIPPED_FACES, faces, workers=workers, done=done)
@@ -58,8 +58,8 @@ def train(
 
 def _clip(drawn: FaceSet, out: Path, workers: int, params: Params) -> tuple[list[Path], str]:
     from cli.progress import counted
-    from pipeline.training import clip
-    from pipeline.training.views import views
+    from pipeline.tools.train_demo import clip
+    from pipeline.tools.train_demo.augmented_views import views
 
     with counted("framing people") as done:
         pictures = views(drawn, clip.VIEW_PX, workers=workers, done=done)
@@ -74,8 +74,8 @@ def _clip(drawn: FaceSet, out: Path, workers: int, params: Params) -> tuple[list
 
 def _stylegan(drawn: FaceSet, out: Path, workers: int, params: Params) -> tuple[list[Path], str]:
     from cli.progress import counted
-    from pipeline.training import stylegan
-    from pipeline.training.framed import framed_faces
+    from pipeline.tools.train_demo import stylegan
+    from pipeline.tools.train_demo.framed import framed_faces
 
     with counted("framing people") as done:
         framed = framed_faces(drawn, stylegan.GENERATOR.size, workers=workers, done=done)

@@ -12,7 +12,7 @@ from cli.commands import JsonOption
 from cli.options import DataOption, ParamsOption
 
 if TYPE_CHECKING:
-    from pipeline.doctor import Check
+    from pipeline.tools.doctor import Check
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +30,7 @@ def doctor(
 ) -> None:
     """Find what is wrong or missing, and the command or setting that mends it. Exit 1 if any."""
     from cli import console
-    from pipeline.doctor import Patient, examine
+    from pipeline.tools.doctor import Patient, examine
 
     here = Path("params.yaml")
     path = params or (here if here.is_file() else None)

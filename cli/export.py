@@ -14,7 +14,7 @@ from pipeline.errors import ParameterError
 
 if TYPE_CHECKING:
     from cli.console import Bar
-    from pipeline.run import Run
+    from pipeline.runtime.run import Run
 
 
 class Format(StrEnum):
@@ -76,7 +76,7 @@ def export(
 
 def _from_shards(form: Format, folder: Path, config: str, out: Path) -> str:
     from cli import console
-    from pipeline.export import mds, webdataset
+    from pipeline.tools.export import mds, webdataset
 
     write = webdataset.write_tars if form is Format.WEBDATASET else mds.write_mds
     files = list(folder.glob(f"data/{config}/*.parquet"))
@@ -105,9 +105,9 @@ def _from_tables(
     run = _run(dataset, params, data)
     if form is Format.PAIRS:
         return _pair_list(run, out, level, view)
-    from pipeline.export import clips, frame_info
-    from pipeline.export.framed_takes import choose
     from pipeline.records import Clip
+    from pipeline.tools.export import clips, frame_info
+    from pipeline.tools.export.framed_takes import choose
 
     takes = choose(run.need("extract", "clips", Clip), run.items("extract"), level=level, view=view)
     write = frame_info.write_tree if form is Format.FRAME_INFO else clips.write_clips
@@ -120,16 +120,16 @@ def _from_tables(
 def _run(dataset: str, path: Path | None, data: Path) -> Run:
     params = load_params(path)
     from cli import console
-    from pipeline.run import Run
+    from pipeline.runtime.run import Run
 
     params.dataset(dataset)
     return Run(dataset, params, data, progress=console.Bar())
 
 
 def _pair_list(run: Run, out: Path, level: int | None, view: str | None) -> str:
-    from pipeline.audit.export import to_listed
-    from pipeline.audit.pairlist import write_pair_list
     from pipeline.records import Clip, Pair
+    from pipeline.tools.audit.pairlist import write_pair_list
+    from pipeline.tools.export.pairs_json import to_listed
 
     pairs, clips = run.need("align", "pairs", Pair), run.need("extract", "clips", Clip)
     listed = to_listed(pairs, clips, level=level, view=view)

@@ -13,8 +13,8 @@ from pipeline.errors import ParameterError, PipelineError, meant
 from pipeline.stages import STAGES
 
 if TYPE_CHECKING:
-    from pipeline.forgetting.person import Person
-    from pipeline.run import Run
+    from pipeline.runtime.run import Run
+    from pipeline.tools.forget.speaker_names import Person
 
 _ELSEWHERE = (
     "not looked at: source files (never touched), copies, exports and sheets that were written "
@@ -69,7 +69,7 @@ def forget(
 def _speakers(run: Run) -> set[str]:
     """Whom the outputs name, and the corpus where it is at hand."""
     from pipeline import corpora
-    from pipeline.forgetting.purge import speakers_of
+    from pipeline.tools.forget.purge import speakers_of
 
     found = speakers_of(run, STAGES[1:]) | set(run.forgotten)
     root = Path(run.entry.root)
@@ -79,7 +79,7 @@ def _speakers(run: Run) -> set[str]:
 
 
 def _person(run: Run, speaker: str) -> Person | None:
-    from pipeline.forgetting.person import Person
+    from pipeline.tools.forget.speaker_names import Person
 
     speakers = {name.casefold(): name for name in _speakers(run)}
     if speaker.casefold() not in speakers:
@@ -95,7 +95,7 @@ def _unknown(runs: list[Run], speaker: str) -> str:
 
 def _tell(run: Run, person: Person) -> None:
     from cli import console
-    from pipeline.forgetting.purge import theirs
+    from pipeline.tools.forget.purge import theirs
 
     found = theirs(run, person, STAGES[1:])
     rows = [[stage, str(len(paths))] for stage, paths in found.items() if paths]
@@ -103,11 +103,12 @@ def _tell(run: Run, person: Person) -> None:
 
 
 def _forget(run: Run, person: Person, params: Path, *, rerun: bool, sealed: bool) -> None:
-    from cli import console, seal
-    from pipeline.forgetting.exclusion import write_exclusion
-    from pipeline.forgetting.purge import left, purge
-    from pipeline.locking import Claim, hold
-    from pipeline.run import summaries
+    from cli import console
+    from cli import dvc_commit as seal
+    from pipeline.runtime.locks import Claim, hold
+    from pipeline.runtime.run import summaries
+    from pipeline.tools.forget.exclusion import write_exclusion
+    from pipeline.tools.forget.purge import left, purge
 
     folder = run.data / run.dataset
     with hold(folder, Claim(STAGES), say=console.note):
@@ -144,7 +145,8 @@ def _sources(run: Run) -> list[Path]:
 
 
 def _again(run: Run, stages: list[str], sealed: bool) -> None:
-    from cli import console, seal
+    from cli import console
+    from cli import dvc_commit as seal
 
     for stage in stages:
         try:
@@ -159,7 +161,7 @@ def _again(run: Run, stages: list[str], sealed: bool) -> None:
 
 
 def _clean_cache(person: Person, media: set[bytes]) -> int:
-    from pipeline.forgetting import cache
+    from pipeline.tools.forget import dvc_cache as cache
 
     folder = cache.cache_folder(Path())
     if folder is None:
@@ -172,7 +174,7 @@ def _clean_cache(person: Person, media: set[bytes]) -> int:
 
 def _elsewhere(run: Run) -> None:
     from cli import console
-    from pipeline.forgetting import cache
+    from pipeline.tools.forget import dvc_cache as cache
 
     console.say(_ELSEWHERE)
     for remote in cache.remotes(Path()):

@@ -12,7 +12,7 @@ from cli.settings import require_build
 from pipeline.errors import ParameterError, PipelineError
 
 if TYPE_CHECKING:
-    from pipeline.starting import Entry, Recognised
+    from pipeline.tools.init import Entry, Recognised
 
 FILE = Path("params.yaml")
 
@@ -38,9 +38,9 @@ def init(
     require_build()
     from cli import console
     from pipeline import params
-    from pipeline.reuse import write_bytes
-    from pipeline.starting import add_entry
-    from pipeline.yaml_text import read_text
+    from pipeline.runtime.store import write_bytes
+    from pipeline.tools.init import add_entry
+    from pipeline.yaml_files import read_text
 
     if name and len(places or ()) != 1:
         raise ParameterError("--name names one dataset: give one folder with it")
@@ -71,7 +71,7 @@ def _listed(added: list[str]) -> str:
 
 def _recognised(places: list[Path] | None, yes: bool) -> list[Recognised]:
     from cli import console
-    from pipeline.starting import recognise
+    from pipeline.tools.init import recognise
 
     if places:
         found = []
@@ -88,7 +88,7 @@ def _recognised(places: list[Path] | None, yes: bool) -> list[Recognised]:
 def _asked() -> list[Recognised]:
     """What is found at the places that somebody types, until they type none."""
     from cli import console
-    from pipeline.starting import recognise
+    from pipeline.tools.init import recognise
 
     console.say("Where are your corpora? A folder, an archive or a manifest; nothing: no more.")
     found: list[Recognised] = []
@@ -110,7 +110,7 @@ def _described(found: Recognised) -> str:
 
 def _entry(found: Recognised, name: str, split: str, text: str) -> Entry | None:
     """The entry of what was found; None where params.yaml has its root already."""
-    from pipeline.starting import Entry, entries, free_name
+    from pipeline.tools.init import Entry, entries, free_name
 
     known = entries(text)
     if str(found.root) in {str(Path(root).absolute()) for root in known.values()}:
@@ -122,7 +122,7 @@ def _entry(found: Recognised, name: str, split: str, text: str) -> Entry | None:
 
 def _settled(entry: Entry, text: str, *, yes: bool, replace: bool) -> Entry:
     """The entry, once it is clear that it replaces none that should stay."""
-    from pipeline.starting import entries
+    from pipeline.tools.init import entries
 
     known = entries(text)
     if entry.name not in known or replace:

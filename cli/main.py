@@ -9,23 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import (
-    doctor,
-    export,
-    forget,
-    init,
-    level,
-    models,
-    overview,
-    pairs,
-    plan,
-    published,
-    show_pair,
-    stages,
-    training,
-)
+from cli import doctor, export, forget, init, models, pairs, plan, show_pair, stages
+from cli import inspect as published
+from cli import inventory as overview
+from cli import train_encoder as training
+from cli import verbosity as level
 from cli.commands import Commands
-from cli.usage import UsageError, said_of
+from cli.usage_errors import UsageError, said_of
 from pipeline import __version__
 from pipeline.errors import PartDone, PipelineError
 

@@ -58,10 +58,10 @@ def list_models(
 
 def _state(name: str, entry: ModelFile, data: Path) -> list[str]:
     """State, size, kind, digest, terms and place of one entry."""
+    from pipeline.digests import sha256_of
     from pipeline.errors import PipelineError
-    from pipeline.models import candidates
-    from pipeline.reuse import sha256_of
-    from pipeline.stylegan.containers import open_weights
+    from pipeline.models.containers import open_weights
+    from pipeline.models.registry import candidates
     from pipeline.stylegan.formats import sniff, terms_of
 
     places = candidates(entry, name, data)
@@ -120,7 +120,7 @@ def convert(
 ) -> None:
     """Write a published file as one that the pipeline reads: safetensors and its metadata."""
     from cli import console
-    from pipeline.reuse import sha256_of
+    from pipeline.digests import sha256_of
     from pipeline.stylegan.convert import convert as write
     from pipeline.stylegan.convert import examine
     from pipeline.stylegan.formats import terms_of
@@ -159,8 +159,8 @@ def fetch(
 ) -> None:
     """Bring weights from a URL; goes on where it broke off, keeps only the file that is meant."""
     from cli import console
-    from pipeline.fetch import Source
-    from pipeline.fetch import fetch as bring
+    from pipeline.models.download import Source
+    from pipeline.models.download import fetch as bring
 
     target, source_url, digest = _wanted(name, url, sha256, params, data)
     with console.transfer(target.name) as progress:
@@ -177,8 +177,8 @@ def _wanted(
 ) -> tuple[Path, str, str]:
     """Target, URL and sha256, from the options or from params.yaml."""
     from cli.settings import load_params
-    from pipeline.fetch import file_name
-    from pipeline.models import FOLDER, model_entry, stored_path
+    from pipeline.models.download import file_name
+    from pipeline.models.registry import FOLDER, model_entry, stored_path
 
     if not name and not url:
         raise ParameterError("fetch what? a name under `models` of params.yaml, or --url")

@@ -12,7 +12,7 @@ from cli.settings import load_params, require_build
 from pipeline.errors import ParameterError, meant
 
 if TYPE_CHECKING:
-    from pipeline.run import Options, Run
+    from pipeline.runtime.run import Options, Run
 
 
 def _datasets(incomplete: str) -> list[str]:
@@ -20,8 +20,8 @@ def _datasets(incomplete: str) -> list[str]:
     file = Path(os.environ.get("SPFEM_PARAMS", "params.yaml"))
     if not file.is_file():
         return []
-    from pipeline.starting import entries
-    from pipeline.yaml_text import read_text
+    from pipeline.tools.init import entries
+    from pipeline.yaml_files import read_text
 
     try:
         return [name for name in entries(read_text(file)) if name.startswith(incomplete)]
@@ -96,7 +96,7 @@ def make_run(dataset: str, path: Path | None, data: Path, options: Options | Non
     """The dataset's run, with a bar for its progress."""
     params = load_params(path)
     from cli import console
-    from pipeline.run import Options, Run
+    from pipeline.runtime.run import Options, Run
 
     params.dataset(dataset)
     return Run(dataset, params, data, options or Options(), console.Bar())
@@ -121,8 +121,8 @@ def make_options(
         An engine that is none, a part that is not I/N, or a number of GPUs that cannot be.
     """
     require_build()
-    from pipeline.engine import ENGINES, Limits
-    from pipeline.run import Options
+    from pipeline.runtime.executor import ENGINES, Limits
+    from pipeline.runtime.run import Options
 
     if engine not in ENGINES:
         raise ParameterError(

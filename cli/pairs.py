@@ -8,13 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.commands import JsonOption
-from cli.options import (
-    DataOption,
-    LevelOption,
-    ParamsOption,
-    ViewOption,
-    make_run,
-)
+from cli.options import DataOption, LevelOption, ParamsOption, ViewOption, make_run
 from cli.settings import load_params, require_build
 
 
@@ -36,7 +30,7 @@ def align_pair(
 ) -> None:
     """Align any two media files: same sentence or not; if so, which frames belong together."""
     from cli import console
-    from pipeline.pairing.files import align_files
+    from pipeline.tools.align_pair import align_files
 
     with console.waiting("align-pair"):
         result = align_files(a, b, fps, load_params(params))
@@ -68,10 +62,10 @@ def audit_pairs(
     """Check a pair list: lengths, runs, one-to-one; with a dataset also sentences and maps."""
     require_build()
     from cli import console
-    from pipeline.audit.compare import compare_all
-    from pipeline.audit.dataset import read_known
-    from pipeline.audit.pairlist import read_pair_list
-    from pipeline.audit.report import audit
+    from pipeline.tools.audit.compare import compare_all
+    from pipeline.tools.audit.dataset import read_known
+    from pipeline.tools.audit.outcome import audit
+    from pipeline.tools.audit.pairlist import read_pair_list
 
     with console.waiting(f"audit-pairs {file}"):
         pairs = read_pair_list(file)

@@ -23,7 +23,7 @@ from pipeline.errors import ParameterError
 from pipeline.stages import STAGES
 
 if TYPE_CHECKING:
-    from pipeline.planning.whole import StagePlan, WholePlan
+    from pipeline.tools.plan.dataset_plan import StagePlan, WholePlan
 
 _COLUMNS = ("stage", "run", "reused", "removed", "time", "writes", "disk after", "memory", "why")
 _UNTOLD = "not to be told before the stages before it have run"
@@ -62,7 +62,7 @@ def plan(
         raise ParameterError(f"plan {stage}: is no stage; they are: {', '.join(STAGES)}")
     options = make_options(engine, workers, "1/1", force, retry_failed)
     run = make_run(dataset, params, data, options)
-    from pipeline.planning.whole import make_plan
+    from pipeline.tools.plan.dataset_plan import make_plan
 
     with console.waiting(f"plan {dataset}"):
         found = make_plan(run, STAGES[: STAGES.index(stage) + 1], trial)

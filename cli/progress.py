@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from cli import level
+from cli import verbosity as level
 
 LINE_EVERY_S = 15.0
 """In a pipe, so often a line says how far the work is."""

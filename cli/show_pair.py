@@ -25,8 +25,8 @@ def show_pair(
     data: DataOption = Path("data"),
 ) -> None:
     """Draw one pair: film strips of both takes, confidence, mouths, sounds, the warp, numbers."""
-    from pipeline.report.one_pair import draw_pair
-    from pipeline.reuse import write_bytes
+    from pipeline.runtime.store import write_bytes
+    from pipeline.tools.show_pair.one_pair import draw_pair
 
     picture = draw_pair(make_run(dataset, params, data), pair)
     target = out or Path(f"{pair}.png")

@@ -60,8 +60,9 @@ def _stage_command(stage: str) -> Callable[..., None]:
     ) -> None:
         if context.invoked_subcommand is not None:
             return
-        from cli import console, seal
-        from pipeline.locking import Claim, hold
+        from cli import console
+        from cli import dvc_commit as seal
+        from pipeline.runtime.locks import Claim, hold
 
         options = make_options(
             engine, workers, shard, force, retry_failed,

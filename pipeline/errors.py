@@ -12,19 +12,24 @@
         ├── BusyError          another run works on the same outputs
         └── TableError         a table on disk is not what this version writes
 
-Anything else is a bug and shows a traceback.
+Anything else is a bug and shows a traceback. The reader raises some of them, too: those are defined
+in `spfem_data.errors`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal
 
+from spfem_data.errors import PipelineError, SpfemError, TableError, meant, printable
+
+__all__ = [
+    "REASONS", "BusyError", "Kind", "MissingExtraError", "MissingWeightsError", "OutOfOrderError",
+    "ParameterError", "PartDone", "PipelineError", "Reason", "Reject", "SpfemError", "StorageError",
+    "TableError", "meant", "printable",
+]  # fmt: skip
+
 Kind = Literal["filtered", "failed"]
-_LIKE = 0.6
-"""Share of two names that must agree for one to be taken for the other, mistyped."""
 
 
 @dataclass(frozen=True)
@@ -100,38 +105,6 @@ REASONS: dict[str, Reason] = {
 }
 
 
-def meant(given: str, known: Iterable[str]) -> str:
-    """What to add to a message about a name that is none: the nearest one that is, if any.
-
-    >>> meant("algin", ["align", "pose"])
-    "; did you mean 'align'?"
-    """
-    by_lower = {name.lower(): name for name in known}
-    close = get_close_matches(given.lower(), list(by_lower), 1, _LIKE)
-    return f"; did you mean {by_lower[close[0]]!r}?" if close else ""
-
-
-def printable(text: str) -> str:
-    """Text for a table or a terminal: what would move a cursor or turn a line is written out.
-
-    Names of files and members come from strangers; they may hold line ends and escape sequences.
-
-    >>> printable("take\\n\\x1b[2J.mp4")
-    'take\\\\n\\\\x1b[2J.mp4'
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else _written_out(c) for c in text)
-
-
-def _written_out(character: str) -> str:
-    return character.encode("unicode_escape").decode()
-
-
-class SpfemError(Exception):
-    """The root of all errors that this package raises on purpose."""
-
-
 class Reject(SpfemError):
     """One item is unusable; the run records it and goes on.
 
@@ -155,15 +128,6 @@ class Reject(SpfemError):
         return Reject, (self.reason, self.detail)
 
 
-class PipelineError(SpfemError):
-    """The user must do something; the message is one line that says what."""
-
-    def __init__(self, message: str = "") -> None:
-        if not message.isprintable():  # what a library said may have several lines
-            message = printable(" ".join(message.split()))
-        super().__init__(message)
-
-
 class ParameterError(PipelineError):
     """params.yaml or an option says something that cannot be."""
 
@@ -182,10 +146,6 @@ class StorageError(PipelineError):
 
 class BusyError(PipelineError):
     """Another run works on the same outputs; both at once would mix them."""
-
-
-class TableError(PipelineError):
-    """A table on disk is not what this version writes."""
 
 
 class MissingWeightsError(PipelineError):

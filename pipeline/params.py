@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pipeline.digests import digest
 from pipeline.errors import ParameterError, meant
-from pipeline.records import SEVEN_EMOTIONS
-from pipeline.reuse import digest
-from pipeline.yaml_text import parse_yaml, read_text
+from pipeline.yaml_files import parse_yaml, read_text
+from spfem_data.labels import EMOTIONS
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -320,9 +320,9 @@ class Score(Section):
 
     @property
     def prompts(self) -> tuple[tuple[str, ...], ...]:
-        """The prompts of the chosen ensemble, in the order of SEVEN_EMOTIONS."""
+        """The prompts of the chosen ensemble, in the order of EMOTIONS."""
         own = self.ensembles[self.ensemble]
-        return tuple(tuple(getattr(own, emotion)) for emotion in SEVEN_EMOTIONS)
+        return tuple(tuple(getattr(own, emotion)) for emotion in EMOTIONS)
 
 
 class FilterThresholds(Section):

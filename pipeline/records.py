@@ -15,12 +15,10 @@ from typing import Any, ClassVar, Self
 import pyarrow as pa
 
 from pipeline.errors import REASONS, printable
+from spfem_data.labels import EMOTIONS
 
-SEVEN_EMOTIONS = ("neutral", "happy", "angry", "surprised", "fear", "sad", "disgusted")
-"""The emotions of the papers, in the order that this project lists them."""
-EMOTIONS = (*SEVEN_EMOTIONS, "contempt", "calm")
+CORPUS_EMOTIONS = (*EMOTIONS, "contempt", "calm")
 """All that the corpora hold: MEAD adds contempt, RAVDESS calm."""
-SPLITS = ("train", "validation", "test")
 N_LANDMARKS = 478
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+%-]*")
@@ -491,7 +489,7 @@ class PosedPair(Row):
 SCORES_SCHEMA = pa.schema(
     [
         ("frame", pa.int32()),
-        *((f"p_{emotion}", pa.float32()) for emotion in SEVEN_EMOTIONS),
+        *((f"p_{emotion}", pa.float32()) for emotion in EMOTIONS),
         ("embedding", pa.list_(pa.float32())),
     ]
 )
@@ -506,7 +504,7 @@ CLIP's space, of unit length. Frames without a face are not scored.
 class ScoredTake(Row):
     """One take after scoring: of `n_frames` frames `n_scored` have a row.
 
-    `p` are the means of the seven probabilities over them, in the order of SEVEN_EMOTIONS;
+    `p` are the means of the seven probabilities over them, in the order of EMOTIONS;
     `weights_sha256` is of the file that scored, `scores_sha256` of the take's own file.
     """
 
@@ -541,7 +539,7 @@ class ScoredTake(Row):
     def __post_init__(self) -> None:
         if not 0 < self.n_scored <= self.n_frames:
             raise ValueError(f"{self.take_id}: {self.n_scored} of {self.n_frames} frames scored")
-        if len(self.p) != len(SEVEN_EMOTIONS):
+        if len(self.p) != len(EMOTIONS):
             raise ValueError(f"{self.take_id}: {len(self.p)} probabilities, not seven")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.reuse import sha256_of
+from pipeline.digests import sha256_of
 
 
 def digests(folder: Path, *, without: Sequence[str] = ()) -> dict[str, str]:

@@ -17,16 +17,17 @@ import soundfile
 from numpy.typing import NDArray
 
 from pipeline import params
-from pipeline.corpora.demo.geometry import FaceShape, face_points
-from pipeline.corpora.demo.muscles import UNIT_INDEX, UNITS, Muscles
-from pipeline.engine import EngineName
+from pipeline.demo_corpus.action_units import UNIT_INDEX, UNITS, Muscles
+from pipeline.demo_corpus.geometry import FaceShape, face_points
+from pipeline.digests import sha256_of
 from pipeline.faces.affine import apply, compose, invert
 from pipeline.faces.framing import square
 from pipeline.faces.sampling import sample
-from pipeline.records import FRAMES_SCHEMA, N_LANDMARKS, SEVEN_EMOTIONS, Clip, Pair, Sentence
-from pipeline.reuse import sha256_of
-from pipeline.run import Options, Run
-from pipeline.tables import write_rows, write_table
+from pipeline.records import FRAMES_SCHEMA, N_LANDMARKS, Clip, Pair, Sentence
+from pipeline.runtime.executor import EngineName
+from pipeline.runtime.run import Options, Run
+from pipeline.runtime.tables import write_rows, write_table
+from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
 
 FRAME_PX, CROP_PX, CROP_SIDE = 320, 256, 288.0
 EYES_PX = 80.0

@@ -8,17 +8,10 @@ import numpy as np
 import pyarrow as pa
 import simplejpeg
 
-from pipeline.records import (
-    FAMILIES_SCHEMA,
-    SEVEN_EMOTIONS,
-    Clip,
-    Direction,
-    InvertedTake,
-    MadeFamily,
-    MadePicture,
-)
-from pipeline.run import Run
-from pipeline.tables import read_rows, write_rows, write_table
+from pipeline.records import FAMILIES_SCHEMA, Clip, Direction, InvertedTake, MadeFamily, MadePicture
+from pipeline.runtime.run import Run
+from pipeline.runtime.tables import read_rows, write_rows, write_table
+from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
 from tests.made import CROP_SIDE
 
 FRAMES = (2, 9)

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline.records import SCORES_SCHEMA, SEVEN_EMOTIONS, Clip, ScoredTake
-from pipeline.reuse import sha256_of
-from pipeline.run import Run
-from pipeline.tables import read_rows, write_rows, write_table
+from pipeline.digests import sha256_of
+from pipeline.records import SCORES_SCHEMA, Clip, ScoredTake
+from pipeline.runtime.run import Run
+from pipeline.runtime.tables import read_rows, write_rows, write_table
+from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
 
 WEIGHTS = "ab" * 32
 

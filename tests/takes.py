@@ -10,9 +10,9 @@ import numpy as np
 
 from pipeline import params
 from pipeline.records import FRAMES_SCHEMA, Clip, Rejected
-from pipeline.run import Options, Run, Summary
-from pipeline.stages import extract
-from pipeline.tables import read_rows, read_table
+from pipeline.runtime.run import Options, Run, Summary
+from pipeline.runtime.tables import read_rows, read_table
+from pipeline.stages.extract import stage as extract
 from tests.faces.drawn import SIZE_PX, drawn, rgb
 
 ALL = params.Select(speakers=[], emotions=[], levels=[], views=[])

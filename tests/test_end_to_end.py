@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import OutOfOrderError
-from pipeline.run import Options, Run, Summary
+from pipeline.runtime.run import Options, Run, Summary
 from pipeline.stages import STAGES
 from tests.digests import digests
 from tests.faults.small import few_of_demo

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.reuse import ItemStore
+from pipeline.runtime.store import ItemStore
 from tests.sessions import alive
 
 ITEMS, WORKERS, KILLS = 24, 2, 3
@@ -21,8 +21,8 @@ _STAGE = """
 import os, sys, time
 from pathlib import Path
 from pipeline import params
-from pipeline.reuse import digest, write_bytes
-from pipeline.run import Options, Outcome, Run, Unit, bring_up_to_date
+from pipeline.runtime.store import digest, write_bytes
+from pipeline.runtime.run import Options, Outcome, Run, Unit, bring_up_to_date
 
 def work(state, store, unit, item):
     began, number = item

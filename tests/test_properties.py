@@ -14,18 +14,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.dtw.frames import frame_pairs
-from pipeline.dtw.path import Warp, map_times
+from pipeline.alignment.frame_pairs import frame_pairs
+from pipeline.alignment.warping_path import Warp, map_times
 from pipeline.errors import PipelineError
 from pipeline.faces.affine import apply, compose, invert
 from pipeline.records import Clip, Pair, Sentence
-from pipeline.reuse import ItemStore, write_bytes
-from pipeline.run import Outcome, Run, Summary, Unit, bring_up_to_date
-from pipeline.stages import align, pose, score, shards
-from pipeline.stages import filter as filter_stage
-from pipeline.tables import read_rows, write_rows
+from pipeline.runtime.run import Outcome, Run, Summary, Unit, bring_up_to_date
+from pipeline.runtime.store import ItemStore, write_bytes
+from pipeline.runtime.tables import read_rows, write_rows
+from pipeline.stages.align import stage as align
+from pipeline.stages.filter import stage as filter_stage
+from pipeline.stages.pose import stage as pose
+from pipeline.stages.score import stage as score
+from pipeline.stages.shards import stage as shards
+from tests.alignment.conftest import make_params
 from tests.digests import digests
-from tests.dtw.conftest import make_params
 from tests.made import make_inputs, make_run
 from tests.made_scores import write_scores
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from cli.reference import commands, parameters, reasons, tables
-from pipeline.published import columns
+from cli.reference import columns, commands, parameters, reasons, tables
 
 PAGES: dict[Path, Callable[[], str]] = {
     m.PAGE: m.page for m in (commands, parameters, tables, reasons, columns)

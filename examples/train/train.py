@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from metric import Metric, asccl_loss, draw_regions, similarities
 
-from pipeline.shards import AscclPairs, Loader, PictureForm
+from spfem_data import AscclPairs, Loader, PictureForm
 
 REGIONS = 24
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from pipeline.clip.library import CONFIG_KEYS, known_config
 from pipeline.clip.merges import check_merges
+from pipeline.digests import sha256_of
 from pipeline.errors import ParameterError
-from pipeline.reuse import sha256_of
 
 _HUB_KEYS = ("hf_model_name", "hf_tokenizer_name")
 

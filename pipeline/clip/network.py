@@ -27,10 +27,10 @@ from pipeline.clip.architecture import Architecture
 from pipeline.clip.library import open_clip
 from pipeline.clip.precision import run_products_in_bf16
 from pipeline.errors import ParameterError, PipelineError
-from pipeline.models import MAX_WEIGHTS_BYTES
-from pipeline.stylegan.containers import open_weights
-from pipeline.stylegan.pickle_scan import UnsafeFileError
-from pipeline.stylegan.stored import Capped, StoredTensor
+from pipeline.models.containers import open_weights
+from pipeline.models.pickle_scan import UnsafeFileError
+from pipeline.models.registry import MAX_WEIGHTS_BYTES
+from pipeline.models.stored_tensors import Capped, StoredTensor
 
 _STATE_FILES = (".pt", ".pth", ".bin")
 

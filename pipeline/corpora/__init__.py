@@ -12,10 +12,10 @@ from pathlib import Path
 
 from pipeline.corpora import custom, mead, ravdess
 from pipeline.corpora.archives import open_source, source_bytes, source_sha256
+from pipeline.corpora.inventory import Cell, Hole, Inventory, inventory
 from pipeline.corpora.listing import Draft, Finding, Listing, Promise
 from pipeline.corpora.naming import canonical_emotion, safe_id
-from pipeline.corpora.stocktaking import Cell, Hole, Inventory, inventory
-from pipeline.corpora.survey import Walk, walk
+from pipeline.corpora.scan import Walk, walk
 from pipeline.errors import PipelineError
 from pipeline.params import Dataset
 

@@ -17,9 +17,10 @@ from typing import BinaryIO
 
 from pipeline.corpora.tarindex import TarDamage, TarEntry, read_headers
 from pipeline.corpora.zipindex import ZipEntry, data_offset, read_directory, read_member
+from pipeline.digests import digest
 from pipeline.errors import Reject
 from pipeline.records import Source
-from pipeline.reuse import FileHashes, digest
+from pipeline.runtime.store import FileHashes
 
 ARCHIVES = (".tar", ".zip")
 MAX_MEMBERS = 400_000

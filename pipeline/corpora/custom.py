@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from pipeline.corpora.listing import NOWHERE, Draft, Place, Promise
 from pipeline.corpora.manifest import read_manifest
 from pipeline.corpora.naming import canonical_emotion, join_ids, near_emotions, plain, safe_id
-from pipeline.corpora.survey import AUDIO_SUFFIXES
+from pipeline.corpora.scan import AUDIO_SUFFIXES
 from pipeline.errors import Reject
 from pipeline.records import Take
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.corpora.listing import Draft, Place, Promise
 from pipeline.corpora.naming import canonical_emotion
-from pipeline.corpora.survey import Found, Walk
+from pipeline.corpora.scan import Found, Walk
 from pipeline.records import Take
 
 SHAPE = "<actor>/video/<view>/<emotion>/level_<k>/<number>.mp4, or <actor>/video.tar"

@@ -8,10 +8,10 @@ import string
 import unicodedata
 from collections.abc import Iterable
 
-from pipeline.records import EMOTIONS
+from pipeline.records import CORPUS_EMOTIONS
 
 EMOTION_NAMES: dict[str, str] = {
-    **{name: name for name in EMOTIONS},
+    **{name: name for name in CORPUS_EMOTIONS},
     "neu": "neutral",
     "hap": "happy",
     "happiness": "happy",
@@ -44,7 +44,9 @@ def canonical_emotion(text: str) -> str | None:
 def near_emotions(text: str) -> str:
     """The accepted words that look like `text`, or all canonical ones, as text for a message."""
     near = difflib.get_close_matches(plain(text).casefold(), EMOTION_NAMES, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(near)}?" if near else f"known are: {', '.join(EMOTIONS)}"
+    return (
+        f"did you mean {' or '.join(near)}?" if near else f"known are: {', '.join(CORPUS_EMOTIONS)}"
+    )
 
 
 def plain(text: str) -> str:

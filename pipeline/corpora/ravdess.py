@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.corpora.listing import Draft, Place, Promise
-from pipeline.corpora.survey import Found, Walk
+from pipeline.corpora.scan import Found, Walk
 from pipeline.records import Take
 
 SHAPE = "Actor_01/01-01-05-02-01-02-01.mp4, or zips such as Video_Speech_Actor_01.zip"

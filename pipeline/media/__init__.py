@@ -1,7 +1,10 @@
 """The only package that touches decoders: timed pictures, sound, JPEG, FLAC."""
 
+from pipeline.media.audio import Sound, decode_sound, read_flac, write_flac
+from pipeline.media.audio_choice import Chosen, Heard, OpenSource, choose_sound
+from pipeline.media.audio_offset import Match, match
+from pipeline.media.audio_placement import Voice, place_sound
 from pipeline.media.box import ALIGN, Box
-from pipeline.media.choice import Chosen, Heard, OpenSource, choose_sound
 from pipeline.media.container import MediaSource
 from pipeline.media.integrity import (
     FINDINGS,
@@ -13,13 +16,10 @@ from pipeline.media.integrity import (
     to_mend,
     video_findings,
 )
-from pipeline.media.match import Match, match
+from pipeline.media.jpeg import decode_jpeg, encode_jpeg, use_one_thread
 from pipeline.media.resampling import resample
-from pipeline.media.sound import Sound, decode_sound, read_flac, write_flac
-from pipeline.media.stills import decode_jpeg, encode_jpeg, use_one_thread
 from pipeline.media.timeline import Timeline, read_timeline
 from pipeline.media.video import Frame, Limits, Video, open_video
-from pipeline.media.voice import Voice, place_sound
 
 __all__ = [
     "ALIGN",

@@ -8,8 +8,8 @@ from itertools import groupby
 import numpy as np
 
 from pipeline.errors import REASONS, Reject
-from pipeline.media.match import SAME_RECORDING, Match
-from pipeline.media.sound import Sound
+from pipeline.media.audio import Sound
+from pipeline.media.audio_offset import SAME_RECORDING, Match
 from pipeline.media.video import Video
 
 FINDINGS: dict[str, str] = {

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import Reject
-from pipeline.media.sound import Sound, decode_sound
+from pipeline.media.audio import Sound, decode_sound
 from pipeline.media.video import Limits, open_video
 
 _LIMITS = Limits(max_frame_px=1 << 26, max_duration_s=4 * 3600.0)

@@ -22,7 +22,7 @@ from pipeline.media.container import (
     open_container,
     stream_of,
 )
-from pipeline.media.cutter import Cutter
+from pipeline.media.crop_scale import Cutter
 from pipeline.media.orientation import Orientation
 
 _HDR_TRANSFERS = (16, 18)  # SMPTE ST 2084 and ARIB STD-B67 in ISO/IEC 23091-2

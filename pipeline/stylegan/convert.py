@@ -17,19 +17,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline.digests import sha256_of
 from pipeline.errors import PipelineError
-from pipeline.models import encode_metadata
-from pipeline.reuse import atomic_path, sha256_of
-from pipeline.stylegan.containers import Opened, open_weights
+from pipeline.models.containers import Opened, open_weights
+from pipeline.models.registry import encode_metadata
+from pipeline.models.stored_tensors import StoredTensor
+from pipeline.runtime.store import atomic_path
 from pipeline.stylegan.formats import OWN, Found, sniff
 from pipeline.stylegan.generator import Generator, GeneratorConfig
 from pipeline.stylegan.layouts import Network
-from pipeline.stylegan.networks import (
-    compare_shapes,
-    empty_network,
-    expected_shapes,
-)
-from pipeline.stylegan.stored import StoredTensor
+from pipeline.stylegan.networks import compare_shapes, empty_network, expected_shapes
 
 MEAN_DRAWS = 100_000
 """Codes that the mean is taken over where a file lacks it, as rosinality's and pSp's tools do."""

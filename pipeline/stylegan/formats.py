@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.errors import PipelineError
-from pipeline.models import decode_metadata
+from pipeline.models.containers import Opened
+from pipeline.models.pickle_scan import Limits, UnsafeFileError
+from pipeline.models.pickle_stubs import Bag, PersistentObject, TfNetwork
+from pipeline.models.registry import decode_metadata
+from pipeline.models.stored_tensors import StoredTensor
 from pipeline.stylegan import layouts
-from pipeline.stylegan.containers import Opened
-from pipeline.stylegan.inert import Bag, PersistentObject, TfNetwork
 from pipeline.stylegan.layouts import Network, Tensors
 from pipeline.stylegan.networks import KINDS
-from pipeline.stylegan.pickle_scan import Limits, UnsafeFileError
-from pipeline.stylegan.stored import StoredTensor
 
 _ENCODER_TYPES = {"Encoder4Editing": "e4e", "GradualStyleEncoder": "psp"}
 _DEEPEST_MODULE = 24

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from pipeline.stylegan import folded
+from pipeline.stylegan import fused_cpu as folded
 from pipeline.stylegan.layers import StyledConv, ToRGB
 from pipeline.stylegan.ops import EqualLinear, PixelNorm
 

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from pipeline.errors import PipelineError
+from pipeline.models.stored_tensors import StoredTensor
 from pipeline.stylegan.ops import TAPS
-from pipeline.stylegan.stored import StoredTensor
 
 Tensors = dict[str, StoredTensor]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from pipeline.models import Weights, read_weights
+from pipeline.models.registry import Weights, read_weights
 from pipeline.stylegan.networks import network_of
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.reuse import sha256_of
-from pipeline.training import clip
-from pipeline.training.faces import FacesParams
+from pipeline.digests import sha256_of
+from pipeline.tools.train_demo import clip
+from pipeline.tools.train_demo.drawn_faces import FacesParams
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -24,7 +24,7 @@ def test_train_makes_the_files_and_tells_their_digest(
     call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     few = FacesParams(seed=3, people=3, held_out=1, pictures=8, frame_px=160)
-    monkeypatch.setattr("pipeline.training.faces.SHIPPED_FACES", few)
+    monkeypatch.setattr("pipeline.tools.train_demo.drawn_faces.SHIPPED_FACES", few)
     monkeypatch.setattr(clip, "SHIPPED", clip.Recipe(seed=5, steps=2, batch=8, width=8))
     code, said, _ = call(
         "demo", "train", "--network", "clip", "--out", "made", "--faces", "f", "--workers", "1"

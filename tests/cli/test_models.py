@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.reuse import sha256_of
+from pipeline.digests import sha256_of
 from tests.serving import Served, serving
 from tests.stylegan import hostile
 from tests.stylegan.files import HERE, e4e, saved

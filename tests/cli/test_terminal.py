@@ -17,12 +17,13 @@ from pathlib import Path
 import pytest
 import typer
 
-from cli import console, level
+from cli import console
+from cli import verbosity as level
 from cli.examples import EXAMPLES
 from cli.main import app
 from cli.progress import Shown, clock, how_far
-from cli.usage import UsageError
-from pipeline.run import Summary
+from cli.usage_errors import UsageError
+from pipeline.runtime.run import Summary
 from pipeline.stages import STAGES
 
 Call = Callable[..., tuple[int, str, str]]

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from pipeline.corpora import archives, tarindex, zipindex
 from pipeline.corpora.archives import Member, index_of, open_source, source_sha256
 from pipeline.corpora.tarindex import TarDamage, read_headers
+from pipeline.digests import sha256_of
 from pipeline.errors import Reject
 from pipeline.records import Source
-from pipeline.reuse import FileHashes, sha256_of
+from pipeline.runtime.store import FileHashes
 
 CLIP = "Actor_01/01-01-05-02-02-01-01.mp4"
 MEAD_CLIP = "video/front/angry/level_3/016.mp4"

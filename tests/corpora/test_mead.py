@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline.corpora import inventory
 from pipeline.corpora.mead import EMOTIONS, VIEWS, Utterance, parse
 from pipeline.corpora.mead_sentences import prior_labels
-from pipeline.corpora.survey import Found
+from pipeline.corpora.scan import Found
 from pipeline.errors import PipelineError
 from pipeline.records import Source
 
@@ -317,7 +317,7 @@ def test_a_folder_that_cannot_be_read_is_told(
             raise PermissionError(13, "Permission denied")
         return scandir(path)
 
-    monkeypatch.setattr("pipeline.corpora.survey.os.scandir", refusing)
+    monkeypatch.setattr("pipeline.corpora.scan.os.scandir", refusing)
     listing = takes_of("mead", root)
     assert reasons(listing) == {"M005": "unreadable"}
     assert listing.rejected[0].detail == "Permission denied"

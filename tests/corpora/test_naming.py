@@ -18,7 +18,8 @@ from pipeline.corpora.naming import (
     ranges,
     safe_id,
 )
-from pipeline.records import EMOTIONS, check_id
+from pipeline.records import CORPUS_EMOTIONS as EMOTIONS
+from pipeline.records import check_id
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.corpora.ravdess import EMOTIONS, Trial, parse
-from pipeline.corpora.survey import Found
+from pipeline.corpora.scan import Found
 from pipeline.errors import PipelineError
 from pipeline.records import Source
 

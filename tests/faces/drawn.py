@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.corpora.demo.cast import CAST
-from pipeline.corpora.demo.head import Drawn, Expression, Head
-from pipeline.corpora.demo.muscles import UNITS
-from pipeline.corpora.demo.pose import Pose
+from pipeline.demo_corpus.action_units import UNITS
+from pipeline.demo_corpus.head import Drawn, Expression, Head
+from pipeline.demo_corpus.head_pose import Pose
+from pipeline.demo_corpus.speakers import CAST
 
 SIZE_PX = 320
 EYES_PX = 0.28 * SIZE_PX

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.corpora.demo.manners import FACES
+from pipeline.demo_corpus.emotion_profiles import FACES
 from pipeline.faces.affine import (
     N_MESH,
     STABLE,

@@ -15,7 +15,7 @@ from pipeline.faces.framing import (
     square,
 )
 from pipeline.faces.sampling import sample
-from pipeline.shards.masks import covered
+from spfem_data.masks import covered
 from tests.made import face
 
 CASES = ("frontal", "rolled20", "edge_pad", "big_shrink")

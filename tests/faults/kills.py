@@ -28,7 +28,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from pipeline.reuse import RECEIPT, sha256_of
+from pipeline.digests import sha256_of
+from pipeline.runtime.store import RECEIPT
 from tests.digests import digests
 from tests.faults.lives import children_of
 from tests.faults.small import Small, drawn, outputs, touched
@@ -75,8 +76,8 @@ class Figures:
 def drive(small: Small, engine: str, mark: Path) -> None:
     """Run every stage in this process; `mark` says at which it is."""
     from pipeline import params
-    from pipeline.locking import Claim, hold
-    from pipeline.run import Options, Run
+    from pipeline.runtime.locks import Claim, hold
+    from pipeline.runtime.run import Options, Run
 
     values = params.load(small.params)
     modules = {name: importlib.import_module(f"pipeline.stages.{name}") for name in small.way}

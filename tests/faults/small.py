@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from pipeline import params
 from pipeline.params import Params
-from pipeline.run import Run
+from pipeline.runtime.run import Run
 from pipeline.stages import STAGES
 from tests.digests import digests
 from tests.made import make_inputs, make_run

@@ -108,7 +108,7 @@ def drive(small: Small, mark: Path, *, reuse: bool) -> None:
     """Run the way again and again in this process, redoing all or nothing; SIGTERM ends it."""
     import importlib
 
-    from pipeline.run import Options, Run
+    from pipeline.runtime.run import Options, Run
 
     values = params.load(small.params)
     modules = {name: importlib.import_module(f"pipeline.stages.{name}") for name in small.way}

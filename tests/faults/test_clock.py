@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.reuse import FileHashes
-from pipeline.stages import pose, shards
+from pipeline.runtime.store import FileHashes
+from pipeline.stages.pose import stage as pose
+from pipeline.stages.shards import stage as shards
 from tests.digests import digests
 from tests.made import make_inputs, make_run
 

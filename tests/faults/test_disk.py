@@ -17,9 +17,10 @@ import pytest
 
 from pipeline import media
 from pipeline.errors import StorageError
-from pipeline.reuse import atomic_path
-from pipeline.run import Run
-from pipeline.stages import pose, shards
+from pipeline.runtime.run import Run
+from pipeline.runtime.store import atomic_path
+from pipeline.stages.pose import stage as pose
+from pipeline.stages.shards import stage as shards
 from tests.digests import digests
 from tests.faults.plain import as_plain_user
 from tests.made import make_inputs, make_run
@@ -108,8 +109,8 @@ def test_a_limit_on_the_size_of_files_is_one_line(tmp_path: Path, work: str) -> 
     script = (
         "import sys\nfrom pathlib import Path\nimport numpy as np\nimport pyarrow as pa\n"
         "from pipeline import media\nfrom pipeline.errors import StorageError\n"
-        "from pipeline.reuse import atomic_path, write_bytes\n"
-        "from pipeline.tables import write_table\nfolder = Path(sys.argv[1])\n"
+        "from pipeline.runtime.store import atomic_path, write_bytes\n"
+        "from pipeline.runtime.tables import write_table\nfolder = Path(sys.argv[1])\n"
         f"try:\n    {work}\nexcept StorageError as error:\n    print(error)\n"
     )
     done = _under(20_000, script, tmp_path)
@@ -131,7 +132,7 @@ _LOSES = """
 import sys
 from pathlib import Path
 from pipeline.errors import PipelineError
-from pipeline.reuse import write_bytes
+from pipeline.runtime.store import write_bytes
 from pipeline.stages import pose, shards
 from tests.digests import digests
 from tests.made import make_inputs, make_run

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from pipeline.records import Rejected
-from pipeline.reuse import ItemStore, write_bytes
-from pipeline.run import Options, Outcome, Run, Unit, bring_up_to_date
+from pipeline.runtime.run import Options, Outcome, Run, Unit, bring_up_to_date
+from pipeline.runtime.store import ItemStore, write_bytes
 from tests.made import make_run
 
 _ROOM = 1 << 30

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import reuse
-from pipeline.reuse import ItemStore, names_together, write_bytes
+from pipeline.runtime import store as reuse
+from pipeline.runtime.store import ItemStore, names_together, write_bytes
 
 UNITS, ENDS = ("s/one", "s/two"), (".1", ".2")
 

@@ -57,7 +57,12 @@ def test_telemetry_of_dvc_is_off_in_the_project(repository: Path) -> None:
 
 
 def test_every_way_of_calling_dvc_says_so_too(repository: Path) -> None:
-    for name in ("Makefile", ".ci/check-lock.sh", "cli/seal.py", "pipeline/forgetting/cache.py"):
+    for name in (
+        "Makefile",
+        ".ci/check-lock.sh",
+        "cli/dvc_commit.py",
+        "pipeline/tools/forget/dvc_cache.py",
+    ):
         assert "DVC_NO_ANALYTICS" in (repository / name).read_text(encoding="utf-8"), name
 
 
@@ -69,7 +74,7 @@ def test_telemetry_of_ray_is_off(repository: Path) -> None:
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray")
 def test_ray_itself_says_that_it_reports_nothing() -> None:
     asked = (
-        "from pipeline.engine.on_ray import cluster\n"
+        "from pipeline.runtime.executor.on_ray import cluster\n"
         "with cluster():\n"
         "    from ray._common.usage import usage_lib\n"
         "    print('reports:', usage_lib.usage_stats_enabled())\n"

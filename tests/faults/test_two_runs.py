@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.locking import Claim, hold
+from pipeline.runtime.locks import Claim, hold
 from tests.digests import digests
 from tests.faults.small import Small, made, outputs, run_command, touched
 

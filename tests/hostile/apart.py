@@ -228,7 +228,7 @@ def tally(title: str, results: Iterable[Result], every: int = 250) -> Tally:
 
 def hashes(folder: Path) -> dict[str, str]:
     """sha256 of every regular file below a folder."""
-    from pipeline.reuse import sha256_of
+    from pipeline.digests import sha256_of
 
     return {
         os.path.relpath(os.path.join(place, name), folder): sha256_of(Path(place) / name)

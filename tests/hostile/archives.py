@@ -23,9 +23,10 @@ from typing import NamedTuple
 
 from pipeline import corpora, params
 from pipeline.corpora import archives as reading
+from pipeline.digests import sha256_of
 from pipeline.errors import REASONS, PipelineError, Reject
 from pipeline.records import Source
-from pipeline.reuse import FileHashes, sha256_of
+from pipeline.runtime.store import FileHashes
 from tests.hostile import apart
 from tests.hostile.mutate import MUTATORS, mutant
 from tests.hostile.watching import Deeds

@@ -20,18 +20,18 @@ import torch
 
 from pipeline.corpora import archives, tarindex
 from pipeline.errors import Reject, TableError
-from pipeline.published import media
-from pipeline.published.manifest import NAME, read_manifest
-from pipeline.published.show import show
 from pipeline.records import Rejected, Source, rejected
-from pipeline.shards import Pairs
-from pipeline.shards.pages import NotPlain, chunk_range, find_values
-from pipeline.shards.schema import SCHEMA_VERSION, SOUND_HZ
-from pipeline.tables import read_rows, write_rows
+from pipeline.runtime.tables import read_rows, write_rows
+from pipeline.tools.inspect import media
+from pipeline.tools.inspect.manifest import NAME, read_manifest
+from pipeline.tools.inspect.show import show
+from spfem_data import Pairs
+from spfem_data.parquet_pages import NotPlain, chunk_range, find_values
+from spfem_data.schema import SCHEMA_VERSION, SOUND_HZ
 from tests.hostile.archives import MADE
 from tests.hostile.targets import OWN, TEXTS, Parse, Target, in_file
 from tests.hostile.weights import look_through
-from tests.shards import made_shards
+from tests.spfem_data import made_shards
 
 _MOST_BYTES = 1 << 20
 _LEVELS = 2

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ctypes
 import time
 
-from pipeline.reuse import ItemStore
-from pipeline.run import Outcome
-from pipeline.stages import extract
+from pipeline.runtime.run import Outcome
+from pipeline.runtime.store import ItemStore
+from pipeline.stages.extract import stage as extract
 
 _extract_take = extract.extract_take
 

@@ -21,10 +21,11 @@ import numpy as np
 import soundfile
 
 from pipeline import params
-from pipeline.pairing.files import align_files
 from pipeline.records import Pair, Rejected
-from pipeline.stages import align, extract
-from pipeline.tables import read_rows
+from pipeline.runtime.tables import read_rows
+from pipeline.stages.align import stage as align
+from pipeline.stages.extract import stage as extract
+from pipeline.tools.align_pair import align_files
 from tests.hostile import apart, oddities
 from tests.hostile.oddities import Maker
 from tests.hostile.seeds import ffmpeg, make_seeds, voice

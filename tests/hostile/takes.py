@@ -15,14 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline import media, params
-from pipeline.corpora.survey import AUDIO_SUFFIXES
+from pipeline.corpora.scan import AUDIO_SUFFIXES
+from pipeline.digests import sha256_of
 from pipeline.errors import REASONS, Reject
 from pipeline.faces.mesh import MeshTracker
 from pipeline.records import FRAMES_SCHEMA, Clip, Take
-from pipeline.reuse import ItemStore, sha256_of
-from pipeline.run import Outcome
-from pipeline.stages import extract
-from pipeline.tables import read_table
+from pipeline.runtime.run import Outcome
+from pipeline.runtime.store import ItemStore
+from pipeline.runtime.tables import read_table
+from pipeline.stages.extract import stage as extract
 from tests.hostile.mutate import mutant
 from tests.takes import talking
 

@@ -16,27 +16,28 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import corpora, locking, params
-from pipeline.audit.pairlist import read_pair_list
+from pipeline import corpora, params
 from pipeline.clip.architecture import read_architecture
 from pipeline.clip.network import build_network
 from pipeline.corpora import custom, mead, ravdess
 from pipeline.corpora.manifest import read_manifest
 from pipeline.corpora.naming import canonical_emotion, join_ids, near_emotions, safe_id
-from pipeline.corpora.survey import Found, Walk
-from pipeline.fetch import Source as Download
-from pipeline.forgetting.cache import listed_under
-from pipeline.forgetting.exclusion import write_exclusion
-from pipeline.forgetting.person import Person
-from pipeline.models import decode_metadata
-from pipeline.pairing.transcripts import read_transcripts
-from pipeline.published.where import condition
-from pipeline.rates import Made, Origins, Rates, spent
+from pipeline.corpora.scan import Found, Walk
+from pipeline.models.download import Source as Download
+from pipeline.models.registry import decode_metadata
 from pipeline.records import Source
-from pipeline.reuse import RECEIPT, FileHashes, ItemStore
-from pipeline.run import Options, Run, summaries
-from pipeline.shards.protocols import COLUMNS, read_protocol
-from pipeline.starting.entries import Entry, add_entry, entries
+from pipeline.runtime import locks as locking
+from pipeline.runtime.costs import Made, Origins, Rates, spent
+from pipeline.runtime.run import Options, Run, summaries
+from pipeline.runtime.store import RECEIPT, FileHashes, ItemStore
+from pipeline.stages.align.transcripts import read_transcripts
+from pipeline.tools.audit.pairlist import read_pair_list
+from pipeline.tools.forget.dvc_cache import listed_under
+from pipeline.tools.forget.exclusion import write_exclusion
+from pipeline.tools.forget.speaker_names import Person
+from pipeline.tools.init.entries import Entry, add_entry, entries
+from pipeline.tools.inspect.where import condition
+from spfem_data.protocols import COLUMNS, read_protocol
 from tests.takes import ALL
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.engine import Limits
 from pipeline.errors import Reject
-from pipeline.run import Options
-from pipeline.stages import extract
+from pipeline.runtime.executor import Limits
+from pipeline.runtime.run import Options
+from pipeline.stages.extract import stage as extract
 from tests.hostile import apart, decoders, long, oddities
 from tests.hostile.mutate import MUTATORS
 from tests.hostile.seeds import make_seeds, voice
 from tests.hostile.takes import REAL, Bench, Given, Spoilt, make_bench, try_media
 from tests.media_files import write_media
-from tests.stages.test_extract import contents
+from tests.stages.extract.test_stage import contents
 from tests.takes import make_run, manifest, run, talking
 
 QUICK = ("h264.mp4", "mpeg4.avi", "h264.mkv", "sound.wav", "sound.m4a", "float.wav")

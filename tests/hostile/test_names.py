@@ -16,12 +16,13 @@ from pipeline import corpora, media
 from pipeline.corpora.naming import safe_id
 from pipeline.errors import PipelineError, Reject
 from pipeline.records import Rejected, Sentence
-from pipeline.reuse import write_json
-from pipeline.run import Run
-from pipeline.shards.protocols import COLUMNS, Trial, to_csv
-from pipeline.stages import filter as filter_stage
-from pipeline.stages import pose, report
-from pipeline.tables import read_rows, write_rows
+from pipeline.runtime.run import Run
+from pipeline.runtime.store import write_json
+from pipeline.runtime.tables import read_rows, write_rows
+from pipeline.stages.filter import stage as filter_stage
+from pipeline.stages.pose import stage as pose
+from pipeline.stages.report import stage as report
+from spfem_data.protocols import COLUMNS, Trial, to_csv
 from tests.browser import CHROMIUM, browser
 from tests.faults.plain import as_plain_user
 from tests.hostile import apart
@@ -29,7 +30,7 @@ from tests.made import make_inputs
 from tests.made import make_run as made_run
 from tests.made_scores import write_scores
 from tests.media_files import tone, write_media
-from tests.stages.test_report import REASONS, with_params
+from tests.stages.report.test_stage import REASONS, with_params
 from tests.takes import make_run, run
 
 PAYLOADS = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ParameterError
-from pipeline.pairing.transcripts import read_transcripts
+from pipeline.stages.align.transcripts import read_transcripts
 from tests.hostile.binaries import PARSERS
 from tests.hostile.found import FOUND
 from tests.hostile.parsers import SLOW, attempt, fuzz

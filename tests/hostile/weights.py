@@ -22,12 +22,12 @@ import torch
 
 from pipeline.clip import network as clip
 from pipeline.errors import PipelineError
-from pipeline.models import Weights
-from pipeline.stylegan.containers import open_weights
+from pipeline.models.containers import open_weights
+from pipeline.models.pickle_stubs import PersistentObject
+from pipeline.models.registry import Weights
+from pipeline.models.stored_tensors import StoredTensor
 from pipeline.stylegan.formats import module_tensors, sniff, terms_of
-from pipeline.stylegan.inert import PersistentObject
 from pipeline.stylegan.load import load_network
-from pipeline.stylegan.stored import StoredTensor
 from tests.clip.tiny import made_network
 from tests.hostile import apart
 from tests.hostile.mutate import MUTATORS, mutant

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.shards import Loader
-from pipeline.shards.batches import Samples
+from spfem_data import Loader
+from spfem_data.datasets import Samples
 
 Loss = Callable[[dict[str, Any]], Tensor]
 

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.records import SEVEN_EMOTIONS, Clip
-from pipeline.shards import Emotions
-from pipeline.stages import filter as filter_stage
-from pipeline.stages import pose, shards
+from pipeline.records import Clip
+from pipeline.stages.filter import stage as filter_stage
+from pipeline.stages.pose import stage as pose
+from pipeline.stages.shards import stage as shards
+from spfem_data import Emotions
+from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
 from tests.losses.cerl import TAU, cerl_loss, learn
 from tests.made import make_inputs, make_run
 from tests.made_scores import rising, write_scores

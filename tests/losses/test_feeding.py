@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.shards import (
+from spfem_data import (
     AscclPairs,
     CcrlTriplets,
     CerlTuples,
@@ -23,7 +23,7 @@ from pipeline.shards import (
 )
 from tests.losses import asccl, ccrl, regularisation, small, stccl
 from tests.losses.cerl import cerl_loss
-from tests.shards.made_shards import PX, write_everything
+from tests.spfem_data.made_shards import PX, write_everything
 
 FORM = PictureForm(size=PX, values="-1..1")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.shards import PictureForm, SserdQuads
+from spfem_data import PictureForm, SserdQuads
 from tests.losses.small import batches
 from tests.losses.sserd import DIM, ROWS, TAU, Framework, Judge, learn, parts
-from tests.shards.made_shards import PX, write_everything
+from tests.spfem_data.made_shards import PX, write_everything
 
 
 @pytest.fixture(scope="module")

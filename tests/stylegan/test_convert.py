@@ -10,9 +10,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from pipeline.digests import sha256_of
 from pipeline.errors import PipelineError
-from pipeline.models import Weights
-from pipeline.reuse import sha256_of
+from pipeline.models.registry import Weights
 from pipeline.stylegan.convert import convert, examine
 from pipeline.stylegan.load import load_network
 from tests.stylegan.files import HERE, e4e, rosinality, saved

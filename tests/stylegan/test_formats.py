@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline.errors import PipelineError
-from pipeline.stylegan.containers import open_weights
+from pipeline.models.containers import open_weights
 from pipeline.stylegan.convert import examine
 from pipeline.stylegan.formats import module_tensors
 from tests.stylegan.files import HERE, e4e, rosinality, saved

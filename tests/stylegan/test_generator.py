@@ -23,7 +23,7 @@ def loaded(source: Path, tmp_path: Path, **how: object) -> Generator:
     """Through the very way of the pipeline: examine, convert, read."""
     from safetensors import safe_open
 
-    from pipeline.models import decode_metadata
+    from pipeline.models.registry import decode_metadata
 
     out = tmp_path / "converted.safetensors"
     convert(examine(source, **how), out, part="generator")

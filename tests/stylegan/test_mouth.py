@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from pipeline.stylegan import boundary, mouth
+from pipeline.stylegan import mouth
+from pipeline.stylegan import svm_direction as boundary
 
 RNG = np.random.default_rng(5)
 D = 40

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from torch import nn
 
 from pipeline.errors import PipelineError
-from pipeline.models import decode_metadata
+from pipeline.models.registry import decode_metadata
 from pipeline.stylegan.arcface import ArcFaceConfig, arcface
 from pipeline.stylegan.discriminator import Discriminator
 from pipeline.stylegan.encoders import EncoderConfig, WPlusEncoder

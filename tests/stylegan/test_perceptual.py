@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.families.networks import Networks
-from pipeline.models import Weights
+from pipeline.latents.networks import Networks
+from pipeline.models.registry import Weights
 from pipeline.stylegan.convert import convert, examine
 from pipeline.stylegan.generator import Generator, GeneratorConfig
 from pipeline.stylegan.load import load_network

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.models import Weights
+from pipeline.models.registry import Weights
 from pipeline.stylegan.convert import convert, examine
 from pipeline.stylegan.load import load_network
 from tests.stylegan.files import arrays, off

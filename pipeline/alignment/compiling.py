@@ -1,0 +1,61 @@
+"""The aligner's kernels, compiled once an installation and before any worker asks for them.
+
+Numba keeps what it compiled beside the source (or in `NUMBA_CACHE_DIR`); without it, each worker of
+a fresh checkout would compile the same for most of a minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from pipeline.alignment import batched_scores as many
+from pipeline.alignment import confidence as mass
+from pipeline.alignment import kernels, posterior
+from pipeline.alignment import warping_path as path
+from pipeline.alignment import word_mismatch as spans
+from pipeline.alignment.align import AlignParams, align, pair_frames
+from pipeline.alignment.features import TakeFeatures, take_features
+
+_MODULES = (kernels, many, mass, path, posterior, spans)
+_SECONDS, _FPS = 1.5, 25.0
+
+
+def is_compiled() -> bool:
+    """Whether the kernels of every module lie in numba's cache, newer than their source.
+
+    Where that is wrong, whoever needs a kernel compiles it.
+    """
+    return all(any(_cached(module)) for module in _MODULES)
+
+
+def compile_kernels(params: AlignParams) -> None:
+    """Compile all that aligning takes calls, by aligning two made sounds."""
+    a, b = (_take(seed, params) for seed in (0, 1))
+    many.score_table([a], [b], [[True]], params.steps)
+    alignment = align(a, b, params)
+    instants_s = (np.arange(int(_SECONDS * _FPS)) + 0.5) / _FPS
+    pair_frames(alignment, instants_s, instants_s, params)
+
+
+def _cached(module: ModuleType) -> Iterator[Path]:
+    source = Path(str(module.__file__))
+    written = source.stat().st_mtime
+    for kernel in vars(module).values():
+        if hasattr(kernel, "py_func"):
+            folder = Path(kernel.stats.cache_path)
+            for file in folder.glob(f"{source.stem}.{kernel.__name__}-*.nbi"):
+                if file.stat().st_mtime >= written:
+                    yield file
+
+
+def _take(seed: int, params: AlignParams) -> TakeFeatures:
+    """Noise that swells as speech does, the same swell for every seed."""
+    rate = params.features.sample_rate
+    time_s = np.arange(int(_SECONDS * rate)) / rate
+    noise = np.random.default_rng(seed).standard_normal(len(time_s))
+    swell = np.sin(2 * np.pi * 3 * time_s) ** 2 * (time_s > _SECONDS / 5)
+    return take_features((0.1 * noise * swell).astype(np.float32), params.features)

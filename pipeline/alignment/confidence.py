@@ -1,0 +1,137 @@
+"""How much speaks for a pair of frames: the weight of the warping paths that pass near it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.alignment.types import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Running shares of the visits at each frame of a and of b, and the frames' instants."""
+
+    from_a: FloatArray
+    from_b: FloatArray
+    a_s: FloatArray
+    b_s: FloatArray
+    hop_s: float
+
+    def mass(
+        self, a: npt.NDArray[np.intp], b: npt.NDArray[np.intp], tolerances_s: FloatArray
+    ) -> FloatArray:
+        """How much of the paths' weight lies within each tolerance of frame pairs (a, b).
+
+        Parameters
+        ----------
+        a, b : intp [shape=(n_pairs,)]
+        tolerances_s : float [shape=(n_tolerances,)]
+
+        Returns
+        -------
+        float64 in [0, 1] [shape=(n_pairs, n_tolerances)]
+            Geometric mean of the share seen from a and the share seen from b: the first is low
+            where b pauses, the second where a does.
+        """
+        return _mass(
+            self.from_a, self.from_b, self.a_s / self.hop_s, self.b_s / self.hop_s, a, b,
+            np.asarray(tolerances_s) / self.hop_s,
+        )  # fmt: skip
+
+    def mass_of_all(self, tolerance_s: float) -> FloatArray:
+        """The same of every frame of a with every frame of b [shape=(n_frames, m_frames)]."""
+        return _mass_of_all(
+            self.from_a, self.from_b, self.a_s / self.hop_s, self.b_s / self.hop_s,
+            tolerance_s / self.hop_s,
+        )  # fmt: skip
+
+
+def see(visits: FloatArray, a_s: FloatArray, b_s: FloatArray, hop_s: float) -> Seen:
+    """The paths as the frames at instants `a_s` and `b_s` see them.
+
+    Parameters
+    ----------
+    visits : float [shape=(n, m)], from `pipeline.alignment.posterior.visits`
+    a_s, b_s : float [shape=(n_frames,)], on the clock of the take's own sound
+    """
+    return Seen(_running(visits, a_s / hop_s), _running(visits.T, b_s / hop_s), a_s, b_s, hop_s)
+
+
+@numba.njit(cache=True)
+def _running(visits: npt.NDArray[Any], places: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Running share of a row's visits, at places between rows [shape=(n_places, m + 1)]."""
+    n, m = visits.shape
+    running = np.zeros((len(places), m + 1))
+    for k in range(len(places)):
+        place = min(max(places[k], 0.0), n - 1.0)
+        row = min(int(place), max(n - 2, 0))
+        after, part = min(row + 1, n - 1), place - row
+        for j in range(m):
+            mixed = visits[row, j] * (1 - part) + visits[after, j] * part
+            running[k, j + 1] = running[k, j] + mixed
+        whole = max(running[k, m], 1e-300)
+        for j in range(1, m + 1):
+            running[k, j] /= whole
+    return running
+
+
+@numba.njit(cache=True)
+def _mass(
+    from_a: npt.NDArray[Any],
+    from_b: npt.NDArray[Any],
+    places_a: npt.NDArray[Any],
+    places_b: npt.NDArray[Any],
+    a: npt.NDArray[Any],
+    b: npt.NDArray[Any],
+    reaches: npt.NDArray[Any],
+) -> npt.NDArray[Any]:
+    mass = np.empty((len(a), len(reaches)))
+    for k in range(len(a)):
+        i, j = a[k], b[k]
+        for r in range(len(reaches)):
+            mass[k, r] = _near(from_a[i], from_b[j], places_a[i], places_b[j], reaches[r])
+    return mass
+
+
+@numba.njit(cache=True)
+def _mass_of_all(
+    from_a: npt.NDArray[Any],
+    from_b: npt.NDArray[Any],
+    places_a: npt.NDArray[Any],
+    places_b: npt.NDArray[Any],
+    reach: float,
+) -> npt.NDArray[Any]:
+    mass = np.empty((len(places_a), len(places_b)))
+    for i in range(len(places_a)):
+        for j in range(len(places_b)):
+            mass[i, j] = _near(from_a[i], from_b[j], places_a[i], places_b[j], reach)
+    return mass
+
+
+@numba.njit(cache=True)
+def _near(
+    from_a: npt.NDArray[Any], from_b: npt.NDArray[Any], place_a: float, place_b: float, reach: float
+) -> float:
+    seen_from_a = _within(from_a, place_b, reach)
+    near: float = np.sqrt(seen_from_a * _within(from_b, place_a, reach)) if seen_from_a else 0.0
+    return near
+
+
+@numba.njit(cache=True)
+def _within(running: npt.NDArray[Any], place: float, reach: float) -> float:
+    share: float = max(_up_to(running, place + reach) - _up_to(running, place - reach), 0.0)
+    return share
+
+
+@numba.njit(cache=True)
+def _up_to(running: npt.NDArray[Any], place: float) -> float:
+    # Cell k covers [k - 1/2, k + 1/2].
+    n_cells = len(running) - 1
+    edge = min(max(place + 0.5, 0.0), float(n_cells))
+    cell = min(int(edge), n_cells - 1)
+    part = edge - cell
+    share: float = running[cell] * (1 - part) + running[cell + 1] * part
+    return share

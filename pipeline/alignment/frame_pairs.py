@@ -1,0 +1,281 @@
+"""From a time map to frames: one-to-one, strictly increasing, each with what it is worth.
+
+Every frame of a could go with every frame of b. What speaks for a pair is its *mass*: the share
+of the warping paths that pass within the tolerance of it, seen from a and seen from b (geometric
+mean). A calibrated logistic turns the mass, and how far the local tempo is from even, into a
+probability; of all strictly increasing matchings the one of the largest total surplus over the
+gate is taken. So a pause drops out by itself, and a frame that has lost its best partner takes
+the next one only where that is still within the tolerance.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.alignment.confidence import Seen, see
+from pipeline.alignment.kernels import best_chain
+from pipeline.alignment.types import BoolArray, FloatArray, IntArray
+from pipeline.alignment.warping_path import Warp, map_times
+
+# Errors beyond the last are all "at least that".
+ERROR_GRID_S = np.array([0.01, 0.02, 0.03, 0.04, 0.06, 0.09, 0.13, 0.2, 0.3, 0.5])
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """``logit(p) = intercept + mass * logit(mass) + tempo * abs(log(slope))``."""
+
+    intercept: float
+    mass: float
+    tempo: float
+
+
+@dataclass(frozen=True)
+class FrameParams:
+    """Which frames may be paired, and what is measured about them.
+
+    Attributes
+    ----------
+    tolerance_s : what counts as aligned
+    min_confidence : pairs that are less likely to be aligned are not made (the gate)
+    certainty : how sure a claimed error has to be
+    slope_half_s : half the stretch over which the local tempo is measured
+    contrast_offset_s : how far beside the path the contrast is measured
+    calibration : Calibration
+    """
+
+    tolerance_s: float
+    min_confidence: float
+    certainty: float
+    slope_half_s: float
+    contrast_offset_s: float
+    calibration: Calibration
+
+    def __post_init__(self) -> None:
+        for name in ("min_confidence", "certainty"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} ({getattr(self, name)}) must lie in [0, 1)")
+        for name in ("tolerance_s", "slope_half_s", "contrast_offset_s"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} ({getattr(self, name)}) must be positive")
+
+
+@dataclass(frozen=True, eq=False)
+class FrameMap:
+    """Frame pairs of two takes; all arrays of one length, in the order of time.
+
+    Attributes
+    ----------
+    frame_a, frame_b : int32, both strictly increasing (never decreasing from `measure_pairs`)
+    residual_s : float64
+        Instant of frame b minus where the time map puts frame a: what rounding to frames costs.
+    error_s : float64 in [0.01, 0.5]
+        Claim: the alignment error is at most this, with probability ``certainty``. 0.5 also
+        stands for more.
+    confidence : float64 in [0, 1]
+        Probability that the pair is aligned within ``tolerance_s``, if the takes say the same.
+    run_s : float64 >= 0
+        Longest straight run of the path at either frame: pause, or a word only one take has.
+    slope : float64 > 0
+        Local tempo of b against a (2: b is twice as slow).
+    contrast : float64
+        Distance beside the path minus distance on it: low where the sound says little.
+    """
+
+    frame_a: IntArray
+    frame_b: IntArray
+    residual_s: FloatArray
+    error_s: FloatArray
+    confidence: FloatArray
+    run_s: FloatArray
+    slope: FloatArray
+    contrast: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.frame_a)
+
+    def take(self, keep: BoolArray) -> "FrameMap":
+        """The pairs where `keep` (bool [shape=(n_pairs,)]) holds."""
+        return FrameMap(**{name: column[keep] for name, column in vars(self).items()})
+
+
+def frame_pairs(
+    warp: Warp,
+    distances: FloatArray,
+    visits: FloatArray,
+    instants_a_s: npt.ArrayLike,
+    instants_b_s: npt.ArrayLike,
+    params: FrameParams,
+) -> FrameMap:
+    """Pair the frames of two takes through their sound.
+
+    Parameters
+    ----------
+    warp, distances : the path and the matrix that it runs through
+    visits : float [shape=(n, m)], from `pipeline.alignment.posterior.visits`
+    instants_a_s, instants_b_s : float [shape=(n_frames,)], strictly increasing
+        Presentation-time middles of the frames, on the clock of the take's own sound (its first
+        sample is at 0). Frames outside the sound are not paired.
+    params : FrameParams
+
+    Returns
+    -------
+    FrameMap
+        Positions into the two arrays of instants; empty where nothing may be paired.
+
+    Raises
+    ------
+    ValueError
+        If instants are not finite and strictly increasing.
+    """
+    sight = _sight(warp, visits, instants_a_s, instants_b_s, params)
+    mass = sight.seen.mass_of_all(params.tolerance_s)
+    likely = _calibrated(mass, sight.slope[:, None], params.calibration)
+    a, b = best_chain(likely - params.min_confidence)
+    return _measured(sight, warp, distances, a, b, params)
+
+
+def measure_pairs(
+    warp: Warp,
+    distances: FloatArray,
+    visits: FloatArray,
+    instants_a_s: npt.ArrayLike,
+    instants_b_s: npt.ArrayLike,
+    frame_a: npt.ArrayLike,
+    frame_b: npt.ArrayLike,
+    params: FrameParams,
+) -> FrameMap:
+    """What our path and posterior say of frame pairs that another aligner made; no gate.
+
+    Parameters
+    ----------
+    frame_a, frame_b : int [shape=(n_pairs,)]
+        Positions into the instants, never decreasing; the rest as in `frame_pairs`.
+
+    Returns
+    -------
+    FrameMap
+        Of the pairs whose frames both lie inside the sound, in the order given: frames may repeat.
+    """
+    sight = _sight(warp, visits, instants_a_s, instants_b_s, params)
+    given_a, given_b = np.asarray(frame_a, np.intp), np.asarray(frame_b, np.intp)
+    heard = np.isin(given_a, sight.inside_a) & np.isin(given_b, sight.inside_b)
+    a = np.searchsorted(sight.inside_a, given_a[heard])
+    b = np.searchsorted(sight.inside_b, given_b[heard])
+    return _measured(sight, warp, distances, a, b, params)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sight:
+    """The frames inside the sound: positions, instants, local tempo at each of a, what they see."""
+
+    inside_a: npt.NDArray[np.intp]
+    inside_b: npt.NDArray[np.intp]
+    a_s: FloatArray
+    b_s: FloatArray
+    slope: FloatArray
+    seen: Seen
+
+
+def _sight(
+    warp: Warp,
+    visits: FloatArray,
+    instants_a_s: npt.ArrayLike,
+    instants_b_s: npt.ArrayLike,
+    params: FrameParams,
+) -> _Sight:
+    a_s, b_s = _checked(instants_a_s), _checked(instants_b_s)
+    inside_a = np.flatnonzero(_inside(a_s, warp.shape[0], warp.hop_s))
+    inside_b = np.flatnonzero(_inside(b_s, warp.shape[1], warp.hop_s))
+    a_s, b_s = a_s[inside_a], b_s[inside_b]
+    slope = _slopes(warp.knots_s, a_s, params.slope_half_s)
+    return _Sight(inside_a, inside_b, a_s, b_s, slope, see(visits, a_s, b_s, warp.hop_s))
+
+
+def _measured(
+    sight: _Sight,
+    warp: Warp,
+    distances: FloatArray,
+    a: npt.NDArray[np.intp],
+    b: npt.NDArray[np.intp],
+    params: FrameParams,
+) -> FrameMap:
+    a_s, b_s, slope = sight.a_s[a], sight.b_s[b], sight.slope[a]
+    nearer = sight.seen.mass(a, b, np.append(ERROR_GRID_S, params.tolerance_s))
+    likely = _calibrated(nearer, slope[:, None], params.calibration)
+    return FrameMap(
+        frame_a=sight.inside_a[a].astype(np.int32),
+        frame_b=sight.inside_b[b].astype(np.int32),
+        residual_s=b_s - map_times(warp.knots_s, a_s),
+        error_s=_claims(likely[:, :-1], params.certainty),
+        confidence=likely[:, -1],
+        run_s=np.maximum(_runs(warp.cells_a, a_s, warp), _runs(warp.cells_b, b_s, warp)),
+        slope=slope,
+        contrast=_contrast(warp, distances, a_s, params.contrast_offset_s),
+    )
+
+
+def _checked(instants_s: npt.ArrayLike) -> FloatArray:
+    instants = np.asarray(instants_s, dtype=np.float64)
+    if instants.ndim != 1 or not np.isfinite(instants).all() or (np.diff(instants) <= 0).any():
+        raise ValueError("instants must be finite and strictly increasing")
+    return instants
+
+
+def _inside(instants_s: FloatArray, n_cells: int, hop_s: float) -> BoolArray:
+    inside: BoolArray = (instants_s >= 0) & (instants_s <= n_cells * hop_s)
+    return inside
+
+
+def _slopes(knots: FloatArray, instants_s: FloatArray, half_s: float) -> FloatArray:
+    ahead, behind = (map_times(knots, instants_s + side) for side in (half_s, -half_s))
+    # A stretch of a that b lacks is flat; 1/50 stands for that, so that logarithms stay finite.
+    slope: FloatArray = np.maximum((ahead - behind) / (2 * half_s), 0.02)
+    return slope
+
+
+def _calibrated(mass: FloatArray, slope: FloatArray, calibration: Calibration) -> FloatArray:
+    share = np.clip(mass, 1e-4, 1 - 1e-6)
+    logit = (
+        calibration.intercept
+        + calibration.mass * np.log(share / (1 - share))
+        + calibration.tempo * np.abs(np.log(slope))
+    )
+    probability: FloatArray = 1 / (1 + np.exp(-logit))
+    return probability
+
+
+def _claims(certain: FloatArray, certainty: float) -> FloatArray:
+    """First error of the grid that is certain enough, between grid points by a straight line."""
+    rising = np.maximum.accumulate(certain, axis=1)
+    reached = rising >= certainty
+    k = np.where(reached.any(axis=1), reached.argmax(axis=1), len(ERROR_GRID_S) - 1)
+    before = np.maximum(k - 1, 0)
+    pair = np.arange(len(k))
+    low, high = rising[pair, before], rising[pair, k]
+    part = np.clip((certainty - low) / np.maximum(high - low, 1e-12), 0, 1)
+    claim: FloatArray = ERROR_GRID_S[before] + part * (ERROR_GRID_S[k] - ERROR_GRID_S[before])
+    return claim
+
+
+def _runs(cells: IntArray, instants_s: FloatArray, warp: Warp) -> FloatArray:
+    length = np.bincount(cells)
+    middle = np.round(instants_s / warp.hop_s).astype(np.intp)
+    near = np.clip(middle[:, None] + np.arange(-1, 2), 0, len(length) - 1)
+    longest: FloatArray = (length[near].max(axis=1) - 1) * warp.hop_s
+    return longest
+
+
+def _contrast(
+    warp: Warp, distances: FloatArray, instants_s: FloatArray, offset_s: float
+) -> FloatArray:
+    n, m = warp.shape
+    row = np.clip(np.round(instants_s / warp.hop_s).astype(np.intp), 0, n - 1)
+    first = np.searchsorted(warp.cells_a, row, side="left")
+    last = np.searchsorted(warp.cells_a, row, side="right") - 1
+    middle = (warp.cells_b[first] + warp.cells_b[last]) // 2
+    offset = max(1, round(offset_s / warp.hop_s))
+    beside = [distances[row, np.clip(middle + k, 0, m - 1)] for k in (-offset, offset)]
+    contrast: FloatArray = np.mean(beside, axis=0) - distances[row, middle]
+    return contrast

@@ -1,1 +1,0 @@
-"""Which frames show their emotion clearly: pure mathematics over probabilities and embeddings."""

@@ -1,0 +1,95 @@
+"""From the section `score` to a judge: which weights, which network, which device."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+
+from pipeline.clip.architecture import Architecture, read_architecture
+from pipeline.clip.network import build_network
+from pipeline.clip.scorer import Scorer
+from pipeline.faces.framing import Framing
+from pipeline.models.registry import Weights, check_size, find_weights
+from pipeline.params import ModelFile, Score
+
+_THREADS_FOR_GPU = 4  # at least
+
+
+@dataclass(frozen=True)
+class Judge:
+    """All that makes one network judge, picklable: a worker builds its `Scorer` from it."""
+
+    architecture: Architecture
+    weights: Weights
+    prompts: tuple[tuple[str, ...], ...]
+    framing: Framing
+    device: str
+    precision: str
+    batch: int
+
+    def identity(self) -> dict[str, Any]:
+        """All that a score depends on but the picture, for the key of a unit."""
+        return {
+            "architecture": self.architecture.identity(),
+            "weights": self.weights.sha256,
+            "prompts": self.prompts,
+            "framing": self.framing,
+            "device": self.device,
+            "precision": self.precision,
+            "batch": self.batch,
+        }
+
+
+def find_judge(section: Score, models: Mapping[str, ModelFile], data: Path) -> Judge:
+    """The judge that a section means; its weights are found and checked, not yet read.
+
+    Raises
+    ------
+    MissingWeightsError
+        When the file is not there.
+    ParameterError
+        When the section names what cannot be.
+    """
+    weights = find_weights(models, section.weights, data)
+    check_size(weights)
+    return Judge(
+        read_architecture(section.network),
+        weights,
+        section.prompts,
+        section.framing,
+        device_of(section.device),
+        section.precision,
+        section.batch,
+    )
+
+
+def device_of(wanted: str) -> str:
+    """`cpu` or `cuda`: what `auto` is on this machine."""
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return wanted
+
+
+def load_scorer(judge: Judge) -> Scorer:
+    """Build the network of a judge and load its weights: once a worker.
+
+    A worker keeps to one thread, so that the bytes do not depend on how many workers there are.
+    """
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    network = build_network(judge.architecture, judge.weights.path)
+    return Scorer(
+        network, judge.prompts, device=judge.device, precision=judge.precision, batch=judge.batch,
+        threads=_threads(judge.device),
+    )  # fmt: skip
+
+
+def _threads(device: str) -> int:
+    """How many make pictures ready: on a CPU the network wants the cores, a GPU waits for them."""
+    return 1 if device == "cpu" else max(_THREADS_FOR_GPU, os.cpu_count() or 1)

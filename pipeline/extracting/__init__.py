@@ -1,1 +1,0 @@
-"""What the stage extract does with one take."""

@@ -1,0 +1,158 @@
+"""The codes of a dataset's takes, read take by take: some rows, and sums over all of them.
+
+What a direction rests on is a few rows and means; nothing here grows with the number of takes but
+the numbers of their rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import TableError
+from pipeline.latents.mouths import MEASURES
+from pipeline.records import InvertedTake
+from pipeline.runtime.store import ItemStore
+from pipeline.runtime.tables import read_table
+from pipeline.stages.invert.worker import CODES
+from pipeline.stylegan import mouth
+from pipeline.stylegan import svm_direction as boundary
+from pipeline.stylegan.svm_direction import F64
+
+_COLUMNS = ("frame", "quad", "code", "verdict", *MEASURES)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Kept rows of takes: who shows what, and in which take; their codes are not read for it.
+
+    `takes` are places in the list of takes.
+    """
+
+    speakers: NDArray[np.str_]
+    emotions: NDArray[np.str_]
+    takes: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Kept codes of takes (n, d), with the mouths of their frames (n, k) and who shows what."""
+
+    codes: F64
+    mouths: F64
+    speakers: NDArray[np.str_]
+    takes: NDArray[np.str_]
+    emotions: NDArray[np.str_]
+    frames: NDArray[np.int64]
+    quads: F64
+
+    def chosen(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Coded:
+        """Some of the rows."""
+        return Coded(
+            self.codes[rows], self.mouths[rows], self.speakers[rows], self.takes[rows],
+            self.emotions[rows], self.frames[rows], self.quads[rows],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What one pass over all takes gives.
+
+    Attributes
+    ----------
+    some
+        The rows asked for, by what they are for.
+    centres
+        The middle (d,) of each speaker's codes.
+    scale
+        The root of the mean squared length of the codes of all rows, centred per speaker.
+    pattern
+        How codes move when the measures asked for do, once solved.
+    """
+
+    some: Mapping[str, Coded]
+    centres: Mapping[str, F64]
+    scale: float
+    pattern: mouth.Pattern
+
+
+def rows_of(takes: Sequence[InvertedTake]) -> Rows:
+    """The kept rows of takes, in their order, as the table of invert counts them."""
+    counts = [take.n_kept for take in takes]
+
+    def repeated(name: str) -> NDArray[np.str_]:
+        return np.repeat(np.array([str(getattr(take, name)) for take in takes]), counts)
+
+    return Rows(repeated("speaker"), repeated("emotion"), np.repeat(np.arange(len(takes)), counts))
+
+
+def gather(
+    takes: Sequence[InvertedTake],
+    inverted: Path,
+    asked: Mapping[str, NDArray[np.int64]],
+    measured: Sequence[int],
+) -> Gathered:
+    """Read every take once; keep the rows asked for, and the sums.
+
+    Parameters
+    ----------
+    asked
+        Ascending places among all kept rows, by what they are for.
+    measured
+        Which of `MEASURES` the pattern is of.
+    """
+    parts: dict[str, list[Coded]] = {name: [] for name in asked}
+    middles: dict[str, boundary.Middle] = {}
+    pattern, first = mouth.Pattern(len(measured)), 0
+    for take, coded in _each(takes, inverted):
+        last = first + len(coded.codes)
+        for name, rows in asked.items():
+            here = rows[np.searchsorted(rows, first) : np.searchsorted(rows, last)] - first
+            parts[name].append(coded.chosen(here))
+        middles.setdefault(take.speaker, boundary.Middle()).add(coded.codes)
+        pattern.add(f"{take.speaker}/{take.emotion}", coded.codes, coded.mouths[:, measured])
+        first = last
+    n = sum(middle.n for middle in middles.values())
+    squares = sum(middle.squares() for middle in middles.values())
+    return Gathered(
+        some={name: _joined(found) for name, found in parts.items()},
+        centres={speaker: middle.centre() for speaker, middle in middles.items()},
+        scale=float(np.sqrt(squares / n)),
+        pattern=pattern,
+    )
+
+
+def _each(takes: Sequence[InvertedTake], inverted: Path) -> Iterator[tuple[InvertedTake, Coded]]:
+    store = ItemStore(inverted)
+    for take in takes:
+        path = store.path(f"{take.speaker}/{take.take_id}", CODES)
+        table = read_table(path, columns=_COLUMNS)
+        kept = np.array(table["verdict"].to_pylist()) == "kept"
+        n = int(kept.sum())
+        if n != take.n_kept:
+            raise TableError(
+                f"{path} has {n} kept codes, the table of invert says {take.n_kept}; rerun invert"
+            )
+        flat = table["code"].combine_chunks().flatten().to_numpy()
+        columns = [table[name].to_numpy().astype(np.float64) for name in MEASURES]
+        yield (
+            take,
+            Coded(
+                codes=flat.reshape(len(table), -1)[kept].astype(np.float64),
+                mouths=np.stack(columns, axis=1)[kept],
+                speakers=np.repeat(np.array([take.speaker]), n),
+                takes=np.repeat(np.array([take.take_id]), n),
+                emotions=np.repeat(np.array([take.emotion]), n),
+                frames=table["frame"].to_numpy().astype(np.int64)[kept],
+                quads=np.array(table["quad"].to_pylist()).reshape(-1, 4, 2)[kept],
+            ),
+        )
+
+
+def _joined(parts: Sequence[Coded]) -> Coded:
+    names = ("codes", "mouths", "speakers", "takes", "emotions", "frames", "quads")
+    return Coded(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))

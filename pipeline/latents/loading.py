@@ -1,0 +1,186 @@
+"""Which weights a stage runs on, and a worker's networks out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+
+from pipeline.clip.judge import Judge as ClipJudge
+from pipeline.clip.judge import device_of, find_judge, load_scorer
+from pipeline.errors import MissingWeightsError, PipelineError
+from pipeline.latents.mouths import Calibrator, Judge
+from pipeline.latents.networks import Networks
+from pipeline.models.registry import Weights, find_weights, read_metadata
+from pipeline.params import Invert
+from pipeline.runtime.run import Batch, Run, Unit, Worker, bring_up_to_date
+from pipeline.runtime.store import make_folder
+from pipeline.stages.directions.worker import Fitter
+from pipeline.stages.synth.family import Maker
+from pipeline.stylegan.arcface import ArcFace
+from pipeline.stylegan.encoders import WPlusEncoder
+from pipeline.stylegan.generator import Generator, GeneratorConfig
+from pipeline.stylegan.load import load_network
+from pipeline.stylegan.perceptual import Vgg
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The weights that a stage was given, by what they are for, or why it cannot run."""
+
+    weights: Mapping[str, Weights]
+    missing: str | None
+
+    def identity(self, section: Invert) -> list[object]:
+        """What of them decides a unit's bytes."""
+        shas = sorted((name, found.sha256) for name, found in self.weights.items())
+        return [shas, device_of(section.device), section.precision, section.batch]
+
+    def sha256(self, name: str) -> str:
+        """Of one of them."""
+        return self.weights[name].sha256
+
+
+def chosen_weights(run: Run, needed: Mapping[str, str], optional: Mapping[str, str]) -> Chosen:
+    """The weights of the models that params.yaml names.
+
+    Parameters
+    ----------
+    needed, optional
+        From what the weights are for to a name of `models`; "" is none given.
+    """
+    for purpose, name in needed.items():
+        if not name:
+            return Chosen({}, f"invert.{purpose} names no weights: nothing to do")
+    names = {purpose: name for purpose, name in {**needed, **optional}.items() if name}
+    try:
+        found = {
+            purpose: find_weights(run.params.models, name, run.data)
+            for purpose, name in names.items()
+        }
+    except MissingWeightsError as error:
+        return Chosen({}, str(error))
+    return Chosen(found, None)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a generator makes pictures of, and how large they are: enough to tell sizes of files."""
+
+    n_latent: int
+    dim: int
+    size_px: int
+
+    @property
+    def code_bytes(self) -> int:
+        """Of one W+ code as it is stored."""
+        return 4 * self.n_latent * self.dim
+
+    @property
+    def picture(self) -> float:
+        """How much a made picture is in a file, that of the demo's generator being 1."""
+        return float((self.size_px / _DEMO.size_px) ** _JPEG_GROWTH)
+
+
+_DEMO = Shape(12, 128, 128)
+_JPEG_GROWTH = 1.8
+"""The exponent with which a JPEG's bytes grow with its side, about: less than its area's."""
+
+
+def shape_of(chosen: Chosen) -> Shape:
+    """The generator's shape as its file tells; the demo's where there is none, or it tells none."""
+    if chosen.missing is not None or "generator" not in chosen.weights:
+        return _DEMO
+    try:
+        config = GeneratorConfig(**read_metadata(chosen.weights["generator"])["config"])
+    except (KeyError, TypeError, ValueError):  # the stage will say what is wrong with it
+        return _DEMO
+    return Shape(config.n_latent, config.style_dim, config.size)
+
+
+def inverter(weights: Mapping[str, Weights], section: Invert) -> Callable[[], Networks]:
+    """The setup of a worker of `invert`."""
+    return partial(_networks, dict(weights), section)
+
+
+def fitter(weights: Mapping[str, Weights], section: Invert) -> Callable[[], Fitter]:
+    """The setup of a worker of `directions`."""
+    return partial(_fitter, dict(weights), section)
+
+
+def maker(
+    weights: Mapping[str, Weights], section: Invert, clip: ClipJudge | None
+) -> Callable[[], Maker]:
+    """The setup of a worker of `synth`; `clip` judges clarity, None: it is not measured."""
+    return partial(_maker, dict(weights), section, clip)
+
+
+def chosen_clip(run: Run) -> tuple[ClipJudge | None, str | None]:
+    """The network that `score` is given, or why there is none."""
+    section = run.params.score
+    if not section.weights:
+        return None, "clarity is not measured: score.weights is empty"
+    try:
+        return find_judge(section, run.params.models, run.data), None
+    except MissingWeightsError as error:
+        return None, f"clarity is not measured: {error}"
+
+
+def _fitter(weights: Mapping[str, Weights], section: Invert) -> Fitter:
+    return Fitter(_networks(weights, section), Calibrator())
+
+
+def _maker(weights: Mapping[str, Weights], section: Invert, clip: ClipJudge | None) -> Maker:
+    clarity = None if clip is None else load_scorer(clip).probabilities
+    nets = replace(_networks(weights, section), clarity=clarity)
+    return Maker(nets, Judge(), Calibrator())
+
+
+def bring_up(
+    run: Run, stage: str, grain: str, units: Sequence[Unit], work: Worker, setup: Callable[[], Any]
+) -> Batch:
+    """`bring_up_to_date` on one worker a GPU; of no unit it leaves what lies there for later."""
+    if not units:
+        make_folder(run.items(stage).folder)
+        return Batch({}, 0, 0, 0)
+    device = device_of(run.params.invert.device)
+    return bring_up_to_date(run, stage, grain, units, work, setup, device)
+
+
+def _networks(weights: Mapping[str, Weights], section: Invert) -> Networks:
+    torch.set_num_threads(1)
+    device = device_of(section.device)
+    loaded: dict[str, Any] = {
+        purpose: load_network(found).to(device) for purpose, found in weights.items()
+    }
+    _check_kinds(weights, loaded)
+    return Networks(
+        generator=loaded["generator"],
+        encoder=loaded.get("encoder"),
+        identity=loaded.get("identity"),
+        features=loaded.get("perceptual"),
+        clarity=None,
+        device=device,
+        precision=section.precision,
+        batch=section.batch,
+    )
+
+
+_KINDS = {
+    "generator": Generator,
+    "encoder": WPlusEncoder,
+    "identity": ArcFace,
+    "perceptual": Vgg,
+}
+
+
+def _check_kinds(weights: Mapping[str, Weights], loaded: Mapping[str, Any]) -> None:
+    for purpose, kind in _KINDS.items():
+        if purpose in loaded and not isinstance(loaded[purpose], kind):
+            raise PipelineError(
+                f"invert.{purpose} names the weights {weights[purpose].name!r}, which hold a "
+                f"{type(loaded[purpose]).__name__}; a {kind.__name__} is expected"
+            )

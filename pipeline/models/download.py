@@ -1,0 +1,176 @@
+"""Bring a file of weights from a URL: resumed where it broke off, checked, whole or absent.
+
+The only module that opens a connection, and only for `models fetch`: no stage downloads anything.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+from urllib.error import HTTPError, URLError
+from urllib.parse import unquote, urlsplit
+from urllib.request import Request, urlopen
+
+from pipeline.digests import sha256_of
+from pipeline.errors import PipelineError
+from pipeline.runtime.store import make_folder
+
+SCHEMES = ("https", "http", "file")
+_CHUNK_BYTES = 1 << 20
+_TIMEOUT_S = 60.0
+_TRIES = 5
+PAUSE_S = 2.0
+"""Before a second try where nothing came, and so much longer before each further one."""
+_OUT_OF_RANGE = 416
+_PARTIAL = 206
+_PAGES = (b"<!doctype", b"<html")
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes that are there and how many it will be, if that is known."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a file comes from, and which it has to be."""
+
+    url: str
+    sha256: str
+
+    def __post_init__(self) -> None:
+        if scheme_of(self.url) not in SCHEMES:
+            raise PipelineError(f"{self.url}: expected is a URL of {', '.join(SCHEMES)}")
+        digits = self.sha256.lower()
+        if len(digits) != 64 or set(digits) - set("0123456789abcdef"):
+            raise PipelineError(f"sha256 {self.sha256!r}: expected is 64 hexadecimal digits")
+
+
+def scheme_of(url: str) -> str:
+    """What a URL begins with; "" for one that is none, such as `http://[`."""
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""
+
+
+def file_name(url: str) -> str:
+    """The name of the file that a URL ends in; `weights` where that is no name of a file."""
+    if not scheme_of(url):
+        return "weights"
+    name = PurePosixPath(unquote(urlsplit(url).path)).name
+    return name if name.isprintable() and name.strip(".") and len(name) <= 120 else "weights"
+
+
+def fetch(source: Source, target: Path, progress: Progress | None = None) -> bool:
+    """Bring a file, going on from what an earlier try left.
+
+    Returns
+    -------
+    Whether anything was brought: not if `target` is the file already.
+
+    Raises
+    ------
+    PipelineError
+        The transfer fails for good, or the file is another than meant (it is not kept).
+    """
+    if target.is_file():
+        if sha256_of(target) == source.sha256.lower():
+            return False
+        raise PipelineError(f"{target} is there with another sha256: remove it, or correct sha256")
+    make_folder(target.parent)
+    part = target.with_name(f".part-{source.sha256[:12].lower()}-{target.name}")
+    with _alone(part) as stream:
+        _bring(source.url, stream, progress)
+        stream.flush()
+        os.fsync(stream.fileno())
+        found = sha256_of(part)
+        if found != source.sha256.lower():
+            said = _first_bytes(part)
+            part.unlink()
+            raise PipelineError(
+                f"{source.url} gave a file of sha256 {found}, expected is {source.sha256}{said}; "
+                "it is not kept"
+            )
+        os.replace(part, target)
+    return True
+
+
+def _first_bytes(part: Path) -> str:
+    with part.open("rb") as stream:
+        head = stream.read(512).lower()
+    return " (it is a web page, not the file)" if any(p in head for p in _PAGES) else ""
+
+
+@contextmanager
+def _alone(part: Path) -> Iterator[BinaryIO]:
+    """The partial file, open at its end; two fetches of one file do not write into each other."""
+    with part.open("ab") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PipelineError(f"another process is fetching {part.name}: wait for it") from None
+        yield stream
+
+
+def _bring(url: str, stream: BinaryIO, progress: Progress | None) -> None:
+    """Append what is missing; a transfer that breaks off is taken up again."""
+    for attempt in range(1, _TRIES + 1):
+        before = stream.tell()
+        try:
+            if _append(url, stream, progress):
+                return
+            why = "it broke off"
+        except HTTPError as error:
+            if error.code < 500:
+                raise PipelineError(f"{url}: {error.code} {error.reason}") from None
+            why = f"{error.code} {error.reason}"
+        except (URLError, HTTPException, OSError) as error:
+            why = str(getattr(error, "reason", error)) or type(error).__name__
+        if attempt == _TRIES or (stream.tell() == before and urlsplit(url).scheme == "file"):
+            raise PipelineError(
+                f"{url}: {why} after {stream.tell()} bytes; the same command goes on from there"
+            )
+        if stream.tell() == before:
+            time.sleep(PAUSE_S * attempt)
+
+
+def _append(url: str, stream: BinaryIO, progress: Progress | None) -> bool:
+    """One transfer from where the file ends; whether it came to its own end."""
+    if urlsplit(url).scheme == "file":
+        return _copy_file(Path(unquote(urlsplit(url).path)), stream, progress)
+    start = stream.tell()
+    asked = Request(url, headers={"Range": f"bytes={start}-", "User-Agent": "spfem-data"})
+    try:
+        reply = urlopen(asked, timeout=_TIMEOUT_S)
+    except HTTPError as error:
+        if error.code == _OUT_OF_RANGE and start:
+            return True  # all of it is here, or it is another file: its sha256 will tell
+        raise
+    with reply:
+        if reply.status != _PARTIAL and start:
+            stream.truncate(0)  # a server that knows no ranges begins anew
+            stream.seek(0)
+        length = reply.headers.get("Content-Length")
+        told = length and length.isascii() and length.isdigit() and len(length) < 20
+        whole = stream.tell() + int(length) if told else None
+        while chunk := reply.read(_CHUNK_BYTES):
+            stream.write(chunk)
+            if progress:
+                progress(stream.tell(), whole)
+        return whole is None or stream.tell() == whole
+
+
+def _copy_file(path: Path, stream: BinaryIO, progress: Progress | None) -> bool:
+    with path.open("rb") as source:
+        source.seek(stream.tell())
+        shutil.copyfileobj(source, stream, _CHUNK_BYTES)
+        if progress:
+            progress(stream.tell(), source.tell())
+    return True

@@ -1,0 +1,204 @@
+"""Weights that stages name: which file a name means, whether it is the right one, what it holds.
+
+A stage names weights by an entry of `models` in params.yaml. The entry's sha256 is checked before
+anything is read, so that a name means the same numbers on every machine; nothing is downloaded
+here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pipeline.errors import MissingWeightsError, ParameterError, PipelineError, meant
+from pipeline.params import ModelFile
+from pipeline.runtime.store import FileHashes, write_bytes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FOLDER = "models"
+"""Where `models fetch` stores files, below the folder of all outputs."""
+PLAIN = ".safetensors"
+MAX_WEIGHTS_BYTES = 8 << 30
+"""Larger files are refused: the largest open_clip model has 20 GB, the largest of use here 4."""
+_SUFFIX = re.compile(r"\.\w{1,12}", re.ASCII)
+MAX_TENSORS = 50_000
+"""Files of more are refused: the largest of the kinds used here have some 3000."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A file of weights that is there and carries the sha256 that params.yaml states."""
+
+    name: str
+    path: Path
+    sha256: str
+
+
+def find_weights(models: Mapping[str, ModelFile], name: str, data: Path) -> Weights:
+    """The file of an entry of `models`, checked against its sha256.
+
+    Raises
+    ------
+    ParameterError
+        When params.yaml lists no such entry, or the file has another sha256.
+    MissingWeightsError
+        When the file is not there; the message says which, which setting, and what to do.
+    """
+    entry = model_entry(models, name)
+    path = _existing(entry, name, data)
+    if path is None:
+        raise MissingWeightsError(_missing(entry, name, data))
+    hashes = FileHashes(data / FOLDER / ".local" / "hashes.json")
+    found = hashes.sha256(path.resolve())
+    hashes.save()
+    if found != entry.sha256:
+        raise ParameterError(
+            f"{path}: its sha256 is {found}, models.{name}.sha256 of params.yaml says "
+            f"{entry.sha256}; it is another file than meant, or the setting is wrong"
+        )
+    return Weights(name, path, found)
+
+
+def model_entry(models: Mapping[str, ModelFile], name: str) -> ModelFile:
+    """The entry of that name, or one line that says which there are."""
+    if name not in models:
+        known = ", ".join(sorted(models)) or "none"
+        raise ParameterError(
+            f"params.yaml lists no model {name!r} under models; it lists: {known}"
+            + meant(name, models)
+        )
+    return models[name]
+
+
+def stored_path(entry: ModelFile, name: str, data: Path) -> Path:
+    """Where `models fetch` stores the file of an entry that has a url."""
+    suffix = PurePosixPath(urlsplit(entry.url).path).suffix
+    return data / FOLDER / f"{name}{suffix if _SUFFIX.fullmatch(suffix) else PLAIN}"
+
+
+def candidates(entry: ModelFile, name: str, data: Path) -> list[Path]:
+    """Where the file may lie, in the order of search.
+
+    A path counts from the working folder, then from the folder that holds the package, where the
+    demo's own networks lie; without a path it is what `models fetch` stored.
+    """
+    if not entry.path:
+        return [stored_path(entry, name, data)]
+    return [Path(entry.path), Path(__file__).resolve().parent.parent / entry.path]
+
+
+def _existing(entry: ModelFile, name: str, data: Path) -> Path | None:
+    return next((path for path in candidates(entry, name, data) if path.is_file()), None)
+
+
+def _missing(entry: ModelFile, name: str, data: Path) -> str:
+    if not entry.path and not entry.url:
+        return f"models.{name} of params.yaml has neither path nor url: name the file in its path"
+    place = candidates(entry, name, data)[0]
+    setting = f"models.{name}.path" if entry.path else f"models.{name}.url"
+    todo = f"run: spfem-data models fetch {name}" if entry.url else "put it there"
+    return f"the weights {name!r} ({setting} of params.yaml) are not at {place}; {todo}"
+
+
+def read_weights(weights: Weights) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of a safetensors file by name, and its metadata, each value read as JSON.
+
+    A metadata value that is no JSON stays the string it is.
+
+    Raises
+    ------
+    PipelineError
+        When the file is no safetensors, is larger than any network here, or holds a number that is
+        none.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    check_size(weights)
+    try:
+        with safe_open(weights.path, framework="pt") as file:
+            names = sorted(file.keys())
+            if len(names) > MAX_TENSORS:
+                raise PipelineError(
+                    f"{weights.path} (models.{weights.name}) has {len(names)} tensors, at most "
+                    f"{MAX_TENSORS} are read"
+                )
+            tensors = {name: file.get_tensor(name) for name in names}
+            metadata = decode_metadata(file.metadata() or {})
+    except SafetensorError as error:
+        raise PipelineError(
+            f"{weights.path} (models.{weights.name}) is no safetensors file: {error}"
+        ) from None
+    check_finite(tensors, weights)
+    return tensors, metadata
+
+
+def read_metadata(weights: Weights) -> dict[str, Any]:
+    """The metadata of a safetensors file alone, {} where it has none or is no such file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(weights.path, framework="pt") as file:
+            return decode_metadata(file.metadata() or {})
+    except SafetensorError:
+        return {}
+
+
+def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write a safetensors file, whole or absent, its metadata as JSON: the same bytes each time.
+
+    The library writes metadata in an order of chance; they are put in the order of their names.
+    """
+    from safetensors.torch import save
+
+    notes = encode_metadata(metadata)
+    content = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, notes)
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = notes
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    if len(text) > size:
+        raise AssertionError(f"{path}: a header of {len(text)} bytes in the place of {size}")
+    write_bytes(path, content[:8] + text.ljust(size) + content[8 + size :])
+
+
+def check_size(weights: Weights) -> None:
+    """Refuse a file beyond `MAX_WEIGHTS_BYTES` before any of it is read."""
+    size = weights.path.stat().st_size
+    if size > MAX_WEIGHTS_BYTES:
+        raise PipelineError(
+            f"{weights.path} (models.{weights.name}) has {size} bytes, at most "
+            f"{MAX_WEIGHTS_BYTES} are read"
+        )
+
+
+def check_finite(tensors: Mapping[str, Tensor], weights: Weights) -> None:
+    """Refuse weights with NaN or infinity: every score made with them would be one, too."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise PipelineError(
+                f"{weights.path} (models.{weights.name}): the tensor {name} holds numbers that are "
+                "not finite; the file is damaged"
+            )
+
+
+def encode_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """As safetensors stores it: each value as JSON."""
+    return {name: json.dumps(value, sort_keys=True) for name, value in sorted(metadata.items())}
+
+
+def decode_metadata(stored: Mapping[str, str]) -> dict[str, Any]:
+    """Back from `encode_metadata`; what is no JSON stays text."""
+    found: dict[str, Any] = {}
+    for name, text in stored.items():
+        try:
+            found[name] = json.loads(text)
+        except (ValueError, RecursionError):  # no JSON, or nested or numbered without end
+            found[name] = text
+    return found

@@ -1,0 +1,127 @@
+"""Read a pickle of weights without running anything that it names.
+
+A pickle is a program that calls what it names. This reader knows a short list of names, each bound
+to a function of its own that only takes notes; any other name ends the reading. Not one callable
+of torch, numpy or the standard library is reachable (facts on the published formats: the names are
+those that weights files use). Tensors stay on disk: what comes back are notes on where they lie.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import torch
+
+from pipeline.models import pickle_stubs as inert
+from pipeline.models.pickle_scan import Limits, Stream, UnsafeFileError, brief, scan
+from pipeline.models.pickle_stubs import Call
+from pipeline.models.stored_tensors import DTYPES, Storage, StorageType
+
+
+def _names(nested: Callable[[object], Storage]) -> dict[str, Any]:
+    """What a pickle may name; made anew for each reading."""
+    names: dict[str, Any] = {
+        "collections.OrderedDict": inert.Bag,
+        "dnnlib.util.EasyDict": inert.Bag,
+        "argparse.Namespace": inert.Attributes,
+        "dnnlib.tflib.network.Network": inert.TfNetwork,
+        "torch_utils.persistence._reconstruct_persistent_obj": Call(inert.of_persistent),
+        "builtins.set": Call(inert.make_set),
+        "__builtin__.set": Call(inert.make_set),
+        "_codecs.encode": Call(inert.encode_latin1),
+        "torch._utils._rebuild_tensor": Call(inert.of_tensor),
+        "torch._utils._rebuild_tensor_v2": Call(inert.of_tensor),
+        "torch._utils._rebuild_parameter": Call(inert.of_parameter),
+        "torch.storage._load_from_bytes": Call(nested),
+        "torch.Size": Call(inert.as_shape),
+        "torch.device": Call(inert.join_parts),
+        "pathlib.PosixPath": Call(inert.join_parts),
+        "pathlib.WindowsPath": Call(inert.join_parts),
+        "torch.storage.UntypedStorage": StorageType(torch.uint8),
+        "numpy.dtype": Call(lambda code, *_: inert.NumpyType(code)),
+        "numpy.ndarray": "ndarray",
+    }
+    for core in ("core", "_core"):
+        names[f"numpy.{core}.multiarray.scalar"] = Call(inert.of_scalar)
+        names[f"numpy.{core}.multiarray._reconstruct"] = Call(lambda *_: inert.NumpyArray())
+        names[f"numpy.{core}.numeric._frombuffer"] = Call(inert.of_flat)
+    for kind, dtype in DTYPES.items():
+        names[f"torch.{kind}Storage"] = StorageType(dtype)
+        names[f"torch.{str(dtype).removeprefix('torch.')}"] = StorageType(dtype)
+    return names
+
+
+Storages = Callable[[tuple[Any, ...]], Storage]
+"""What a persistent id (torch's way to name a storage) stands for."""
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(
+        self, stream: Stream, what: str, storages: Storages | None, names: dict[str, Any]
+    ) -> None:
+        super().__init__(stream, encoding="latin1")
+        self._what, self._storages, self._names = what, storages, names
+
+    def find_class(self, module: str, name: str) -> Any:
+        found = self._names.get(f"{module}.{name}")
+        if found is None:
+            self._refuse(f"it names {module}.{name}, which no weights need")
+        return found
+
+    def persistent_load(self, pid: Any) -> Any:
+        if self._storages is None or not isinstance(pid, tuple):
+            self._refuse("it names things outside itself")
+        return self._storages(pid)
+
+    def _refuse(self, why: str) -> NoReturn:
+        raise UnsafeFileError(f"{self._what} is refused: {why}; nothing of it was run")
+
+
+_DAMAGE = (
+    pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError,
+    OverflowError,
+)  # fmt: skip
+"""What an unpickler raises on a stream that does not hold together."""
+
+
+def load(
+    stream: Stream,
+    what: str,
+    limits: Limits,
+    nested: Callable[[object], Storage],
+    storages: Storages | None = None,
+) -> Any:
+    """What one pickle at the stream's place holds; the stream is left after it.
+
+    Parameters
+    ----------
+    what
+        The file, for messages.
+    nested
+        Reads a storage that is a whole torch file inside the pickle.
+    storages
+        Finds the storage of a persistent id; None: there are none.
+
+    Returns
+    -------
+    Dictionaries, lists, numbers, text, and the classes of `inert` and `stored`.
+
+    Raises
+    ------
+    UnsafeFileError
+        It names anything that is not on the list, or is damaged.
+    """
+    start = stream.tell()
+    scan(stream, limits, what)
+    end = stream.tell()
+    stream.seek(start)
+    try:
+        value = _Unpickler(stream, what, storages, _names(nested)).load()
+    except _DAMAGE as error:
+        raise UnsafeFileError(
+            f"{what}: damaged, its pickle cannot be read ({brief(error)})"
+        ) from None
+    stream.seek(end)
+    return value

@@ -1,1 +1,0 @@
-"""From one speaker's takes to sentences and to pairs of frames that belong together."""

@@ -1,0 +1,136 @@
+"""The only module that touches Parquet for stages: typed tables, written whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import TableError
+from pipeline.records import Row
+from pipeline.runtime.store import atomic_path
+
+SCHEMA_VERSION = 1
+_VERSION_KEY = b"spfem_data.schema_version"
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+def write_table(path: Path, table: pa.Table, *, plain_columns: Sequence[str] = ()) -> None:
+    """Write one table, atomically and with the same bytes for the same rows.
+
+    Parameters
+    ----------
+    plain_columns
+        Columns of pictures: neither compressed nor dictionary-encoded, without statistics.
+    """
+    with atomic_path(path) as temporary:
+        pq.write_table(
+            table.replace_schema_metadata(_metadata(table.schema)),
+            temporary,
+            **_encoding(table.schema, plain_columns),
+        )
+
+
+def write_batches(
+    path: Path,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    plain_columns: Sequence[str] = (),
+) -> None:
+    """As `write_table`, for more rows than fit in memory: each batch becomes a row group.
+
+    An error that `batches` raises leaves no file behind.
+    """
+    schema = schema.with_metadata(_metadata(schema))
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, schema, **_encoding(schema, plain_columns)) as writer,
+    ):
+        for batch in batches:
+            writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+
+
+def _metadata(schema: pa.Schema) -> dict[bytes, bytes]:
+    return {**(schema.metadata or {}), _VERSION_KEY: str(SCHEMA_VERSION).encode()}
+
+
+def _encoding(schema: pa.Schema, plain_columns: Sequence[str]) -> dict[str, Any]:
+    names = schema.names
+    return {
+        "compression": {n: "none" if n in plain_columns else "zstd" for n in names},
+        "use_dictionary": [n for n in names if pa.types.is_string(schema.field(n).type)],
+        "write_statistics": [n for n in names if n not in plain_columns],
+    }
+
+
+def write_rows(path: Path, rows: Iterable[Row], kind: type[Row]) -> None:
+    """Write records as a table of their kind's schema, in the order given."""
+    table = pa.Table.from_pylist([row.to_row() for row in rows], schema=kind.SCHEMA)
+    write_table(path, table)
+
+
+def read_table(
+    path: Path, schema: pa.Schema | None = None, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Read a table that this package wrote.
+
+    Raises
+    ------
+    TableError
+        Where the file is damaged, of another schema version, or lacks a column.
+    """
+    try:
+        table = pq.read_table(path, columns=None if columns is None else list(columns))
+    except (pa.ArrowException, OSError) as error:
+        raise TableError(f"{path}: not a readable table ({error}); remove it and rerun") from error
+    _check_version(path, table.schema)
+    if schema is not None and table.schema.remove_metadata() != schema.remove_metadata():
+        raise TableError(f"{path}: its columns are not those of this version; rerun its stage")
+    return table
+
+
+def iter_batches(path: Path, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Read a table's columns in small batches: a long take's pictures never fill the memory.
+
+    Raises
+    ------
+    TableError
+        Where the file is damaged or of another schema version.
+    """
+    try:
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+            _check_version(path, file.schema_arrow)
+            yield from file.iter_batches(batch_rows, columns=list(columns), use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise TableError(f"{path}: not a readable table ({error}); remove it and rerun") from error
+
+
+def _check_version(path: Path, schema: pa.Schema) -> None:
+    version = (schema.metadata or {}).get(_VERSION_KEY, b"none").decode(errors="replace")
+    if version != str(SCHEMA_VERSION):
+        raise TableError(f"{path}: schema version {version}, this program reads {SCHEMA_VERSION}")
+
+
+def read_rows(path: Path, kind: type[AnyRow]) -> list[AnyRow]:
+    """The records of a table, in the order written.
+
+    Raises
+    ------
+    TableError
+        As `read_table`, and where a row is no record.
+    """
+    table = read_table(path, kind.SCHEMA)
+    try:
+        return [kind.from_row(row) for row in table.to_pylist()]
+    except (ValueError, TypeError) as error:  # bits that turned over in text or in numbers
+        raise TableError(f"{path}: damaged ({error}); remove it and rerun its stage") from error
+
+
+def sorted_rows(rows: Iterable[dict[str, Any]], kind: type[AnyRow], *by: str) -> list[AnyRow]:
+    """Records of plain rows (of receipts), sorted by the named fields."""
+    records = [kind.from_row(row) for row in rows]
+    return sorted(records, key=lambda record: tuple(getattr(record, name) or "" for name in by))

@@ -1,0 +1,334 @@
+"""Pairs of takes that say the same: which to try, and their frames one to one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pipeline.alignment.align import Alignment, AlignParams, align
+from pipeline.alignment.word_mismatch import OddSpan
+from pipeline.errors import Reject
+from pipeline.records import Clip, Pair, Sentence
+from pipeline.stages.align.frame_maps import ClipMap, our_map, papers_map
+from pipeline.stages.align.mouth_agreement import mouth_agreement
+from pipeline.stages.align.utterances import FloatArray, Sounds, Utterance, duration_s, length_ratio
+from spfem_data.labels import EMOTIONS
+
+_MS = 1000.0
+_STRONG = 3
+"""The level of MEAD that the papers pair (their neutral has level 1)."""
+
+
+@dataclass(frozen=True)
+class PairParams:
+    """Which takes are paired, and what a pair must hold.
+
+    `preset`: whose frame maps. `pairs`: each emotion with neutral, or every two emotions.
+    `levels`: takes of every level, or of level 3 and neutral only. `max_score_named` is the worst
+    same-sentence score of a pair: beyond it the sound objects to what name, manifest or the
+    resolution decided. `max_score` and `min_margin` are the resolution's own, to say why a take
+    has no partner. `odd_spans`: what becomes of a pair one of whose takes has a word
+    more. `max_duration_s` is the longest sound that is aligned: memory grows with its square.
+    `audio_fps` is the frame rate given to takes of sound alone.
+    """
+
+    preset: Literal["default", "compat_scmcl"]
+    pairs: Literal["neutral", "all"]
+    levels: Literal["each", "level_3"]
+    max_score: float
+    min_margin: float
+    max_score_named: float
+    max_duration_s: float
+    max_length_ratio: float
+    min_pairs: int
+    odd_spans: Literal["keep", "reject"]
+    audio_fps: float
+
+
+@dataclass(frozen=True)
+class Track:
+    """The frames of a take: instants on the clock of its sound, mouth openings (NaN: no face)."""
+
+    instants_s: FloatArray
+    mouth_open: FloatArray
+
+
+ReadTrack = Callable[[Clip], Track]
+
+
+THRESHOLDS = ("max_score_named", "odd_spans", "min_pairs")
+"""Of the section `align`: what only holds pairs back, and changes none that it lets through."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the thresholds of a pair look at; `n_pairs` None where its frames are not paired yet."""
+
+    sentence_score: float
+    odd_span_score: float
+    n_pairs: int | None = None
+
+    @classmethod
+    def of(cls, pair: Pair) -> Measured:
+        """Of a pair that was made."""
+        return cls(pair.sentence_score, pair.odd_span_score, len(pair.frame_a))
+
+    def objection(self, params: PairParams) -> str | None:
+        """The reason for which a pair is held back: the first in this order; None: it stands."""
+        if self.sentence_score > params.max_score_named:
+            return "wrong_sentence"
+        if params.odd_spans == "reject" and self.odd_span_score >= 1:
+            return "odd_span"
+        if self.n_pairs is not None and self.n_pairs < params.min_pairs:
+            return "few_pairs"
+        return None
+
+
+class HeldBack(Reject):
+    """A pair that a threshold refused, with what was measured of it (not carried by a pickle)."""
+
+    def __init__(self, reason: str, detail: str, measured: Measured) -> None:
+        super().__init__(reason, detail)
+        self.measured = measured
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Two clips of one view to be paired, or one clip that found no partner."""
+
+    b: Clip
+    a: Clip | None
+    sentence: Sentence
+    reason: str = "no_partner"
+    detail: str = ""
+
+    @property
+    def id(self) -> str:
+        """The pair's id; a clip without a partner has its own."""
+        return self.b.take_id if self.a is None else f"{self.a.take_id}--{self.b.take_id}"
+
+
+def candidates(
+    utterances: Sequence[Utterance], sentences: Sequence[Sentence], params: PairParams
+) -> Iterator[Candidate]:
+    """All pairs to be tried for one speaker, in a stable order.
+
+    Every clip that is not neutral appears at least once: with each partner of its sentence and
+    view, else alone.
+    """
+    says = {row.utterance_id: row for row in sentences}
+    for utterance in utterances:
+        if utterance.emotion == "neutral":
+            continue
+        row = says[utterance.id]
+        if not _is_of_level(utterance, params):
+            detail = f"its level is {utterance.reference.level}"
+            for view in sorted(utterance.by_view):
+                yield Candidate(utterance.by_view[view], None, row, "level_not_paired", detail)
+            continue
+        length_s = duration_s(utterance.reference)
+        if length_s > params.max_duration_s:
+            for view in sorted(utterance.by_view):
+                yield Candidate(utterance.by_view[view], None, row, *_too_long(length_s, params))
+            continue
+        partners = [
+            other
+            for other in utterances
+            if row.sentence is not None
+            and says[other.id].sentence == row.sentence
+            and _leads(other, utterance, params)
+        ]
+        for other in partners:
+            for view in sorted(other.by_view.keys() & utterance.by_view.keys()):
+                yield Candidate(utterance.by_view[view], other.by_view[view], row)
+        seen = {view for other in partners for view in other.by_view}
+        for view in sorted(utterance.by_view.keys() - seen):
+            why = _why_alone(row, partners, view, params)
+            yield Candidate(utterance.by_view[view], None, row, *why)
+
+
+def _too_long(length_s: float, params: PairParams) -> tuple[str, str]:
+    limit = params.max_duration_s
+    return "too_long", f"{length_s:.1f} s of sound, align.max_duration_s is {limit:g}"
+
+
+def _is_of_level(utterance: Utterance, params: PairParams) -> bool:
+    strong = utterance.reference.level == _STRONG
+    return params.levels == "each" or utterance.emotion == "neutral" or strong
+
+
+def _leads(a: Utterance, b: Utterance, params: PairParams) -> bool:
+    if not _is_of_level(a, params):
+        return False
+    if params.pairs == "neutral":
+        return a.emotion == "neutral"
+    return _rank(a.emotion) < _rank(b.emotion)
+
+
+def _rank(emotion: str) -> int:
+    return EMOTIONS.index(emotion) if emotion in EMOTIONS else len(EMOTIONS)
+
+
+def _why_alone(
+    row: Sentence, partners: Sequence[Utterance], view: str, params: PairParams
+) -> tuple[str, str]:
+    """Reason and detail of a clip without a partner."""
+    if partners:
+        return "no_partner", f"the takes of sentence {row.sentence} have no view {view}"
+    if row.sentence is not None:
+        return "no_partner", f"no other take says sentence {row.sentence}"
+    if row.score is None:
+        return "no_partner", "no neutral take is of like length"
+    if row.score > params.max_score:
+        return "no_partner", f"no neutral take sounds like it (best {row.score:.2f})"
+    if row.margin is not None and row.margin < params.min_margin:
+        second = row.score + row.margin
+        return "ambiguous_sentence", f"two neutral takes fit: {row.score:.2f} and {second:.2f}"
+    return (
+        "no_partner",
+        f"a neutral take sounds like it ({row.score:.2f}), but it is another take's, or the order "
+        "of the takes and the other emotions speak against it",
+    )
+
+
+def why_unfit(
+    a: Clip, b: Clip, splits: Mapping[str, str | None], params: PairParams
+) -> tuple[str, str] | None:
+    """Reason and detail of two clips that cannot be a pair whatever they sound like, else None.
+
+    Parameters
+    ----------
+    splits
+        By utterance.
+    """
+    of_a, of_b = splits[a.utterance_id], splits[b.utterance_id]
+    if of_a is None or of_a != of_b:
+        return "straddles_split", f"the takes are of {of_a} and {of_b}"
+    longest_s = max(duration_s(a), duration_s(b))
+    if longest_s > params.max_duration_s:
+        return _too_long(longest_s, params)
+    ratio, limit = length_ratio(a, b), params.max_length_ratio
+    if not 1 / limit <= ratio <= limit:
+        return "length_ratio", f"lengths differ {ratio:.2f} times, the limit is {limit}"
+    return None
+
+
+class PairMaker:
+    """Makes the pairs of one speaker; a warp between two sounds is computed once for all views."""
+
+    def __init__(
+        self,
+        sounds: Sounds,
+        read_track: ReadTrack,
+        align_params: AlignParams,
+        params: PairParams,
+        splits: Mapping[str, str | None],
+    ) -> None:
+        self._sounds = sounds
+        self._read_track = read_track
+        self._align_params = align_params
+        self._params = params
+        self._splits = splits
+        self._last: tuple[tuple[str, str], Alignment] | None = None
+        self._tracks: dict[str, Track] = {}
+
+    def make(self, candidate: Candidate) -> Pair:
+        """The pair of a candidate.
+
+        Raises
+        ------
+        Reject
+            no_partner, level_not_paired, ambiguous_sentence, straddles_split, too_long or
+            length_ratio.
+        HeldBack
+            wrong_sentence, odd_span or few_pairs.
+        """
+        a, b = candidate.a, candidate.b
+        if a is None:
+            raise Reject(candidate.reason, candidate.detail)
+        unfit = why_unfit(a, b, self._splits, self._params)
+        if unfit is not None:
+            raise Reject(*unfit)
+        alignment = self._alignment(a, b)
+        measured = Measured(alignment.score, alignment.odd_span.score)
+        self._check(measured, candidate.sentence, alignment.odd_span)
+        tracks = self._track(a), self._track(b)
+        found = self._map(a, b, alignment, tracks)
+        measured = replace(measured, n_pairs=len(found.frames))
+        self._check(measured, candidate.sentence, alignment.odd_span)
+        split = str(self._splits[a.utterance_id])
+        pair = _pair(candidate, a, split, alignment, found, tracks)
+        assert pair.is_one_to_one or self._params.preset == "compat_scmcl"
+        return pair
+
+    def _map(self, a: Clip, b: Clip, alignment: Alignment, tracks: tuple[Track, Track]) -> ClipMap:
+        instants = tracks[0].instants_s, tracks[1].instants_s
+        if self._params.preset == "default":
+            return our_map(alignment, *instants, self._align_params)
+        samples = self._sounds.samples(a), self._sounds.samples(b)
+        rates = a.fps or self._params.audio_fps, b.fps or self._params.audio_fps
+        return papers_map(alignment, samples, rates, *instants, self._align_params)
+
+    def _check(self, measured: Measured, sentence: Sentence, span: OddSpan) -> None:
+        params, reason = self._params, measured.objection(self._params)
+        match reason:
+            case None:
+                return
+            case "wrong_sentence":
+                detail = (
+                    f"same-sentence score {measured.sentence_score:.2f} beyond "
+                    f"{params.max_score_named} ({sentence.method} says {sentence.sentence})"
+                )
+            case "odd_span":
+                detail = f"{span.kind} from {span.start_s:.2f} to {span.stop_s:.2f} s of the sound"
+            case _:
+                detail = f"{measured.n_pairs} frame pairs, align.min_pairs is {params.min_pairs}"
+        raise HeldBack(reason, detail, measured)
+
+    def _track(self, clip: Clip) -> Track:
+        """A clip's frames; kept, since a neutral clip has many partners."""
+        if clip.take_id not in self._tracks:
+            self._tracks[clip.take_id] = self._read_track(clip)
+        return self._tracks[clip.take_id]
+
+    def _alignment(self, a: Clip, b: Clip) -> Alignment:
+        """The alignment of two sounds; the last is kept, for the other views of its takes."""
+        key = a.audio_sha256, b.audio_sha256
+        if self._last is None or self._last[0] != key:
+            features = self._sounds.features(a), self._sounds.features(b)
+            self._last = key, align(*features, self._align_params)
+        return self._last[1]
+
+
+def _pair(
+    candidate: Candidate,
+    a: Clip,
+    split: str,
+    alignment: Alignment,
+    found: ClipMap,
+    tracks: tuple[Track, Track],
+) -> Pair:
+    b, frames, knots = candidate.b, found.frames, found.knots
+    agreement = mouth_agreement(
+        tracks[0].instants_s, tracks[0].mouth_open,
+        tracks[1].instants_s, tracks[1].mouth_open, knots,
+    )  # fmt: skip
+    n_a, n_b = len(tracks[0].instants_s), len(tracks[1].instants_s)
+    return Pair(
+        pair_id=candidate.id, dataset=b.dataset, speaker=b.speaker, view=b.view,
+        sentence=str(candidate.sentence.sentence), split=split,
+        take_a=a.take_id, take_b=b.take_id, emotion_a=a.emotion, emotion_b=b.emotion,
+        level_a=a.level, level_b=b.level, sentence_score=alignment.score,
+        sentence_method=candidate.sentence.method, odd_span=alignment.odd_span.kind,
+        odd_span_score=alignment.odd_span.score, length_ratio=length_ratio(a, b),
+        n_frames_a=n_a, n_frames_b=n_b, coverage=len(frames) / min(n_a, n_b),
+        mouth_agreement=agreement,
+        frame_a=tuple(frames.frame_a.tolist()), frame_b=tuple(frames.frame_b.tolist()),
+        confidence=tuple(frames.confidence.tolist()),
+        error_ms=tuple((frames.error_s * _MS).tolist()),
+        run_ms=tuple((frames.run_s * _MS).tolist()),
+        slope=tuple(frames.slope.tolist()), contrast=tuple(frames.contrast.tolist()),
+        knots_a_s=tuple((knots[:, 0] + a.audio_start_s).tolist()),
+        knots_b_s=tuple((knots[:, 1] + b.audio_start_s).tolist()),
+    )  # fmt: skip

@@ -1,0 +1,176 @@
+"""What each utterance of one speaker says: as named, else resolved from the sound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from pipeline.alignment.align import AlignParams
+from pipeline.alignment.batched_scores import score_table
+from pipeline.alignment.sentence_score import ResolveParams
+from pipeline.corpora.mead_sentences import prior_labels
+from pipeline.params import SplitRule
+from pipeline.records import Sentence
+from pipeline.splits import split_of
+from pipeline.stages.align.resolution import resolve_blocks
+from pipeline.stages.align.take_order import Block
+from pipeline.stages.align.utterances import FloatArray, Sounds, Utterance, duration_s, length_ratio
+
+
+@dataclass(frozen=True)
+class IdentityParams:
+    """How sentences are resolved where the corpus does not name them.
+
+    `max_length_ratio` is how many times longer one take may be than the other; takes beyond
+    `max_duration_s` are not compared.
+    """
+
+    max_duration_s: float
+    max_length_ratio: float
+    resolve: ResolveParams
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What the sound says of one take: the neutral take it matches, else how near it came."""
+
+    anchor: Utterance | None
+    score: float | None
+    margin: float | None
+
+
+def name_sentences(
+    utterances: Sequence[Utterance],
+    sounds: Sounds,
+    align_params: AlignParams,
+    params: IdentityParams,
+    rule: SplitRule,
+) -> list[Sentence]:
+    """The sentence of every utterance of one speaker, in the order given.
+
+    Where name, manifest or transcript say it, they decide. Elsewhere the takes of each emotion and
+    level are assigned to the neutral takes by their sound, with the order of the takes as a prior;
+    an utterance that no neutral take matches has no sentence, and its row says how near it came.
+    """
+    short = [u for u in utterances if duration_s(u.reference) <= params.max_duration_s]
+    heard = _hear(short, sounds, align_params, params)
+    return [_row(utterance, heard.get(utterance.id), rule) for utterance in utterances]
+
+
+def _row(utterance: Utterance, heard: _Heard | None, rule: SplitRule) -> Sentence:
+    clip = utterance.reference
+    anchor = heard.anchor if heard else None
+    label, method = clip.sentence, clip.sentence_source or "sound"
+    if label is None and clip.emotion == "neutral":
+        label, method = _label(utterance), "prior"
+    elif label is None and anchor is not None:
+        label = _label(anchor)
+    split = split_of(rule, speaker=clip.speaker, sentence=label, utterance_id=clip.utterance_id)
+    return Sentence(
+        utterance_id=clip.utterance_id, dataset=clip.dataset, speaker=clip.speaker,
+        emotion=clip.emotion, level=clip.level, take=clip.take, sentence=label, method=method,
+        anchor=anchor.id if anchor else None, score=heard.score if heard else None,
+        margin=heard.margin if heard else None, verified=anchor is not None, split=split,
+    )  # fmt: skip
+
+
+def _label(neutral: Utterance) -> str:
+    """What a neutral take says: as named, else by the tables, else its own number.
+
+    Where it has no name this is a name only: which takes say the same is decided by sound, and two
+    neutral takes never share a label.
+    """
+    if neutral.reference.sentence is not None:
+        return neutral.reference.sentence
+    labels = prior_labels("neutral", neutral.reference.take)
+    return labels[0][0] if labels else f"n-{neutral.reference.take}"
+
+
+def _hear(
+    utterances: Sequence[Utterance],
+    sounds: Sounds,
+    align_params: AlignParams,
+    params: IdentityParams,
+) -> dict[str, _Heard]:
+    """What the sound says of each utterance that nothing names and that is not neutral."""
+    anchors = _anchors(utterances)
+    groups = _groups(utterances)
+    if not anchors:
+        return {}
+    blocks = [
+        Block(
+            takes[0].emotion,
+            np.array([_position(k, take) for k, take in enumerate(takes)]),
+            _scores(anchors, takes, sounds, align_params, params),
+        )
+        for takes in groups
+    ]
+    for takes, block in zip(groups, blocks, strict=True):
+        block.score[_spoken_for(anchors, takes[0], utterances)] = np.inf
+    heard: dict[str, _Heard] = {}
+    for takes, found in zip(groups, resolve_blocks(blocks, params.resolve), strict=True):
+        for k, take in enumerate(takes):
+            anchor = anchors[found.row[k]] if found.row[k] >= 0 else None
+            heard[take.id] = _Heard(anchor, _finite(found.score[k]), _finite(found.margin[k]))
+    return heard
+
+
+def _anchors(utterances: Sequence[Utterance]) -> list[Utterance]:
+    """The neutral takes in the order of their numbers, one of each sentence that has a name."""
+    first: dict[str, Utterance] = {}
+    for utterance in sorted((u for u in utterances if u.emotion == "neutral"), key=_by_number):
+        first.setdefault(_label(utterance), utterance)
+    return list(first.values())
+
+
+def _groups(utterances: Sequence[Utterance]) -> list[list[Utterance]]:
+    """The unnamed takes of each emotion and level, in the order of their numbers."""
+    unnamed = [u for u in utterances if u.reference.sentence is None and u.emotion != "neutral"]
+    blocks = groupby(sorted(unnamed, key=_by_block), key=_by_block)
+    return [sorted(takes, key=_by_number) for _, takes in blocks]
+
+
+def _spoken_for(
+    anchors: Sequence[Utterance], take: Utterance, utterances: Sequence[Utterance]
+) -> list[bool]:
+    """Which anchors' sentences a named take of the same emotion and level says already."""
+    said = {u.reference.sentence for u in utterances if _by_block(u) == _by_block(take)}
+    return [_label(anchor) in said for anchor in anchors]
+
+
+def _by_block(utterance: Utterance) -> tuple[str, int]:
+    return utterance.emotion, utterance.reference.level
+
+
+def _by_number(utterance: Utterance) -> tuple[int, str]:
+    """Numbers as numbers; a take whose name is none comes first, in the order of the names."""
+    return _position(-1, utterance), utterance.reference.take
+
+
+def _position(place: int, utterance: Utterance) -> int:
+    take = utterance.reference.take
+    return int(take) if take.isascii() and take.isdecimal() else place
+
+
+def _scores(
+    anchors: Sequence[Utterance],
+    takes: Sequence[Utterance],
+    sounds: Sounds,
+    align_params: AlignParams,
+    params: IdentityParams,
+) -> FloatArray:
+    """Same-sentence score of each anchor with each take, infinite beyond the length ratio."""
+    ratio = np.array([[length_ratio(a.reference, b.reference) for b in takes] for a in anchors])
+    return score_table(
+        [sounds.features(anchor.reference) for anchor in anchors],
+        [sounds.features(take.reference) for take in takes],
+        np.maximum(ratio, 1 / ratio) <= params.max_length_ratio,
+        align_params.steps,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,265 @@
+"""align: which takes say the same, and which of their frames belong together.
+
+The unit of work is a speaker: the resolution of sentences needs all of a speaker's takes at once,
+and one sound serves all views.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import media
+from pipeline.alignment.compiling import compile_kernels, is_compiled
+from pipeline.digests import digest
+from pipeline.errors import ParameterError, Reject
+from pipeline.params import Align, SplitRule
+from pipeline.records import Clip, Pair, Rejected, Sentence, rejected
+from pipeline.runtime.costs import short
+from pipeline.runtime.run import (
+    Outcome,
+    Run,
+    Summary,
+    Unit,
+    bring_up_to_date,
+    key_of,
+    reusable,
+    summarise,
+)
+from pipeline.runtime.store import ItemStore
+from pipeline.runtime.tables import read_table, sorted_rows
+from pipeline.splits import admitted, check_assigned
+from pipeline.stages.align.pairs import THRESHOLDS, HeldBack, PairMaker, Track, candidates
+from pipeline.stages.align.sentences import name_sentences
+from pipeline.stages.align.settings import split_section
+from pipeline.stages.align.transcripts import Key, apply_transcripts, keys_of, read_transcripts
+from pipeline.stages.align.utterances import Samples, Sounds, group
+
+VERSION = 6
+_GRAIN = "clip pair"
+_OF_FILES_ALONE = ("max_score_files",)
+"""Parameters of `align-pair`, which no dataset depends on."""
+_TRACK_COLUMNS = ("time_s", "duration_s", "mouth_open")
+
+
+@dataclass(frozen=True)
+class _Speaker:
+    """What the worker is given: one speaker's clips and where their files lie."""
+
+    clips: tuple[Clip, ...]
+    extracted: Path
+    section: Align
+    rule: SplitRule
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The units of a dataset, what transcripts say, and the clips of admitted speakers."""
+
+    units: list[Unit]
+    said: dict[Key, str]
+    clips: list[Clip]
+
+
+def run(run: Run) -> Summary:
+    """Pair the takes of every speaker of a dataset.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract has not run.
+    """
+    ready = plan(run)
+    run = _compiled(run, ready.units)
+    batch = bring_up_to_date(run, "align", "speaker", ready.units, align_speaker)
+    pairs = sorted_rows(batch.rows("pairs"), Pair, "pair_id")
+    sentences = sorted_rows(batch.rows("sentences"), Sentence, "utterance_id")
+    rejects = batch.rejects()
+    run.write_tables(
+        "align",
+        {
+            "pairs": (Pair, pairs),
+            "sentences": (Sentence, sentences),
+            "rejected": (Rejected, rejects),
+        },
+    )
+    planned = sum(row["n"] for row in batch.rows("planned"))
+    return summarise(
+        "align", run, _GRAIN, planned, len(pairs), rejects, batch,
+        notes=[*_notes(pairs), *_unused(ready.said, ready.clips)],
+        look=[str(run.table("align", "pairs"))],
+    )  # fmt: skip
+
+
+def _compiled(run: Run, units: Sequence[Unit]) -> Run:
+    """The run, begun once the kernels are compiled: that happens once, and no rate should hold it.
+
+    Workers on other machines compile for themselves.
+    """
+    store = run.items("align")
+    if is_compiled() or all(reusable(run, store, unit) for unit in units):
+        return run
+    began_s = time.perf_counter()
+    run.progress.start("align: compiling, once an installation", 1)
+    compile_kernels(split_section(run.params.align).align)
+    run.progress.step()
+    run.progress.stop()
+    return replace(run, began_s=run.began_s + time.perf_counter() - began_s)
+
+
+def plan(run: Run) -> Planned:
+    """The speakers to pair, each with its key.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract has not run.
+    """
+    clips = run.need("extract", "clips", Clip)
+    rule = run.params.split_rule(run.dataset)
+    check_assigned(rule, {clip.speaker for clip in clips})
+    clips = [clip for clip in clips if admitted(rule, clip.speaker)]
+    said = _transcripts(run.params.align)
+    clips = apply_transcripts(clips, said)
+    units = [
+        _unit(speaker, tuple(found), run, rule)
+        for speaker, found in groupby(
+            sorted(clips, key=lambda c: (c.speaker, c.take_id)), key=lambda c: c.speaker
+        )
+    ]
+    return Planned(units, said, clips)
+
+
+def _transcripts(section: Align) -> dict[Key, str]:
+    """What takes say by the file that params names, whose digest params must hold, too.
+
+    Raises
+    ------
+    ParameterError
+        When the file cannot be used, or is not the one whose digest is given.
+    """
+    if not section.transcripts:
+        return {}
+    path = Path(section.transcripts)
+    said = read_transcripts(path)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != section.transcripts_sha256:
+        raise ParameterError(
+            f"{path} has the sha256 {found}, align.transcripts_sha256 says "
+            f"{section.transcripts_sha256 or 'none'}: put the file's there if it is the right one"
+        )
+    return said
+
+
+def _unused(said: dict[Key, str], clips: list[Clip]) -> list[str]:
+    unused = sorted(set(said) - {key for clip in clips for key in keys_of(clip)})
+    if not unused:
+        return []
+    return [
+        f"{len(unused)} rows of the transcripts name no take here, such as {' '.join(unused[0])}"
+    ]
+
+
+def _unit(speaker: str, clips: tuple[Clip, ...], run: Run, rule: SplitRule) -> Unit:
+    section = run.params.align
+    inputs = [
+        (c.take_id, c.audio_sha256, c.frames_sha256, c.sentence, c.sentence_source) for c in clips
+    ]
+    settings = section.key(without=(*THRESHOLDS, *_OF_FILES_ALONE))
+    base = digest(["align", VERSION, settings, rule.key(), inputs])
+    thresholds = short([getattr(section, name) for name in THRESHOLDS])
+    extracted = run.items("extract").folder
+    return Unit(
+        speaker, key_of(base, thresholds), _Speaker(clips, extracted, section, rule),
+        effort=_effort(clips), volume=_volume(clips, section), code=short(VERSION),
+        parameters=short(section.key(without=_OF_FILES_ALONE), rule.key()), base=base,
+        thresholds=thresholds,
+    )  # fmt: skip
+
+
+def _effort(clips: tuple[Clip, ...]) -> float:
+    """Seconds of sound, each as often as it is read: once, and once beside a neutral take."""
+    return sum(
+        (clip.audio_end_s - clip.audio_start_s) * (1 if clip.emotion == "neutral" else 2)
+        for clip in clips
+    )
+
+
+def _volume(clips: tuple[Clip, ...], section: Align) -> float:
+    """Frames that may stand in a pair."""
+    return sum(
+        clip.n_frames or (clip.audio_end_s - clip.audio_start_s) * section.audio_fps
+        for clip in clips
+        if clip.emotion != "neutral"
+    )
+
+
+def align_speaker(state: None, store: ItemStore, unit: str, speaker: _Speaker) -> Outcome:
+    """Resolve one speaker's sentences and pair the takes; a pure function of the clips' files."""
+    parts = split_section(speaker.section)
+    extracted = ItemStore(speaker.extracted)
+    sounds = Sounds(partial(_read_sound, extracted), parts.align.features)
+    utterances = group(speaker.clips)
+    sentences = name_sentences(utterances, sounds, parts.align, parts.identity, speaker.rule)
+    maker = PairMaker(
+        sounds, partial(read_track, extracted, parts.pairs.audio_fps), parts.align, parts.pairs,
+        {row.utterance_id: row.split for row in sentences},
+    )  # fmt: skip
+    outcome = Outcome(rows={"sentences": [row.to_row() for row in sentences]})
+    made, held_back = list[dict[str, Any]](), list[dict[str, Any]]()
+    outcome.rows |= {"pairs": made, "held_back": held_back}
+    tried = list(candidates(utterances, sentences, parts.pairs))
+    outcome.rows["planned"] = [{"n": len(tried)}]
+    for candidate in tried:
+        try:
+            made.append(maker.make(candidate).to_row())
+        except Reject as reject:
+            if isinstance(reject, HeldBack):
+                measured = asdict(reject.measured)
+                held_back.append({"pair_id": candidate.id, **measured})
+            outcome.rejects.append(
+                rejected("align", _GRAIN, candidate.id, reject.reason, reject.detail)
+            )
+    return outcome
+
+
+def _item(clip: Clip) -> str:
+    return f"{clip.speaker}/{clip.take_id}"
+
+
+def _read_sound(extracted: ItemStore, clip: Clip) -> Samples:
+    return media.read_flac(extracted.path(_item(clip), ".audio.flac"))
+
+
+def read_track(extracted: ItemStore, audio_fps: float, clip: Clip) -> Track:
+    """Instants and mouth openings of a clip's frames; a take of sound alone has frames by rate."""
+    if not clip.has_picture:
+        n = int((clip.audio_end_s - clip.audio_start_s) * audio_fps)
+        return Track((np.arange(n) + 0.5) / audio_fps, np.full(n, np.nan))
+    table = read_table(extracted.path(_item(clip), ".frames.parquet"), columns=_TRACK_COLUMNS)
+    start, duration, mouth = (
+        table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in _TRACK_COLUMNS
+    )
+    return Track(start + duration / 2 - clip.audio_start_s, mouth)
+
+
+def _notes(pairs: list[Pair]) -> list[str]:
+    if not pairs:
+        return ["no pair was made: see the rejects"]
+    frames = sum(len(pair.frame_a) for pair in pairs)
+    emotions = {pair.emotion_b for pair in pairs}
+    agreements = [p.mouth_agreement for p in pairs if p.mouth_agreement is not None]
+    notes = [f"{frames} frame pairs in {len(pairs)} clip pairs, {len(emotions)} emotions"]
+    if agreements:
+        notes.append(
+            f"mouth agreement (correlation of openings): median {np.median(agreements):.2f}"
+        )
+    return notes

@@ -1,0 +1,151 @@
+"""demo: make the demo corpus, speaking heads in MEAD's and RAVDESS's layouts with their exact
+truth.
+
+The corpus is one unit: its archives and truth tables need all takes. The takes are drawn side by
+side.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.demo_corpus import make
+from pipeline.demo_corpus.make import DemoParams, DemoTake, TakeFiles
+from pipeline.digests import digest, sha256_of
+from pipeline.errors import ParameterError, PipelineError
+from pipeline.runtime import executor as engine
+from pipeline.runtime.costs import Cost, Spent, peak_memory_mb, short, spent
+from pipeline.runtime.run import Batch, Run, Summary, Unit, nothing, summarise
+from pipeline.runtime.store import Receipt, make_folder
+
+VERSION = 1
+_UNIT = "corpus"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The corpus as one unit, its takes, where it lies and whether it is whole there."""
+
+    units: list[Unit]
+    takes: list[DemoTake]
+    root: Path
+    whole: bool
+
+
+def run(run: Run) -> Summary:
+    """Make the corpus below the dataset's root, or find it made.
+
+    Raises
+    ------
+    ParameterError
+        When the dataset's corpus is another than demo.
+    PipelineError
+        When the root holds files that this stage did not write.
+    """
+    if run.entry.corpus != "demo":
+        raise ParameterError(f"dataset {run.dataset!r} is of corpus {run.entry.corpus}, not demo")
+    planned = plan(run)
+    root, takes, (unit,) = planned.root, planned.takes, planned.units
+    store = run.items("demo")
+    previous = store.receipt(_UNIT)
+    made, cost = 0, None
+    if run.options.force or previous is None or previous.key != unit.key or not planned.whole:
+        began_s = time.perf_counter()
+        _clear(root, previous)
+        _make(run, takes, root)
+        rows = [_file_row(root, path) for path in _files(root)]
+        previous = store.commit(_UNIT, unit.key, [], {"files": rows})
+        made = len(takes)
+        cost = _spent(run, unit, rows, time.perf_counter() - began_s)
+    run.origins("demo").keep({_UNIT: (unit.key, unit.made)})
+    batch = Batch({_UNIT: previous}, made, len(takes) - made, 0, cost)
+    frames = f"{len(previous.rows['files'])} files"
+    return summarise(
+        "demo", run, "take", len(takes), len(takes), [], batch, notes=[frames], look=[str(root)]
+    )
+
+
+def plan(run: Run) -> Planned:
+    """The corpus as one unit, and its takes."""
+    root, section = Path(run.entry.root), run.params.demo
+    params = DemoParams(**{**section.model_dump(), "speakers": tuple(section.speakers)})
+    takes = make.plan_takes(params)
+    key = digest(["demo", VERSION, make.VERSION, section.key()])
+    unit = Unit(
+        _UNIT, key, None, effort=len(takes),
+        code=short(VERSION, make.VERSION), parameters=short(section.key()),
+    )  # fmt: skip
+    previous = run.items("demo").receipt(_UNIT)
+    return Planned([unit], takes, root, previous is not None and _whole(root, previous))
+
+
+def _spent(run: Run, unit: Unit, rows: list[dict[str, Any]], loop_s: float) -> Spent:
+    workers = 0 if run.options.engine == "serial" else run.options.workers
+    busy_s = loop_s * max(workers, 1)
+    cost = Cost(unit.effort, unit.effort, busy_s, peak_memory_mb(), is_first=False)
+    out_bytes = sum(row["bytes"] for row in rows)
+    found = spent(
+        [cost], planned=[unit.effort], loop_s=loop_s, workers=workers, out_bytes=out_bytes
+    )
+    return replace(found, processes=workers)  # its one unit is made by all of them
+
+
+def _make(run: Run, takes: list[DemoTake], root: Path) -> None:
+    make_folder(root / make.STAGING)
+    run.progress.start("demo: takes", len(takes))
+    outcomes = engine.run(
+        partial(_make_take, root),
+        {take.id: take for take in takes},
+        setup=nothing,
+        engine=run.options.engine,
+        workers=run.options.workers,
+        limits=run.options.limits,
+    )
+    for name, outcome in outcomes:
+        if isinstance(outcome, engine.Died):
+            raise PipelineError(f"{name} was not drawn: {outcome.detail}; run the command again")
+        run.progress.step()
+    run.progress.stop()
+    make.finish(root, takes)
+
+
+def _make_take(root: Path, state: None, take: DemoTake) -> TakeFiles:
+    return make.make_take(take, root)
+
+
+def _clear(root: Path, previous: Receipt | None) -> None:
+    """Remove what this stage wrote before; refuse a folder that it did not write."""
+    known = {row["path"] for row in previous.rows["files"]} if previous else set()
+    strange = [path for path in _files(root) if path not in known]
+    if strange and not (root / make.STAGING).is_dir():
+        raise PipelineError(
+            f"{root} holds {strange[0]}, which the demo did not make; "
+            "give the demo dataset a root of its own"
+        )
+    for path in known:
+        (root / path).unlink(missing_ok=True)
+
+
+def _files(root: Path) -> list[str]:
+    return sorted(
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*")
+        if path.is_file() and make.STAGING not in path.relative_to(root).parts
+    )
+
+
+def _file_row(root: Path, path: str) -> dict[str, Any]:
+    file = root / path
+    return {"path": path, "bytes": file.stat().st_size, "sha256": sha256_of(file)}
+
+
+def _whole(root: Path, receipt: Receipt) -> bool:
+    rows = receipt.rows["files"]
+    return all(
+        (root / row["path"]).is_file() and (root / row["path"]).stat().st_size == row["bytes"]
+        for row in rows
+    )

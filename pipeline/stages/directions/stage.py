@@ -1,0 +1,166 @@
+"""directions: the way from neutral to each emotion in W+, fitted on train alone (SSERD eq. 11).
+
+The unit of work is a direction: an emotion, or a speaker's emotion. Nothing of `synth` is read, so
+a changed beta fits nothing anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.digests import digest
+from pipeline.errors import TableError
+from pipeline.latents.loading import Chosen, bring_up, chosen_weights, fitter, shape_of
+from pipeline.params import Directions
+from pipeline.records import Clip, Direction, InvertedTake, Rejected
+from pipeline.runtime.costs import short
+from pipeline.runtime.run import Batch, Run, Summary, Unit, summarise
+from pipeline.runtime.tables import read_rows
+from pipeline.stages.directions.worker import DIRECTION, GRAIN, FitJob, fit_direction
+from spfem_data.labels import EMOTIONS
+
+VERSION = 2
+_READ, _FITTED = 0.02, 500
+"""In pictures: the codes of a take; codes on which one boundary is as dear as a picture."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The units of a dataset and the weights, or why there is nothing to do."""
+
+    units: list[Unit]
+    chosen: Chosen
+    idle: str | None
+
+
+def run(run: Run) -> Summary:
+    """Fit the directions of a dataset.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract or invert has not run.
+    """
+    planned = plan(run)
+    units, setup = planned.units, fitter(planned.chosen.weights, run.params.invert)
+    batch = bring_up(run, "directions", GRAIN, units, fit_direction, setup)
+    rows = _stored(run, batch)
+    rejects = batch.rejects()
+    run.write_tables(
+        "directions", {"directions": (Direction, rows), "rejected": (Rejected, rejects)}
+    )
+    notes = [planned.idle] if planned.idle else _notes(rows, run.params.directions)
+    return summarise(
+        "directions", run, GRAIN, len(units), len(rows), rejects, batch,
+        notes=notes, look=[str(run.table("directions", "directions"))],
+    )  # fmt: skip
+
+
+def plan(run: Run) -> Planned:
+    """The directions to fit, each with its key, or why none is fitted.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract or invert has not run.
+    """
+    clips = {clip.take_id: clip for clip in run.need("extract", "clips", Clip)}
+    takes = [take for take in run.need("invert", "inverted", InvertedTake) if take.split == "train"]
+    _check_known(takes, clips)
+    chosen = chosen_weights(run, {"generator": run.params.invert.generator}, {})
+    if chosen.missing or not takes:
+        return Planned([], chosen, chosen.missing or "train has no codes: see invert")
+    return Planned(_units(run, takes, clips, chosen), chosen, None)
+
+
+def _check_known(takes: Sequence[InvertedTake], clips: Mapping[str, Clip]) -> None:
+    missing = {take.take_id for take in takes} - set(clips)
+    if missing:
+        raise TableError(
+            f"invert names take {min(missing)} that extract no longer has; rerun invert"
+        )
+
+
+def _units(
+    run: Run, takes: Sequence[InvertedTake], clips: Mapping[str, Clip], chosen: Chosen
+) -> list[Unit]:
+    each = run.params.directions.speakers == "each"
+    speakers = sorted({take.speaker for take in takes}) if each else [None]
+    return [
+        _unit(run, emotion, speaker, takes, clips, chosen)
+        for speaker in speakers
+        for emotion in EMOTIONS[1:]
+    ]
+
+
+def _unit(
+    run: Run,
+    emotion: str,
+    speaker: str | None,
+    takes: Sequence[InvertedTake],
+    clips: Mapping[str, Clip],
+    chosen: Chosen,
+) -> Unit:
+    section, n_vectors = run.params.directions, 2 + len(run.params.directions.compensate)
+    theirs = tuple(take for take in takes if speaker in (None, take.speaker))
+    job = FitJob(
+        emotion, speaker, theirs, tuple(clips[take.take_id] for take in theirs),
+        run.items("invert").folder, run.items("extract").folder, section,
+    )  # fmt: skip
+    inputs = [(take.take_id, take.speaker, take.emotion, take.codes_sha256) for take in theirs]
+    key = digest(
+        ["directions", VERSION, section.key(), emotion, speaker, inputs,
+         chosen.identity(run.params.invert)]
+    )  # fmt: skip
+    return Unit(
+        emotion if speaker is None else f"{speaker}/{emotion}", key, job,
+        effort=_effort(section, emotion, theirs),
+        volume=n_vectors * shape_of(chosen).code_bytes,
+        code=short(VERSION),
+        parameters=short(section.key(), chosen.identity(run.params.invert)),
+    )  # fmt: skip
+
+
+def _effort(section: Directions, emotion: str, takes: Sequence[InvertedTake]) -> float:
+    """Pictures of the closed loop, and what reading codes and fitting take in such."""
+    shown = section.calibration_frames * (section.rounds + 2) if section.compensate else 0
+    asked = sum(take.n_kept for take in takes if take.emotion in ("neutral", emotion))
+    fitted = min(asked, 2 * section.codes)
+    return shown + _READ * len(takes) + (fitted / _FITTED) ** 2
+
+
+def _stored(run: Run, batch: Batch) -> list[Direction]:
+    store = run.items("directions")
+    names = [row["direction_id"] for row in batch.rows("directions")]
+    return [row for name in names for row in read_rows(store.path(name, DIRECTION), Direction)]
+
+
+def _notes(rows: Sequence[Direction], section: Directions) -> list[str]:
+    if not rows:
+        return ["no direction was fitted: see the rejects"]
+    n_latent = rows[0].n_latent
+    notes = [
+        f"norm {section.norm}: a step of 15 is {_per_row(15, n_latent, section.norm):.2f} a row of "
+        f"{n_latent}"
+    ]
+    for row in rows:
+        by_take, by_speaker = (
+            "-" if value is None else f"{value:.3f}"
+            for value in (row.accuracy_by_take, row.accuracy_by_speaker)
+        )
+        moved = ", ".join(
+            f"{name} {before:+.3f} to {after:+.3f}"
+            for name, before, after in zip(
+                row.measures, row.shift_before, row.shift_after, strict=True
+            )
+        )
+        notes.append(
+            f"{row.direction_id}: held-out accuracy {by_take} by take, {by_speaker} by speaker; "
+            f"class gap {row.class_gap:.2f}; at {row.closed_at:g} gaps {moved or 'not measured'}"
+        )
+    return notes
+
+
+def _per_row(beta: float, n_latent: int, norm: str) -> float:
+    return beta / n_latent**0.5 if norm == "flattened" else beta

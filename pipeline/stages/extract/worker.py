@@ -1,0 +1,114 @@
+"""One take: its picture and its sound, each decoded once, become a clip and two files."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from functools import cached_property, partial
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline import corpora, media
+from pipeline.digests import sha256_of
+from pipeline.errors import Reject
+from pipeline.faces.mediapipe_tasks import TaskTracker
+from pipeline.faces.mesh import FaceFinder, MeshTracker, Tracker
+from pipeline.params import Extract
+from pipeline.records import Clip, Source, Take
+from pipeline.runtime.store import ItemStore, atomic_path
+from pipeline.stages.extract.frame_writer import NO_PICTURE, Picture, write_picture
+
+FRAMES = ".frames.parquet"
+AUDIO = ".audio.flac"
+
+
+class Job(NamedTuple):
+    """What a worker is given: one take, where its corpus lies, and how to treat it."""
+
+    take: Take
+    split: str | None
+    root: Path
+    section: Extract
+
+
+class Tools:
+    """The face models of one worker, brought up when the first picture needs them.
+
+    Parameters
+    ----------
+    task
+        The content of a task file, None for the mesh inside mediapipe.
+    """
+
+    def __init__(self, task: bytes | None = None) -> None:
+        media.use_one_thread()
+        self._task = task
+
+    @cached_property
+    def tracker(self) -> Tracker:
+        """What follows one face."""
+        return MeshTracker() if self._task is None else TaskTracker(self._task)
+
+    @cached_property
+    def finder(self) -> FaceFinder:
+        """What finds all faces."""
+        return FaceFinder()
+
+
+def write_take(tools: Tools, store: ItemStore, unit: str, job: Job) -> Clip:
+    """Write a take's frames and sound, and give its clip.
+
+    Raises
+    ------
+    Reject
+        Where the take cannot be used.
+    """
+    section, take = job.section, job.take
+    policies: dict[str, str] = section.policies.model_dump()
+    chosen = _chosen_sound(job, policies)
+    picture = _picture(tools, store.path(unit, FRAMES), job)
+    voice = media.place_sound(chosen, None if picture is None else picture.span_s, policies)
+    findings = voice.findings | ({"no_picture"} if picture is None else picture.findings)
+    media.set_aside(findings, policies)
+    if take.video is None:
+        voice.columns["audio_from"] = "sound-only take"
+    with atomic_path(store.path(unit, AUDIO)) as path:
+        media.write_flac(path, voice.sound.samples, voice.sound.sample_rate_hz)
+    return Clip(
+        **take.to_row(),
+        split=job.split,
+        **(NO_PICTURE if picture is None else picture.columns),
+        **voice.columns,
+        audio_sha256=sha256_of(store.path(unit, AUDIO)),
+        findings=tuple(sorted(findings)),
+        mended=tuple(sorted(voice.mended | media.to_mend(findings & {"rotated"}, policies))),
+    )
+
+
+def _chosen_sound(job: Job, policies: dict[str, str]) -> media.Chosen:
+    section = job.section
+    chosen = media.choose_sound(
+        _sounds(job), section.sample_rate_hz, section.max_duration_s, section.silence_db,
+        fill_gaps=policies["sound_gap"] != "use",
+    )  # fmt: skip
+    length_s = chosen.used.sound.end_s - chosen.used.sound.start_s
+    if length_s < section.min_duration_s:
+        raise Reject("few_frames", f"{length_s:.2f} s of sound")
+    return chosen
+
+
+def _sounds(job: Job) -> list[tuple[str, media.OpenSource]]:
+    """The take's sounds (name, how to open it), the wanted one first."""
+    sources = [("container", job.take.video), ("file", job.take.audio)]
+    wanted = sorted(sources, key=lambda source: source[0] != job.section.sound_from)
+    return [(name, partial(_open, job, source)) for name, source in wanted if source is not None]
+
+
+def _open(job: Job, source: Source) -> AbstractContextManager[media.MediaSource]:
+    return corpora.open_source(job.root, source, job.section.max_file_mb << 20)
+
+
+def _picture(tools: Tools, target: Path, job: Job) -> Picture | None:
+    if job.take.video is None:
+        return None
+    with _open(job, job.take.video) as opened:
+        return write_picture(opened, target, (tools.tracker, tools.finder), job.section)

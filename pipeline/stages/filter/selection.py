@@ -1,0 +1,140 @@
+"""From clarity to D_n: thresholds, near-duplicates, quotas, equal numbers, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.clip.clarity import F64, I64, NONE, Mask, passes
+
+VERDICTS = ("kept", "unclear", "duplicate", "over_quota", "other_emotion")
+"""What becomes of a frame; exactly one of these.
+
+unclear: below its emotion's threshold. other_emotion: not clear as its own emotion and clear as
+another, or of a take that looks mislabelled or is of none of the seven. duplicate: near in time and
+alike to a clearer kept frame of its take. over_quota: clearer ones filled its quota.
+"""
+KEPT, UNCLEAR, DUPLICATE, OVER_QUOTA, OTHER_EMOTION = range(len(VERDICTS))
+Codes = NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """All scored frames of a dataset, take after take, in each by frame number.
+
+    Attributes
+    ----------
+    p
+        (n, 7) probabilities.
+    take, frame, speaker, split
+        (n,) numbers; takes, speakers and splits as their caller counts them.
+    recorded
+        (n,) emotion as recorded, `NONE` where it is none of the seven.
+    """
+
+    p: F64
+    take: I64
+    frame: I64
+    speaker: I64
+    split: I64
+    recorded: I64
+
+    def __len__(self) -> int:
+        return len(self.take)
+
+
+def first_verdicts(
+    values: F64, emotion: I64, thresholds: F64, clear_as_another: Mask, suspect: Mask
+) -> Codes:
+    """Verdicts (n,) before any frame is compared with others.
+
+    Parameters
+    ----------
+    values, emotion
+        (n,) clarity of each frame as its emotion.
+    clear_as_another
+        (n,) frames that are clear, but as another emotion than theirs.
+    suspect
+        (n,) frames of takes that look mislabelled.
+    """
+    own = passes(values, emotion, thresholds)
+    found = np.where(own, KEPT, UNCLEAR)
+    elsewhere = (~own & clear_as_another) | suspect | (emotion == NONE)
+    return np.where(elsewhere, OTHER_EMOTION, found).astype(np.int8)
+
+
+def near_duplicates(
+    values: F64, instants_s: F64, embeddings: F64, within_s: float, similarity: float
+) -> Mask:
+    """Which frames (n,) of one take show what a clearer frame close by shows.
+
+    Frames are taken from the clearest on; one is a duplicate when a frame taken before lies
+    `within_s` of it and their embeddings' cosine is at least `similarity`.
+
+    Parameters
+    ----------
+    values
+        (n,) clarity.
+    instants_s
+        (n,) increasing.
+    embeddings
+        (n, d) of unit length.
+    """
+    taken = np.zeros(len(values), np.bool_)
+    starts = np.searchsorted(instants_s, instants_s - within_s, side="left")
+    stops = np.searchsorted(instants_s, instants_s + within_s, side="right")
+    for k in np.argsort(-values, kind="stable"):
+        near = np.arange(starts[k], stops[k])
+        near = near[taken[near]]
+        taken[k] = not (embeddings[near] @ embeddings[k] >= similarity).any()
+    return ~taken
+
+
+def over_quota(verdicts: Codes, values: F64, groups: Sequence[I64], most: int) -> Codes:
+    """The verdicts with no more than `most` frames kept in each group: the clearest."""
+    found = verdicts.copy()
+    kept = np.flatnonzero(verdicts == KEPT)
+    place = _places(values[kept], [group[kept] for group in groups])
+    found[kept[place >= most]] = OVER_QUOTA
+    return found
+
+
+def equal_numbers(verdicts: Codes, values: F64, emotion: I64, split: I64) -> Codes:
+    """The verdicts with equally many frames kept of every emotion of a split (r of CDRL eq. 3).
+
+    r is the least number among the emotions of which the split keeps any frame: an emotion without
+    one does not empty the others.
+    """
+    found = verdicts.copy()
+    for one in np.unique(split[verdicts == KEPT]):
+        inside = (verdicts == KEPT) & (split == one)
+        r = int(np.unique(emotion[inside], return_counts=True)[1].min())
+        limited = over_quota(np.where(inside, verdicts, UNCLEAR), values, [emotion], r)
+        found[inside] = limited[inside]
+    return found
+
+
+def ranks(verdicts: Codes, values: F64, emotion: I64, split: I64) -> I64:
+    """Place (n,) among the clear frames of an emotion and split, clearest 1; 0 for the others.
+
+    Frames over quota have their place, too, so that any smaller r can be cut from it.
+    """
+    found = np.zeros(len(verdicts), np.int64)
+    clear = np.flatnonzero((verdicts == KEPT) | (verdicts == OVER_QUOTA))
+    found[clear] = 1 + _places(values[clear], [split[clear], emotion[clear]])
+    return found
+
+
+def _places(values: F64, groups: Sequence[I64]) -> I64:
+    """Place (n,) of each value in its group, the largest 0; of equals the first stays first."""
+    order = np.lexsort([np.arange(len(values)), -values, *groups])
+    keys = np.stack([group[order] for group in groups])
+    new = np.ones(len(values), np.bool_)
+    new[1:] = (keys[:, 1:] != keys[:, :-1]).any(axis=0)
+    starts = np.maximum.accumulate(np.where(new, np.arange(len(values)), 0))
+    found = np.empty(len(values), np.int64)
+    found[order] = np.arange(len(values)) - starts
+    return found

@@ -1,0 +1,168 @@
+"""filter: the clear frames D_n of every emotion, out of scores that lie there; no model runs.
+
+Thresholds and quotas look at the whole dataset, so all is decided in this process; the unit of work
+is a speaker, whose rows are written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
+
+import pyarrow as pa
+
+from pipeline.digests import digest
+from pipeline.errors import TableError
+from pipeline.params import Filter
+from pipeline.records import (
+    CLEAR_SCHEMA,
+    ClarityThreshold,
+    Clip,
+    FilteredTake,
+    Rejected,
+    ScoredTake,
+    Sentence,
+    Suspect,
+    YieldPoint,
+)
+from pipeline.runtime.costs import short
+from pipeline.runtime.run import Outcome, Run, Summary, Unit, bring_up_to_date, summarise
+from pipeline.runtime.store import ItemStore
+from pipeline.runtime.tables import write_table
+from pipeline.splits import split_of_take
+from pipeline.stages.filter.decide import Decision, decide
+from pipeline.stages.filter.decision_rows import (
+    GRAIN,
+    clear_table,
+    filtered_take,
+    reject_of,
+    suspect_rows,
+    yield_rows,
+)
+from pipeline.stages.filter.scores import Scored, instants_and_embeddings, load
+from pipeline.stages.filter.selection import KEPT
+from spfem_data.labels import EMOTIONS
+
+VERSION = 1
+CLEAR = ".clear.parquet"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The units of a dataset, its scores, and what was decided of frames and takes."""
+
+    units: list[Unit]
+    scored: Scored
+    decision: Decision
+    takes: list[FilteredTake]
+
+
+def run(run: Run) -> Summary:
+    """Choose the clear frames of a dataset.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract, align or score has not run.
+    """
+    return _write(run, plan(run))
+
+
+def plan(run: Run) -> Planned:
+    """What becomes of every frame, and the speakers to write, each with its key.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract, align or score has not run.
+    """
+    clips = {clip.take_id: clip for clip in run.need("extract", "clips", Clip)}
+    sentences = {row.utterance_id: row for row in run.need("align", "sentences", Sentence)}
+    takes = run.need("score", "scores", ScoredTake)
+    _check_known(takes, clips)
+    splits = {take.take_id: split_of_take(clips[take.take_id], sentences) for take in takes}
+    scored = load(takes, splits, run.items("score"), max(run.options.workers, 1))
+    compare = partial(
+        instants_and_embeddings,
+        scored=run.items("score"), extracted=run.items("extract"),
+    )  # fmt: skip
+    decision = decide(scored, run.params.filter, compare)
+    tables = [clear_table(scored, decision, k) for k in range(len(scored.takes))]
+    filtered = [filtered_take(scored, decision, k, rows) for k, rows in enumerate(tables)]
+    units = _units(scored, filtered, tables, run.params.filter)
+    return Planned(units, scored, decision, filtered)
+
+
+def _check_known(takes: Sequence[ScoredTake], clips: dict[str, Clip]) -> None:
+    missing = {take.take_id for take in takes} - set(clips)
+    if missing:
+        raise TableError(f"score names take {min(missing)} that extract no longer has; rerun score")
+
+
+def _write(run: Run, planned: Planned) -> Summary:
+    scored, decision, takes = planned.scored, planned.decision, list(planned.takes)
+    found = [reject_of(scored, decision, k) for k in range(len(takes))]
+    rejects = sorted((r for r in found if r is not None), key=lambda r: r.item)
+    # A speaker's rows are written in no time: processes would take longer to start.
+    here = replace(run, options=replace(run.options, engine="serial"))
+    batch = bring_up_to_date(here, "filter", "speaker", planned.units, write_speaker)
+    suspects, yields = suspect_rows(scored, decision), yield_rows(decision)
+    takes.sort(key=lambda take: take.take_id)
+    run.write_tables(
+        "filter",
+        {
+            "filtered_takes": (FilteredTake, takes),
+            "thresholds": (ClarityThreshold, decision.thresholds),
+            "yields": (YieldPoint, yields),
+            "suspects": (Suspect, suspects),
+            "rejected": (Rejected, rejects),
+        },
+    )
+    rejects += batch.rejects()
+    return summarise(
+        "filter", run, GRAIN, len(takes), len(takes) - len(rejects), rejects, batch,
+        notes=_notes(run.params.filter, takes, decision, suspects),
+        look=[str(run.table("filter", "filtered_takes"))],
+    )  # fmt: skip
+
+
+def _units(
+    scored: Scored, takes: Sequence[FilteredTake], tables: Sequence[pa.Table], section: Filter
+) -> list[Unit]:
+    """A unit a speaker: its takes' rows, and a key that tells of them."""
+    code, parameters = short(VERSION), short(section.key())
+    units = []
+    for speaker, found in groupby(range(len(scored.takes)), lambda k: scored.takes[k].speaker):
+        own = list(found)  # takes are sorted by speaker
+        key = digest(["filter", VERSION, [takes[k].to_row() for k in own]])
+        rows = pa.concat_tables([tables[k] for k in own])
+        units.append(Unit(speaker, key, rows, effort=len(rows), code=code, parameters=parameters))
+    return units
+
+
+def write_speaker(state: None, store: ItemStore, unit: str, rows: pa.Table) -> Outcome:
+    """Write the rows of one speaker."""
+    write_table(store.path(unit, CLEAR), rows.cast(CLEAR_SCHEMA).combine_chunks())
+    return Outcome(suffixes=[CLEAR])
+
+
+def _notes(
+    section: Filter, takes: Sequence[FilteredTake], decision: Decision, suspects: Sequence[Suspect]
+) -> list[str]:
+    if not takes:
+        return ["no take has scores: D_n is empty (score says why)"]
+    kept = Counter(decision.emotion[decision.verdicts == KEPT].tolist())
+    told = ", ".join(f"{name} {kept[n]}" for n, name in enumerate(EMOTIONS))
+    notes = [f"{sum(kept.values())} of {len(decision.verdicts)} scored frames are clear: {told}"]
+    lacking = [t.emotion for t in decision.thresholds if t.threshold is None]
+    if lacking:
+        notes.append(f"no frame of train to fit a threshold on: {', '.join(lacking)}")
+    if suspects:
+        names = ", ".join(f"{s.take_id} (shows {s.seen})" for s in suspects[:4])
+        more = f" and {len(suspects) - 4} more" if len(suspects) > 4 else ""
+        fate = "stay out" if section.suspects.drop else "are only listed"
+        notes.append(f"look mislabelled and {fate}: {names}{more}")
+    return notes

@@ -1,0 +1,129 @@
+"""invert: the W+ code of each chosen frame, and how well it gives the frame back (SSERD 3.2).
+
+The unit of work is a take. Without weights for encoder or generator there is nothing to do, and the
+stage says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.digests import digest
+from pipeline.latents.loading import Chosen, bring_up, chosen_weights, inverter, shape_of
+from pipeline.params import Invert
+from pipeline.records import Clip, InvertedTake, Rejected, Sentence
+from pipeline.runtime.costs import short
+from pipeline.runtime.run import Run, Summary, Unit, summarise
+from pipeline.runtime.tables import sorted_rows
+from pipeline.splits import split_of_take
+from pipeline.stages.invert.worker import GRAIN, InvertJob, invert_take
+from spfem_data.labels import EMOTIONS
+
+VERSION = 1
+_BESIDE_CODE = 160
+"""Bytes of a row without its code, about."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The units of a dataset and the weights, or why there is nothing to do."""
+
+    units: list[Unit]
+    chosen: Chosen
+    idle: str | None
+
+
+def run(run: Run) -> Summary:
+    """Invert the takes of the seven emotions.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract or align has not run.
+    """
+    section, planned = run.params.invert, plan(run)
+    units, setup = planned.units, inverter(planned.chosen.weights, section)
+    batch = bring_up(run, "invert", GRAIN, units, invert_take, setup)
+    inverted = sorted_rows(batch.rows("inverted"), InvertedTake, "take_id")
+    rejects = batch.rejects()
+    run.write_tables(
+        "invert", {"inverted": (InvertedTake, inverted), "rejected": (Rejected, rejects)}
+    )
+    notes = [planned.idle] if planned.idle else _notes(inverted, section)
+    return summarise(
+        "invert", run, GRAIN, len(units), len(inverted), rejects, batch,
+        notes=notes, look=[str(run.table("invert", "inverted"))],
+    )  # fmt: skip
+
+
+def plan(run: Run) -> Planned:
+    """The takes to invert, each with its key, or why nothing is inverted.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract or align has not run.
+    """
+    section = run.params.invert
+    clips = run.need("extract", "clips", Clip)
+    sentences = {row.utterance_id: row for row in run.need("align", "sentences", Sentence)}
+    chosen = chosen_weights(
+        run,
+        {"encoder": section.encoder, "generator": section.generator},
+        {"identity": section.identity, "perceptual": section.perceptual},
+    )
+    frame_bytes = shape_of(chosen).code_bytes + _BESIDE_CODE
+    units = [
+        _unit(run, clip, split_of_take(clip, sentences), chosen, frame_bytes)
+        for clip in clips
+        if chosen.missing is None and clip.emotion in EMOTIONS
+    ]
+    return Planned(units, chosen, chosen.missing)
+
+
+def _unit(run: Run, clip: Clip, split: str | None, chosen: Chosen, frame_bytes: int) -> Unit:
+    section = run.params.invert
+    name = f"{clip.speaker}/{clip.take_id}"
+    crop = [clip.crop_x_px, clip.crop_y_px, clip.crop_side_px, clip.crop_px]
+    named = [clip.dataset, clip.emotion, clip.level, clip.view, split]
+    key = digest(
+        [
+            "invert",
+            VERSION,
+            section.key(),
+            chosen.identity(section),
+            clip.frames_sha256,
+            crop,
+            named,
+        ]
+    )
+    job = InvertJob(
+        clip,
+        split,
+        run.items("extract").path(name, ".frames.parquet"),
+        section,
+        (chosen.sha256("encoder"), chosen.sha256("generator")),
+    )
+    effort = min(clip.n_found, section.frames_per_take or clip.n_found)
+    return Unit(
+        name, key, job, effort=effort, volume=effort * frame_bytes,
+        code=short(VERSION), parameters=short(section.key(), chosen.identity(section)),
+    )  # fmt: skip
+
+
+def _notes(inverted: list[InvertedTake], section: Invert) -> list[str]:
+    if not inverted:
+        return ["no frame was inverted: see the rejects"]
+    asked, kept = (sum(getattr(t, n) for t in inverted) for n in ("n_asked", "n_kept"))
+    first = inverted[0]
+    notes = [
+        f"{kept} of {asked} frames kept, codes of {first.n_latent} x {first.dim}, "
+        f"framed as {section.framing}"
+    ]
+    for name in ("pixel_error", "perceptual_error", "identity"):
+        values = [v for take in inverted if (v := getattr(take, name)) is not None]
+        if values:
+            notes.append(f"{name.replace('_', ' ')}: median of takes {np.median(values):.3f}")
+    return notes

@@ -1,0 +1,132 @@
+"""Which pairs the page shows with pictures: the worst, the best, and some by lot."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+from pipeline.records import Pair, PosedPair
+from pipeline.stages.report.inputs import F64
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Pairs to show, each in one group; worst and best begin with the extreme."""
+
+    worst: tuple[Pair, ...]
+    best: tuple[Pair, ...]
+    random: tuple[Pair, ...]
+
+    @property
+    def all(self) -> tuple[Pair, ...]:
+        """All pairs to show, group after group."""
+        return (*self.worst, *self.best, *self.random)
+
+    def fewer(self, share: float) -> Choice:
+        """About this part of all, at least one pair less: the groups lose their ends in turn."""
+        groups = (self.worst, self.best, self.random)
+        turns = sorted((place, n) for n, group in enumerate(groups) for place in range(len(group)))
+        kept = Counter(n for _, n in turns[: min(int(len(turns) * share), len(turns) - 1)])
+        return Choice(*(group[: kept[n]] for n, group in enumerate(groups)))
+
+
+CHECKS = ("sentence", "mouth", "confidence", "coverage", "residual")
+_WEAK = 0.9
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """How doubtful pairs are among each other: `ranks` (checks, n) in 0..1, 1 the most doubtful."""
+
+    ids: tuple[str, ...]
+    ranks: F64
+
+    @property
+    def mean(self) -> F64:
+        """The mean rank (n,) over the checks, so that no unit weighs more than another."""
+        return np.asarray(self.ranks.mean(axis=0))
+
+    def by_id(self) -> dict[str, float]:
+        """The mean rank of each pair."""
+        return dict(zip(self.ids, self.mean.tolist(), strict=True))
+
+    def weak(self) -> dict[str, tuple[str, ...]]:
+        """The checks in which each pair is among the most doubtful tenth."""
+        return {
+            name: tuple(np.array(CHECKS)[self.ranks[:, k] > _WEAK].tolist())
+            for k, name in enumerate(self.ids)
+        }
+
+
+def doubts(pairs: Sequence[Pair], posed: Mapping[str, PosedPair]) -> Doubts:
+    """Rank the pairs by sentence score, mouth agreement, median confidence, coverage and residual.
+
+    What a pair lacks ranks in the middle.
+    """
+    columns = [
+        [pair.sentence_score for pair in pairs],
+        [_negative(pair.mouth_agreement) for pair in pairs],
+        [_negative(float(np.median(pair.confidence or [0.0]))) for pair in pairs],
+        [-pair.coverage for pair in pairs],
+        [_residual(posed.get(pair.pair_id)) for pair in pairs],
+    ]
+    ranks = np.stack([_ranks(np.array(column, np.float64)) for column in columns])
+    return Doubts(tuple(pair.pair_id for pair in pairs), ranks)
+
+
+def _negative(value: float | None) -> float:
+    return float("nan") if value is None else -value
+
+
+def _residual(row: PosedPair | None) -> float:
+    return float("nan") if row is None or row.residual_after is None else row.residual_after
+
+
+def _ranks(values: F64) -> F64:
+    known = np.isfinite(values)
+    ranks = np.full(len(values), 0.5)
+    if known.any():
+        ranks[known] = (rankdata(values[known]) - 0.5) / known.sum()
+    return ranks
+
+
+def choose(pairs: Sequence[Pair], posed: Mapping[str, PosedPair], count: int, seed: int) -> Choice:
+    """A third of `count` from each end of the doubt, the rest by lot (a hash, not the order)."""
+    if not pairs:
+        return Choice((), (), ())
+    score = doubts(pairs, posed).mean
+    order = sorted(range(len(pairs)), key=lambda k: (-score[k], pairs[k].pair_id))
+    total = min(count, len(order))
+    each = -(-total // 3)
+    worst, rest = order[:each], order[each:]
+    n_best = min(each, total - each)
+    best, rest = rest[len(rest) - n_best :][::-1], rest[: len(rest) - n_best]
+    drawn = sorted(rest, key=lambda k: _lot(pairs[k].pair_id, seed))[: total - each - n_best]
+    worst_pairs, best_pairs, random_pairs = (
+        tuple(pairs[k] for k in group) for group in (worst, best, drawn)
+    )
+    return Choice(worst_pairs, best_pairs, random_pairs)
+
+
+def overlaid(
+    pairs: Sequence[Pair], posed: Mapping[str, PosedPair], count: int, seed: int
+) -> set[str]:
+    """Ids of at most `count` posed pairs: of the largest and the least residual, the rest by lot.
+
+    A pair more or less thus changes the cards of few others.
+    """
+    known = sorted(
+        (pair.pair_id for pair in pairs if np.isfinite(_residual(posed.get(pair.pair_id)))),
+        key=lambda name: (_residual(posed[name]), name),
+    )
+    middle = sorted(known[1:-1], key=lambda name: _lot(name, seed))
+    return set([*known[:-2:-1], *known[:1], *middle][:count])
+
+
+def _lot(name: str, seed: int) -> str:
+    return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()

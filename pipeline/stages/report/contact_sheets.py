@@ -1,0 +1,33 @@
+"""Contact sheets: frames of several takes side by side, to judge what a choice took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pipeline.records import Clip
+from pipeline.stages.report import pictures
+from pipeline.stages.report.film_strips import film
+
+_FILMS_IN_MEMORY = 4
+
+
+@dataclass(frozen=True)
+class SheetJob:
+    """The frames of one sheet, in the order shown: take and frame number."""
+
+    frames: tuple[tuple[Clip, int], ...]
+    extracted: Path
+    size_px: int
+
+
+def sheet(job: SheetJob) -> dict[str, Any]:
+    """One strip of faces as a data URI."""
+    read = lru_cache(_FILMS_IN_MEMORY)(lambda clip: film(clip, job.extracted, job.size_px))
+    faces = [
+        pictures.face(read(clip).crop(frame), clip, read(clip).framing, job.size_px)
+        for clip, frame in job.frames
+    ]
+    return {"picture": pictures.strip(faces), "size_px": job.size_px}

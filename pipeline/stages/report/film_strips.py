@@ -1,0 +1,42 @@
+"""The frames of a take as the report shows them: stored crops and how its face is framed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.faces.framing import face_boxes, ned256, square
+from pipeline.faces.sampling import U8
+from pipeline.records import Clip
+from pipeline.runtime.store import ItemStore
+from pipeline.runtime.tables import read_table
+from pipeline.stages.report import pictures
+from pipeline.stages.report.inputs import F64, item_of
+from pipeline.takes.frame_file import landmarks_of
+
+
+@dataclass(frozen=True)
+class Film:
+    """The frames of a take: its clip, crops as JPEG and the framing of its face."""
+
+    clip: Clip
+    crops: Sequence[bytes]
+    framing: F64
+
+    def crop(self, frame: int) -> U8:
+        """The stored crop of a frame."""
+        return pictures.decode(self.crops[frame], f"{self.clip.take_id} frame {frame}")
+
+
+def film(clip: Clip, extracted: Path, size_px: int) -> Film:
+    """Read a take's crops, framed for pictures of `size_px`."""
+    path = ItemStore(extracted).path(item_of(clip), ".frames.parquet")
+    table = read_table(path, columns=["landmarks", "crop"])
+    points = landmarks_of(table["landmarks"]).astype(np.float64)
+    points = points[np.isfinite(points).all(axis=(1, 2))]
+    place = clip.crop_x_px or 0.0, clip.crop_y_px or 0.0, clip.crop_side_px or 1.0
+    framing = ned256(face_boxes(points), size_px) if len(points) else square(*place, size_px)
+    return Film(clip, table["crop"].to_pylist(), framing)

@@ -1,0 +1,216 @@
+"""Our errors against the demo's truth, gathered: for metrics.json, terminal and page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow.compute as pc
+
+from pipeline.faces.affine import compose, invert
+from pipeline.faces.framing import crop_to_frame
+from pipeline.records import Clip, Pair
+from pipeline.runtime.tables import read_table
+from pipeline.stages.report.accuracy import (
+    Bin,
+    PairError,
+    PoseError,
+    alignment_figures,
+    calibration,
+    landmark_errors,
+    line,
+    pair_error,
+    pose_error,
+)
+from pipeline.stages.report.inputs import F64, Inputs
+from pipeline.stages.report.metrics import median, quantile, rounded, share
+from pipeline.stages.report.sentence_accuracy import identity_figures, wrong_pairs
+from pipeline.stages.report.truth import TrueFrames, Truth
+from pipeline.takes.frame_file import read_columns
+
+CAVEAT = "demo only, says nothing about real faces and voices"
+_ANGLES = ("yaw_deg", "pitch_deg", "roll_deg")
+_COLUMNS = ("time_s", "duration_s", *_ANGLES, "mouth_open", "landmarks")
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Our errors against truth.
+
+    `pairs` by pair id, for those whose takes speak the same phonemes; `wrong` are ids of pairs
+    whose takes differ in words; `figures` are the nested numbers of metrics.json.
+    """
+
+    pairs: Mapping[str, PairError]
+    wrong: frozenset[str]
+    bins: tuple[Bin, ...]
+    figures: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One clip: instants (n,) of its frames, and measured and true values in their order."""
+
+    instants_s: F64
+    found: dict[str, F64]
+    true: TrueFrames
+
+
+def true_ms(error: PairError | None) -> tuple[float | None, ...]:
+    """The signed error of each frame pair, None outside the phonemes; empty where unknown."""
+    if error is None:
+        return ()
+    return tuple(None if np.isnan(e) else rounded(e, 2) for e in error.error_ms)
+
+
+def pair_errors(
+    inputs: Inputs, truth: Truth, pairs: Sequence[Pair], clips: Mapping[str, Clip]
+) -> dict[str, PairError]:
+    """The errors of pairs by id, of those of the clips given whose takes speak the same."""
+    return _errors(pairs, truth, _see_all(inputs, truth, clips))
+
+
+def measure(inputs: Inputs, truth: Truth, mode: Literal["neutral", "all"]) -> Accuracy:
+    """Compare everything that the truth knows with what the stages found."""
+    seen = _see_all(inputs, truth, inputs.clips)
+    spoken = {take_id: take.sentence for take_id, take in truth.takes.items()}
+    wrong = wrong_pairs(inputs.pairs, spoken)
+    errors = _errors(inputs.pairs, truth, seen)
+    bins, calibrated = _calibration(inputs.pairs, errors)
+    figures = {
+        "alignment": alignment_figures(list(errors.values())),
+        "calibration": calibrated,
+        "identity": identity_figures(inputs.pairs, inputs.sentences, inputs.clips, spoken, mode),
+        "landmarks": _landmarks(seen.values()),
+        "head_pose": _head_pose(list(seen.values())),
+        "mouth": _mouth(seen),
+        "pose": _pose(inputs, seen),
+    }
+    return Accuracy(errors, frozenset(wrong), tuple(bins), figures)
+
+
+def _see_all(inputs: Inputs, truth: Truth, clips: Mapping[str, Clip]) -> dict[str, _Seen]:
+    return {
+        clip.take_id: _see(inputs, clip, truth)
+        for clip in clips.values()
+        if clip.has_picture and clip.take_id in truth.takes
+    }
+
+
+def _see(inputs: Inputs, clip: Clip, truth: Truth) -> _Seen:
+    found = read_columns(inputs.frames_path(clip), _COLUMNS)
+    instants = found["time_s"] + found["duration_s"] / 2
+    return _Seen(instants, found, truth.frames(clip.take_id, instants))
+
+
+def _errors(pairs: Sequence[Pair], truth: Truth, seen: Mapping[str, _Seen]) -> dict[str, PairError]:
+    found = ((pair.pair_id, _pair_error(pair, truth, seen)) for pair in pairs)
+    return {pair_id: error for pair_id, error in found if error is not None}
+
+
+def _pair_error(pair: Pair, truth: Truth, seen: Mapping[str, _Seen]) -> PairError | None:
+    a, b = (truth.takes.get(take) for take in (pair.take_a, pair.take_b))
+    if a is None or b is None or a.sentence != b.sentence or a.phonemes != b.phonemes:
+        return None
+    if not {pair.take_a, pair.take_b} <= set(seen):
+        return None
+    instants = seen[pair.take_a].instants_s, seen[pair.take_b].instants_s
+    ours = np.column_stack([pair.knots_a_s, pair.knots_b_s])
+    return pair_error((a.onsets_s, b.onsets_s), ours, instants, (pair.frame_a, pair.frame_b))
+
+
+def _calibration(
+    pairs: Sequence[Pair], errors: Mapping[str, PairError]
+) -> tuple[list[Bin], dict[str, float | None]]:
+    known = [pair for pair in pairs if pair.pair_id in errors]
+    empty = np.empty(0)
+    true = np.concatenate([empty, *(np.abs(errors[p.pair_id].error_ms) for p in known)])
+    confidence = np.concatenate([empty, *(np.array(p.confidence) for p in known)])
+    claimed = np.concatenate([empty, *(np.array(p.error_ms) for p in known)])
+    inside = np.isfinite(true)
+    return calibration(confidence[inside], claimed[inside], true[inside])
+
+
+def _landmarks(seen: Any) -> dict[str, float | None]:
+    parts, found, faces = [], 0, 0
+    for clip in seen:
+        error = landmark_errors(clip.found["landmarks"], clip.true.landmarks_px, clip.true.yaw_deg)
+        detected = np.isfinite(clip.found["landmarks"]).all(axis=(1, 2))
+        found += int((detected & clip.true.face).sum())
+        faces += int(clip.true.face.sum())
+        parts.append(error[np.isfinite(error).all(axis=1)].astype(np.float32).ravel())
+    pooled = np.concatenate([np.empty(0, np.float32), *parts])
+    return {
+        "found_share": share(found, faces),
+        "error_percent_median": _percent(median(pooled)),
+        "error_percent_p95": _percent(quantile(pooled, 0.95)),
+    }
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else rounded(100 * value, 2)
+
+
+def _head_pose(seen: Sequence[_Seen]) -> dict[str, Any]:
+    return {
+        name.removesuffix("_deg"): asdict(
+            line(
+                np.concatenate([np.empty(0), *(getattr(clip.true, name) for clip in seen)]),
+                np.concatenate([np.empty(0), *(clip.found[name] for clip in seen)]),
+            )
+        )
+        for name in _ANGLES
+    }
+
+
+def _mouth(seen: Mapping[str, _Seen]) -> dict[str, Any]:
+    true = [clip.true.mouth_open for clip in seen.values()]
+    found = [clip.found["mouth_open"] for clip in seen.values()]
+    pooled = line(np.concatenate([np.empty(0), *true]), np.concatenate([np.empty(0), *found]))
+    clips = {take: line(t, f).r for take, t, f in zip(seen, true, found, strict=True)}
+    known = {take: r for take, r in clips.items() if r is not None}
+    worst = min(known, key=lambda take: (known[take], take), default=None)
+    return {
+        **asdict(pooled),
+        "clip_r_median": median(known.values()),
+        "worst_clip_r": known[worst] if worst else None,
+        "worst_clip": worst,
+    }
+
+
+def _pose(inputs: Inputs, seen: Mapping[str, _Seen]) -> dict[str, float | None]:
+    found: list[PoseError] = []
+    pairs = sorted((p for p in inputs.pairs if p.pair_id in inputs.posed), key=lambda p: p.speaker)
+    for speaker, group in groupby(pairs, key=lambda p: p.speaker):
+        table = read_table(inputs.poses.path(speaker, ".poses.parquet"))
+        for pair in group:
+            if {pair.take_a, pair.take_b} <= set(seen):
+                rows = table.filter(pc.equal(table["pair_id"], pair.pair_id)).to_pylist()
+                found.append(_pose_of(pair, rows, inputs.clips, seen))
+    columns = {
+        name: median(np.concatenate([np.empty(0), *(getattr(error, name) for error in found)]))
+        for name in ("before", "ours", "best", "claimed")
+    }
+    return {f"residual_{name}_median": value for name, value in columns.items()}
+
+
+def _pose_of(
+    pair: Pair, rows: list[dict[str, Any]], clips: Mapping[str, Clip], seen: Mapping[str, _Seen]
+) -> PoseError:
+    a, b = seen[pair.take_a], seen[pair.take_b]
+    i, j = ([row[name] for row in rows] for name in ("frame_a", "frame_b"))
+    square_a, square_b = (_square(clips[take]) for take in (pair.take_a, pair.take_b))
+    known = a.true.face[i] & b.true.face[j]
+    affines = np.array([row["affine"] for row in rows]).reshape(-1, 2, 3)
+    claimed = np.array([row["residual_after"] for row in rows])
+    return pose_error(
+        affines[known], compose(square_a, invert(square_b)), claimed[known],
+        b.true.landmarks_px[j][known], a.true.landmarks_px[i][known], a.true.yaw_deg[i][known],
+    )  # fmt: skip
+
+
+def _square(clip: Clip) -> F64:
+    return crop_to_frame(clip.crop_x_px or 0.0, clip.crop_y_px or 0.0, clip.crop_side_px or 1.0, 1)

@@ -1,0 +1,196 @@
+"""One pair as pictures and curves: what a card of the page and the sheet of `show-pair` draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline import media
+from pipeline.faces.affine import compose, invert
+from pipeline.faces.framing import crop_to_frame
+from pipeline.faces.sampling import U8
+from pipeline.params import Report
+from pipeline.records import Clip, Pair
+from pipeline.runtime.store import ItemStore
+from pipeline.runtime.tables import read_table
+from pipeline.stages.report import pictures
+from pipeline.stages.report.figure import TakeCurves, figure
+from pipeline.stages.report.film_strips import Film, film
+from pipeline.stages.report.inputs import F64, item_of
+
+RATE_HZ = 16000
+_CURVES = ("time_s", "duration_s", "mouth_open")
+_POSES = ("pair_id", "frame_a", "frame_b", "affine", "residual_after")
+
+Poses = dict[tuple[int, int], tuple[F64, float]]
+
+
+@dataclass(frozen=True)
+class CardJob:
+    """What is needed to draw one pair.
+
+    `true_ms`: the error by truth, a value a frame pair, or empty.
+    """
+
+    pair: Pair
+    a: Clip
+    b: Clip
+    extracted: Path
+    poses: Path | None
+    section: Report
+    audio_fps: float
+    true_ms: tuple[float | None, ...]
+    overlay: bool
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """Five faces: a, b before the pose, both as fringes, b after, both as fringes."""
+
+    faces: tuple[U8, ...]
+    frame_a: int
+    frame_b: int
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A pair ready to draw.
+
+    `figure` as `report.figure` gives it; `tops` and `bottoms` are the strip's faces (both empty
+    without pictures), a column of `columns` each; `sounds` the samples at `RATE_HZ` and `mels`
+    their spectrograms, b's on a's clock.
+    """
+
+    figure: dict[str, Any]
+    tops: tuple[U8, ...]
+    bottoms: tuple[U8, ...]
+    columns: tuple[dict[str, Any], ...]
+    posed: bool
+    sounds: tuple[NDArray[np.float32], NDArray[np.float32]]
+    mels: tuple[U8, U8]
+    overlay: Overlay | None
+
+
+class PoseFiles:
+    """The pose file read last: the pairs of a speaker follow each other."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._table: pa.Table | None = None
+
+    def rows(self, path: Path, pair_id: str) -> Poses:
+        """Affine (2, 3) and residual of each posed frame pair (a, b) of a clip pair."""
+        if path != self._path or self._table is None:
+            self._path, self._table = path, read_table(path, columns=_POSES)
+        found = self._table.filter(pc.equal(self._table["pair_id"], pair_id)).to_pylist()
+        return {
+            (row["frame_a"], row["frame_b"]): (
+                np.reshape(row["affine"], (2, 3)),
+                float(row["residual_after"]),
+            )
+            for row in found
+        }
+
+
+def portray(files: PoseFiles, job: CardJob) -> Portrait:
+    """Read what a pair needs and frame its faces."""
+    pair, size = job.pair, job.section.thumb_px
+    poses = files.rows(job.poses, pair.pair_id) if job.poses is not None else {}
+    a, b = (film(c, job.extracted, size) if c.has_picture else None for c in (job.a, job.b))
+    curves = [_curves(clip, job) for clip in (job.a, job.b)]
+    shown = _positions(pair, poses, job.section.frames_per_strip) if a and b else []
+    tops, bottoms = _faces(job, a, b, poses, shown) if a and b else ((), ())
+    drawn = figure(pair, curves[0], curves[1], shown, job.true_ms)
+    sounds = _sound(job.a, job.extracted), _sound(job.b, job.extracted)
+    overlay = _overlay(job, a, b, poses) if a and b and job.overlay and poses else None
+    columns = tuple(_column(job, poses, k, curves) for k in shown)
+    mels = _mels(pair, job, sounds)
+    return Portrait(drawn, tops, bottoms, columns, bool(poses), sounds, mels, overlay)
+
+
+def _positions(pair: Pair, poses: Poses, count: int) -> list[int]:
+    """Positions in the pair's columns, evenly along it; only posed ones where there are any."""
+    frames = list(zip(pair.frame_a, pair.frame_b, strict=True))
+    known = [k for k, both in enumerate(frames) if both in poses] or list(range(len(frames)))
+    count = min(count, len(known))
+    return [known[int((k + 0.5) * len(known) / count)] for k in range(count)]
+
+
+def _curves(clip: Clip, job: CardJob) -> TakeCurves:
+    if not clip.has_picture:
+        n = int((clip.audio_end_s - clip.audio_start_s) * job.audio_fps)
+        instants = clip.audio_start_s + (np.arange(n) + 0.5) / job.audio_fps
+        return TakeCurves(instants, np.full(n, np.nan), clip.audio_start_s, clip.audio_end_s)
+    path = ItemStore(job.extracted).path(item_of(clip), ".frames.parquet")
+    table = read_table(path, columns=_CURVES)
+    start, duration, mouth = (
+        table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in _CURVES
+    )
+    return TakeCurves(start + duration / 2, mouth, clip.audio_start_s, clip.audio_end_s)
+
+
+def _sound(clip: Clip, extracted: Path) -> NDArray[np.float32]:
+    return media.read_flac(ItemStore(extracted).path(item_of(clip), ".audio.flac"))
+
+
+def _mels(
+    pair: Pair, job: CardJob, sounds: tuple[NDArray[np.float32], NDArray[np.float32]]
+) -> tuple[U8, U8]:
+    a, b = (pictures.spectrogram(sound, RATE_HZ) for sound in sounds)
+    knots = np.column_stack([pair.knots_a_s, pair.knots_b_s])
+    return a, pictures.moved(b, knots, job.b.audio_start_s)
+
+
+def _faces(
+    job: CardJob, a: Film, b: Film, poses: Poses, shown: list[int]
+) -> tuple[tuple[U8, ...], tuple[U8, ...]]:
+    pair, size = job.pair, job.section.thumb_px
+    tops, bottoms = [], []
+    for k in shown:
+        i, j = pair.frame_a[k], pair.frame_b[k]
+        pose, _ = poses.get((i, j), (None, None))
+        tops.append(pictures.face(a.crop(i), a.clip, a.framing, size))
+        framing = b.framing if pose is None else a.framing
+        bottoms.append(pictures.face(b.crop(j), b.clip, framing, size, pose))
+    return tuple(tops), tuple(bottoms)
+
+
+def _column(job: CardJob, poses: Poses, k: int, curves: list[TakeCurves]) -> dict[str, Any]:
+    pair = job.pair
+    i, j = pair.frame_a[k], pair.frame_b[k]
+    residual = poses[i, j][1] if (i, j) in poses else None
+    true_ms = job.true_ms[k] if job.true_ms else None
+    return {
+        "frame_a": i,
+        "frame_b": j,
+        "time_a_s": round(float(curves[0].instants_s[i]), 2),
+        "time_b_s": round(float(curves[1].instants_s[j]), 2),
+        "confidence": round(pair.confidence[k], 2),
+        "error_ms": round(pair.error_ms[k]),
+        "residual": None if residual is None else round(residual, 3),
+        "true_ms": None if true_ms is None else round(true_ms),
+    }
+
+
+def _overlay(job: CardJob, a: Film, b: Film, poses: Poses) -> Overlay:
+    """Before and after the pose, for the frame pair of median residual."""
+    order = sorted(poses, key=lambda frames: (poses[frames][1], frames))
+    i, j = order[len(order) // 2]
+    size = job.section.thumb_px
+    by_crops = compose(_unit_crop(a.clip), invert(_unit_crop(b.clip)))
+    top = pictures.face(a.crop(i), a.clip, a.framing, size)
+    maps = by_crops, poses[i, j][0]
+    before, after = (pictures.face(b.crop(j), b.clip, a.framing, size, pose) for pose in maps)
+    fringes = pictures.fringes(top, before), pictures.fringes(top, after)
+    return Overlay((top, before, fringes[0], after, fringes[1]), i, j)
+
+
+def _unit_crop(clip: Clip) -> F64:
+    """From the stored crop as a square of side 1 to the full frame: b's crop laid on a's."""
+    return crop_to_frame(clip.crop_x_px or 0.0, clip.crop_y_px or 0.0, clip.crop_side_px or 1.0, 1)

@@ -1,0 +1,103 @@
+"""What stands beside the Parquet files: lists for evaluation, card, Croissant, manifest.
+
+The manifest is written last and names all the others with their checksums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pipeline import __version__
+from pipeline.digests import sha256_of
+from pipeline.errors import PipelineError
+from pipeline.records import Clip
+from pipeline.runtime.store import write_bytes, write_json
+from pipeline.stages.shards.card import ABOUT, Published, write_card, write_manifest
+from pipeline.stages.shards.croissant import croissant
+from pipeline.stages.shards.shard_plan import KeptPair, SpokenTake
+from pipeline.stages.shards.terms import TERMS
+from spfem_data.leaks import Placed, find_leaks, leak_line
+from spfem_data.protocols import protocol_file, to_csv
+
+
+def refuse_leaks(
+    unit: str,
+    takes: Iterable[SpokenTake],
+    kept: Iterable[KeptPair],
+    others: Iterable[tuple[Clip, str]] = (),
+) -> None:
+    """Refuse to publish what training would see and a test would ask for again.
+
+    Parameters
+    ----------
+    unit
+        What the split's rule judges: speaker, sentence, speaker+sentence or take.
+    others
+        Clips of other configs, each with its split.
+
+    Raises
+    ------
+    PipelineError
+        One line that names the speakers, sentences or takes in two splits.
+    """
+    takes = list(takes)
+    said = {take.clip.utterance_id: take.sentence.sentence for take in takes}
+    leaks = find_leaks(unit, _placed(takes, kept, others, said))
+    if leaks:
+        raise PipelineError(
+            f"shards: {leak_line(unit, leaks)}; the split's unit is {unit}: run align again, then "
+            "the stages after it, or choose another rule under `splits`"
+        )
+
+
+def _placed(
+    takes: Iterable[SpokenTake],
+    kept: Iterable[KeptPair],
+    others: Iterable[tuple[Clip, str]],
+    said: dict[str, str | None],
+) -> Iterator[Placed]:
+    for take in takes:
+        clip = take.clip
+        yield Placed(take.split, clip.speaker, take.sentence.sentence, clip.utterance_id)
+    for one in kept:
+        for clip in (one.a, one.b):
+            yield Placed(one.pair.split, clip.speaker, one.pair.sentence, clip.utterance_id)
+    for clip, split in others:
+        yield Placed(split, clip.speaker, said.get(clip.utterance_id), clip.utterance_id)
+
+
+def publish(folder: Path, published: Published) -> None:
+    """Write everything beside the Parquet files, and remove what none of it names."""
+    named = [shard.file for shard in published.files]
+    documents = _documents(folder, published)
+    _remove_others(folder, {*named, *documents})
+    write_manifest(folder, published, {name: _facts(folder / name) for name in documents})
+
+
+def _documents(folder: Path, published: Published) -> list[str]:
+    """Write lists, card and Croissant; their paths below the folder."""
+    names = []
+    for name, trials in published.drawn.trials.items():
+        write_bytes(folder / protocol_file(name), to_csv(trials))
+        names.append(protocol_file(name))
+    write_card(folder, published)
+    files = {shard.file: str(facts["sha256"]) for shard, facts in published.files.items()}
+    terms = TERMS[published.corpus]
+    write_json(
+        folder / "croissant.json",
+        croissant(published.dataset, f"{ABOUT} {terms.text}", __version__, terms, files),
+    )
+    return sorted([*names, "README.md", "croissant.json"])
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    return {"sha256": sha256_of(path), "bytes": path.stat().st_size}
+
+
+def _remove_others(folder: Path, named: set[str]) -> None:
+    for below in ("data", "protocols"):
+        for path in sorted((folder / below).rglob("*")):
+            if path.is_file() and path.relative_to(folder).as_posix() not in named:
+                path.unlink()

@@ -1,0 +1,315 @@
+"""shards: pack frame pairs, windows and takes into Parquet files with a manifest and a card.
+
+The unit of work is one file. Which clip pairs it holds follows from a stable hash of their names,
+so that a new take rewrites the files that it falls into and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import simplejpeg
+from numpy.typing import NDArray
+
+from pipeline.digests import digest
+from pipeline.errors import PipelineError
+from pipeline.params import Shards
+from pipeline.records import (
+    Clip,
+    FilteredTake,
+    MadeFamily,
+    Pair,
+    PosedPair,
+    Rejected,
+    Sentence,
+    rejected,
+)
+from pipeline.runtime.costs import short
+from pipeline.runtime.run import Batch, Run, Summary, Unit, bring_up_to_date, summarise
+from pipeline.stages.shards.card import Published
+from pipeline.stages.shards.emotions import ClearTake, clear_takes
+from pipeline.stages.shards.families import FamilyTake, family_takes
+from pipeline.stages.shards.frames import SeenTake, seen_takes
+from pipeline.stages.shards.protocol_trials import draw
+from pipeline.stages.shards.publish import publish, refuse_leaks
+from pipeline.stages.shards.shard_plan import (
+    KeptPair,
+    PlacedPair,
+    Shard,
+    SpokenTake,
+    by_speaker,
+    place,
+    spoken_takes,
+    spread,
+)
+from pipeline.stages.shards.worker import POSES, SUFFIX, Payload, one_thread, write_unit
+from spfem_data.schema import SCHEMA_VERSION
+
+VERSION = 3
+_GRAIN = "clip pair"
+_SOURCES = ("extract", "pose", "score", "filter", "synth")
+"""The stages whose items are packed."""
+_Item = KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | SeenTake
+_SOUND_S, _MADE, _WINDOWS = 0.9, 0.3, 0.1
+"""Volume of a second of sound, of a picture of the demo's generator, of a pair's windows."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The units of a dataset and what the files hold.
+
+    `others` are clips of the other configs with their splits, `lacking` those without one by
+    config.
+    """
+
+    units: list[Unit]
+    files: list[Shard]
+    pairs: list[Pair]
+    kept: list[KeptPair]
+    takes: list[SpokenTake]
+    filtered: list[FilteredTake] | None
+    others: list[tuple[Clip, str]]
+    lacking: dict[str, list[Clip]]
+
+
+def run(run: Run) -> Summary:
+    """Write the shards of a dataset.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract, align or pose has not run.
+    PipelineError
+        When a file could not be written, or a unit of the split lies in two splits: a dataset with
+        a hole or a leak is not published.
+    """
+    ready = plan(run)
+    kept, takes = ready.kept, ready.takes
+    unit = run.params.split_rule(run.dataset).unit
+    refuse_leaks(unit, takes, kept, ready.others)
+    batch = bring_up_to_date(run, "shards", "shard", ready.units, write_unit, one_thread)
+    _refuse_holes(batch)
+    rejects = _rejects({pair.pair_id for pair in ready.pairs}, kept, ready.lacking)
+    run.write_tables("shards", {"rejected": (Rejected, rejects)})
+    published = _published(run, batch, ready.files, kept, takes)
+    publish(run.folder("shards"), published)
+    return summarise(
+        "shards", run, _GRAIN, len(ready.pairs), len(kept), rejects, batch,
+        notes=_notes(published, ready.filtered), look=[str(run.folder("shards") / "README.md")],
+    )  # fmt: skip
+
+
+def plan(run: Run) -> Planned:
+    """The files to write, each with its key, and what they hold.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract, align or pose has not run.
+    """
+    clips = {clip.take_id: clip for clip in run.need("extract", "clips", Clip)}
+    sentences = run.need("align", "sentences", Sentence)
+    posed = {row.pair_id: row for row in run.need("pose", "pose_pairs", PosedPair)}
+    pairs = [pair for pair in run.need("align", "pairs", Pair) if pair.pair_id in posed]
+    kept = _kept(run, pairs, clips, posed)
+    takes, without = spoken_takes(clips.values(), sentences)
+    filtered = run.find("filter", "filtered_takes", FilteredTake)
+    clear, clear_without = clear_takes(filtered or (), clips)
+    made, made_without = family_takes(run.find("synth", "families", MadeFamily) or (), clips)
+    shards = _plan(run.params.shards, kept, takes, clear, made)
+    return Planned(
+        units=[_unit(run, shard, tuple(items)) for shard, items in shards.items()],
+        files=list(shards),
+        pairs=pairs,
+        kept=kept,
+        takes=takes,
+        filtered=filtered,
+        others=[
+            *((one.clip, one.split) for one in clear),
+            *((one.clip, one.split) for one in made),
+        ],
+        lacking={"takes": without, "emotions": clear_without, "families": made_without},
+    )
+
+
+def _kept(
+    run: Run, pairs: Sequence[Pair], clips: Mapping[str, Clip], posed: Mapping[str, PosedPair]
+) -> list[KeptPair]:
+    """The pairs with any frame pair that has a pose and enough confidence."""
+    floor = run.params.shards.min_confidence
+    found = []
+    for speaker, theirs in by_speaker(pairs).items():
+        posed_frames = _frames_of(run.read_item("pose", speaker, POSES, ["pair_id", "frame_a"]))
+        for pair in theirs:
+            frames = posed_frames.get(pair.pair_id, ())
+            sure = np.isin(pair.frame_a, frames) & (np.array(pair.confidence) >= floor)
+            kept = tuple(int(k) for k in np.flatnonzero(sure))
+            sha256 = posed[pair.pair_id].poses_sha256
+            if kept:
+                found.append(KeptPair(pair, clips[pair.take_a], clips[pair.take_b], kept, sha256))
+    return found
+
+
+def _frames_of(table: pa.Table) -> dict[str, NDArray[np.int32]]:
+    """`frame_a` of each pair, in the order of the rows: one pass, however many pairs there are."""
+    ids = table["pair_id"].combine_chunks().dictionary_encode()
+    codes = ids.indices.to_numpy()
+    ends = np.cumsum(np.bincount(codes, minlength=len(ids.dictionary)))
+    frames = table["frame_a"].to_numpy()[np.argsort(codes, kind="stable")]
+    return dict(zip(ids.dictionary.to_pylist(), np.split(frames, ends[:-1]), strict=False))
+
+
+def _plan(
+    section: Shards,
+    kept: Sequence[KeptPair],
+    takes: Sequence[SpokenTake],
+    clear: Sequence[ClearTake],
+    made: Sequence[FamilyTake],
+) -> dict[Shard, list[Any]]:
+    """Every file with the items that it holds."""
+    counts = section.n_shards
+    pairs = spread("pairs", counts.pairs, ((k.pair.pair_id, k.pair.split, k) for k in kept))
+    placed = [
+        (p.kept.pair.pair_id, p.kept.pair.split, p)
+        for p in place(pairs)
+        if len(p.kept.windows(section.windows))
+    ]
+    sequences = spread("sequences", counts.sequences, placed)
+    spoken = spread("takes", counts.takes, ((t.clip.take_id, t.split, t) for t in takes))
+    emotions = spread("emotions", counts.emotions, ((t.clip.take_id, t.split, t) for t in clear))
+    families = spread("families", counts.families, ((t.clip.take_id, t.split, t) for t in made))
+    seen = [(t.clip.take_id, t.split, t) for t in seen_takes(takes)]
+    frames = spread("frames", counts.frames, seen)
+    return {**pairs, **sequences, **spoken, **emotions, **families, **frames}
+
+
+def _unit(run: Run, shard: Shard, items: tuple[Any, ...]) -> Unit:
+    section = run.params.shards
+    pictures = [section.framing, section.size_px, section.jpeg_quality]
+    settings: dict[str, object] = {
+        "pairs": pictures,
+        "sequences": section.windows.model_dump(),
+        "takes": [],
+        "emotions": pictures,
+        "families": [],
+        "frames": [*pictures[1:], section.frames.model_dump()],
+    }
+    parts = [VERSION, SCHEMA_VERSION, _versions(), section.rows_per_group, settings[shard.config]]
+    key = digest(["shards", shard.unit, parts, [_identity(item) for item in items]])
+    stores = {stage: run.items(stage).folder for stage in _SOURCES}
+    payload = Payload(shard, items, stores, section)
+    return Unit(
+        shard.unit, key, payload, effort=sum(_effort(item, section) for item in items),
+        volume=sum(_volume(item, section) for item in items),
+        code=short(VERSION, SCHEMA_VERSION, _versions()),
+        parameters=short(section.rows_per_group, settings[shard.config]),
+    )  # fmt: skip
+
+
+def _effort(item: _Item, section: Shards) -> float:
+    """Pictures to warp; what holds none is as dear as a picture an item."""
+    if isinstance(item, KeptPair):
+        return 2 * len(item.kept)
+    if isinstance(item, ClearTake):
+        return item.n_kept
+    if isinstance(item, SeenTake):
+        return min(item.clip.n_found, section.frames.per_take or item.clip.n_found)
+    return 1
+
+
+def _volume(item: _Item, section: Shards) -> float:
+    """Bytes over those of a picture of a pair, about."""
+    picture = (section.size_px / 256) ** 2
+    if isinstance(item, KeptPair | ClearTake | SeenTake):
+        return picture * _effort(item, section)
+    if isinstance(item, SpokenTake):
+        return _SOUND_S * (item.clip.audio_end_s - item.clip.audio_start_s)
+    return _MADE * item.n_pictures if isinstance(item, FamilyTake) else _WINDOWS
+
+
+def _identity(item: _Item) -> object:
+    if isinstance(item, PlacedPair):
+        return item.kept.identity(), item.file, item.first_row
+    return item.identity()
+
+
+def _versions() -> dict[str, str]:
+    """The libraries that decide the bytes of a shard."""
+    return {
+        "opencv": str(cv2.__version__),
+        "pyarrow": str(pa.__version__),
+        "simplejpeg": str(simplejpeg.__version__),
+    }
+
+
+def _refuse_holes(batch: Batch) -> None:
+    failed = [reject.item for reject in batch.rejects()]
+    if failed:
+        raise PipelineError(
+            f"shards: {len(failed)} files could not be written (first: {failed[0]}); "
+            "rerun with --retry-failed"
+        )
+
+
+def _rejects(
+    planned: set[str],
+    kept: Sequence[KeptPair],
+    lacking: Mapping[str, Sequence[Clip]],
+) -> list[Rejected]:
+    unsure = sorted(planned - {k.pair.pair_id for k in kept})
+    return [
+        *(
+            rejected("shards", _GRAIN, item, "low_confidence", "no posed frame pair is sure enough")
+            for item in unsure
+        ),
+        *(
+            rejected("shards", "take", clip.take_id, "no_split", f"the config {config} lacks it")
+            for config, clips in lacking.items()
+            for clip in sorted(clips, key=lambda clip: clip.take_id)
+        ),
+    ]
+
+
+def _published(
+    run: Run,
+    batch: Batch,
+    shards: Sequence[Shard],
+    kept: Sequence[KeptPair],
+    takes: Sequence[SpokenTake],
+) -> Published:
+    params = run.params
+    rule = params.split_rule(run.dataset)
+    sections = (params.extract, params.align, params.pose, params.filter, params.shards)
+    rows = {row["unit"]: row["rows"] for row in batch.rows("files")}
+    outputs = {unit: receipt.outputs[SUFFIX] for unit, receipt in batch.receipts.items()}
+    return Published(
+        dataset=run.dataset,
+        corpus=params.dataset(run.dataset).corpus,
+        params_sha256=digest([s.key() for s in sections] + [rule.key()]),
+        versions=_versions(),
+        framing=params.shards.framing,
+        files={s: {**outputs[s.unit], "rows": rows[s.unit]} for s in shards},
+        pairs=kept,
+        rule=params.dataset(run.dataset).split,
+        unit=rule.unit,
+        drawn=draw(takes, kept, **params.shards.protocols.model_dump()),
+    )
+
+
+def _notes(published: Published, filtered: Sequence[FilteredTake] | None) -> list[str]:
+    rows: dict[str, int] = {}
+    for shard, facts in published.files.items():
+        rows[shard.config] = rows.get(shard.config, 0) + facts["rows"]
+    size_mb = sum(facts["bytes"] for facts in published.files.values()) / 1e6
+    counts = ", ".join(f"{n} {config}" for config, n in rows.items()) or "no rows"
+    notes = [f"{counts} in {len(published.files)} files, {size_mb:.1f} MB"]
+    notes += [f"list {name}: {why}" for name, why in published.drawn.lacks.items()]
+    if not rows.get("emotions"):
+        why = "filter has not run" if filtered is None else "filter found no clear frame"
+        notes.append(f"no config emotions: {why}")
+    return notes

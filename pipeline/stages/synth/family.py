@@ -1,0 +1,114 @@
+"""What the making of families works on: the job of a take, its source frames, its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.faces.framing import Framing
+from pipeline.latents.mouths import MEASURES, Calibrator, Judge
+from pipeline.latents.networks import F32, U8, Networks
+from pipeline.params import Synth
+from pipeline.records import Clip, Direction, InvertedTake
+from pipeline.stylegan.svm_direction import F64
+from spfem_data.labels import EMOTIONS
+
+GRAIN = "source frame"
+TARGET_EMOTIONS = EMOTIONS[1:]
+
+
+@dataclass(frozen=True)
+class MakeJob:
+    """What the worker is given: a take with codes, and the direction of each emotion for it."""
+
+    clip: Clip
+    take: InvertedTake
+    frames_file: Path
+    codes_file: Path
+    directions: Mapping[str, Direction]
+    section: Synth
+    score_framing: Framing
+    """As `score` frames pictures: clarity is judged on what that network is used to."""
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What a worker holds: the networks, the judge of mouths and, for corrections, another."""
+
+    nets: Networks
+    judge: Judge
+    correct: Calibrator
+
+
+@dataclass(eq=False)
+class Made:
+    """One picture on its way: `gaps` is the step in class gaps, `own` a correction of its code."""
+
+    family: int
+    emotion: str
+    gaps: float
+    own: F64
+    tries: int = 0
+    picture: U8 | None = None
+    mouth: F64 = field(default_factory=lambda: np.full(len(MEASURES), np.nan))
+    identity: float | None = None
+    clarity: float | None = None
+    rise: float | None = None
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The chosen source frames of a take.
+
+    Attributes
+    ----------
+    codes
+        (n, d).
+    quads
+        (n, 4, 2) where each picture was taken from in the full frame.
+    crops
+        The stored crops as JPEG.
+    rebuilt, mouths, source_mouths
+        The reconstructions, their mouths (n, 3) and those of the frames themselves, as judged.
+    to_scored
+        Matrices (2, 3) from a made picture to what the judge of clarity is shown; None: as it is.
+    calibrated
+        (n, 80) the reconstructions' lips by the calibrating measurer; none where it is not asked.
+    identities, clarities
+        (n, e) and (n, 7) of the reconstructions, None where there is no network.
+    """
+
+    frames: list[int]
+    times_s: list[float]
+    codes: F64
+    quads: F64
+    crops: list[bytes]
+    rebuilt: list[U8]
+    mouths: F64
+    source_mouths: F64
+    to_scored: list[F64] | None
+    calibrated: F64
+    identities: F32 | None
+    clarities: F32 | None
+
+
+def n_families(take: InvertedTake, section: Synth) -> int:
+    """How many families a take is to give."""
+    budget = section.frames_per_take
+    return min(budget, take.n_kept) if budget else take.n_kept
+
+
+def gaps_of(section: Synth, direction: Direction) -> float:
+    """Beta of an emotion in class gaps of its direction, whatever params.yaml counts it in."""
+    own = getattr(section.betas, direction.emotion)
+    beta = float(section.beta if own is None else own)
+    return beta if section.beta_in == "gaps" else beta / length_of_gap(section, direction)
+
+
+def length_of_gap(section: Synth, direction: Direction) -> float:
+    """Lengths of the direction in one class gap."""
+    return direction.gap_length if section.keep_mouth else direction.class_gap

@@ -1,0 +1,158 @@
+"""The rows of a take's families: of every picture, of the kept families, and of what was lost."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline.digests import digest
+from pipeline.latents.face_quads import crop_from_picture, decoded
+from pipeline.latents.mouths import MEASURES
+from pipeline.records import MadeFamily, Rejected, rejected
+from pipeline.stages.synth.compositing import composed
+from pipeline.stages.synth.family import (
+    GRAIN,
+    TARGET_EMOTIONS,
+    Made,
+    MakeJob,
+    Sources,
+    length_of_gap,
+)
+from pipeline.stylegan.ffhq import forth
+from pipeline.stylegan.svm_direction import F64
+from pipeline.takes.framed_images import encode
+from spfem_data.labels import EMOTIONS
+
+BLOBS = ("picture", "composed")
+
+
+def rows_of(
+    job: MakeJob, sources: Sources, made: Sequence[Made]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[Rejected]]:
+    """Rows of all pictures, of the kept families, and the rejects of pictures and families."""
+    rebuilt = _reconstructions(job, sources)
+    rows, families, rejects = [], [], []
+    for k, frame in enumerate(sources.frames):
+        theirs = [rebuilt[k], *(one for one in made if one.family == k)]
+        name = f"{job.clip.take_id}-{frame:06d}"
+        rejects += [_lost_picture(name, one) for one in theirs[1:] if one.verdict != "kept"]
+        rejects += [
+            rejected("synth", "picture", f"{name}/{emotion}", "no_direction", "see directions")
+            for emotion in TARGET_EMOTIONS
+            if emotion not in job.directions
+        ]
+        n_kept = sum(one.verdict == "kept" for one in theirs[1:])
+        kept = rebuilt[k].verdict == "kept" and n_kept >= job.section.min_pictures
+        own = [_row(job, sources, one, name, kept) for one in theirs if one.picture is not None]
+        rows += own
+        if kept:
+            families.append(_family(job, name, frame, own, n_kept))
+        else:
+            rejects.append(_lost_family(job, name, rebuilt[k], n_kept, len(theirs) - 1))
+    return rows, families, rejects
+
+
+def _reconstructions(job: MakeJob, sources: Sources) -> list[Made]:
+    """The reconstructions as pictures of their families."""
+    place = EMOTIONS.index(job.clip.emotion)
+    found = []
+    for k, rebuilt in enumerate(sources.rebuilt):
+        seen = np.isfinite(sources.mouths[k]).all()
+        clear = None if sources.clarities is None else float(sources.clarities[k, place])
+        verdict = "kept" if seen else "no_face_made"
+        one = Made(k, job.clip.emotion, 0.0, np.empty(0), 1, rebuilt, sources.mouths[k])
+        one.clarity, one.rise, one.verdict = clear, None, verdict
+        found.append(one)
+    return found
+
+
+def _lost_picture(name: str, one: Made) -> Rejected:
+    detail = f"mouth {_told(one.mouth)} at {one.gaps:.2f} class gaps, try {one.tries}"
+    return rejected("synth", "picture", f"{name}/{one.emotion}", one.verdict, detail)
+
+
+def _told(mouth: F64) -> str:
+    return ", ".join(f"{n[6:]} {v:.3f}" for n, v in zip(MEASURES, mouth, strict=True))
+
+
+def _lost_family(job: MakeJob, name: str, rebuilt: Made, n_kept: int, n_made: int) -> Rejected:
+    if rebuilt.verdict != "kept":
+        detail = "in the reconstruction"
+        return rejected("synth", GRAIN, name, rebuilt.verdict, detail)
+    detail = f"{n_kept} of {n_made}, synth.min_pictures is {job.section.min_pictures}"
+    return rejected("synth", GRAIN, name, "few_pictures", detail)
+
+
+def _row(job: MakeJob, sources: Sources, one: Made, name: str, family_kept: bool) -> dict[str, Any]:
+    clip, section, k = job.clip, job.section, one.family
+    rebuilt = one.gaps == 0
+    direction = None if rebuilt else job.directions[one.emotion]
+    before = sources.source_mouths[k] if rebuilt else sources.mouths[k]
+    assert one.picture is not None
+    size = one.picture.shape[0]
+    back = None
+    if section.compose_back:
+        crop = decoded(sources.crops[k])
+        matrix = crop_from_picture(clip, crop.shape[1], sources.quads[k], size)
+        back = encode(composed(crop, one.picture, matrix), section.jpeg_quality)
+    return {
+        "family_id": name,
+        "take_id": clip.take_id,
+        "frame": sources.frames[k],
+        "time_s": sources.times_s[k],
+        "dataset": clip.dataset,
+        "speaker": clip.speaker,
+        "source_emotion": clip.emotion,
+        "level": clip.level,
+        "view": clip.view,
+        "split": job.take.split,
+        "emotion": one.emotion,
+        "is_reconstruction": rebuilt,
+        "norm": next((d.norm for d in job.directions.values()), "flattened"),
+        "beta": 0.0 if direction is None else one.gaps * length_of_gap(section, direction),
+        "gaps": one.gaps,
+        "tries": one.tries,
+        **{m: _number(v) for m, v in zip(MEASURES, one.mouth, strict=True)},
+        **{
+            f"{m}_difference": _number(v)
+            for m, v in zip(MEASURES, one.mouth - before, strict=True)
+        },
+        "identity": one.identity,
+        "clarity": one.clarity,
+        "clarity_rise": one.rise,
+        "verdict": one.verdict,
+        "family_kept": family_kept,
+        "frame_to_picture": forth(sources.quads[k], size).ravel().tolist(),
+        "generator_sha256": job.take.generator_sha256,
+        "encoder_sha256": job.take.encoder_sha256,
+        "direction_sha256": None if direction is None else direction.direction_sha256,
+        "picture": encode(one.picture, section.jpeg_quality),
+        "composed": back,
+    }  # fmt: skip
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _sha256(picture: bytes | None) -> str | None:
+    return None if picture is None else hashlib.sha256(picture).hexdigest()
+
+
+def _family(
+    job: MakeJob, name: str, frame: int, rows: Sequence[dict[str, Any]], n_kept: int
+) -> dict[str, Any]:
+    told = [{k: _sha256(v) if k in BLOBS else v for k, v in row.items()} for row in rows]
+    return MadeFamily(
+        family_id=name,
+        take_id=job.clip.take_id,
+        frame=frame,
+        speaker=job.clip.speaker,
+        split=job.take.split,
+        n_pictures=len(rows),
+        n_kept=n_kept,
+        rows_sha256=digest(told),
+    ).to_row()

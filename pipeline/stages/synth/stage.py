@@ -1,0 +1,153 @@
+"""synth: families of pictures with one mouth and seven emotions (SSERD eq. 7 and 12), measured.
+
+The unit of work is a take with codes. Any two kept pictures of a kept family are a pair for the
+hybrid training (eq. 14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.clip.judge import Judge as ClipJudge
+from pipeline.digests import digest
+from pipeline.errors import TableError
+from pipeline.latents.loading import Chosen, bring_up, chosen_clip, chosen_weights, maker, shape_of
+from pipeline.records import Clip, Direction, InvertedTake, MadeFamily, MadePicture, Rejected
+from pipeline.runtime.costs import short
+from pipeline.runtime.run import Run, Summary, Unit, summarise
+from pipeline.runtime.tables import sorted_rows
+from pipeline.stages.invert.worker import CODES
+from pipeline.stages.synth.family import GRAIN, TARGET_EMOTIONS, MakeJob, n_families
+from pipeline.stages.synth.worker import make_families
+from spfem_data.labels import EMOTIONS
+
+VERSION = 2
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The units of a dataset, the networks, and why clarity is not measured or nothing is made."""
+
+    units: list[Unit]
+    chosen: Chosen
+    judge: ClipJudge | None
+    unclear: str | None
+    idle: str | None
+
+
+def run(run: Run) -> Summary:
+    """Make the families of a dataset.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract, invert or directions has not run.
+    """
+    section, ready = run.params.synth, plan(run)
+    setup = maker(ready.chosen.weights, run.params.invert, ready.judge)
+    batch = bring_up(run, "synth", "take", ready.units, make_families, setup)
+    pictures = sorted_rows(batch.rows("pictures"), MadePicture, "family_id", "emotion")
+    families = sorted_rows(batch.rows("families"), MadeFamily, "family_id")
+    rejects = batch.rejects()
+    run.write_tables(
+        "synth",
+        {
+            "pictures": (MadePicture, pictures),
+            "families": (MadeFamily, families),
+            "rejected": (Rejected, rejects),
+        },
+    )
+    died = {row.item for row in rejects if row.grain == "take"}
+    done = [unit.payload.take for unit in ready.units if unit.name not in died]
+    planned = sum(n_families(take, section) for take in done)
+    notes = _notes(pictures, families) + ([ready.unclear] if ready.unclear else [])
+    notes += [f"{len(died)} takes gave nothing: their worker died, see the rejects"] if died else []
+    if ready.idle:
+        notes = [ready.idle]
+    return summarise(
+        "synth", run, GRAIN, planned, len(families), rejects, batch,
+        notes=notes, look=[str(run.table("synth", "pictures"))],
+    )  # fmt: skip
+
+
+def plan(run: Run) -> Planned:
+    """The takes that families are made of, each with its key, or why none is made.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract, invert or directions has not run.
+    """
+    clips = {clip.take_id: clip for clip in run.need("extract", "clips", Clip)}
+    takes = run.need("invert", "inverted", InvertedTake)
+    directions = run.need("directions", "directions", Direction)
+    takes = [take for take in takes if take.emotion in run.params.synth.source_emotions]
+    chosen = chosen_weights(
+        run, {"generator": run.params.invert.generator}, {"identity": run.params.invert.identity}
+    )
+    judge, unclear = chosen_clip(run)
+    able = bool(directions) and chosen.missing is None
+    family = len(EMOTIONS) * shape_of(chosen).picture
+    units = [_unit(run, clips, take, directions, chosen, judge, family) for take in takes if able]
+    why = chosen.missing or "no codes or no directions: see invert and directions"
+    return Planned(units, chosen, judge, unclear, None if units else why)
+
+
+def _unit(
+    run: Run,
+    clips: Mapping[str, Clip],
+    take: InvertedTake,
+    directions: Sequence[Direction],
+    chosen: Chosen,
+    judge: ClipJudge | None,
+    family: float,
+) -> Unit:
+    """What to make of a take; `family` is the volume of one source frame's pictures."""
+    if take.take_id not in clips:
+        raise TableError(
+            f"invert names take {take.take_id} that extract no longer has; rerun invert"
+        )
+    clip, section = clips[take.take_id], run.params.synth
+    name = f"{take.speaker}/{take.take_id}"
+    theirs = {row.emotion: row for row in directions if row.speaker in (None, take.speaker)}
+    ordered = {emotion: theirs[emotion] for emotion in TARGET_EMOTIONS if emotion in theirs}
+    crop = [clip.crop_x_px, clip.crop_y_px, clip.crop_side_px, clip.frames_sha256]
+    key = digest([
+        "synth", VERSION, section.key(), take.to_row(), crop,
+        [(e, row.direction_sha256) for e, row in ordered.items()],
+        chosen.identity(run.params.invert),
+        judge and [judge.identity(), run.params.score.framing],
+    ])  # fmt: skip
+    job = MakeJob(
+        clip,
+        take,
+        run.items("extract").path(name, ".frames.parquet"),
+        run.items("invert").path(name, CODES),
+        ordered,
+        section,
+        run.params.score.framing,
+    )
+    effort = n_families(take, section)
+    return Unit(
+        name, key, job, effort=effort, volume=effort * family, code=short(VERSION),
+        parameters=short(section.key(), chosen.identity(run.params.invert)),
+    )  # fmt: skip
+
+
+def _notes(pictures: Sequence[MadePicture], families: Sequence[MadeFamily]) -> list[str]:
+    kept = [p for p in pictures if p.family_kept and p.verdict == "kept"]
+    notes = []
+    for emotion in TARGET_EMOTIONS:
+        rows = [p for p in kept if p.emotion == emotion and not p.is_reconstruction]
+        moved = [abs(v) for p in rows if (v := p.mouth_open_difference) is not None]
+        rises = [v for p in rows if (v := p.clarity_rise) is not None]
+        if moved:
+            told = (
+                f"{emotion}: {len(rows)} kept, opening moved {np.median(moved):.3f} (p95 "
+                f"{np.percentile(moved, 95):.3f}), {np.median([p.gaps for p in rows]):.2f} gaps"
+            )
+            notes.append(told + (f", clarity {np.median(rises):+.2f}" if rises else ""))
+    return notes or [f"{len(families)} families kept: see the rejects"]

@@ -1,6 +1,0 @@
-"""A first params.yaml: corpora recognised by looking, entries written beside what is there."""
-
-from pipeline.starting.entries import Entry, add_entry, entries, free_name
-from pipeline.starting.recognise import Recognised, recognise
-
-__all__ = ["Entry", "Recognised", "add_entry", "entries", "free_name", "recognise"]

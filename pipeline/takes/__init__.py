@@ -1,0 +1,1 @@
+"""Extracted takes as the later stages read them: frame files, and framed images from stored crops."""

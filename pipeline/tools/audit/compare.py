@@ -1,0 +1,132 @@
+"""A list beside a dataset: are its pairs accepted, and how far are they from our alignment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.records import Clip, Pair, Rejected, Sentence
+from pipeline.tools.audit.pairlist import IntArray, ListedPair
+
+FloatArray = npt.NDArray[np.float64]
+ScoreOf = Callable[[Clip, Clip], float]
+Verdict = Literal["accepted", "rejected", "unknown"]
+_MS = 1000.0
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One listed pair as the dataset sees it.
+
+    Attributes
+    ----------
+    verdict
+        accepted: we emit this clip pair; rejected: we do not; unknown: a take is not there.
+    reason
+        A slug of `errors.REASONS` where rejected, else empty; `detail` says it in words.
+    score
+        The same-sentence score of these two takes, low is alike; None where unknown.
+    n_compared
+        Listed frame pairs inside our time map.
+    median_ms, p95_ms
+        How far they lie from our time map; None where not accepted.
+    """
+
+    pair: ListedPair
+    verdict: Verdict
+    reason: str
+    detail: str
+    score: float | None
+    n_compared: int
+    median_ms: float | None
+    p95_ms: float | None
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the stages extract and align said of a dataset.
+
+    Attributes
+    ----------
+    clips
+        By (speaker, emotion, take), one level and view.
+    pairs, rejected
+        By pair id; `rejected` also by the id of a take that found no partner.
+    sentences
+        By utterance id.
+    score
+        The same-sentence score of two clips' sounds.
+    audio_fps
+        Frames a second of takes of sound alone.
+    """
+
+    clips: Mapping[tuple[str, str, str], Clip]
+    pairs: Mapping[str, Pair]
+    rejected: Mapping[str, Rejected]
+    sentences: Mapping[str, Sentence]
+    score: ScoreOf
+    audio_fps: float
+
+
+def compare(pair: ListedPair, known: Known, fps: float | None) -> Compared:
+    """Judge one listed pair; its frame i is shown at (i + 0.5) / fps on the takes' clocks.
+
+    Without `fps` each take has its own rate, as extract measured it.
+    """
+    places = [
+        (pair.speaker, "neutral", pair.take_a),
+        (pair.speaker, pair.emotion, pair.take_b),
+    ]
+    missing = [f"{e} {take}" for s, e, take in places if (s, e, take) not in known.clips]
+    if missing:
+        detail = f"the dataset has no usable take {' nor '.join(missing)}"
+        return Compared(pair, "unknown", "", detail, None, 0, None, None)
+    a, b = (known.clips[place] for place in places)
+    ours = known.pairs.get(f"{a.take_id}--{b.take_id}")
+    if ours is None:
+        reason, detail = _why(a, b, known)
+        return Compared(pair, "rejected", reason, detail, known.score(a, b), 0, None, None)
+    rates = fps or a.fps or known.audio_fps, fps or b.fps or known.audio_fps
+    apart = differences_ms(pair.frame_a, pair.frame_b, ours, rates)
+    median, p95 = np.percentile(apart, [50, 95]) if len(apart) else (None, None)
+    return Compared(
+        pair, "accepted", "", "", ours.sentence_score, len(apart),
+        None if median is None else float(median), None if p95 is None else float(p95),
+    )  # fmt: skip
+
+
+def _why(a: Clip, b: Clip, known: Known) -> tuple[str, str]:
+    """The reason that align gave, else what each take says by our reading."""
+    said = known.rejected.get(f"{a.take_id}--{b.take_id}") or known.rejected.get(b.take_id)
+    if said is not None:
+        return said.reason, said.detail
+    says = [known.sentences[clip.utterance_id] for clip in (a, b)]
+    heard = f" (as neutral take {says[1].anchor})" if says[1].anchor else ""
+    return (
+        "wrong_sentence",
+        f"{b.emotion} {b.take} says {says[1].sentence}{heard}, neutral {a.take} says "
+        f"{says[0].sentence}",
+    )
+
+
+def differences_ms(
+    frame_a: IntArray, frame_b: IntArray, ours: Pair, rates: tuple[float, float]
+) -> FloatArray:
+    """How far listed frame pairs lie from our time map, in ms, those inside it only.
+
+    `rates` are the frames a second of take a and take b.
+    """
+    a_s, b_s = (frame_a + 0.5) / rates[0], (frame_b + 0.5) / rates[1]
+    knots_a, knots_b = np.array(ours.knots_a_s), np.array(ours.knots_b_s)
+    inside = (a_s >= knots_a[0]) & (a_s <= knots_a[-1])
+    apart: FloatArray = np.abs(b_s - np.interp(a_s, knots_a, knots_b))[inside] * _MS
+    return apart
+
+
+def compare_all(pairs: Sequence[ListedPair], known: Known, fps: float | None) -> list[Compared]:
+    """`compare` for every pair, in the order given."""
+    return [compare(pair, known, fps) for pair in pairs]

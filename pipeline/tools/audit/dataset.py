@@ -1,0 +1,49 @@
+"""What a dataset's tables hold for an audit, read once."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from pipeline import media
+from pipeline.alignment.align import same_sentence
+from pipeline.records import Clip, Pair, Rejected, Sentence
+from pipeline.runtime.run import Run
+from pipeline.stages.align.settings import split_section
+from pipeline.stages.align.utterances import Samples, Sounds
+from pipeline.tools.audit.compare import Known, ScoreOf
+from pipeline.tools.audit.take_lookup import clips_by_name, one_view
+
+
+def read_known(run: Run, *, level: int | None, view: str | None) -> Known:
+    """The takes of one level and view, and what align said of them.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract or align has not run.
+    """
+    clips = one_view(run.need("extract", "clips", Clip), view)
+    return Known(
+        clips=clips_by_name(clips, level),
+        pairs={pair.pair_id: pair for pair in run.need("align", "pairs", Pair)},
+        rejected={row.item: row for row in run.need("align", "rejected", Rejected)},
+        sentences={row.utterance_id: row for row in run.need("align", "sentences", Sentence)},
+        score=_scores(run),
+        audio_fps=run.params.align.audio_fps,
+    )
+
+
+def _scores(run: Run) -> ScoreOf:
+    parts = split_section(run.params.align)
+    extracted = run.items("extract")
+
+    def read(clip: Clip) -> Samples:
+        return media.read_flac(extracted.path(f"{clip.speaker}/{clip.take_id}", ".audio.flac"))
+
+    sounds = Sounds(read, parts.align.features)
+
+    @cache
+    def score(a: Clip, b: Clip) -> float:
+        return same_sentence(sounds.features(a), sounds.features(b), parts.align)
+
+    return score

@@ -1,0 +1,160 @@
+"""The published schema of pair lists: read with one clear line for what is wrong, written the same.
+
+{speaker: {emotion: {"001_028": [[frames of neutral 001], [frames of the emotion's 028]]}}}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import PipelineError
+from pipeline.runtime.store import write_bytes
+
+IntArray = npt.NDArray[np.int64]
+_LAST_FRAME = 2**31 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class ListedPair:
+    """One clip pair of a list: a neutral take beside one of an emotion.
+
+    Attributes
+    ----------
+    frame_a, frame_b
+        (n,) frame numbers from 0, n at least 1.
+    """
+
+    speaker: str
+    emotion: str
+    take_a: str
+    take_b: str
+    frame_a: IntArray
+    frame_b: IntArray
+
+    @property
+    def key(self) -> str:
+        """The pair's key in the list."""
+        return f"{self.take_a}_{self.take_b}"
+
+    @property
+    def name(self) -> str:
+        """The pair's name for people."""
+        return f"{self.speaker} {self.emotion} {self.key}"
+
+
+def read_pair_list(path: Path) -> list[ListedPair]:
+    """The clip pairs of a list, sorted by speaker, emotion and key.
+
+    Raises
+    ------
+    PipelineError
+        When the file cannot be read or is not of the schema: one line that says where.
+    """
+    try:
+        content = json.loads(path.read_bytes(), object_pairs_hook=_unique)
+    except OSError as error:
+        raise PipelineError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits
+        raise PipelineError(f"{path}: not JSON ({error})") from error
+    except _TwiceError as error:
+        raise PipelineError(f"{path}: the key {error} stands twice in one object") from error
+    try:
+        return _pairs(content)
+    except ValueError as error:
+        raise PipelineError(f"{path}: {error}") from error
+
+
+class _TwiceError(Exception):
+    """A key of a JSON object that stands there twice: a plain reader would drop one silently."""
+
+
+def _unique(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(items)
+    if len(found) < len(items):
+        names = [name for name, _ in items]
+        raise _TwiceError(repr(next(name for name in names if names.count(name) > 1)))
+    return found
+
+
+def _pairs(content: Any) -> list[ListedPair]:
+    found = []
+    for speaker, emotions in _entries(content, "the list", "speaker"):
+        for emotion, pairs in _entries(emotions, speaker, "emotion"):
+            for key, frames in _entries(pairs, f"{speaker} {emotion}", '"NNN_NNN"'):
+                found.append(_pair(speaker, emotion, key, frames))
+    if not found:
+        raise ValueError("holds no clip pair")
+    return found
+
+
+def _entries(value: Any, where: str, keys: str) -> list[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} is {_kind(value)}, expected an object with a key a {keys}")
+    return sorted(value.items())
+
+
+def _pair(speaker: str, emotion: str, key: str, frames: Any) -> ListedPair:
+    where = f"{speaker} {emotion} {key}"
+    take_a, parted, take_b = key.partition("_")
+    if not (take_a and parted and take_b) or "_" in take_b:
+        raise ValueError(f"{where}: expected a key of two takes, such as 001_028")
+    if not isinstance(frames, list) or len(frames) != 2:
+        raise ValueError(f"{where}: expected two lists of frames, found {_kind(frames)}")
+    a, b = (_frames(column, where) for column in frames)
+    if len(a) != len(b):
+        raise ValueError(f"{where}: {len(a)} frames beside {len(b)}, expected as many")
+    return ListedPair(speaker, emotion, take_a, take_b, a, b)
+
+
+def _frames(column: Any, where: str) -> IntArray:
+    if not isinstance(column, list) or not column:
+        raise ValueError(f"{where}: expected a list of frame numbers, found {_kind(column)}")
+    for value in column:
+        if type(value) is not int or not 0 <= value <= _LAST_FRAME:
+            raise ValueError(f"{where}: {value!r} is no frame number (whole, from 0)")
+    return np.array(column, np.int64)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return "an object" if isinstance(value, dict) else repr(value)[:40]
+
+
+def write_pair_list(path: Path, pairs: Iterable[ListedPair]) -> None:
+    """Write a list whole or not at all; the same pairs give the same bytes, one pair a line.
+
+    Raises
+    ------
+    PipelineError
+        When two pairs have one place in the list, or a take's name holds `_`, which parts the key.
+    """
+    content: dict[str, dict[str, dict[str, str]]] = {}
+    for pair in sorted(pairs, key=lambda p: (p.speaker, p.emotion, p.key)):
+        for take in (pair.take_a, pair.take_b):
+            if "_" in take:
+                raise PipelineError(
+                    f"take {take!r} of {pair.speaker}: the schema allows no _ in takes"
+                )
+        keys = content.setdefault(pair.speaker, {}).setdefault(pair.emotion, {})
+        if pair.key in keys:
+            raise PipelineError(
+                f"{pair.name} stands for two pairs; choose one --level and one --view"
+            )
+        keys[pair.key] = json.dumps([pair.frame_a.tolist(), pair.frame_b.tolist()])
+    write_bytes(path, f"{_object(content, 0)}\n".encode())
+
+
+def _object(value: Any, depth: int) -> str:
+    if isinstance(value, str):
+        return value
+    pad = "\n" + " " * (depth + 1)
+    inside = ",".join(f"{pad}{json.dumps(k)}: {_object(v, depth + 1)}" for k, v in value.items())
+    return "{" + inside + pad[:-1] + "}"

@@ -1,0 +1,65 @@
+"""Where it is written that a person is not to come back: `forgotten` in params.yaml."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ParameterError
+from pipeline.runtime.store import write_bytes
+from pipeline.yaml_files import parse_yaml, read_text
+
+_KEY = "forgotten"
+
+
+def write_exclusion(path: Path, dataset: str, speaker: str) -> bool:
+    """Add a speaker to `forgotten` of a params.yaml, and leave every other byte as it is.
+
+    Returns
+    -------
+    Whether anything had to be written.
+
+    Raises
+    ------
+    ParameterError
+        Where the file has no such key at its top level, or it is written in a way that would have
+        to be guessed at.
+    """
+    text = read_text(path)
+    values = parse_yaml(text, str(path))
+    known = _known(values)
+    if speaker in known.get(dataset, []):
+        return False
+    known[dataset] = sorted([*known.get(dataset, []), speaker])
+    written, count = re.subn(
+        rf"(?m)^{_KEY}:[^\n#]*(#[^\n]*)?\n(?:[ \t]+[^\n]*\n)*", lambda m: _entry(known, m[1]), text
+    )
+    if count != 1 or parse_yaml(written, str(path)) != {**values, _KEY: known}:
+        raise ParameterError(
+            f"{path}: put {speaker} under {_KEY}.{dataset} by hand, then run the same command again"
+        )
+    write_bytes(path, written.encode())
+    return True
+
+
+def _entry(known: dict[str, list[str]], comment: str | None) -> str:
+    lines = [f"{_KEY}:" + (f"   {comment}" if comment else "")]
+    for dataset, speakers in sorted(known.items()):
+        lines += [f"  {dataset}:", *(f"  - {_quoted(speaker)}" for speaker in speakers)]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(speaker: str) -> str:
+    return f'"{speaker}"'
+
+
+def _known(values: Any) -> dict[str, list[str]]:
+    """Who is kept out by now; nobody, where the file is not written as it should be."""
+    told = values.get(_KEY) if isinstance(values, dict) else None
+    if not isinstance(told, dict) or not all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names)
+        for names in told.values()
+    ):
+        return {}
+    return {str(name): names for name, names in told.items()}

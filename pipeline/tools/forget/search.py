@@ -1,0 +1,165 @@
+"""Which files name a person, and which hold a picture or a sound of theirs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.tools.forget.speaker_names import Person
+
+_PARQUET = b"PAR1"
+_ROWS = 256
+_SPEAKER = "speaker"
+"""The column that says whose a row is."""
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is Parquet, whatever it is called (in DVC's cache: its own digest)."""
+    with path.open("rb") as stream:
+        return stream.read(4) == _PARQUET
+
+
+def names(person: Person, path: Path) -> bool:
+    """Whether a file's content names a person; a damaged table is read as text."""
+    if is_table(path):
+        try:
+            return _table_names(person, path)
+        except (pa.ArrowInvalid, OSError):
+            pass
+    return person.is_named_in(path.read_bytes().decode("latin-1"))
+
+
+def _table_names(person: Person, path: Path) -> bool:
+    file = pq.ParquetFile(path, pre_buffer=False)
+    told = file.schema_arrow.metadata or {}
+    if any(person.is_named_in(value.decode("latin-1")) for value in told.values()):
+        return True
+    columns = [name for name, kind in _leaves(file.schema_arrow) if kind == "text"]
+    return any(
+        text == person.speaker if name == _SPEAKER else person.is_named_in(text)
+        for batch in (file.iter_batches(65536, columns=columns) if columns else ())
+        for name in columns
+        for text in _texts(batch.column(batch.schema.get_field_index(name)))
+    )
+
+
+def _leaves(schema: pa.Schema) -> list[tuple[str, str]]:
+    """Top columns that hold text or bytes: (name, "text" or "bytes"); a struct may be both."""
+    found = []
+    for field in schema:
+        kinds = {_kind(leaf) for leaf in _types(field.type)}
+        found += [(field.name, kind) for kind in sorted(kinds & {"text", "bytes"})]
+    return found
+
+
+def _types(kind: pa.DataType) -> Iterator[pa.DataType]:
+    if pa.types.is_struct(kind):
+        for field in kind:
+            yield from _types(field.type)
+    elif (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    ):
+        yield from _types(kind.value_type)
+    else:
+        yield kind
+
+
+def _kind(leaf: pa.DataType) -> str:
+    if pa.types.is_string(leaf) or pa.types.is_large_string(leaf):
+        return "text"
+    return "bytes" if pa.types.is_binary(leaf) or pa.types.is_large_binary(leaf) else "other"
+
+
+def _texts(column: Any) -> Iterator[str]:
+    for flat in _flat(column):
+        if _kind(flat.type) == "text":
+            yield from (text for text in pc.unique(flat).to_pylist() if text)
+
+
+def _flat(column: Any) -> Iterator[Any]:
+    """The leaves of a column of structs and lists."""
+    if pa.types.is_struct(column.type):
+        for part in column.flatten():
+            yield from _flat(part)
+    elif pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        yield from _flat(column.flatten())
+    elif not pa.types.is_fixed_size_list(column.type):
+        yield column
+
+
+def media_of(person: Person, path: Path, *, all_rows: bool) -> set[bytes]:
+    """Digests of the pictures and sounds that a file holds of a person.
+
+    Parameters
+    ----------
+    all_rows
+        The file is theirs as a whole; otherwise only rows of a table count that name them.
+    """
+    if not is_table(path):
+        return {digest_of(path.read_bytes())} if all_rows else set()
+    found: set[bytes] = set()
+    for batch in _media_batches(path):
+        rows = batch.to_pylist() if not all_rows else None
+        if rows is None:
+            found |= {digest_of(value) for value in _values(batch)}
+            continue
+        for row in rows:
+            if row.get(_SPEAKER) == person.speaker or any(map(person.is_named_in, _strings(row))):
+                found |= {digest_of(value) for value in _bytes(row)}
+    return found
+
+
+def _media_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    file = pq.ParquetFile(path, pre_buffer=False)
+    leaves = _leaves(file.schema_arrow)
+    if any(kind == "bytes" for _, kind in leaves):
+        yield from file.iter_batches(_ROWS, columns=sorted({name for name, _ in leaves}))
+
+
+def _values(batch: pa.RecordBatch) -> Iterator[bytes]:
+    for column in batch.columns:
+        for flat in _flat(column):
+            if _kind(flat.type) == "bytes":
+                yield from (value for value in flat.to_pylist() if value)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _strings(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _strings(part)
+
+
+def _bytes(value: Any) -> Iterator[bytes]:
+    if isinstance(value, bytes):
+        if value:
+            yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _bytes(part)
+
+
+def holds(path: Path, media: set[bytes]) -> bool:
+    """Whether a file is, or a row of a table holds, one of the pictures or sounds."""
+    if not media:
+        return False
+    if not is_table(path):
+        return digest_of(path.read_bytes()) in media
+    return any(
+        digest_of(value) in media for batch in _media_batches(path) for value in _values(batch)
+    )
+
+
+def digest_of(content: bytes) -> bytes:
+    """What a picture is known by."""
+    return hashlib.blake2b(content, digest_size=16).digest()

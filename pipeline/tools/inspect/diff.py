@@ -1,0 +1,196 @@
+"""diff: what changed between two versions of a dataset, pair by pair, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import TableError
+from pipeline.tools.inspect.findings import DAMAGE
+from pipeline.tools.inspect.manifest import Manifest, read_manifest
+from pipeline.tools.inspect.reasons import Reasons, read_reasons
+from pipeline.tools.inspect.rows import PairRows, changed_columns, read_pairs, read_takes
+from spfem_data.schema import COLUMNS
+
+Table = tuple[str, list[str], list[list[str]]]
+_TOLD = 20
+
+
+@dataclass(frozen=True)
+class Change:
+    """One clip pair that is not as it was: gained, lost or changed, and why."""
+
+    pair_id: str
+    kind: str
+    why: str
+    """A slug: a reject's reason, new_take, lost_take, split, frames, values, pictures."""
+    detail: str
+
+    def as_json(self) -> dict[str, str]:
+        """The change for machines."""
+        return dict(vars(self))
+
+
+@dataclass
+class Difference:
+    """Two versions beside each other: about what they say of themselves, and pair by pair."""
+
+    settings: list[tuple[str, str, str]] = field(default_factory=list)
+    """What, the old value, the new one: versions, parameters, split, rows."""
+    columns: list[tuple[str, str, str]] = field(default_factory=list)
+    """Config, column, gained, lost or its change of type."""
+    pairs: list[Change] = field(default_factory=list)
+    kept: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The difference for machines."""
+        return {
+            "settings": [dict(zip(("what", "old", "new"), s, strict=True)) for s in self.settings],
+            "columns": [
+                dict(zip(("config", "column", "change"), c, strict=True)) for c in self.columns
+            ],
+            "unchanged": self.kept,
+            "pairs": [change.as_json() for change in self.pairs],
+        }
+
+    def tables(self) -> Iterator[Table]:
+        """The difference for people."""
+        counts = Counter((change.kind, change.why) for change in self.pairs)
+        summary = [[kind, why, str(n)] for (kind, why), n in sorted(counts.items())]
+        summary.append(["unchanged", "", str(self.kept)])
+        yield "clip pairs", ["what", "why", "pairs"], summary
+        if self.settings:
+            yield "settings and counts", ["what", "old", "new"], [list(s) for s in self.settings]
+        if self.columns:
+            yield "columns", ["config", "column", "change"], [list(c) for c in self.columns]
+        if self.pairs:
+            rows = [[c.kind, c.pair_id, c.why, c.detail] for c in self.pairs[:_TOLD]]
+            more = f"; the first {_TOLD} of {len(self.pairs)}" if len(self.pairs) > _TOLD else ""
+            yield f"pairs that changed{more}", ["what", "pair", "why", "detail"], rows
+
+
+def compare(old: Path, new: Path) -> Difference:
+    """Compare two folders of shards.
+
+    Raises
+    ------
+    TableError
+        Where one is no folder of shards or cannot be read; the message names `verify`.
+    """
+    manifests = _manifest(old), _manifest(new)
+    found = Difference(settings=list(_settings(*manifests)))
+    try:
+        found.columns = list(_columns(old, new, *manifests))
+        _compare_pairs(found, old, new, *manifests)
+    except DAMAGE as error:
+        raise TableError(f"cannot be compared ({error}); see: spfem-data verify DIR") from error
+    return found
+
+
+def _manifest(folder: Path) -> Manifest:
+    manifest = read_manifest(folder)
+    if not manifest.files:
+        first = manifest.findings[0].what if manifest.findings else "it lists no file"
+        raise TableError(f"{folder}: manifest.json: {first}")
+    return manifest
+
+
+def _settings(old: Manifest, new: Manifest) -> Iterator[tuple[str, str, str]]:
+    plain = ("dataset", "unit", "params_sha256")
+    said = [(name, str(getattr(old, name)), str(getattr(new, name))) for name in plain]
+    for name in sorted({*old.versions, *new.versions}):
+        said.append((name, old.versions.get(name, "none"), new.versions.get(name, "none")))
+    for config in sorted({*old.rows, *new.rows}):
+        before, after = old.rows.get(config, {}), new.rows.get(config, {})
+        for split in sorted({*before, *after}):
+            counts = (str(before.get(split, 0)), str(after.get(split, 0)))
+            said.append((f"rows of {config} {split}", *counts))
+    for name, before_, after_ in said:
+        if before_ != after_:
+            yield name, before_[:40], after_[:40]
+
+
+def _columns(
+    old: Path, new: Path, before: Manifest, after: Manifest
+) -> Iterator[tuple[str, str, str]]:
+    for config in COLUMNS:
+        kinds = _types(old, before, config), _types(new, after, config)
+        for name in sorted({*kinds[0], *kinds[1]}):
+            was, now = kinds[0].get(name), kinds[1].get(name)
+            if was == now:
+                continue
+            change = "lost" if now is None else "gained" if was is None else f"{was} -> {now}"
+            yield config, name, change
+
+
+def _types(folder: Path, manifest: Manifest, config: str) -> dict[str, pa.DataType]:
+    first = next((one for one in manifest.files if one.config == config), None)
+    if first is None:
+        return {}
+    schema = pq.read_schema(folder / first.path)
+    return {field_.name: field_.type for field_ in schema}
+
+
+def _compare_pairs(
+    found: Difference, old: Path, new: Path, before: Manifest, after: Manifest
+) -> None:
+    same_files = {one.path: one.sha256 for one in before.files if one.config == "pairs"} == {
+        one.path: one.sha256 for one in after.files if one.config == "pairs"
+    }
+    was = read_pairs(old, before, with_pictures=not same_files)
+    now = read_pairs(new, after, with_pictures=not same_files)
+    takes = read_takes(old, before), read_takes(new, after)
+    for pair_id in sorted({*was, *now}):
+        change = _change(pair_id, was, now, takes, (old, new))
+        if change is None:
+            found.kept += 1
+        else:
+            found.pairs.append(change)
+
+
+def _change(
+    pair_id: str,
+    was: Mapping[str, PairRows],
+    now: Mapping[str, PairRows],
+    takes: tuple[Mapping[str, str], Mapping[str, str]],
+    folders: tuple[Path, Path],
+) -> Change | None:
+    if pair_id not in now:
+        gone = [t for t in was[pair_id].takes if t not in takes[1]]
+        return _absent(pair_id, "lost", gone, read_reasons(folders[1]), was[pair_id])
+    if pair_id not in was:
+        new = [t for t in now[pair_id].takes if t not in takes[0]]
+        return _absent(pair_id, "gained", new, read_reasons(folders[0]), now[pair_id])
+    return _moved(pair_id, was[pair_id], now[pair_id])
+
+
+def _absent(pair_id: str, kind: str, takes: list[str], reasons: Reasons, rows: PairRows) -> Change:
+    """Why a pair is in one version alone: what the other says of it, or of its takes."""
+    said = reasons.of(pair_id, *rows.takes)
+    if said is not None:
+        was = "was " if kind == "gained" else ""
+        return Change(pair_id, kind, said.reason, f"{was}rejected by {said.stage}: {said.detail}")
+    if takes:
+        slug = "lost_take" if kind == "lost" else "new_take"
+        return Change(pair_id, kind, slug, ", ".join(takes))
+    return Change(pair_id, kind, "unknown", "both takes are there and no reject names the pair")
+
+
+def _moved(pair_id: str, was: PairRows, now: PairRows) -> Change | None:
+    if was.split != now.split:
+        return Change(pair_id, "changed", "split", f"{was.split} -> {now.split}")
+    gone, come = sorted(was.ids - now.ids), sorted(now.ids - was.ids)
+    if gone or come:
+        detail = f"{len(come)} frame pairs gained, {len(gone)} lost of {len(was.ids)}"
+        return Change(pair_id, "changed", "frames", detail)
+    columns = changed_columns(was, now)
+    if not columns:
+        return None
+    why = "pictures" if set(columns) <= {"source", "target"} else "values"
+    return Change(pair_id, "changed", why, ", ".join(columns))

@@ -1,0 +1,187 @@
+"""manifest.json as it was found: nothing in it is trusted until it is checked."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.tools.inspect.findings import Finding
+from spfem_data.labels import SPLITS
+from spfem_data.leaks import UNITS
+from spfem_data.schema import CONFIGS, SCHEMA_VERSION
+
+NAME = "manifest.json"
+_MAX_BYTES = 64 << 20
+_FILE = re.compile(
+    rf"data/({'|'.join(CONFIGS)})/({'|'.join(SPLITS)})-(\d{{5}})-of-(\d{{5}})\.parquet"
+)
+_DOCUMENT = re.compile(r"README\.md|croissant\.json|protocols/[a-z_]{1,40}\.csv")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A file that the manifest names, with what it says of it; `rows` is 0 for documents."""
+
+    path: str
+    sha256: str
+    bytes: int
+    rows: int = 0
+
+    @property
+    def config(self) -> str:
+        """The config of a Parquet file."""
+        return self.path.split("/")[1]
+
+    @property
+    def split(self) -> str:
+        """The split of a Parquet file."""
+        return self.path.split("/")[2].split("-")[0]
+
+
+@dataclass
+class Manifest:
+    """What a manifest says, as far as it can be understood, and what is wrong with it."""
+
+    dataset: str = ""
+    unit: str = ""
+    rows: dict[str, dict[str, int]] = field(default_factory=dict)
+    files: list[Listed] = field(default_factory=list)
+    documents: list[Listed] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    params_sha256: str = ""
+    findings: list[Finding] = field(default_factory=list)
+
+    def wrong(self, what: str, where: str = NAME) -> None:
+        """Take down something wrong."""
+        self.findings.append(Finding("manifest", where, what))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a dataset; what is wrong with it is in its findings, never raised."""
+    content = _content(folder / NAME)
+    if isinstance(content, str):
+        return Manifest(findings=[Finding("manifest", NAME, content)])
+    manifest = Manifest()
+    _check_version(manifest, content.get("schema_version"))
+    manifest.dataset = _text(manifest, content, "dataset")
+    manifest.params_sha256 = _text(manifest, content, "params_sha256")
+    manifest.unit = _unit(manifest, content.get("split"))
+    manifest.rows = _rows(manifest, content.get("rows"))
+    versions = content.get("versions")
+    if isinstance(versions, dict):
+        manifest.versions = {str(k): str(v) for k, v in versions.items()}
+    manifest.files = _listed(manifest, content.get("files"), _FILE, "files", with_rows=True)
+    manifest.documents = _listed(
+        manifest, content.get("documents"), _DOCUMENT, "documents", with_rows=False
+    )
+    _check_counts(manifest)
+    _check_complete(manifest)
+    return manifest
+
+
+def _content(path: Path) -> dict[str, Any] | str:
+    """The JSON object, or what is wrong with it."""
+    try:
+        if not path.is_file():
+            return "there is none: this is no folder of shards, or they were not finished"
+        if path.stat().st_size > _MAX_BYTES:
+            return f"is beyond {_MAX_BYTES >> 20} MB"
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        return f"cannot be read: {error}"
+    return content if isinstance(content, dict) else "is no JSON object"
+
+
+def _check_version(manifest: Manifest, found: Any) -> None:
+    if found != SCHEMA_VERSION:
+        manifest.wrong(f"schema version {found!r}; this package reads {SCHEMA_VERSION}")
+
+
+def _text(manifest: Manifest, content: Mapping[str, Any], key: str) -> str:
+    value = content.get(key)
+    if isinstance(value, str) and value:
+        return value
+    manifest.wrong(f"{key}: {value!r} is no text")
+    return ""
+
+
+def _unit(manifest: Manifest, split: Any) -> str:
+    unit = split.get("unit") if isinstance(split, dict) else None
+    if isinstance(unit, str) and unit in UNITS:
+        return unit
+    manifest.wrong(f"split.unit: {unit!r} is none of {', '.join(UNITS)}: leaks are not judged")
+    return ""
+
+
+def _rows(manifest: Manifest, rows: Any) -> dict[str, dict[str, int]]:
+    """Rows by config and split."""
+    if not isinstance(rows, dict) or not all(
+        isinstance(by, dict) and all(_count(n) for n in by.values()) for by in rows.values()
+    ):
+        manifest.wrong("rows: no counts by config and split")
+        return {}
+    return rows
+
+
+def _count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _listed(
+    manifest: Manifest, entries: Any, pattern: re.Pattern[str], key: str, *, with_rows: bool
+) -> list[Listed]:
+    if not isinstance(entries, dict):
+        manifest.wrong(f"{key}: no object of files")
+        return []
+    found = []
+    for path, facts in sorted(entries.items()):
+        if not pattern.fullmatch(path):
+            manifest.wrong(f"{key}: {path!r} is no path of a shard; it is not opened")
+        elif not _facts_are_sound(facts, with_rows):
+            manifest.wrong("sha256, bytes or rows are missing or absurd", path)
+        else:
+            rows = facts["rows"] if with_rows else 0
+            found.append(Listed(path, facts["sha256"], facts["bytes"], rows))
+    return found
+
+
+def _facts_are_sound(facts: Any, with_rows: bool) -> bool:
+    return (
+        isinstance(facts, dict)
+        and isinstance(facts.get("sha256"), str)
+        and bool(_SHA256.fullmatch(facts["sha256"]))
+        and _count(facts.get("bytes"))
+        and (not with_rows or _count(facts.get("rows")))
+    )
+
+
+def _check_counts(manifest: Manifest) -> None:
+    """The sums by config and split must be those of the files."""
+    summed: dict[str, dict[str, int]] = {}
+    for one in manifest.files:
+        by_split = summed.setdefault(one.config, {})
+        by_split[one.split] = by_split.get(one.split, 0) + one.rows
+    for config in sorted({*summed, *manifest.rows}):
+        said, found = manifest.rows.get(config, {}), summed.get(config, {})
+        if said != found:
+            manifest.wrong(f"rows of {config}: it says {said}, its files sum up to {found}")
+
+
+def _check_complete(manifest: Manifest) -> None:
+    """Of every config and split, all numbers of one count."""
+    numbers: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for one in manifest.files:
+        match = _FILE.fullmatch(one.path)
+        assert match is not None
+        numbers.setdefault((one.config, one.split), []).append((int(match[3]), int(match[4])))
+    for (config, split), found in sorted(numbers.items()):
+        counts = {count for _, count in found}
+        if len(counts) > 1 or sorted(k for k, _ in found) != list(range(len(found))):
+            manifest.wrong(f"{config} {split}: numbers of files are missing or of two counts")
+        elif counts != {len(found)}:
+            manifest.wrong(f"{config} {split}: {len(found)} files, their names promise {counts}")

@@ -1,0 +1,146 @@
+"""Whether the pictures and sounds of a file decode."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import simplejpeg
+from numpy.typing import NDArray
+
+from pipeline.tools.inspect.findings import Finding
+from pipeline.tools.inspect.manifest import Listed
+from spfem_data.audio import read_sound
+from spfem_data.images import picture_size
+from spfem_data.schema import COLUMNS, SOUND_HZ
+
+EVERY = 50
+"""With a sample, one row in so many is decoded, beside the ends of each row group."""
+
+
+@dataclass
+class Decoded:
+    """What was decoded of a file: how many, of which sizes, and what did not decode."""
+
+    pictures: int = 0
+    sounds: int = 0
+    sizes: set[tuple[int, int]] = field(default_factory=set)
+    faults: list[tuple[str, int, str]] = field(default_factory=list)
+    """Column, row, what is wrong."""
+
+
+def can_decode_sound() -> bool:
+    """Whether the library that decodes FLAC is there; the base install has none."""
+    return importlib.util.find_spec("soundfile") is not None
+
+
+def check_media(folder: Path, listed: Listed, *, sample: bool, threads: int) -> Decoded:
+    """Decode every picture and sound of a file, or a sample; memory holds one row group."""
+    columns = {c.name: c.media for c in COLUMNS[listed.config] if c.media}
+    decoded = Decoded()
+    if not columns:
+        return decoded
+    with pq.ParquetFile(folder / listed.path) as file, ThreadPoolExecutor(threads) as pool:
+        first = 0
+        for group in range(file.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            table = file.read_row_group(group, columns=list(columns))
+            places = _places(count, sample)
+            for name, media in columns.items():
+                if media is not None:
+                    part = table[name].combine_chunks().take(pa.array(places))
+                    _check_column(decoded, name, media, first, places, part, pool)
+            first += count
+    return decoded
+
+
+def _places(count: int, sample: bool) -> list[int]:
+    if not sample:
+        return list(range(count))
+    return sorted({*range(0, count, EVERY), count - 1} & set(range(count)))
+
+
+def _check_column(
+    decoded: Decoded,
+    name: str,
+    media: str,
+    first: int,
+    places: list[int],
+    part: pa.StructArray,
+    pool: ThreadPoolExecutor,
+) -> None:
+    files = (_bytes(value) for value in part.field("bytes"))
+    check = _picture if media == "image" else _sound
+    for place, found in zip(places, pool.map(check, files), strict=True):
+        if isinstance(found, str):
+            decoded.faults.append((name, first + place, found))
+        elif media == "image":
+            decoded.pictures += 1
+            decoded.sizes.add(found)
+        else:
+            decoded.sounds += 1
+
+
+def _bytes(value: pa.BinaryScalar) -> NDArray[np.uint8] | None:
+    buffer = value.as_buffer()
+    return None if buffer is None else np.frombuffer(buffer, np.uint8)
+
+
+def _picture(content: NDArray[np.uint8] | None) -> tuple[int, int] | str:
+    """Height and width, or what is wrong."""
+    if content is None:
+        return "null"
+    try:
+        size = picture_size(content)
+        simplejpeg.decode_jpeg(content)
+    except ValueError as error:
+        return str(error)
+    return size
+
+
+def _sound(content: NDArray[np.uint8] | None) -> tuple[int, int] | str:
+    """Samples and rate, or what is wrong."""
+    if content is None:
+        return "null"
+    data = content.tobytes()
+    if data[:4] != b"fLaC" or len(data) < 42:
+        return "no FLAC"
+    head = int.from_bytes(data[18:26], "big")
+    rate, channels, samples = head >> 44, ((head >> 41) & 7) + 1, head & ((1 << 36) - 1)
+    if rate != SOUND_HZ or channels != 1 or not samples:
+        return f"{samples} samples of {channels} channels at {rate} Hz, expected mono at {SOUND_HZ}"
+    return _decoded_sound(data, samples) if can_decode_sound() else (samples, rate)
+
+
+def _decoded_sound(data: bytes, samples: int) -> tuple[int, int] | str:
+    try:
+        decoded, rate = read_sound(data)
+    except ValueError as error:
+        return str(error)
+    if len(decoded) != samples:
+        return f"{len(decoded)} samples decode, its head says {samples}"
+    return samples, rate
+
+
+def faults(listed: Listed, decoded: Decoded) -> Iterator[Finding]:
+    """The findings of one file, one a column."""
+    for name in sorted({column for column, _, _ in decoded.faults}):
+        of_column = [(row, what) for column, row, what in decoded.faults if column == name]
+        row, what = of_column[0]
+        said = f"{len(of_column)} of column {name} do not decode; the first in row {row}: {what}"
+        yield Finding("media", listed.path, said)
+
+
+def size_fault(config: str, sizes: Iterable[tuple[int, int]]) -> Finding | None:
+    """The pictures of a config must be of one size, or batches cannot be stacked."""
+    found = sorted(set(sizes))
+    if len(found) < 2:
+        return None
+    told = ", ".join(f"{width} x {height}" for height, width in found[:5])
+    return Finding("media", config, f"pictures of {len(found)} sizes: {told}")

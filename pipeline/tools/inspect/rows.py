@@ -1,0 +1,83 @@
+"""The rows of `pairs` gathered by clip pair, each column as a digest, so that versions compare."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.tools.inspect.manifest import Manifest
+from spfem_data.schema import COLUMNS
+
+
+@dataclass
+class PairRows:
+    """One clip pair of one version: its takes, split, frame pairs, and a digest a column."""
+
+    takes: tuple[str, str]
+    split: str
+    ids: set[str] = field(default_factory=set)
+    digests: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Take in the next row."""
+        self.ids.add(row["sample_id"])
+        for name, value in row.items():
+            digest = self.digests.setdefault(name, hashlib.blake2b(digest_size=16))
+            digest.update(value if isinstance(value, bytes) else repr(value).encode())
+
+
+def read_pairs(folder: Path, manifest: Manifest, *, with_pictures: bool) -> dict[str, PairRows]:
+    """The clip pairs of a version; memory holds one row group with its pictures."""
+    found: dict[str, PairRows] = {}
+    for row in _rows(folder, manifest, "pairs", with_pictures):
+        pair_id = row["pair_id"]
+        if pair_id not in found:
+            found[pair_id] = PairRows((row["take_a"], row["take_b"]), row["split"])
+        found[pair_id].add(row)
+    return found
+
+
+def changed_columns(was: PairRows, now: PairRows) -> list[str]:
+    """The columns of both versions whose values differ."""
+    return [
+        name
+        for name in was.digests
+        if name in now.digests and was.digests[name].digest() != now.digests[name].digest()
+    ]
+
+
+def read_takes(folder: Path, manifest: Manifest) -> dict[str, str]:
+    """The split of each take of a version."""
+    files = [one for one in manifest.files if one.config == "takes"]
+    found: dict[str, str] = {}
+    for one in files:
+        table = pq.read_table(folder / one.path, columns=["take_id", "split"], partitioning=None)
+        found |= dict(zip(*(table[name].to_pylist() for name in ("take_id", "split")), strict=True))
+    return found
+
+
+def _rows(
+    folder: Path, manifest: Manifest, config: str, with_media: bool
+) -> Iterator[dict[str, Any]]:
+    media = [c.name for c in COLUMNS[config] if c.media]
+    for one in manifest.files:
+        if one.config != config:
+            continue
+        with pq.ParquetFile(folder / one.path) as file:
+            names = [n for n in file.schema_arrow.names if with_media or n not in media]
+            for group in range(file.num_row_groups):
+                yield from _plain(file.read_row_group(group, columns=names), media)
+
+
+def _plain(table: pa.Table, media: list[str]) -> Iterator[dict[str, Any]]:
+    for row in table.to_pylist():
+        for name in media:
+            if name in row:
+                row[name] = row[name]["bytes"]
+        yield row

@@ -1,0 +1,112 @@
+"""A contact sheet: pictures in rows, each row with its number, written with what the base has."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from pipeline.errors import ParameterError
+from pipeline.runtime.store import write_bytes
+
+U8 = NDArray[np.uint8]
+_GAP_PX = 4
+_PAPER = 255
+_QUALITY = 90
+_MAX_PX = 30_000
+_DIGITS = (
+    "111101101101111", "010110010010111", "111001111100111", "111001111001111", "101101111001001",
+    "111100111001111", "111100111101111", "111001001001001", "111101111101111", "111101111001111",
+)  # fmt: skip
+"""The digits 0 to 9, three wide and five high."""
+_DOT_PX = 4
+
+
+def contact_sheet(rows: Sequence[Sequence[U8]], thumb_px: int) -> U8:
+    """Pictures (h, w, 3) RGB in rows, brought to `thumb_px`, under each other: (H, W, 3).
+
+    Row k carries the number k + 1 on its left. A row's pictures may differ in number.
+    """
+    label_px = 2 * 4 * _DOT_PX
+    width = max((len(row) for row in rows), default=0)
+    side = thumb_px + _GAP_PX
+    sheet = np.full(
+        (len(rows) * side + _GAP_PX, label_px + width * side + _GAP_PX, 3), _PAPER, np.uint8
+    )
+    for k, row in enumerate(rows):
+        top = _GAP_PX + k * side
+        _write_number(sheet[top:, _GAP_PX:label_px], k + 1)
+        for j, picture in enumerate(row):
+            left = label_px + j * side
+            sheet[top : top + thumb_px, left : left + thumb_px] = shrunk(picture, thumb_px)
+    return sheet
+
+
+def shrunk(picture: U8, side_px: int) -> U8:
+    """The picture at `side_px` x `side_px`: means of areas, so that nothing flickers.
+
+    Each pixel of the result is the mean over its span of rows and columns of the source.
+    """
+    tall = _averaged(picture.astype(np.float64), side_px)
+    wide = _averaged(tall.transpose(1, 0, 2), side_px).transpose(1, 0, 2)
+    return np.asarray(np.round(wide), np.uint8)
+
+
+def _averaged(values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Along the first axis: the integral's differences at n + 1 even places."""
+    size = len(values)
+    integral = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0)])
+    places = np.linspace(0, size, n + 1)
+    below = np.minimum(places.astype(int), size - 1)
+    share = (places - below)[:, None, None]
+    at = integral[below] * (1 - share) + integral[below + 1] * share
+    return np.asarray(np.diff(at, axis=0) / (size / n))
+
+
+def _write_number(corner: U8, number: int) -> None:
+    for k, digit in enumerate(str(number % 100)):
+        dots = np.array([c == "1" for c in _DIGITS[int(digit)]]).reshape(5, 3)
+        large = np.kron(dots, np.ones((_DOT_PX, _DOT_PX), bool))
+        left = k * 4 * _DOT_PX - (_GAP_PX if k else 0)
+        area = corner[: large.shape[0], left : left + large.shape[1]]
+        area[large[: area.shape[0], : area.shape[1]]] = 0
+
+
+def write_picture(path: Path, picture: U8) -> None:
+    """Write a picture as PNG or JPEG, by the file's suffix.
+
+    Raises
+    ------
+    ParameterError
+        Where the suffix is another, or the picture larger than a sheet should be.
+    """
+    if max(picture.shape) > _MAX_PX:
+        raise ParameterError(f"a sheet of {picture.shape[1]} x {picture.shape[0]}: take fewer rows")
+    kind = path.suffix.lower()
+    if kind == ".png":
+        write_bytes(path, png(picture))
+    elif kind in (".jpg", ".jpeg"):
+        content = simplejpeg.encode_jpeg(np.ascontiguousarray(picture), _QUALITY, "RGB")
+        write_bytes(path, bytes(content))
+    else:
+        raise ParameterError(f"--out {path}: expected a name that ends in .png or .jpg")
+
+
+def png(picture: U8) -> bytes:
+    """The PNG file of a picture (h, w, 3) RGB."""
+    height, width, _ = picture.shape
+    lines = np.zeros((height, 1 + 3 * width), np.uint8)  # each line begins with its filter: none
+    lines[:, 1:] = picture.reshape(height, -1)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 6)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in parts)
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    checksum = zlib.crc32(name + data)
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", checksum)

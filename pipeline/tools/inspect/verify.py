@@ -1,0 +1,161 @@
+"""verify: everything that can be checked of a dataset without the data that it was made from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.runtime.progress import Progress, Silent
+from pipeline.tools.inspect import media, references
+from pipeline.tools.inspect.files import check_file, check_footer, unlisted
+from pipeline.tools.inspect.findings import DAMAGE, Finding
+from pipeline.tools.inspect.manifest import Listed, Manifest, read_manifest
+from pipeline.tools.inspect.tables import Part, names, read
+
+
+@dataclass
+class Verdict:
+    """What was checked and what is wrong."""
+
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    files: int = 0
+    rows: int = 0
+    pictures: int = 0
+    sounds: int = 0
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+    def as_json(self) -> dict[str, Any]:
+        """The verdict for machines."""
+        counts = {name: getattr(self, name) for name in ("files", "rows", "pictures", "sounds")}
+        findings = [finding.as_json() for finding in self.findings]
+        return {"sound": self.is_sound, **counts, "notes": self.notes, "findings": findings}
+
+
+def verify(
+    folder: Path, *, fast: bool = False, threads: int = 2, progress: Progress | None = None
+) -> Verdict:
+    """Check a dataset's folder: nothing wrong is raised, all of it is found.
+
+    Parameters
+    ----------
+    fast
+        Decode a sample of the pictures and sounds; everything else is checked in full.
+    threads
+        How many decode at a time.
+    """
+    verdict = Verdict()
+    manifest = read_manifest(folder)
+    verdict.findings += manifest.findings
+    if not manifest.files and not manifest.documents:
+        return verdict
+    whole = _check_files(folder, manifest, verdict, progress or Silent())
+    _check_media(folder, whole, verdict, fast, threads, progress or Silent())
+    _check_references(folder, manifest, whole, verdict)
+    if not media.can_decode_sound():
+        verdict.notes.append(
+            "sounds: only their heads were read; with soundfile installed they are decoded"
+        )
+    return verdict
+
+
+def _check_files(
+    folder: Path, manifest: Manifest, verdict: Verdict, progress: Progress
+) -> list[Listed]:
+    """The Parquet files on which there is nothing to say."""
+    whole = []
+    progress.start("checksums", len(manifest.files) + len(manifest.documents))
+    for listed in (*manifest.files, *manifest.documents):
+        found = check_file(folder, listed)
+        wrong = [found] if found else []
+        if not wrong and listed in manifest.files:
+            wrong = check_footer(folder, listed)
+            if not wrong:
+                whole.append(listed)
+                verdict.rows += listed.rows
+        verdict.findings += wrong
+        verdict.files += 1
+        progress.step()
+    progress.stop()
+    verdict.findings += unlisted(folder, manifest)
+    return whole
+
+
+def _check_media(
+    folder: Path,
+    whole: Sequence[Listed],
+    verdict: Verdict,
+    fast: bool,
+    threads: int,
+    progress: Progress,
+) -> None:
+    sizes: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    progress.start("pictures and sounds", len(whole))
+    for listed in whole:
+        try:
+            decoded = media.check_media(folder, listed, sample=fast, threads=threads)
+        except DAMAGE as error:
+            verdict.findings.append(Finding("media", listed.path, f"cannot be read: {error}"))
+        else:
+            verdict.findings += media.faults(listed, decoded)
+            verdict.pictures += decoded.pictures
+            verdict.sounds += decoded.sounds
+            sizes[listed.config] |= decoded.sizes
+        progress.step()
+    progress.stop()
+    odd = (media.size_fault(config, found) for config, found in sorted(sizes.items()))
+    verdict.findings += [finding for finding in odd if finding]
+
+
+def _check_references(
+    folder: Path, manifest: Manifest, whole: Sequence[Listed], verdict: Verdict
+) -> None:
+    """Rows against rows; where files are damaged, what points at them is not judged."""
+    damaged = sorted({one.config for one in manifest.files if one not in whole})
+    configs = _read_all(folder, whole, verdict)
+    takes = references.takes_of(configs.get("takes", ()))
+    found = [references.check_rows(manifest, configs)]
+    if "takes" in damaged:
+        verdict.notes.append("files of takes are damaged: what points at takes was not checked")
+    else:
+        listed = {one.path for one in manifest.documents}
+        found += [references.check_takes(configs, takes)]
+        found += [references.check_protocols(folder, listed, takes)]
+    if "pairs" in damaged:
+        verdict.notes.append("files of pairs are damaged: what points at pairs was not checked")
+    elif "sequences" in configs:
+        found += [references.check_windows(folder, {"pairs": [], **configs})]
+    found += [references.check_families(configs.get("families", ()))]
+    found += [references.check_leaks(manifest.unit, configs, takes)]
+    for check in found:
+        verdict.findings += _drawn(check)
+
+
+def _drawn(check: Iterator[Finding]) -> list[Finding]:
+    """All that a check finds; where it cannot go on reading, that is a finding, too."""
+    findings = []
+    try:
+        for finding in check:
+            findings.append(finding)
+    except DAMAGE as error:
+        findings.append(Finding("references", "its files", f"cannot be read: {error}"))
+    return findings
+
+
+def _read_all(folder: Path, whole: Iterable[Listed], verdict: Verdict) -> dict[str, list[Part]]:
+    configs: dict[str, list[Part]] = {}
+    for listed in whole:
+        try:
+            part = read(folder, [listed], names(listed.config))
+        except DAMAGE as error:
+            verdict.findings.append(Finding("rows", listed.path, f"cannot be read: {error}"))
+        else:
+            configs.setdefault(listed.config, []).extend(part)
+    return configs

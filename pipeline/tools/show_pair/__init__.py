@@ -1,0 +1,1 @@
+"""`show-pair`: one pair drawn as one image."""

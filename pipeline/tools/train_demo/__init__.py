@@ -1,0 +1,1 @@
+"""`demo train`: the networks that the demo ships, trained on drawn faces of invented people."""

@@ -1,0 +1,151 @@
+"""Drawn faces as the stage score shows them to CLIP, with room around them to move in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.faces.affine import compose
+from pipeline.faces.framing import face_boxes, ned256
+from pipeline.faces.sampling import sample
+from pipeline.runtime.store import atomic_path
+from pipeline.tools.train_demo.drawn_faces import F64, U8, FaceSet
+from pipeline.tools.train_demo.framed import each_once
+
+VERSION = 1
+ROOM = 1.3
+"""Side of a stored view over that of the framing: what shift, turn and scale need."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    part: Path
+    target: Path
+    size_px: int
+
+
+def views(
+    faces: FaceSet,
+    size_px: int,
+    *,
+    workers: int,
+    done: Callable[[int, int], None] = lambda made, total: None,
+) -> U8:
+    """All pictures (n, s, s, 3) with their face in ned256's square, `ROOM` times as wide.
+
+    Each person's go to a file beside the drawing, and are made once.
+    """
+    jobs = {
+        path.stem: _Job(path, path.with_suffix(f".ned{size_px}-{VERSION}.npy"), size_px)
+        for path in faces.paths
+    }
+    each_once(_frame, jobs, workers=workers, done=done)
+    return np.concatenate([np.load(job.target) for job in jobs.values()])
+
+
+def _frame(_: None, job: _Job) -> int:
+    faces = FaceSet([job.part])
+    pictures = [
+        sample(picture, view_of(landmarks, job.size_px), job.size_px)
+        for landmarks, picture in zip(faces.landmarks, faces.pictures(), strict=True)
+    ]
+    with atomic_path(job.target) as temporary, temporary.open("wb") as stream:
+        np.save(stream, np.stack(pictures))
+    return len(pictures)
+
+
+def view_of(landmarks: F64, size_px: int) -> F64:
+    """The matrix (2, 3) from the frame to a view, from landmarks (468, 2)."""
+    middle = size_px / 2
+    wider = np.array(
+        [[1 / ROOM, 0, middle * (1 - 1 / ROOM)], [0, 1 / ROOM, middle * (1 - 1 / ROOM)]]
+    )
+    return compose(wider, ned256(face_boxes(landmarks[None]), size_px))
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How far a picture is changed: standard deviations, and shares of the pictures."""
+
+    shift: float = 0.03
+    scale: float = 0.05
+    turn_deg: float = 2.5
+    light: float = 0.12
+    contrast: float = 0.12
+    tint: float = 0.04
+    noise: float = 0.012
+    blurred: float = 0.35
+    jpeg: float = 0.25
+
+
+def plain(pictures: U8, size_px: int) -> Tensor:
+    """Views as the stage would frame them: (n, 3, s, s) in 0..1."""
+    n = len(pictures)
+    matrix = torch.eye(2, 3).repeat(n, 1, 1) / ROOM
+    return _sampled(pictures, matrix, size_px)
+
+
+def changed(pictures: U8, size_px: int, changes: Changes, rng: np.random.Generator) -> Tensor:
+    """Views moved, mirrored, lit, blurred and compressed by chance: (n, 3, s, s) in 0..1."""
+    n = len(pictures)
+    turn = np.deg2rad(rng.normal(0, changes.turn_deg, n))
+    scale = np.exp(rng.normal(0, changes.scale, n)) / ROOM
+    mirror = rng.choice([-1.0, 1.0], n)
+    c, s = scale * np.cos(turn), scale * np.sin(turn)
+    x, y = rng.normal(0, 2 * changes.shift / ROOM, (2, n))
+    rows = np.stack([np.stack([c * mirror, -s, x], 1), np.stack([s * mirror, c, y], 1)], 1)
+    moved = _sampled(pictures, torch.from_numpy(rows).float(), size_px)
+    return _compressed(_lit(_blurred(moved, changes, rng), changes, rng), changes, rng)
+
+
+def _sampled(pictures: U8, matrix: Tensor, size_px: int) -> Tensor:
+    source = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 255
+    shape = [len(pictures), 3, size_px, size_px]
+    grid = functional.affine_grid(matrix, shape, align_corners=False)
+    return functional.grid_sample(source, grid, "bilinear", "reflection", align_corners=False)
+
+
+def _blurred(pictures: Tensor, changes: Changes, rng: np.random.Generator) -> Tensor:
+    """Some of them softened by a binomial kernel, weighted by chance."""
+    share = rng.uniform(0, 1, len(pictures)) * (rng.random(len(pictures)) < changes.blurred)
+    some = np.flatnonzero(share)
+    wide = functional.pad(pictures[some], (1, 1, 1, 1), "reflect")
+    rows = (wide[:, :, :-2] + 2 * wide[:, :, 1:-1] + wide[:, :, 2:]) / 4
+    soft = (rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]) / 4
+    pictures[some] = torch.lerp(pictures[some], soft, _column(share[some]))
+    return pictures
+
+
+def _lit(pictures: Tensor, changes: Changes, rng: np.random.Generator) -> Tensor:
+    """Brighter or darker, harder or softer, warmer or colder, and with grain."""
+    n = len(pictures)
+    gain = np.exp(rng.normal(0, changes.light, (n, 1)) + rng.normal(0, changes.tint, (n, 3)))
+    contrast = _column(np.exp(rng.normal(0, changes.contrast, n)))
+    chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    grain = torch.randn(pictures.shape, generator=chance) * changes.noise
+    lit = pictures * torch.from_numpy(gain).float()[:, :, None, None]
+    lit = (lit - 0.5) * contrast + 0.5 + grain
+    return lit.clamp(0, 1)
+
+
+def _compressed(pictures: Tensor, changes: Changes, rng: np.random.Generator) -> Tensor:
+    """Some of them through JPEG of quality 60 to 95."""
+    for k in np.flatnonzero(rng.random(len(pictures)) < changes.jpeg):
+        image = (pictures[k].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 96))]
+        back = cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_COLOR)
+        assert back is not None
+        pictures[k] = torch.from_numpy(back).permute(2, 0, 1).float() / 255
+    return pictures
+
+
+def _column(values: NDArray[np.float64]) -> Tensor:
+    return torch.from_numpy(values).float()[:, None, None, None]

@@ -1,0 +1,309 @@
+"""Pictures of invented people, with what is true of them: what the demo's networks learn from.
+
+Drawn with the demo corpus's own head at its own size, so that a picture is what a decoded frame of
+the corpus would be. One file a person below a folder that the caller names; a person whose file is
+there is not drawn again, and several trainings share one drawing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline.demo_corpus.acting import HEAD_SHARE, speaking_face, unit_gains
+from pipeline.demo_corpus.action_units import UNIT_INDEX
+from pipeline.demo_corpus.emotion_profiles import EMOTIONS, FACES, Face
+from pipeline.demo_corpus.geometry import N_POINTS
+from pipeline.demo_corpus.head import Expression, Head
+from pipeline.demo_corpus.head_pose import Pose
+from pipeline.demo_corpus.speakers import Person
+from pipeline.demo_corpus.takes import VIEW_YAW_DEG
+from pipeline.demo_corpus.truth import face_measures
+from pipeline.demo_corpus.visemes import JAW, PRESS, shape_of
+from pipeline.digests import digest
+from pipeline.errors import ParameterError, PipelineError
+from pipeline.runtime import executor as engine
+from pipeline.runtime.store import atomic_path
+from pipeline.tools.train_demo.random_identities import invent
+
+F64 = NDArray[np.float64]
+U8 = NDArray[np.uint8]
+
+VERSION = 1
+_LANDMARK_STEPS = 64  # fixed point: 1/64 px
+_JPEG_QUALITY = 95  # as of the stored crop
+_SIDE_VIEWS = 0.06  # share of pictures from the demo's second camera
+_PHONEMES = (
+    "_", "_", "_", "p", "f", "t", "s", "S", "k", "r", "l", "w", "A:", "aI", "a", "V", "E", "eI",
+    "i:", "I", "O:", "oU", "u:", "3:",
+)  # fmt: skip
+_SHOWN = (*EMOTIONS, "neutral")
+"""What a person shows in turn: neutral twice as often, as it is what all others start from."""
+
+FACES_SCHEMA = pa.schema(
+    {
+        "person": pa.string(),
+        "held_out": pa.bool_(),
+        "emotion": pa.string(),
+        "intensity": pa.float32(),
+        "view": pa.string(),
+        "mouth_open": pa.float32(),
+        "mouth_width": pa.float32(),
+        "eye_open": pa.float32(),
+        "yaw_deg": pa.float32(),
+        "pitch_deg": pa.float32(),
+        "roll_deg": pa.float32(),
+        "landmarks_64": pa.list_(pa.int16(), 2 * N_POINTS),
+        "image": pa.binary(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class FacesParams:
+    """What is drawn.
+
+    Attributes
+    ----------
+    seed
+        Of everything drawn by chance.
+    people, held_out
+        How many are invented, and how many of them (the last) no network learns from.
+    pictures
+        Of each person.
+    frame_px
+        Side of a picture, as of the demo corpus's frames.
+    """
+
+    seed: int
+    people: int
+    held_out: int
+    pictures: int
+    frame_px: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.held_out < self.people:
+            raise ParameterError(
+                f"{self.held_out} of {self.people} people are held out: fewer than there are"
+            )
+        if self.pictures < 1 or self.frame_px < 64:
+            raise ParameterError(
+                f"{self.pictures} pictures of {self.frame_px} px: at least 1, and 64 px"
+            )
+
+
+SHIPPED_FACES = FacesParams(seed=7, people=260, held_out=20, pictures=64, frame_px=400)
+"""What the shipped networks learned from: 16,640 pictures, 15,360 of them to train on."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One person to be drawn into one file."""
+
+    params: FacesParams
+    index: int
+    path: Path
+
+
+def draw_faces(
+    params: FacesParams,
+    folder: Path,
+    *,
+    workers: int,
+    done: Callable[[int, int], None] = lambda made, total: None,
+) -> FaceSet:
+    """Draw whoever is not yet drawn, and return all pictures.
+
+    Parameters
+    ----------
+    folder
+        Where the files go, in a folder of their own for each choice of parameters.
+    done
+        Told how many people of how many are drawn.
+    """
+    home = folder / digest({"version": VERSION, **asdict(params)})[:12]
+    paths = [home / f"P{index:04d}.parquet" for index in range(params.people)]
+    jobs = {
+        path.stem: _Job(params, index, path)
+        for index, path in enumerate(paths)
+        if not path.exists()
+    }
+    done(len(paths) - len(jobs), len(paths))
+    outcomes = engine.run(
+        _draw_person, jobs, setup=_one_thread, engine="processes", workers=workers
+    )
+    for n, (name, outcome) in enumerate(outcomes, len(paths) - len(jobs) + 1):
+        if isinstance(outcome, engine.Died):
+            raise PipelineError(f"the process that drew {name} died; run the command again")
+        done(n, len(paths))
+    return FaceSet(paths)
+
+
+class FaceSet:
+    """Pictures drawn by `draw_faces`, by number; columns in memory, pictures decoded when asked.
+
+    Attributes
+    ----------
+    paths
+        The files, one a person.
+    person, emotion, view
+        (n,) names.
+    held_out
+        (n,) whether the picture's person is kept from training.
+    intensity
+        (n,) 0..1 strength of the emotion; 0 for neutral.
+    mouth_open, mouth_width, eye_open
+        (n,) true measures of the head, over the distance of the outer eye corners.
+    """
+
+    def __init__(self, paths: list[Path]) -> None:
+        columns = [name for name in FACES_SCHEMA.names if name != "image"]
+        tables = [pq.read_table(path, columns=columns) for path in paths]
+        table = pa.concat_tables(tables)
+        self.paths = paths
+        self._starts = np.cumsum([0, *(t.num_rows for t in tables)])
+        self.person, self.emotion, self.view = (
+            np.asarray(table[name].to_pylist()) for name in ("person", "emotion", "view")
+        )
+        self.held_out: NDArray[np.bool_] = table["held_out"].to_numpy()
+        self.intensity, self.mouth_open, self.mouth_width, self.eye_open = (
+            table[name].to_numpy()
+            for name in ("intensity", "mouth_open", "mouth_width", "eye_open")
+        )
+        self._steps = table["landmarks_64"]
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    @cached_property
+    def landmarks(self) -> F64:
+        """(n, 468, 2) true landmarks in pixels of the frame (MediaPipe's numbering)."""
+        flat = self._steps.combine_chunks().flatten().to_numpy()
+        return np.asarray(flat.reshape(-1, N_POINTS, 2) / _LANDMARK_STEPS)
+
+    def pictures(self) -> Iterator[U8]:
+        """All frames (frame_px, frame_px, 3) RGB, in order."""
+        for path in self.paths:
+            for image in pq.read_table(path, columns=["image"])["image"].to_pylist():
+                yield _decoded(image)
+
+    def picture(self, number: int) -> U8:
+        """One frame (frame_px, frame_px, 3) RGB."""
+        part = int(np.searchsorted(self._starts, number, side="right")) - 1
+        images = pq.read_table(self.paths[part], columns=["image"])["image"]
+        return _decoded(images[number - int(self._starts[part])].as_py())
+
+
+def _decoded(image: bytes) -> U8:
+    picture = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise PipelineError("a drawn picture cannot be read; remove the folder of drawn faces")
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _one_thread() -> None:
+    cv2.setNumThreads(1)
+
+
+def _draw_person(_: None, job: _Job) -> int:
+    """Draw all pictures of one person into their file; the number of pictures."""
+    params = job.params
+    person = invent(params.seed, job.index)
+    head = Head(person, params.frame_px)
+    rng = np.random.default_rng([params.seed, job.index, 22])
+    rows = [
+        _row(head, emotion, rng, params.seed) | {"held_out": job.index >= _first_held_out(params)}
+        for emotion in (_SHOWN[k % len(_SHOWN)] for k in range(params.pictures))
+    ]
+    with atomic_path(job.path) as temporary:
+        pq.write_table(
+            pa.Table.from_pylist(rows, FACES_SCHEMA), temporary, compression="none",
+            use_dictionary=False,
+        )  # fmt: skip
+    return len(rows)
+
+
+def _first_held_out(params: FacesParams) -> int:
+    return params.people - params.held_out
+
+
+def _row(head: Head, emotion: str, rng: np.random.Generator, seed: int) -> dict[str, Any]:
+    """Draw one picture and say what is true of it."""
+    level = 0.0 if emotion == "neutral" else float(rng.uniform(0.08, 1.0))
+    view = "left_30" if rng.random() < _SIDE_VIEWS else "front"
+    pose = _pose(FACES[emotion], level, VIEW_YAW_DEG[view], head.size_px, rng)
+    drawn = head.draw(_expression(head.person, emotion, level, pose, rng, seed), pose, 0)
+    mouth_open, mouth_width, eye_open = face_measures(drawn.face)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    return {
+        "person": head.person.speaker,
+        "emotion": emotion,
+        "intensity": level,
+        "view": view,
+        "mouth_open": mouth_open,
+        "mouth_width": mouth_width,
+        "eye_open": eye_open,
+        "yaw_deg": pose.yaw_deg,
+        "pitch_deg": pose.pitch_deg,
+        "roll_deg": pose.roll_deg,
+        "landmarks_64": np.round(drawn.landmarks_px.ravel() * _LANDMARK_STEPS).astype(np.int16),
+        "image": cv2.imencode(".jpg", drawn.image, quality)[1].tobytes(),
+    }
+
+
+def _pose(
+    face: Face, level: float, view_yaw_deg: float, size_px: int, rng: np.random.Generator
+) -> Pose:
+    """A head held as at some moment of a take (the spread of `acting`'s motion)."""
+    side = rng.choice([-1.0, 1.0], 2)
+    yaw = rng.normal(0, 6.0) + side[0] * face.yaw_deg * level
+    pitch = rng.normal(0, 2.8) + face.pitch_deg * level - 2.5 * max(0.0, rng.uniform(-1.5, 1.0))
+    roll = rng.normal(0, 2.2) + side[1] * face.roll_deg * level
+    scale = HEAD_SHARE * size_px * rng.uniform(0.96, 1.04) * (1 + face.lean * level)
+    return Pose(
+        float(yaw + view_yaw_deg),
+        float(pitch),
+        float(roll),
+        float(scale),
+        float(size_px * (0.5 + rng.normal(0, 0.014))),
+        float(size_px * (0.745 + rng.normal(0, 0.008))),
+        view_yaw_deg,
+    )
+
+
+def _mouth(rng: np.random.Generator) -> F64:
+    """(1, 5) jaw, wide, round, press, tuck between two sounds, as speech passes through them."""
+    one, other = (np.array(shape_of(str(rng.choice(_PHONEMES)))) for _ in range(2))
+    share = rng.uniform()
+    shape = share * one + (1 - share) * other
+    shape[PRESS] = np.clip(shape[PRESS] / 0.55, 0, 1)
+    shape[JAW] *= (1 - shape[PRESS]) * rng.uniform(0.7, 1.05)
+    return np.asarray(np.clip(shape, 0, 1)[None])
+
+
+def _expression(
+    person: Person, emotion: str, level: float, pose: Pose, rng: np.random.Generator, seed: int
+) -> Expression:
+    """A face that shows an emotion while it speaks, blinks now and then, and looks about."""
+    face, mouth = FACES[emotion], _mouth(rng)
+    units, jaw = speaking_face(face, unit_gains(person, emotion, seed), np.array([level]), mouth)
+    unit = units[0]
+    stress = max(0.0, rng.uniform(-1.0, 1.0)) * rng.uniform(0.3, 1.0)
+    unit[:, UNIT_INDEX["1"]] += 0.22 * stress
+    unit[:, UNIT_INDEX["2"]] += 0.18 * stress
+    blink = rng.uniform() if rng.random() < 0.08 else 0.0
+    unit[:, UNIT_INDEX["43"]] = np.maximum(unit[:, UNIT_INDEX["43"]], blink)
+    for name in ("5", "7"):
+        unit[:, UNIT_INDEX[name]] *= 1 - blink
+    held = np.deg2rad([-1.5 * pose.yaw_deg, -1.2 * pose.pitch_deg])
+    gaze = np.clip(rng.normal(0, [0.10, 0.05]) + held, -0.9, 0.9) + level * np.array(face.gaze)
+    return Expression(unit, float(jaw[0]), (float(gaze[0]), float(gaze[1])), float(mouth[0, PRESS]))

@@ -1,0 +1,275 @@
+"""Trains the demo's generator and W+ encoder, together, as an autoencoder over W+ codes.
+
+The generator of the papers is trained by a GAN on 70,000 faces and its encoder afterwards. Two
+cores and minutes do not allow that, and the networks' classes and files are what the demo has to
+show: so the encoder gives the codes from the start and the generator learns to draw them. Its
+mapping network (z to w) stays as it was born; nothing here uses it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipeline.stylegan.discriminator import Discriminator
+from pipeline.stylegan.encoders import EncoderConfig, WPlusEncoder
+from pipeline.stylegan.generator import Generator, GeneratorConfig
+from pipeline.stylegan.networks import save_network
+from pipeline.tools.train_demo.drawn_faces import FaceSet
+from pipeline.tools.train_demo.framed import Framed
+from pipeline.tools.train_demo.learner import (
+    FaceData,
+    Helper,
+    Learner,
+    Recipe,
+    as_read,
+    drawing_parameters,
+    trained_parameters,
+)
+from pipeline.tools.train_encoder import losses
+from pipeline.tools.train_encoder.checkpoints import Journal
+
+__all__ = ["SHIPPED", "Recipe", "Trained", "train"]
+
+GENERATOR = GeneratorConfig(128, (128, 128, 96, 64, 32, 16), style_dim=128, n_mlp=2)
+ENCODER = EncoderConfig("e4e", 12, 128, 64, (1, 1, 1, 1), (24, 48, 80, 112), 64)
+JUDGE = GeneratorConfig(64, (64, 64, 64, 48, 24), style_dim=1, n_mlp=1)
+"""Of the discriminator, which sees the middle of the picture."""
+SHIPPED = Recipe(seed=7, steps=8000, batch=16, half_until=0.075, norms_until=0.0375, bf16=True)
+"""What the shipped networks were trained by."""
+
+_WARM_UP = 50  # steps over which the learning rates rise
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gave.
+
+    Attributes
+    ----------
+    psnr_db
+        Mean over the people that were held out.
+    """
+
+    generator: Path
+    encoder: Path
+    psnr_db: float
+    steps: int
+
+
+def train(
+    faces: FaceSet,
+    framed: Framed,
+    folder: Path,
+    recipe: Recipe,
+    *,
+    checkpoint_every: int = 100,
+    done: Callable[[int, int, dict[str, float]], None] = lambda step, steps, row: None,
+) -> Trained:
+    """Train generator and encoder, or go on with a training that stopped.
+
+    Parameters
+    ----------
+    folder
+        Where checkpoint, losses, sheets and at last the two files go.
+    done
+        Told the steps made, the steps to make, and the step's losses.
+
+    Returns
+    -------
+    Trained
+        `demo-generator.safetensors` and `demo-encoder.safetensors` in `folder`.
+    """
+    journal = Journal(folder, {k: v for k, v in asdict(recipe).items() if k != "steps"})
+    session = _Session(FaceData(faces, framed), recipe)
+    saved = journal.resume()
+    start = session.restore(saved) if saved else 0
+    try:
+        for step in range(start, recipe.steps):
+            row = session.step(step)
+            made = step + 1
+            kept = made % checkpoint_every == 0 or made == recipe.steps
+            if kept:
+                row["held_out_psnr_db"] = session.held_out_psnr_db()
+            journal.add(step, row)
+            if kept:
+                journal.save(session.state(made))
+                journal.sheet("sheet", session.sheet())
+            done(made, recipe.steps, row)
+    finally:
+        session.stop()
+    return session.finish(folder)
+
+
+class _Session:
+    """Networks, optimisers and data of one training."""
+
+    def __init__(self, data: FaceData, recipe: Recipe) -> None:
+        self.recipe, self.data = recipe, data
+        torch.set_num_threads(1)
+        torch.manual_seed(recipe.seed)
+        code_size = ENCODER.n_styles * ENCODER.style_dim
+        parts = {
+            "generator": _channels_last(Generator(GENERATOR)),
+            "encoder": _channels_last(awake(WPlusEncoder(ENCODER))),
+            "head": losses.EmotionHead(code_size),
+            "measures": nn.Linear(code_size, data.measures.shape[1]),
+        }
+        self.trained = nn.ModuleDict(parts).train()
+        self.judge = _channels_last(Discriminator(JUDGE))
+        self.averaged = copy.deepcopy(self.trained).requires_grad_(False)
+        self.parameters = trained_parameters(self.trained)
+        self._means, self._values = (_numbers(part) for part in (self.averaged, self.trained))
+        self.optimiser = torch.optim.Adam(self._groups(), betas=(0.8, 0.99), foreach=True)
+        self.judge_optimiser = torch.optim.Adam(
+            self.judge.parameters(), lr=2e-3, betas=(0.0, 0.99), foreach=True
+        )
+        given = self.trained, self.judge, data, recipe
+        for shared in given[:2]:
+            shared.share_memory()
+        self.learner = Learner(*given, 0)
+        self.helpers = [Helper(*given, part) for part in range(1, recipe.parts)]
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """Parameters by learning rate."""
+        n_drawn = len(drawing_parameters(self.trained))
+        return [
+            {"params": self.parameters[:n_drawn], "lr": self.recipe.rate_equalised},
+            {"params": self.parameters[n_drawn:], "lr": self.recipe.rate},
+        ]
+
+    def step(self, step: int) -> dict[str, float]:
+        """One step of both sides; the losses by name."""
+        self._set_rates(step)
+        for helper in self.helpers:
+            helper.begin(step)
+        own = self.learner.learn(step)
+        learnt = [own, *(helper.result() for helper in self.helpers)]
+        _give(self.parameters, [one.gradients for one in learnt])
+        nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        self.optimiser.step()
+        if own.judge_gradients:
+            _give(list(self.judge.parameters()), [one.judge_gradients for one in learnt])
+            self.judge_optimiser.step()
+        self._average(step)
+        return {name: float(np.mean([one.losses[name] for one in learnt])) for name in own.losses}
+
+    def _set_rates(self, step: int) -> None:
+        recipe = self.recipe
+        left = (1 - step / recipe.steps) / (1 - recipe.decay_from)
+        rates = recipe.rate_equalised, recipe.rate
+        for group, rate in zip(self.optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate * min(1.0, left, (step + 1) / _WARM_UP)
+
+    @torch.no_grad()
+    def _average(self, step: int) -> None:
+        """Weights averaged over the last steps draw better than the last step's."""
+        keep = min(self.recipe.averaging, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self._means, self._values, 1 - keep)
+
+    def state(self, step: int) -> dict[str, Any]:
+        """All that a training needs to go on."""
+        return {"step": step, **{n: part.state_dict() for n, part in self._stateful().items()}}
+
+    def _stateful(self) -> dict[str, Any]:
+        return {
+            "trained": self.trained,
+            "averaged": self.averaged,
+            "judge": self.judge,
+            "optimiser": self.optimiser,
+            "judge_optimiser": self.judge_optimiser,
+        }
+
+    def restore(self, saved: dict[str, Any]) -> int:
+        """Take over a saved state; the steps that are made."""
+        for name, part in self._stateful().items():
+            part.load_state_dict(saved[name])
+        return int(saved["step"])
+
+    def stop(self) -> None:
+        """Let the helpers go."""
+        for helper in self.helpers:
+            helper.stop()
+
+    @torch.no_grad()
+    def redrawn(self, pictures: Tensor) -> Tensor:
+        """Pictures (n, 3, 128, 128) through the averaged networks."""
+        self.averaged.eval()
+        encoder = self.averaged["encoder"]
+        made: Tensor = self.averaged["generator"](encoder(as_read(encoder, pictures)))
+        return made
+
+    def held_out_psnr_db(self) -> float:
+        """Mean over a hundred or so pictures of people whom no step has seen."""
+        pictures = self.data.spread(self.data.held_out, 128)
+        return float(torch.cat([losses.psnr_db(self.redrawn(p), p) for p in pictures]).mean())
+
+    def sheet(self) -> list[Tensor]:
+        """Held-out pictures above their reconstructions."""
+        rows = []
+        for pictures in self.data.spread(self.data.held_out, 24, 8):
+            rows += [pictures, self.redrawn(pictures)]
+        return rows
+
+    def finish(self, folder: Path) -> Trained:
+        """Write both networks with the mean of the training codes."""
+        generator, encoder = self.averaged["generator"], self.averaged["encoder"]
+        assert isinstance(generator, Generator)
+        assert isinstance(encoder, WPlusEncoder)
+        with torch.no_grad():
+            some = self.data.spread(self.data.train, 512)
+            codes = torch.cat([encoder.eval()(as_read(encoder, pictures)) for pictures in some])
+        generator.get_buffer("latent_avg").copy_(codes.mean(dim=(0, 1)))
+        psnr = self.held_out_psnr_db()
+        notes = {
+            "framing": "ffhq",
+            "trained_on": "drawn faces of invented people (spfem-data demo train)",
+            "recipe": asdict(self.recipe),
+            "held_out_psnr_db": round(psnr, 2),
+            "mapping_trained": False,
+        }
+        paths = folder / "demo-generator.safetensors", folder / "demo-encoder.safetensors"
+        for network, path in zip((generator, encoder), paths, strict=True):
+            save_network(network, path, notes, half=True)
+        return Trained(*paths, psnr, self.recipe.steps)
+
+
+def awake(encoder: WPlusEncoder) -> WPlusEncoder:
+    """Begin the heads with weights that keep the size of what passes through them (He et al. 2015).
+
+    With torch's own they begin at codes forty times too small, between which a generator sees no
+    difference for the first hundreds of steps.
+    """
+    for layer in encoder.styles.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, a=0.01)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+    return encoder
+
+
+def _give(parameters: list[nn.Parameter], gradients: list[list[Tensor]]) -> None:
+    """The mean of the parts' gradients."""
+    for parameter, *each in zip(parameters, *gradients, strict=True):
+        parameter.grad = torch.stack(each).mean(dim=0)
+
+
+def _numbers(networks: nn.ModuleDict) -> list[Tensor]:
+    """Parameters and running means, in a fixed order."""
+    state = networks.state_dict()
+    return [tensor for _, tensor in sorted(state.items()) if tensor.is_floating_point()]
+
+
+def _channels_last(network: Any) -> Any:
+    """Convolution weights in the layout that a CPU is a third faster with."""
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network

@@ -1,0 +1,124 @@
+"""`spfem-data train-encoder`: from a dataset and the names of weights to a trained encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from pipeline.clip.judge import device_of
+from pipeline.digests import sha256_of
+from pipeline.errors import ParameterError, PipelineError
+from pipeline.models.registry import Weights, find_weights, read_weights
+from pipeline.params import TrainEncoder
+from pipeline.runtime.run import Run
+from pipeline.stylegan.encoders import EncoderConfig, WPlusEncoder
+from pipeline.stylegan.generator import Generator
+from pipeline.stylegan.networks import network_of
+from pipeline.tools.train_encoder.crops import CropSettings, training_crops
+from pipeline.tools.train_encoder.encoder import Parts, train_encoder
+
+_INPUT_PX = 256
+"""What an encoder reads that begins from nothing."""
+
+
+@dataclass(frozen=True)
+class TrainedEncoder:
+    """What came of a training: the file, its sha256 for params.yaml, on how many pictures."""
+
+    path: Path
+    sha256: str
+    n_pictures: int
+
+
+def train_on_dataset(run: Run, folder: Path) -> TrainedEncoder:
+    """Train as the section `train_encoder` of params.yaml says.
+
+    Parameters
+    ----------
+    folder
+        Of this training. Framed pictures are kept below it.
+
+    Raises
+    ------
+    MissingWeightsError, ParameterError
+        When a named network is missing, of another kind, or does not fit the other.
+    OutOfOrderError
+        When extract or align has not run.
+    """
+    section = run.params.train_encoder
+    device = device_of(section.device)
+    parts = parts_of(run, section)
+    settings = CropSettings(
+        section.framing,
+        section.smooth_square_frames,
+        section.frames_per_take,
+        parts.encoder.config.input_px,
+    )
+    crops = training_crops(run, settings, folder / "pictures")
+    run.progress.start("training steps", section.steps)
+    path = train_encoder(
+        crops, parts, section, folder, device, done=lambda step, row: run.progress.step()
+    )
+    run.progress.stop()
+    return TrainedEncoder(path, sha256_of(path), len(crops))
+
+
+def parts_of(run: Run, section: TrainEncoder) -> Parts:
+    """The networks that a section names, which must fit together."""
+    names = {
+        "start": section.start,
+        "generator": section.generator,
+        "perceptual": section.perceptual,
+    }
+    if not section.generator:
+        raise ParameterError("train_encoder.generator names no weights: an encoder needs one")
+    found = {k: find_weights(run.params.models, n, run.data) for k, n in names.items() if n}
+    networks = {purpose: network_of(*read_weights(w)) for purpose, w in found.items()}
+    generator = _checked(networks["generator"], Generator, found["generator"])
+    if "start" in networks:
+        encoder = _checked(networks["start"], WPlusEncoder, found["start"])
+    else:
+        encoder = _from_nothing(generator, section)
+    _check_fit(encoder, generator, section)
+    shas = {purpose: weights.sha256 for purpose, weights in found.items()}
+    return Parts(encoder, generator, _features(networks), shas)
+
+
+def _features(networks: Mapping[str, nn.Module]) -> Any:
+    return networks.get("perceptual")
+
+
+def _checked(network: nn.Module, kind: type[Any], weights: Weights) -> Any:
+    if not isinstance(network, kind):
+        raise PipelineError(
+            f"the weights {weights.name!r} hold a {type(network).__name__}; "
+            f"train_encoder wants a {kind.__name__} there"
+        )
+    return network
+
+
+def _from_nothing(generator: Generator, section: TrainEncoder) -> WPlusEncoder:
+    """IR-SE-50 with e4e's heads, beginning at the generator's mean code."""
+    if section.freeze_norms:
+        raise ParameterError(
+            "train_encoder.freeze_norms is true, but an encoder that begins from nothing has batch "
+            "norms that know nothing: set it false"
+        )
+    config = generator.config
+    encoder = WPlusEncoder(EncoderConfig("e4e", config.n_latent, config.style_dim, _INPUT_PX))
+    encoder.get_buffer("latent_avg").copy_(generator.get_buffer("latent_avg"))
+    return encoder
+
+
+def _check_fit(encoder: WPlusEncoder, generator: Generator, section: TrainEncoder) -> None:
+    gives = encoder.config.n_styles, encoder.config.style_dim
+    takes = generator.config.n_latent, generator.config.style_dim
+    if gives != takes:
+        raise ParameterError(
+            f"train_encoder.start {section.start!r} gives codes of {gives[0]} x {gives[1]}, "
+            f"train_encoder.generator {section.generator!r} takes {takes[0]} x {takes[1]}"
+        )

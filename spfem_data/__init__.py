@@ -1,0 +1,68 @@
+"""What training holds: shards opened, filtered and read as whole batches. Needs the base install.
+
+>>> from spfem_data import Loader, Pairs
+>>> pairs = Pairs("data/demo/shards", "train", where=[("mouth_agreement", ">", 0.8)])
+>>> loader = Loader(pairs, batch_size=32, seed=1)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spfem_data.datasets import Pairs, Windows, as_it_is
+    from spfem_data.emotions import Emotions
+    from spfem_data.families import Families
+    from spfem_data.images import PictureForm
+    from spfem_data.loader import Loader
+    from spfem_data.masks import covered
+    from spfem_data.protocols import Trial, read_protocol
+    from spfem_data.quads import SserdQuads
+    from spfem_data.reader import Shards
+    from spfem_data.regularise import Regularisation
+    from spfem_data.samplers import AscclPairs, CcrlTriplets, StcclWindows
+    from spfem_data.tuples import CerlTuples
+
+__all__ = [
+    "AscclPairs",
+    "CcrlTriplets",
+    "CerlTuples",
+    "Emotions",
+    "Families",
+    "Loader",
+    "Pairs",
+    "PictureForm",
+    "Regularisation",
+    "Shards",
+    "SserdQuads",
+    "StcclWindows",
+    "Trial",
+    "Windows",
+    "as_it_is",
+    "covered",
+    "read_protocol",
+]
+
+# Found on first use: those who write shards need the schema and not the two seconds of torch.
+_HOMES = {
+    "batches": ("Pairs", "Windows", "as_it_is"),
+    "emotions": ("Emotions",),
+    "families": ("Families",),
+    "loader": ("Loader",),
+    "masks": ("covered",),
+    "pictures": ("PictureForm",),
+    "protocols": ("Trial", "read_protocol"),
+    "quads": ("SserdQuads",),
+    "reader": ("Shards",),
+    "regularise": ("Regularisation",),
+    "samplers": ("AscclPairs", "CcrlTriplets", "StcclWindows"),
+    "tuples": ("CerlTuples",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)

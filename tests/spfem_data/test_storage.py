@@ -1,0 +1,116 @@
+"""Folders, URLs and their local cache; what cannot be opened is said in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import TableError
+from spfem_data import Pairs, Shards
+from spfem_data.storage import Place
+from tests.spfem_data.made_shards import write_pairs
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("made")
+    write_pairs(made, ["happy"])
+    return made
+
+
+@pytest.fixture
+def url(folder: Path) -> Any:
+    """The same files in a store that is no local folder."""
+    system = fsspec.filesystem("memory")
+    system.put(f"{folder}/", "/bucket/made", recursive=True)
+    yield "memory://bucket/made"
+    system.rm("/bucket", recursive=True)
+
+
+def test_a_url_is_read_through_its_cache(folder: Path, url: str, tmp_path: Path) -> None:
+    there = Pairs(url, "train", cache=tmp_path, columns=["sample_id", "target"])
+    here = Pairs(folder, "train", columns=["sample_id", "target"])
+    assert there[:20]["sample_id"] == here[:20]["sample_id"]
+    assert (there[:20]["target"] == here[:20]["target"]).all()
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert sorted(p.name for p in kept) == [f"train-0000{k}-of-00002.parquet" for k in (0, 1)]
+    stamps = [path.stat().st_mtime_ns for path in kept]
+    Pairs(url, "train", cache=tmp_path)
+    assert [path.stat().st_mtime_ns for path in kept] == stamps
+
+
+def test_a_file_that_changed_there_is_fetched_again(url: str, tmp_path: Path) -> None:
+    first = Shards(url, "pairs", "train", cache=tmp_path)
+    assert len(first) == 108
+    system = fsspec.filesystem("memory")
+    name = "/bucket/made/data/pairs/train-00000-of-00002.parquet"
+    table = pq.read_table(first.files[0]).slice(0, 7)
+    pq.write_table(table, tmp_path / "less.parquet")
+    system.put(str(tmp_path / "less.parquet"), name)
+    second = Shards(url, "pairs", "train", cache=tmp_path)
+    assert len(second) == len(first) - pq.read_metadata(first.files[0]).num_rows + 7
+    assert not list(tmp_path.rglob(".part-*"))
+
+
+def test_a_fetch_that_fails_leaves_nothing(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: object, source: str, target: str, **_: object) -> None:
+        Path(target).write_bytes(b"half")
+        raise OSError("the line is cut")
+
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "get_file", broken)
+    with pytest.raises(TableError, match=r"memory://bucket/made cannot be read: the line is cut"):
+        Shards(url, "pairs", "train", cache=tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("root", "cache", "says"),
+    [
+        (
+            "/nowhere/at/all",
+            None,
+            r"/nowhere/at/all: no such folder; expected one that holds data/",
+        ),
+        ("memory://bucket", None, r"memory://bucket is a URL: say with cache=FOLDER"),
+        ("memory://empty", "kept", r"memory://empty/data/pairs holds no file of the split 'train'"),
+        ("unheard://of", "kept", r"unheard://of cannot be opened: .*unheard"),
+    ],
+)
+def test_what_cannot_be_opened_is_said(
+    root: str, cache: str | None, says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(TableError, match=says):
+        Shards(root, "pairs", "train", cache=None if cache is None else tmp_path / cache)
+
+
+def test_a_protocol_without_its_library_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", missing)
+    with pytest.raises(TableError, match="needs a library: Install s3fs to access S3; pip install"):
+        Place("s3://bucket/x", str(tmp_path)).files("*")
+
+
+def test_conditions_and_columns_that_do_not_fit_are_said(folder: Path) -> None:
+    shards = Shards(folder, "pairs", "train")
+    with pytest.raises(
+        TableError, match="config 'pairs' has no column 'confidense'; it has: sampl"
+    ):
+        shards.select([("confidense", ">", 0.5)])
+    with pytest.raises(TableError, match=r"where=\[\('confidence', '~', 0.5\)\]: "):
+        shards.select([("confidence", "~", 0.5)])
+    with pytest.raises(TableError, match=r"where=\[\('confidence', '>', 'high'\)\]: "):
+        shards.select([("confidence", ">", "high")])
+    with pytest.raises(TableError, match="has no column 'face'"):
+        Pairs(folder, "train", columns=["face"])
+    with pytest.raises(TableError, match="no split 'dev'; there are: train, validation, test"):
+        Shards(folder, "pairs", "dev")

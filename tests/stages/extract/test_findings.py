@@ -1,0 +1,207 @@
+"""Every finding: a made take that has it, the row that says so, what each policy does with it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import media, params
+from pipeline.errors import ParameterError, Reject
+from pipeline.records import Clip
+from pipeline.stages.extract import stage as extract
+from tests.made_findings import (
+    DRIFT,
+    DRIFT_LENGTH_S,
+    MAKERS,
+    OFFSET_S,
+    Made,
+    babble,
+    beside,
+    heads,
+    plain,
+    turned,
+)
+from tests.media_files import SOUND_HZ, tone, write_media
+from tests.takes import make_run, manifest, policies, run
+
+DEFAULTS = params.load(None).extract.policies.model_dump()
+KEPT = {name: "use" if policy == "set_aside" else policy for name, policy in DEFAULTS.items()}
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The made takes and what extract says of them with every take kept."""
+
+    folder: Path
+    table: Path
+    clips: dict[str, Clip]
+
+
+def table_of(folder: Path, made: dict[str, Made]) -> Path:
+    audio = {take.path.name: take.audio.name for take in made.values() if take.audio is not None}
+    return manifest(folder, *(take.path.name for take in made.values()), audio=audio)
+
+
+def clips_of(folder: Path, made: dict[str, Made], **section: object) -> dict[str, Clip]:
+    """The clips by the name of their file."""
+    _, clips, rejects = run(make_run(table_of(folder, made), folder / "data", **section))
+    assert rejects == []
+    assert len(clips) == len(made)
+    return {str(clip.sentence): clip for clip in clips}
+
+
+def one_clip(folder: Path, made: Made, **section: object) -> Clip:
+    (clip,) = clips_of(folder, {"one": made}, **section).values()
+    return clip
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    folder = tmp_path_factory.mktemp("findings")
+    made = {name: make(folder / f"{name}.mp4") for name, make in MAKERS.items()}
+    clips = clips_of(folder, made, policies=policies(**KEPT))
+    return Corpus(folder, folder / "takes.csv", clips)
+
+
+@pytest.mark.parametrize("finding", media.FINDINGS)
+def test_a_made_take_has_it_and_its_row_says_so(corpus: Corpus, finding: str) -> None:
+    assert finding in corpus.clips[finding].findings
+
+
+def test_an_ordinary_take_has_none(tmp_path: Path) -> None:
+    clip = one_clip(tmp_path, beside(tmp_path / "a.mp4", tone(0.48), track=tone(0.48)))
+    assert (clip.findings, clip.mended) == ((), ())
+    assert (clip.declared_frames, clip.longest_frame_s) == (12, pytest.approx(0.04))
+    assert clip.file_offset_ms == pytest.approx(0, abs=1)
+    assert clip.file_match == pytest.approx(1, abs=0.02)
+
+
+def test_the_numbers_that_findings_rest_on(corpus: Corpus) -> None:
+    clips = corpus.clips
+    assert clips["frames_missing"].declared_frames == 14
+    assert clips["frames_extra"].declared_frames == 10
+    assert clips["pts_gap"].longest_frame_s == pytest.approx(0.24)
+    assert clips["sound_gap"].audio_gap_s == pytest.approx(0.1, abs=0.002)
+    assert clips["mouth_covered"].n_mouth_covered == 6
+    assert clips["sound_starts_late"].audio_start_s == pytest.approx(0.2, abs=0.03)
+    assert clips["sound_starts_early"].video_start_s == pytest.approx(0.2, abs=0.03)
+    assert clips["file_offset"].file_offset_ms == pytest.approx(1000 * OFFSET_S, abs=2)
+    assert clips["file_drifts"].file_drift_ms == pytest.approx(1000 * DRIFT * DRIFT_LENGTH_S, abs=1)
+    differing = clips["file_differs"]
+    assert differing.file_offset_ms is None
+    assert differing.file_match is not None
+    assert differing.file_match < 0.3
+
+
+def test_every_finding_that_is_set_aside_ends_in_its_reject(corpus: Corpus, tmp_path: Path) -> None:
+    aside = policies(**dict.fromkeys(DEFAULTS, "set_aside"))
+    summary, clips, rejects = run(make_run(corpus.table, tmp_path, policies=aside))
+    assert clips == []
+    assert {row.reason for row in rejects} == {"finding_set_aside", "several_faces"}
+    assert {row.kind for row in rejects} == {"filtered"}
+    assert summary.planned == len(rejects) == len(media.FINDINGS)
+
+
+@pytest.mark.parametrize("finding", media.FINDINGS)
+def test_a_reject_names_the_finding(finding: str) -> None:
+    with pytest.raises(Reject, match=f"{finding}: {re.escape(media.FINDINGS[finding])}"):
+        media.set_aside({finding}, {finding: "set_aside"})
+    media.set_aside({finding}, {finding: "use"})
+    media.set_aside({finding}, {finding: "mend"})
+
+
+def test_a_turned_picture_is_mended_or_left(corpus: Corpus, tmp_path: Path) -> None:
+    assert corpus.clips["rotated"].mended == ("rotated",)
+    wrong_flag = plain(tmp_path / "a.mp4", [f[:240] for f in heads()], rotation_deg=90)
+    clip = one_clip(tmp_path, wrong_flag, policies=policies(rotated="use"))
+    assert (clip.findings, clip.mended) == (("rotated",), ())
+    assert (clip.width_px, clip.height_px, clip.n_found) == (320, 240, 12)
+    right = tmp_path / "right"
+    right.mkdir()
+    assert one_clip(right, turned(right / "a.mp4")).n_found == 12
+
+
+def test_a_hole_in_the_sound_is_filled_or_closed(corpus: Corpus, tmp_path: Path) -> None:
+    filled = corpus.clips["sound_gap"]
+    assert filled.mended == ("sound_gap",)
+    assert filled.audio_end_s - filled.audio_start_s == pytest.approx(0.58, abs=0.002)
+    closed = one_clip(
+        tmp_path, MAKERS["sound_gap"](tmp_path / "a.mp4"), policies=policies(sound_gap="use")
+    )
+    assert (closed.findings, closed.mended) == (("sound_gap",), ())
+    assert closed.audio_end_s - closed.audio_start_s == pytest.approx(0.48, abs=0.002)
+
+
+@pytest.mark.parametrize(("policy", "start_s"), [("mend", OFFSET_S), ("use", 0.0)])
+def test_a_shifted_file_is_put_in_place_or_left(
+    tmp_path: Path, policy: str, start_s: float
+) -> None:
+    made = MAKERS["file_offset"](tmp_path / "a.mp4")
+    kept = policies(file_offset=policy)
+    clip = one_clip(tmp_path, made, sound_from="file", policies=kept)
+    assert (clip.audio_from, "file_offset" in clip.findings) == ("file", True)
+    assert clip.mended == (("file_offset",) if policy == "mend" else ())
+    assert clip.audio_start_s == pytest.approx(start_s, abs=0.002)
+
+
+def test_an_offset_counts_from_the_picture_s_start(tmp_path: Path) -> None:
+    sound = babble(3.0)
+    track = {"times_ms": [200 + 40 * i for i in range(12)], "sound": sound}
+    video = plain(tmp_path / "a.mkv", sound_codec="pcm_s16le", **track).path
+    audio = write_media(
+        tmp_path / "a.wav", sound=sound[round(0.25 * SOUND_HZ) :], sound_codec="pcm_s16le"
+    )
+    clip = one_clip(tmp_path, Made(video, audio), sound_from="file")
+    assert clip.video_start_s == pytest.approx(0.2, abs=0.002)
+    assert clip.file_offset_ms == pytest.approx(50, abs=2)
+    assert clip.audio_start_s == pytest.approx(0.25, abs=0.002)
+
+
+@pytest.mark.parametrize(("policy", "used"), [("mend", "container"), ("use", "file")])
+def test_a_file_of_another_recording_gives_way_or_not(
+    tmp_path: Path, policy: str, used: str
+) -> None:
+    made = MAKERS["file_differs"](tmp_path / "a.mp4")
+    run_of = make_run(
+        table_of(tmp_path, {"one": made}), tmp_path / "data", sound_from="file",
+        policies=policies(file_differs=policy),
+    )  # fmt: skip
+    _, (clip,), _ = run(run_of)
+    assert (clip.audio_from, "file_differs" in clip.findings) == (used, True)
+    assert clip.mended == (("file_differs",) if policy == "mend" else ())
+    kept = media.read_flac(run_of.items("extract").path(f"s1/{clip.take_id}", extract.AUDIO))
+    want = media.resample(babble(3.0, seed=policy == "use"), SOUND_HZ, 16000)
+    n = min(len(kept), len(want))
+    assert np.corrcoef(kept[:n], want[:n])[0, 1] > 0.95
+
+
+def test_policies_are_those_of_the_findings() -> None:
+    assert list(params.ExtractPolicies.model_fields) == list(media.FINDINGS) == list(DEFAULTS)
+    assert set(MAKERS) == set(media.FINDINGS)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("    hdr: use ", "    # ", r"extract\.policies\.hdr: Field required"),
+        ("    hdr: use ", "    hrd: use\n    hdr: use ", r"extract\.policies\.hrd: no such key"),
+        ("    hdr: use ", "    hdr: mend ", r"extract\.policies\.hdr: .*'set_aside', got 'mend'"),
+    ],
+)
+def test_a_wrong_policy_stops_the_run(tmp_path: Path, old: str, new: str, said: str) -> None:
+    text = params.default_text()
+    assert old in text
+    (tmp_path / "params.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(ParameterError, match=said) as caught:
+        params.load(tmp_path / "params.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_documents_list_every_finding(repository: Path) -> None:
+    text = (repository / "docs" / "extract.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (\w+) \| .+ \|$", text, re.MULTILINE)
+    assert rows == [(name, said, DEFAULTS[name]) for name, said in media.FINDINGS.items()]

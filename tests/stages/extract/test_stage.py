@@ -1,0 +1,214 @@
+"""extract from files to tables, on drawn heads, and on real takes where there are any."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import media
+from pipeline.runtime.run import Run
+from pipeline.stages.extract import stage as extract
+from tests.faces.drawn import SIZE_PX, drawn
+from tests.media_files import tone, write_media
+from tests.takes import frames_of, in_scene, make_run, manifest, policies, run, talking
+
+
+def test_a_take_becomes_a_clip_a_track_and_sound(tmp_path: Path) -> None:
+    write_media(tmp_path / "a.mp4", talking(), sound=tone(0.5), sound_start_s=0.1)
+    made = make_run(manifest(tmp_path, "a.mp4"), tmp_path / "data")
+    summary, (clip,), rejects = run(made)
+    assert rejects == []
+    assert (summary.planned, summary.kept, summary.done) == (1, 1, 1)
+    assert (clip.n_frames, clip.n_found, clip.width_px) == (12, 12, SIZE_PX)
+    assert clip.fps == pytest.approx(25, abs=0.01)
+    assert clip.split in ("train", "validation", "test")
+    assert (clip.audio_from, clip.audio_start_s) == ("container", pytest.approx(0.1, abs=0.03))
+    table = frames_of(made, clip)
+    assert table["time_s"].to_pylist() == pytest.approx([i / 25 for i in range(12)], abs=1e-6)
+    assert table["found"].to_pylist() == [True] * 12
+    truth = drawn().landmarks_px
+    landmarks = np.array(table["landmarks"][0].as_py()).reshape(478, 3)[:468, :2]
+    eyes_px = clip.interocular_px
+    assert eyes_px is not None
+    assert np.median(np.linalg.norm(landmarks - truth, axis=1)) < 0.04 * eyes_px
+    opening = np.array(table["mouth_open"].to_pylist())
+    assert opening[3::4].min() > opening[::4].max() + 0.05
+    samples = media.read_flac(made.items("extract").path(f"s1/{clip.take_id}", extract.AUDIO))
+    assert len(samples) / 16000 == pytest.approx(clip.audio_end_s - clip.audio_start_s, abs=1e-3)
+
+
+def test_the_stored_crop_shows_what_its_place_says(tmp_path: Path) -> None:
+    write_media(tmp_path / "a.mp4", in_scene(talking(), x=400), sound=tone(0.5))
+    made = make_run(manifest(tmp_path, "a.mp4"), tmp_path / "data", crop_px=160)
+    _, (clip,), _ = run(made)
+    assert clip.crop_px == 160
+    crop = media.decode_jpeg(frames_of(made, clip)["crop"][5].as_py())
+    side, x, y = (int(v) for v in (clip.crop_side_px, clip.crop_x_px, clip.crop_y_px))  # type: ignore[arg-type]
+    box = media.Box(x, y, side, side)
+    with media.open_video(tmp_path / "a.mp4", media.Limits(1 << 24, 60.0)) as video:
+        assert video is not None
+        want = [frame.cut(box, 160, 160) for frame in video.frames()][5]
+    difference = np.mean((crop.astype(float) - want) ** 2)
+    assert 10 * np.log10(255**2 / difference) > 35
+
+
+def test_a_head_that_walks_stays_in_its_square(tmp_path: Path) -> None:
+    frames = in_scene(talking(16), x=10, step_px=36)
+    write_media(tmp_path / "a.mp4", frames, sound=tone(0.64))
+    made = make_run(manifest(tmp_path, "a.mp4"), tmp_path / "data")
+    _, (clip,), rejects = run(made)
+    assert rejects == []
+    assert clip.n_found == 16
+    assert clip.crop_side_px is not None
+    assert clip.crop_side_px > 15 * 36
+    for landmarks in frames_of(made, clip)["landmarks"].to_pylist():
+        x = np.array(landmarks).reshape(478, 3)[:, 0]
+        assert clip.crop_x_px < x.min()  # type: ignore[operator]
+        assert x.max() < clip.crop_x_px + clip.crop_side_px  # type: ignore[operator]
+    assert "head_leaves_crop" not in clip.findings
+
+
+def test_a_face_that_comes_and_goes_is_told_and_its_frames_kept(tmp_path: Path) -> None:
+    nobody = [np.full((SIZE_PX, SIZE_PX, 3), 100, np.uint8)] * 8
+    write_media(tmp_path / "a.mp4", [*talking(8), *nobody, *talking(8)], sound=tone(0.96))
+    made = make_run(manifest(tmp_path, "a.mp4"), tmp_path / "data")
+    _, (clip,), _ = run(made)
+    assert (clip.n_frames, clip.n_found) == (24, 16)
+    assert "face_comes_and_goes" in clip.findings
+    table = frames_of(made, clip)
+    assert table["landmarks"].null_count == 8
+    assert table["yaw_deg"].null_count == 8
+    assert table["crop"].null_count == 0
+
+
+def test_sound_alone_and_a_file_beside_the_video(tmp_path: Path) -> None:
+    write_media(tmp_path / "alone.wav", sound=tone(0.6), sound_codec="pcm_s16le")
+    write_media(tmp_path / "dumb.mp4", talking())
+    write_media(tmp_path / "beside.m4a", sound=tone(0.5))
+    write_media(tmp_path / "both.mp4", talking(), sound=tone(0.5, level=0.01))
+    audio = {"dumb.mp4": "beside.m4a", "both.mp4": "beside.m4a"}
+    table = manifest(tmp_path, "alone.wav", "dumb.mp4", "both.mp4", audio=audio)
+    made = make_run(table, tmp_path / "data", sound_from="file")
+    _, clips, rejects = run(made)
+    assert rejects == []
+    both, dumb, alone = sorted(clips, key=lambda c: (c.n_frames == 0, c.take_id))
+    assert (alone.n_frames, alone.audio_from, alone.findings) == (
+        0,
+        "sound-only take",
+        ("no_picture",),
+    )
+    assert (both.audio_from, dumb.audio_from) == ("file", "file")
+    made = make_run(table, tmp_path / "other")
+    by_sentence = {clip.sentence: clip for clip in run(made)[1]}
+    assert by_sentence["both"].audio_from == "container"
+    assert "other_sound_used" in by_sentence["dumb"].findings
+
+
+def test_every_bad_file_ends_in_its_reject(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("not a film")
+    write_media(tmp_path / "dumb.mp4", talking())
+    write_media(tmp_path / "silent.mp4", talking(), sound=0 * tone(0.5))
+    write_media(tmp_path / "short.mp4", talking(4), sound=tone(0.15))
+    write_media(tmp_path / "brief.mp4", talking(4), sound=tone(0.6))
+    write_media(tmp_path / "nobody.mp4", [np.full((96, 96, 3), 90, np.uint8)] * 12, sound=tone(0.5))
+    crowd = [np.hstack(pair) for pair in zip(talking(), talking(which=1), strict=True)]
+    write_media(tmp_path / "crowd.mp4", crowd, sound=tone(0.5))
+    write_media(
+        tmp_path / "whole.mp4", talking(30), sound=tone(1.2), options={"movflags": "faststart"}
+    )
+    content = (tmp_path / "whole.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(content[: len(content) // 2])
+    names = ["text", "dumb", "silent", "short", "brief", "nobody", "crowd", "cut"]
+    made = make_run(manifest(tmp_path, *(f"{n}.mp4" for n in names)), tmp_path / "data")
+    summary, clips, rejects = run(made)
+    got = {row.item.rsplit("_", 1)[1]: row.reason for row in rejects}
+    assert clips == []
+    assert got == {
+        "text": "unreadable",
+        "dumb": "no_sound",
+        "silent": "silent",
+        "short": "few_frames",
+        "brief": "few_frames",
+        "nobody": "no_face",
+        "crowd": "several_faces",
+        "cut": "truncated",
+    }
+    assert summary.planned == len(rejects)
+    assert not list(made.items("extract").folder.rglob("*.parquet"))
+
+
+def test_with_several_faces_the_largest_is_followed(tmp_path: Path) -> None:
+    crowd = [np.hstack(pair) for pair in zip(talking(), talking(which=1), strict=True)]
+    for frame in crowd:  # a third of the second head is hidden, so the first is the larger
+        frame[: SIZE_PX // 12, SIZE_PX:] = 100
+    write_media(tmp_path / "a.mp4", crowd, sound=tone(0.5))
+    made = make_run(
+        manifest(tmp_path, "a.mp4"), tmp_path / "data", policies=policies(several_faces="use")
+    )
+    _, (clip,), _ = run(made)
+    assert "several_faces" in clip.findings
+    noses = [row[3] for row in frames_of(made, clip)["landmarks"].to_pylist() if row]
+    assert np.ptp(noses) < 0.2 * SIZE_PX
+
+
+def test_any_number_of_workers_and_any_order_give_the_same_bytes(tmp_path: Path) -> None:
+    for k in range(3):
+        write_media(tmp_path / f"{k}.mp4", talking(6 + k, which=k), sound=tone(0.5))
+    table = manifest(tmp_path, "0.mp4", "1.mp4", "2.mp4")
+    one = make_run(table, tmp_path / "one", min_duration_s=0.1)
+    two = make_run(table, tmp_path / "two", workers=2, min_duration_s=0.1)
+    run(one)
+    run(two)
+    assert contents(one) == contents(two)
+    store = two.items("extract")
+    unit = sorted(store.units())[1]
+    store.path(unit, extract.FRAMES).unlink()
+    summary, _, _ = run(two)
+    assert (summary.done, summary.reused) == (1, 2)
+    assert contents(one) == contents(two)
+
+
+def contents(made: Run) -> dict[str, bytes]:
+    folder = made.folder("extract")
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.name != "summary.json"
+    }
+
+
+def test_what_changes_the_result_changes_the_key(tmp_path: Path) -> None:
+    write_media(tmp_path / "a.mp4", talking(), sound=tone(0.5))
+    table = manifest(tmp_path, "a.mp4")
+    assert run(make_run(table, tmp_path / "data"))[0].done == 1
+    assert run(make_run(table, tmp_path / "data"))[0].done == 0
+    assert run(make_run(table, tmp_path / "data", jpeg_quality=90))[0].done == 1
+    write_media(tmp_path / "a.mp4", talking(13), sound=tone(0.5))
+    assert run(make_run(table, tmp_path / "data", jpeg_quality=90))[0].done == 1
+
+
+def test_real_takes_of_mead(tmp_path: Path, shared: Path) -> None:
+    made = make_run(shared / "real" / "mead", tmp_path, corpus="mead", workers=2)
+    _, clips, rejects = run(made)
+    assert rejects == []
+    assert len(clips) == 7
+    assert sum(c.n_found for c in clips) >= 0.99 * sum(c.n_frames for c in clips)
+    for clip in clips:
+        assert clip.video_path is not None
+        path = shared / "real" / "mead" / clip.video_path
+        _, instants_s = media.read_timeline(path)
+        table = frames_of(made, clip)
+        middles = np.array(table["time_s"]) + np.array(table["duration_s"]) / 2
+        assert middles == pytest.approx(instants_s)
+
+
+def test_odd_files_end_in_output_or_a_reasoned_reject(tmp_path: Path, shared: Path) -> None:
+    names = ("face_noface.mov", "five_faces.mp4", "hevc_portrait_1080x1920.mp4", "silent_d18.mp4")
+    for name in names:
+        shutil.copy(shared / "real" / "odd" / name, tmp_path / name)
+    _, clips, rejects = run(make_run(manifest(tmp_path, *names), tmp_path / "data", workers=2))
+    assert [clip.video_path for clip in clips] == ["hevc_portrait_1080x1920.mp4"]
+    assert sorted(row.reason for row in rejects) == ["no_face", "several_faces", "silent"]
