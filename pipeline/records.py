@@ -107,8 +107,8 @@ class Take(Row):
     def __post_init__(self) -> None:
         check_id(self.take_id, "take_id")
         check_id(self.utterance_id, "utterance_id")
-        if self.emotion not in EMOTIONS:
-            raise ValueError(f"emotion {self.emotion!r} is none of {', '.join(EMOTIONS)}")
+        if self.emotion not in CORPUS_EMOTIONS:
+            raise ValueError(f"emotion {self.emotion!r} is none of {', '.join(CORPUS_EMOTIONS)}")
         if self.video_path is None and self.audio_path is None:
             raise ValueError(f"take {self.take_id} has neither picture nor sound")
 

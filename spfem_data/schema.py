@@ -14,6 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from spfem_data.labels import EMOTIONS
+
 SCHEMA_VERSION = 1
 VERSION_KEY = b"spfem_data.schema_version"
 CONFIGS = ("pairs", "sequences", "takes", "emotions", "families", "frames")

@@ -1,6 +1,6 @@
 """How clear a frame is: the probability of its emotion, as it is or against the own neutral face.
 
-Emotions are numbered as in `records.SEVEN_EMOTIONS`: 0 is neutral, `NONE` is none of the seven.
+Emotions are numbered as in `spfem_data.labels.EMOTIONS`: 0 is neutral, `NONE` is none of the seven.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Clarity(Protocol):
     """What tells how likely a picture shows each of the seven emotions."""
 
     def __call__(self, pictures: Sequence[U8]) -> F32:
-        """(n, 7) in the order of `records.SEVEN_EMOTIONS`, each row summing to 1."""
+        """(n, 7) in the order of `spfem_data.labels.EMOTIONS`, each row summing to 1."""
 
 
 class Features(Protocol):
