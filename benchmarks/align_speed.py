@@ -40,6 +40,7 @@ from pipeline.stages.align import stage as align
 from pipeline.stages.align.pairs import Candidate, PairMaker, candidates
 from pipeline.stages.align.settings import split_section
 from pipeline.stages.align.utterances import Sounds, group
+from pipeline.stages.align.worker import read_track
 from pipeline.stages.extract import stage as extract
 
 SPEAKERS, TAKES, ANCHORS, PAIRS = 36, 250, 40, 2808
@@ -101,7 +102,7 @@ def _makers(found: Corpus) -> list[tuple[PairMaker, list[Candidate]]]:
     if not _kept:
         parts = split_section(found.run.params.align)
         sentences = read_rows(found.run.table("align", "sentences"), Sentence)
-        track = partial(align.read_track, found.run.items("extract"), parts.pairs.audio_fps)
+        track = partial(read_track, found.run.items("extract"), parts.pairs.audio_fps)
         wanted = {pair.pair_id for pair in found.pairs}
         for speaker in sorted({clip.speaker for clip in found.clips.values()}):
             own = [row for row in sentences if row.speaker == speaker]

@@ -48,8 +48,7 @@ from pipeline.stages.extract import frame_rows as rows
 from pipeline.stages.extract import frame_writer as picture
 from pipeline.stages.extract import stage as extract_stage
 from pipeline.stages.extract import worker as take
-from pipeline.stages.extract.stage import extract_take
-from pipeline.stages.extract.worker import FRAMES, Job, Tools
+from pipeline.stages.extract.worker import FRAMES, Job, Tools, extract_take
 from pipeline.takes.frame_file import landmarks_of
 
 PAPERS_FRAMES = 7560 * 4 * 30

@@ -21,7 +21,7 @@ import imageio_ffmpeg
 
 from pipeline import params
 from pipeline.runtime.run import Options, Run
-from pipeline.stages import STAGES
+from pipeline.stages import STAGES, module_of
 
 WAY = STAGES[1:]
 _TAKES = {"neutral": "01-01-01-01-01-01-25.mp4", "happy": "01-01-03-02-01-01-25.mp4"}
@@ -35,7 +35,7 @@ def main() -> None:
         for length_s in arguments.lengths:
             run = _run(arguments.corpus, Path(scratch, f"{length_s:g}"), length_s, arguments)
             for stage in WAY:
-                summary = importlib.import_module(f"pipeline.stages.{stage}").run(run)
+                summary = importlib.import_module(module_of(stage)).run(run)
                 known = run.rates().known(stage)
                 peak = f"{known[-1].memory_mb:.0f}" if known and known[-1].done else "-"
                 found[stage].append(f"{peak} ({summary.kept}/{summary.planned})")

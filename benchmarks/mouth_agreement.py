@@ -30,8 +30,8 @@ from pipeline.runtime.tables import read_rows, read_table
 from pipeline.stages.align.mouth_agreement import mouth_agreement
 from pipeline.stages.align.pairs import Track
 from pipeline.stages.align.settings import split_section
-from pipeline.stages.align.stage import read_track
 from pipeline.stages.align.utterances import Sounds
+from pipeline.stages.align.worker import read_track
 from pipeline.takes.frame_file import read_columns
 
 SHIFTS_MS = (120, 200, 400)

@@ -36,12 +36,13 @@ from benchmarks.racing import Case, race, spread, table, timed
 from pipeline import params
 from pipeline.clip.scorer import Scorer
 from pipeline.errors import PartDone
-from pipeline.latents.loading import chosen_weights, inverter
+from pipeline.latents.loading import chosen_weights
 from pipeline.latents.networks import Networks
 from pipeline.records import CODES_SCHEMA
 from pipeline.runtime.run import Options, Run
 from pipeline.runtime.tables import read_table
 from pipeline.stages.invert import stage as invert
+from pipeline.stages.invert.worker import inverter
 from pipeline.stages.synth import stage as synth
 
 STAGES: dict[str, ModuleType] = {"invert": invert, "synth": synth}

@@ -28,7 +28,7 @@ from typing import Any
 from pipeline import params
 from pipeline.errors import PartDone
 from pipeline.runtime.run import Options, Run
-from pipeline.stages import STAGES
+from pipeline.stages import STAGES, module_of
 from tests.digests import digests
 
 WAY = STAGES[1:]
@@ -83,7 +83,7 @@ def part(corpus: Path, speakers: list[str], emotions: list[str]) -> params.Param
 def _row(case: str, stage: str, run: Run, serial: Run, note: str = "") -> Row:
     """Run a stage; how many of its files differ from the serial run's."""
     began = time.monotonic()
-    summary = importlib.import_module(f"pipeline.stages.{stage}").run(run)
+    summary = importlib.import_module(module_of(stage)).run(run)
     seconds = time.monotonic() - began
     items = summary.done + summary.reused
     return Row(case, stage, items, summary.done, seconds, _different(run, serial, stage), note)

@@ -43,7 +43,7 @@ from pipeline.runtime.costs import peak_memory_mb
 from pipeline.runtime.run import Options, Run, Unit
 from pipeline.runtime.store import RECEIPT, ItemStore
 from pipeline.runtime.tables import read_table, write_table
-from pipeline.stages import STAGES
+from pipeline.stages import STAGES, module_of
 from pipeline.tools.plan.forecast import foresee
 
 CLONED = ("extract", "align", "pose", "score")
@@ -54,7 +54,7 @@ DATASET = "growth"
 def clone(run: Run, stage: str, origin: ItemStore, n_origin: int) -> None:
     """Give every unit of a stage the outputs and the receipt of its like in the small corpus."""
     store = run.items(stage)
-    for unit in importlib.import_module(f"pipeline.stages.{stage}").plan(run).units:
+    for unit in importlib.import_module(module_of(stage)).plan(run).units:
         speaker = unit.name.split("/")[0]
         source = f"M{(int(speaker[1:]) - 1) % n_origin + 1:03}"
         if source == speaker and store.current(unit.name, unit.key):
@@ -100,7 +100,7 @@ def grown(work: Path, n_origin: int, n_takes: int, base: dict[tuple[str, int], b
     origin = replace(run, data=work / str(n_origin) / "data")
     for stage in CLONED:
         clone(run, stage, origin.items(stage), n_origin // PER_SPEAKER)
-        importlib.import_module(f"pipeline.stages.{stage}").run(run)
+        importlib.import_module(module_of(stage)).run(run)
     importlib.import_module("pipeline.stages.filter.stage").run(run)
     return run
 
@@ -109,7 +109,7 @@ def measure(run: Run, rounds: int) -> dict[str, float]:
     """Processor seconds of each stage with nothing to do, and of planning them all."""
     found = {}
     for stage in SHOWN:
-        module = importlib.import_module(f"pipeline.stages.{stage}")
+        module = importlib.import_module(module_of(stage))
         times = []
         for _ in range(rounds):
             began_s = time.process_time()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from cli import verbosity as level
+from cli import verbosity
 from cli.examples import EXAMPLES
 from pipeline.stages import STAGES
 
@@ -91,7 +91,7 @@ def with_levels(function: Function) -> Function:
 
     @functools.wraps(function)
     def told(*arguments: Any, quiet: bool = False, verbose: bool = False, **named: Any) -> Any:
-        level.choose(quiet=quiet, verbose=verbose)
+        verbosity.choose(quiet=quiet, verbose=verbose)
         return function(*arguments, **named)
 
     signature = inspect.signature(function, eval_str=True)

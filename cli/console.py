@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from cli import verbosity as level
+from cli import verbosity
 from cli.progress import Bar, counted, transfer, waiting
 
 if TYPE_CHECKING:
@@ -46,19 +46,19 @@ def show_json(value: Any) -> None:
 
 def say(line: str, style: str = "") -> None:
     """A line on the output, unless quiet."""
-    if not level.is_quiet():
+    if not verbosity.is_quiet():
         out.print(Text(line, style))
 
 
 def note(message: str | None) -> None:
     """A line on the error stream, if there is one to say, unless quiet."""
-    if message and not level.is_quiet():
+    if message and not verbosity.is_quiet():
         err.print(message, markup=False)
 
 
 def detail(message: str) -> None:
     """A line on the error stream for who asked for more with --verbose."""
-    if level.is_verbose():
+    if verbosity.is_verbose():
         err.print(message, markup=False)
 
 
@@ -86,7 +86,7 @@ def show_summary(summary: Summary, seconds: float, *, as_json: bool = False) -> 
     """One table: kept, rejected by reason, redone, reused, time; then notes and where to look."""
     if as_json:
         show_json(_summary_json(summary, seconds))
-    if as_json or level.is_quiet():
+    if as_json or verbosity.is_quiet():
         return
     for line in _counts(summary, seconds):
         out.print(line)
@@ -138,7 +138,7 @@ def _hanging(indent: str, text: str) -> None:
 
 def show_check(state: str, name: str, found: str, mend: str) -> None:
     """One line of the doctor, and below it what mends it; a command is never broken by us."""
-    if level.is_quiet():
+    if verbosity.is_quiet():
         return
     style = {"ok": "green", "warn": "yellow"}.get(state, "bold red")
     head = Text.assemble((f"{state:<4}", style), "  ", (f"{name:<{_NAMES}}", "bold"), "  ")
@@ -156,7 +156,7 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 
     In a pipe nothing is moved or cut: one line a row.
     """
-    if level.is_quiet():
+    if verbosity.is_quiet():
         return
     right = [_is_number(row[k] for row in rows) for k in range(len(columns))]
     widths = [max(len(line[k]) for line in [columns, *rows]) for k in range(len(columns))]

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+from pipeline.stages import STAGES
+
 EXAMPLES: dict[str, tuple[str, ...]] = {
+    **{stage: (f"{stage} --dataset mead",) for stage in STAGES},
     "": ("doctor", "init", "extract --dataset mead", "status --dataset mead"),
     "demo": ("demo",),
     "demo train": ("demo train --network clip --out /tmp/clip",),
     "extract": ("extract --dataset mead --workers 8", "extract --dataset mead --shard 2/8"),
-    "align": ("align --dataset mead",),
-    "pose": ("pose --dataset mead",),
     "score": ("score --dataset mead --workers 1",),
-    "filter": ("filter --dataset mead",),
-    "invert": ("invert --dataset mead",),
-    "directions": ("directions --dataset mead",),
-    "synth": ("synth --dataset mead",),
-    "shards": ("shards --dataset mead",),
-    "report": ("report --dataset mead",),
     "inventory": ("inventory --dataset mead", "inventory --dataset mead --details"),
     "status": ("status --dataset mead", "status --json"),
     "doctor": ("doctor", "doctor --fast --json"),

@@ -10,7 +10,7 @@ import typer
 
 from cli.options import DataOption, LockOption, ParamsOption, WorkersOption, make_options, make_run
 from pipeline.errors import ParameterError, PipelineError, meant
-from pipeline.stages import STAGES
+from pipeline.stages import STAGES, module_of
 
 if TYPE_CHECKING:
     from pipeline.runtime.run import Run
@@ -103,8 +103,7 @@ def _tell(run: Run, person: Person) -> None:
 
 
 def _forget(run: Run, person: Person, params: Path, *, rerun: bool, sealed: bool) -> None:
-    from cli import console
-    from cli import dvc_commit as seal
+    from cli import console, dvc_commit
     from pipeline.runtime.locks import Claim, hold
     from pipeline.runtime.run import summaries
     from pipeline.tools.forget.exclusion import write_exclusion
@@ -123,8 +122,8 @@ def _forget(run: Run, person: Person, params: Path, *, rerun: bool, sealed: bool
         console.say(f"{params}: forgotten.{run.dataset} keeps {person.speaker} out of every rerun")
         if rerun:
             again = make_run(run.dataset, params, run.data, run.options)
-            _again(again, ran, sealed and seal.may_seal(run.data, params))
-        own = seal.may_seal(run.data, params)  # else the cache here is of other data
+            _again(again, ran, sealed and dvc_commit.may_seal(run.data, params))
+        own = dvc_commit.may_seal(run.data, params)  # else the cache here is of other data
         n_objects = _clean_cache(person, removed.media) if own else 0
         with console.waiting(f"forget {person.speaker}: searching"):
             found = left(run, person, removed.media, _sources(run))
@@ -145,28 +144,27 @@ def _sources(run: Run) -> list[Path]:
 
 
 def _again(run: Run, stages: list[str], sealed: bool) -> None:
-    from cli import console
-    from cli import dvc_commit as seal
+    from cli import console, dvc_commit
 
     for stage in stages:
         try:
             with console.waiting(f"{stage} {run.dataset}"):
-                summary = importlib.import_module(f"pipeline.stages.{stage}").run(run)
+                summary = importlib.import_module(module_of(stage)).run(run)
         except PipelineError as error:
             console.note(f"{stage} was not made again, nor what follows: {error}")
             return
         console.show_summary(summary, 0.0)
         if sealed:
-            console.note(seal.seal(stage, run.dataset))
+            console.note(dvc_commit.seal(stage, run.dataset))
 
 
 def _clean_cache(person: Person, media: set[bytes]) -> int:
-    from pipeline.tools.forget import dvc_cache as cache
+    from pipeline.tools.forget import dvc_cache
 
-    folder = cache.cache_folder(Path())
+    folder = dvc_cache.cache_folder(Path())
     if folder is None:
         return 0
-    found = cache.condemned(folder, person, media)
+    found = dvc_cache.condemned(folder, person, media)
     for path in found:
         path.unlink()
     return len(found)
@@ -174,8 +172,8 @@ def _clean_cache(person: Person, media: set[bytes]) -> int:
 
 def _elsewhere(run: Run) -> None:
     from cli import console
-    from pipeline.tools.forget import dvc_cache as cache
+    from pipeline.tools.forget import dvc_cache
 
     console.say(_ELSEWHERE)
-    for remote in cache.remotes(Path()):
+    for remote in dvc_cache.remotes(Path()):
         console.say(f"DVC remote {remote} may hold what was pushed: dvc gc --cloud --workspace")

@@ -34,14 +34,16 @@ def inventory(
     """Tell what a corpus holds and what is missing. Decodes nothing."""
     from cli import console
     from pipeline import corpora
-    from pipeline.corpora import inventory_table as matrix
+    from pipeline.corpora import inventory_table
 
     run = make_run(dataset, params, data)
     with console.waiting(f"inventory {dataset}"):
         listing = corpora.list_takes(dataset, run.entry, Path(run.entry.root), run.forgotten)
         found = corpora.inventory(listing)
     if as_json:
-        console.show_json({"dataset": dataset, "root": run.entry.root, **matrix.as_json(found)})
+        console.show_json(
+            {"dataset": dataset, "root": run.entry.root, **inventory_table.as_json(found)}
+        )
         return
     for title, columns, rows in found.tables() if details else _overview(found):
         console.show_table(title, columns, rows)
@@ -50,11 +52,11 @@ def inventory(
 def _overview(found: Inventory) -> list[Table]:
     """By levels where there is room for it."""
     from cli import console
-    from pipeline.corpora import inventory_table as matrix
+    from pipeline.corpora import inventory_table
 
-    tables, room = matrix.overview(found), console.room()
+    tables, room = inventory_table.overview(found), console.room()
     if room is not None and tables and console.table_width(*tables[0][1:]) > room:
-        return matrix.overview(found, by_level=False)
+        return inventory_table.overview(found, by_level=False)
     return tables
 
 

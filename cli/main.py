@@ -9,11 +9,21 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import doctor, export, forget, init, models, pairs, plan, show_pair, stages
-from cli import inspect as published
-from cli import inventory as overview
-from cli import train_encoder as training
-from cli import verbosity as level
+from cli import (
+    doctor,
+    export,
+    forget,
+    init,
+    inspect,
+    inventory,
+    models,
+    pairs,
+    plan,
+    show_pair,
+    stages,
+    train_encoder,
+    verbosity,
+)
 from cli.commands import Commands
 from cli.usage_errors import UsageError, said_of
 from pipeline import __version__
@@ -45,15 +55,15 @@ def root(
 
 
 stages.register(app)
-overview.register(app)
+inventory.register(app)
 plan.register(app)
 doctor.register(app)
 init.register(app)
 pairs.register(app)
 show_pair.register(app)
 export.register(app)
-published.register(app)
-training.register(app)
+inspect.register(app)
+train_encoder.register(app)
 forget.register(app)
 app.add_typer(models.app, name="models")
 
@@ -61,7 +71,7 @@ app.add_typer(models.app, name="models")
 def main() -> None:
     """Run the command line and end with its exit code; what is wrong is one line."""
     sys.excepthook = _broken
-    level.begin()
+    verbosity.begin()
     try:
         sys.exit(_run())
     finally:
@@ -98,7 +108,7 @@ def _wrong(message: str) -> int:
     """One line; with --verbose also where the error arose."""
     from cli import console
 
-    if level.is_verbose():
+    if verbosity.is_verbose():
         traceback.print_exc()
     console.fail(message)
     return WRONG

@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from cli import verbosity as level
+from cli import verbosity
 
 LINE_EVERY_S = 15.0
 """In a pipe, so often a line says how far the work is."""
@@ -136,7 +136,7 @@ class _Screen:
         self._ended: threading.Event | None = None
 
     def add(self, shown: Shown) -> None:
-        if level.is_quiet():
+        if verbosity.is_quiet():
             return
         if not self._shown:
             self._open()
@@ -161,7 +161,7 @@ class _Screen:
             self._hide_waits(self._progress)
         if not self._shown:
             self.close()
-        if level.is_verbose():
+        if verbosity.is_verbose():
             err().print(f"{shown.label}: {_ended(shown)}", markup=False)
 
     def _hide_waits(self, progress: Progress) -> None:

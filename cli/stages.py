@@ -28,20 +28,20 @@ from cli.options import (
     make_options,
     make_run,
 )
-from pipeline.stages import PURPOSE, STAGES
+from pipeline.stages import SPECS, StageSpec
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for name in STAGES:
-        if name == "demo":  # a stage that has a command below it: demo train
-            demo.app.callback(invoke_without_command=True)(_stage_command(name))
-            app.add_typer(demo.app, name=name)
+    for spec in SPECS:
+        if spec.name == "demo":  # a stage that has a command below it: demo train
+            demo.app.callback(invoke_without_command=True)(_stage_command(spec))
+            app.add_typer(demo.app, name=spec.name)
         else:
-            app.command(name)(_stage_command(name))
+            app.command(spec.name)(_stage_command(spec))
 
 
-def _stage_command(stage: str) -> Callable[..., None]:
+def _stage_command(stage: StageSpec) -> Callable[..., None]:
     def command(
         context: typer.Context,
         dataset: DatasetOption = "demo",
@@ -60,8 +60,7 @@ def _stage_command(stage: str) -> Callable[..., None]:
     ) -> None:
         if context.invoked_subcommand is not None:
             return
-        from cli import console
-        from cli import dvc_commit as seal
+        from cli import console, dvc_commit
         from pipeline.runtime.locks import Claim, hold
 
         options = make_options(
@@ -71,15 +70,15 @@ def _stage_command(stage: str) -> Callable[..., None]:
         )  # fmt: skip
         began = time.monotonic()
         run = make_run(dataset, params, data, options)
-        with hold(data / dataset, Claim.of(stage, options.shard), say=console.note):
-            with console.waiting(f"{stage} {dataset}"):
-                summary = importlib.import_module(f"pipeline.stages.{stage}").run(run)
+        with hold(data / dataset, Claim.of(stage.name, options.shard), say=console.note):
+            with console.waiting(f"{stage.name} {dataset}"):
+                summary = importlib.import_module(stage.module).run(run)
             console.show_summary(summary, time.monotonic() - began, as_json=as_json)
-            if lock and seal.may_seal(data, params):
+            if lock and dvc_commit.may_seal(data, params):
                 with console.waiting("dvc.lock"):
-                    said = seal.seal(stage, dataset)
+                    said = dvc_commit.seal(stage.name, dataset)
                 console.note(said)
 
-    command.__name__ = stage
-    command.__doc__ = PURPOSE[stage]
+    command.__name__ = stage.name
+    command.__doc__ = stage.purpose
     return command

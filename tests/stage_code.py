@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from pipeline.stages import STAGES
+from pipeline.stages import STAGES, module_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RECORDED = Path(__file__).with_suffix(".json")
@@ -56,7 +56,7 @@ def current() -> dict[str, dict[str, object]]:
     """Version and digest of every stage as the code stands."""
     return {
         stage: {
-            "version": importlib.import_module(f"pipeline.stages.{stage}").VERSION,
+            "version": importlib.import_module(module_of(stage)).VERSION,
             "code": code_digest(watched(stage)),
         }
         for stage in STAGES

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import OutOfOrderError
 from pipeline.runtime.run import Options, Run, Summary
-from pipeline.stages import STAGES
+from pipeline.stages import STAGES, module_of
 from tests.digests import digests
 from tests.faults.small import few_of_demo
 
@@ -20,7 +20,7 @@ WAY = STAGES[1:]
 
 
 def _stage(run: Run, stage: str) -> Summary:
-    return importlib.import_module(f"pipeline.stages.{stage}").run(run)
+    return importlib.import_module(module_of(stage)).run(run)
 
 
 def _way(run: Run) -> dict[str, Summary]:

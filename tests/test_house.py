@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from cli.main import app
 from pipeline import params
-from pipeline.stages import PURPOSE, STAGES
+from pipeline.stages import PURPOSE, STAGES, module_of
 
 TOOLS = {
     "inventory",
@@ -76,7 +76,7 @@ def test_stages_carry_one_name_in_four_places(repository: Path) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_has_a_version_and_a_run(stage: str) -> None:
-    module = importlib.import_module(f"pipeline.stages.{stage}")
+    module = importlib.import_module(module_of(stage))
     assert isinstance(module.VERSION, int)
     assert callable(module.run)
 

@@ -12,15 +12,18 @@ from types import ModuleType
 
 import numpy as np
 
-from pipeline.alignment import batched_scores as many
-from pipeline.alignment import confidence as mass
-from pipeline.alignment import kernels, posterior
-from pipeline.alignment import warping_path as path
-from pipeline.alignment import word_mismatch as spans
+from pipeline.alignment import (
+    batched_scores,
+    confidence,
+    kernels,
+    posterior,
+    warping_path,
+    word_mismatch,
+)
 from pipeline.alignment.align import AlignParams, align, pair_frames
 from pipeline.alignment.features import TakeFeatures, take_features
 
-_MODULES = (kernels, many, mass, path, posterior, spans)
+_MODULES = (kernels, batched_scores, confidence, warping_path, posterior, word_mismatch)
 _SECONDS, _FPS = 1.5, 25.0
 
 
@@ -35,7 +38,7 @@ def is_compiled() -> bool:
 def compile_kernels(params: AlignParams) -> None:
     """Compile all that aligning takes calls, by aligning two made sounds."""
     a, b = (_take(seed, params) for seed in (0, 1))
-    many.score_table([a], [b], [[True]], params.steps)
+    batched_scores.score_table([a], [b], [[True]], params.steps)
     alignment = align(a, b, params)
     instants_s = (np.arange(int(_SECONDS * _FPS)) + 0.5) / _FPS
     pair_frames(alignment, instants_s, instants_s, params)

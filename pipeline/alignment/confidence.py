@@ -1,4 +1,7 @@
-"""How much speaks for a pair of frames: the weight of the warping paths that pass near it."""
+"""Confidence of frame pairs: a calibrated logistic of the warping paths' mass and the local tempo.
+
+The mass is how much speaks for a pair of frames: the weight of the paths that pass near it.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +11,43 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.alignment.types import FloatArray
+
+# Errors beyond the last are all "at least that".
+ERROR_GRID_S = np.array([0.01, 0.02, 0.03, 0.04, 0.06, 0.09, 0.13, 0.2, 0.3, 0.5])
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """``logit(p) = intercept + mass * logit(mass) + tempo * abs(log(slope))``."""
+
+    intercept: float
+    mass: float
+    tempo: float
+
+
+def calibrated(mass: FloatArray, slope: FloatArray, calibration: Calibration) -> FloatArray:
+    """The probability that frame pairs of such a mass and local tempo are aligned."""
+    share = np.clip(mass, 1e-4, 1 - 1e-6)
+    logit = (
+        calibration.intercept
+        + calibration.mass * np.log(share / (1 - share))
+        + calibration.tempo * np.abs(np.log(slope))
+    )
+    probability: FloatArray = 1 / (1 + np.exp(-logit))
+    return probability
+
+
+def claimed_errors(certain: FloatArray, certainty: float) -> FloatArray:
+    """First error of the grid that is certain enough, between grid points by a straight line."""
+    rising = np.maximum.accumulate(certain, axis=1)
+    reached = rising >= certainty
+    k = np.where(reached.any(axis=1), reached.argmax(axis=1), len(ERROR_GRID_S) - 1)
+    before = np.maximum(k - 1, 0)
+    pair = np.arange(len(k))
+    low, high = rising[pair, before], rising[pair, k]
+    part = np.clip((certainty - low) / np.maximum(high - low, 1e-12), 0, 1)
+    claim: FloatArray = ERROR_GRID_S[before] + part * (ERROR_GRID_S[k] - ERROR_GRID_S[before])
+    return claim
 
 
 @dataclass(frozen=True, eq=False)

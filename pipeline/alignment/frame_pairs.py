@@ -13,22 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.alignment.confidence import Seen, see
+from pipeline.alignment.confidence import (
+    ERROR_GRID_S,
+    Calibration,
+    Seen,
+    calibrated,
+    claimed_errors,
+    see,
+)
 from pipeline.alignment.kernels import best_chain
 from pipeline.alignment.types import BoolArray, FloatArray, IntArray
 from pipeline.alignment.warping_path import Warp, map_times
-
-# Errors beyond the last are all "at least that".
-ERROR_GRID_S = np.array([0.01, 0.02, 0.03, 0.04, 0.06, 0.09, 0.13, 0.2, 0.3, 0.5])
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """``logit(p) = intercept + mass * logit(mass) + tempo * abs(log(slope))``."""
-
-    intercept: float
-    mass: float
-    tempo: float
 
 
 @dataclass(frozen=True)
@@ -131,7 +126,7 @@ def frame_pairs(
     """
     sight = _sight(warp, visits, instants_a_s, instants_b_s, params)
     mass = sight.seen.mass_of_all(params.tolerance_s)
-    likely = _calibrated(mass, sight.slope[:, None], params.calibration)
+    likely = calibrated(mass, sight.slope[:, None], params.calibration)
     a, b = best_chain(likely - params.min_confidence)
     return _measured(sight, warp, distances, a, b, params)
 
@@ -203,12 +198,12 @@ def _measured(
 ) -> FrameMap:
     a_s, b_s, slope = sight.a_s[a], sight.b_s[b], sight.slope[a]
     nearer = sight.seen.mass(a, b, np.append(ERROR_GRID_S, params.tolerance_s))
-    likely = _calibrated(nearer, slope[:, None], params.calibration)
+    likely = calibrated(nearer, slope[:, None], params.calibration)
     return FrameMap(
         frame_a=sight.inside_a[a].astype(np.int32),
         frame_b=sight.inside_b[b].astype(np.int32),
         residual_s=b_s - map_times(warp.knots_s, a_s),
-        error_s=_claims(likely[:, :-1], params.certainty),
+        error_s=claimed_errors(likely[:, :-1], params.certainty),
         confidence=likely[:, -1],
         run_s=np.maximum(_runs(warp.cells_a, a_s, warp), _runs(warp.cells_b, b_s, warp)),
         slope=slope,
@@ -233,30 +228,6 @@ def _slopes(knots: FloatArray, instants_s: FloatArray, half_s: float) -> FloatAr
     # A stretch of a that b lacks is flat; 1/50 stands for that, so that logarithms stay finite.
     slope: FloatArray = np.maximum((ahead - behind) / (2 * half_s), 0.02)
     return slope
-
-
-def _calibrated(mass: FloatArray, slope: FloatArray, calibration: Calibration) -> FloatArray:
-    share = np.clip(mass, 1e-4, 1 - 1e-6)
-    logit = (
-        calibration.intercept
-        + calibration.mass * np.log(share / (1 - share))
-        + calibration.tempo * np.abs(np.log(slope))
-    )
-    probability: FloatArray = 1 / (1 + np.exp(-logit))
-    return probability
-
-
-def _claims(certain: FloatArray, certainty: float) -> FloatArray:
-    """First error of the grid that is certain enough, between grid points by a straight line."""
-    rising = np.maximum.accumulate(certain, axis=1)
-    reached = rising >= certainty
-    k = np.where(reached.any(axis=1), reached.argmax(axis=1), len(ERROR_GRID_S) - 1)
-    before = np.maximum(k - 1, 0)
-    pair = np.arange(len(k))
-    low, high = rising[pair, before], rising[pair, k]
-    part = np.clip((certainty - low) / np.maximum(high - low, 1e-12), 0, 1)
-    claim: FloatArray = ERROR_GRID_S[before] + part * (ERROR_GRID_S[k] - ERROR_GRID_S[before])
-    return claim
 
 
 def _runs(cells: IntArray, instants_s: FloatArray, warp: Warp) -> FloatArray:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.demo_corpus import head_parts as parts
+from pipeline.demo_corpus import head_parts
 from pipeline.demo_corpus.geometry import F64, I64, N_POINTS, OVAL, load_asset
 
 ATLAS_WIDTH = 512
@@ -114,7 +114,7 @@ def face_uv(face: F64) -> F64:
 
 def build_body(
     face: F64,
-    hair: parts.HairShape,
+    hair: head_parts.HairShape,
     *,
     width: float,
     neck_width: float,
@@ -124,27 +124,30 @@ def build_body(
     """Put a person's mesh together around the neutral face (468, 3)."""
     rng = np.random.default_rng(seed)
     builder = _Builder(face, face_uv(face))
-    rings, upness = parts.skull(face, hair, width, rng)
-    skull = builder.add(rings, _atlas_uv(rings.shape, SKULL_ROWS), parts.SKULL_CENTRE)
+    rings, upness = head_parts.skull(face, hair, width, rng)
+    skull = builder.add(rings, _atlas_uv(rings.shape, SKULL_ROWS), head_parts.SKULL_CENTRE)
     if hair.curtain_y:
-        grid = parts.curtain(hair.curtain_y, rng)
-        builder.add(grid, _atlas_uv(grid.shape, HAIR_ROWS), parts.SKULL_CENTRE, two_sided=True)
+        grid = head_parts.curtain(hair.curtain_y, rng)
+        builder.add(grid, _atlas_uv(grid.shape, HAIR_ROWS), head_parts.SKULL_CENTRE, two_sided=True)
     else:
         for side in (-1, 1):
-            grid = parts.ear(side, float(face[454, 0]))
+            grid = head_parts.ear(side, float(face[454, 0]))
             out = np.array([0.0, -0.2, -0.6])
             builder.add(grid, _atlas_uv(grid.shape, EAR_ROWS), out)
     if hair.bun:
-        grid = parts.bun()
+        grid = head_parts.bun()
         builder.add(grid, _atlas_uv(grid.shape, HAIR_ROWS), np.array([0, 1.17, -0.78]))
-    grid = parts.neck(neck_width)
+    grid = head_parts.neck(neck_width)
     neck = builder.add(grid, _atlas_uv(grid.shape, NECK_ROWS), np.array([0, -1.2, -0.8]))
-    grid = parts.torso(shoulder_width)
+    grid = head_parts.torso(shoulder_width)
     torso = builder.add(grid, _atlas_uv(grid.shape, CLOTH_ROWS), np.array([0, -3.0, -0.8]))
-    ring0 = np.arange(0, parts.N_COLUMNS, 2) + skull.start
-    seam = np.arange(parts.N_RINGS + 1)[:, None] * (parts.N_COLUMNS + 1) + skull.start
+    ring0 = np.arange(0, head_parts.N_COLUMNS, 2) + skull.start
+    seam = np.arange(head_parts.N_RINGS + 1)[:, None] * (head_parts.N_COLUMNS + 1) + skull.start
     welds = np.concatenate(
-        [np.stack([np.array(OVAL), ring0], 1), np.concatenate([seam, seam + parts.N_COLUMNS], 1)]
+        [
+            np.stack([np.array(OVAL), ring0], 1),
+            np.concatenate([seam, seam + head_parts.N_COLUMNS], 1),
+        ]
     )
     points, triangles, uv, two_sided = builder.mesh()
     return Body(points, triangles, uv, two_sided, neck, torso, welds, upness)
@@ -153,9 +156,9 @@ def build_body(
 def follow_face(body: Body, moved: F64) -> F64:
     """Return all points (V, 3) with the face moved and the first rings of the skull after it."""
     points = body.points.copy()
-    shift = parts.halved_oval(moved) - parts.halved_oval(body.points[:N_POINTS])
-    weight = np.clip(1 - np.arange(parts.N_RINGS + 1) / 4, 0, 1)[:, None, None]
+    shift = head_parts.halved_oval(moved) - head_parts.halved_oval(body.points[:N_POINTS])
+    weight = np.clip(1 - np.arange(head_parts.N_RINGS + 1) / 4, 0, 1)[:, None, None]
     points[:N_POINTS] = moved
-    end = N_POINTS + (parts.N_RINGS + 1) * (parts.N_COLUMNS + 1)
+    end = N_POINTS + (head_parts.N_RINGS + 1) * (head_parts.N_COLUMNS + 1)
     points[N_POINTS:end] += (shift * weight).reshape(-1, 3)
     return points

@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import TableError
-from pipeline.latents.mouths import MEASURES
-from pipeline.records import InvertedTake
+from pipeline.latents.mouths import LIPS, MEASURES
+from pipeline.records import Direction, InvertedTake
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_table
-from pipeline.stages.invert.worker import CODES
-from pipeline.stylegan import mouth
-from pipeline.stylegan import svm_direction as boundary
+from pipeline.stylegan import mouth, svm_direction
 from pipeline.stylegan.svm_direction import F64
 
 _COLUMNS = ("frame", "quad", "code", "verdict", *MEASURES)
@@ -106,14 +105,14 @@ def gather(
         Which of `MEASURES` the pattern is of.
     """
     parts: dict[str, list[Coded]] = {name: [] for name in asked}
-    middles: dict[str, boundary.Middle] = {}
+    middles: dict[str, svm_direction.Middle] = {}
     pattern, first = mouth.Pattern(len(measured)), 0
     for take, coded in _each(takes, inverted):
         last = first + len(coded.codes)
         for name, rows in asked.items():
             here = rows[np.searchsorted(rows, first) : np.searchsorted(rows, last)] - first
             parts[name].append(coded.chosen(here))
-        middles.setdefault(take.speaker, boundary.Middle()).add(coded.codes)
+        middles.setdefault(take.speaker, svm_direction.Middle()).add(coded.codes)
         pattern.add(f"{take.speaker}/{take.emotion}", coded.codes, coded.mouths[:, measured])
         first = last
     n = sum(middle.n for middle in middles.values())
@@ -156,3 +155,17 @@ def _each(takes: Sequence[InvertedTake], inverted: Path) -> Iterator[tuple[Inver
 def _joined(parts: Sequence[Coded]) -> Coded:
     names = ("codes", "mouths", "speakers", "takes", "emotions", "frames", "quads")
     return Coded(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+CODES = ".codes.parquet"
+
+
+def as_vectors(direction: Direction) -> dict[str, Any]:
+    """`vector`, `plain` (d,), `moves` (k, d) and `readout` (k, 80) as arrays."""
+    d = direction.n_latent * direction.dim
+    return {
+        "vector": np.array(direction.vector),
+        "plain": np.array(direction.plain),
+        "moves": np.array(direction.moves).reshape(len(direction.measures), d),
+        "readout": np.array(direction.readout).reshape(len(direction.measures), 2 * len(LIPS)),
+    }

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from pipeline.clip.judge import Judge as ClipJudge
-from pipeline.clip.judge import device_of, find_judge, load_scorer
+from pipeline.clip.judge import device_of, find_judge
 from pipeline.errors import MissingWeightsError, PipelineError
-from pipeline.latents.mouths import Calibrator, Judge
 from pipeline.latents.networks import Networks
 from pipeline.models.registry import Weights, find_weights, read_metadata
 from pipeline.params import Invert
 from pipeline.runtime.run import Batch, Run, Unit, Worker, bring_up_to_date
 from pipeline.runtime.store import make_folder
-from pipeline.stages.directions.worker import Fitter
-from pipeline.stages.synth.family import Maker
 from pipeline.stylegan.arcface import ArcFace
 from pipeline.stylegan.encoders import WPlusEncoder
 from pipeline.stylegan.generator import Generator, GeneratorConfig
@@ -101,23 +97,6 @@ def shape_of(chosen: Chosen) -> Shape:
     return Shape(config.n_latent, config.style_dim, config.size)
 
 
-def inverter(weights: Mapping[str, Weights], section: Invert) -> Callable[[], Networks]:
-    """The setup of a worker of `invert`."""
-    return partial(_networks, dict(weights), section)
-
-
-def fitter(weights: Mapping[str, Weights], section: Invert) -> Callable[[], Fitter]:
-    """The setup of a worker of `directions`."""
-    return partial(_fitter, dict(weights), section)
-
-
-def maker(
-    weights: Mapping[str, Weights], section: Invert, clip: ClipJudge | None
-) -> Callable[[], Maker]:
-    """The setup of a worker of `synth`; `clip` judges clarity, None: it is not measured."""
-    return partial(_maker, dict(weights), section, clip)
-
-
 def chosen_clip(run: Run) -> tuple[ClipJudge | None, str | None]:
     """The network that `score` is given, or why there is none."""
     section = run.params.score
@@ -127,16 +106,6 @@ def chosen_clip(run: Run) -> tuple[ClipJudge | None, str | None]:
         return find_judge(section, run.params.models, run.data), None
     except MissingWeightsError as error:
         return None, f"clarity is not measured: {error}"
-
-
-def _fitter(weights: Mapping[str, Weights], section: Invert) -> Fitter:
-    return Fitter(_networks(weights, section), Calibrator())
-
-
-def _maker(weights: Mapping[str, Weights], section: Invert, clip: ClipJudge | None) -> Maker:
-    clarity = None if clip is None else load_scorer(clip).probabilities
-    nets = replace(_networks(weights, section), clarity=clarity)
-    return Maker(nets, Judge(), Calibrator())
 
 
 def bring_up(
@@ -150,7 +119,7 @@ def bring_up(
     return bring_up_to_date(run, stage, grain, units, work, setup, device)
 
 
-def _networks(weights: Mapping[str, Weights], section: Invert) -> Networks:
+def load_networks(weights: Mapping[str, Weights], section: Invert) -> Networks:
     torch.set_num_threads(1)
     device = device_of(section.device)
     loaded: dict[str, Any] = {

@@ -91,7 +91,7 @@ def candidates(entry: ModelFile, name: str, data: Path) -> list[Path]:
     """
     if not entry.path:
         return [stored_path(entry, name, data)]
-    return [Path(entry.path), Path(__file__).resolve().parent.parent / entry.path]
+    return [Path(entry.path), Path(__file__).resolve().parents[2] / entry.path]
 
 
 def _existing(entry: ModelFile, name: str, data: Path) -> Path | None:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from pipeline.models import pickle_stubs as inert
+from pipeline.models import pickle_stubs
 from pipeline.models.pickle_scan import Limits, Stream, UnsafeFileError, brief, scan
 from pipeline.models.pickle_stubs import Call
 from pipeline.models.stored_tensors import DTYPES, Storage, StorageType
@@ -23,30 +23,30 @@ from pipeline.models.stored_tensors import DTYPES, Storage, StorageType
 def _names(nested: Callable[[object], Storage]) -> dict[str, Any]:
     """What a pickle may name; made anew for each reading."""
     names: dict[str, Any] = {
-        "collections.OrderedDict": inert.Bag,
-        "dnnlib.util.EasyDict": inert.Bag,
-        "argparse.Namespace": inert.Attributes,
-        "dnnlib.tflib.network.Network": inert.TfNetwork,
-        "torch_utils.persistence._reconstruct_persistent_obj": Call(inert.of_persistent),
-        "builtins.set": Call(inert.make_set),
-        "__builtin__.set": Call(inert.make_set),
-        "_codecs.encode": Call(inert.encode_latin1),
-        "torch._utils._rebuild_tensor": Call(inert.of_tensor),
-        "torch._utils._rebuild_tensor_v2": Call(inert.of_tensor),
-        "torch._utils._rebuild_parameter": Call(inert.of_parameter),
+        "collections.OrderedDict": pickle_stubs.Bag,
+        "dnnlib.util.EasyDict": pickle_stubs.Bag,
+        "argparse.Namespace": pickle_stubs.Attributes,
+        "dnnlib.tflib.network.Network": pickle_stubs.TfNetwork,
+        "torch_utils.persistence._reconstruct_persistent_obj": Call(pickle_stubs.of_persistent),
+        "builtins.set": Call(pickle_stubs.make_set),
+        "__builtin__.set": Call(pickle_stubs.make_set),
+        "_codecs.encode": Call(pickle_stubs.encode_latin1),
+        "torch._utils._rebuild_tensor": Call(pickle_stubs.of_tensor),
+        "torch._utils._rebuild_tensor_v2": Call(pickle_stubs.of_tensor),
+        "torch._utils._rebuild_parameter": Call(pickle_stubs.of_parameter),
         "torch.storage._load_from_bytes": Call(nested),
-        "torch.Size": Call(inert.as_shape),
-        "torch.device": Call(inert.join_parts),
-        "pathlib.PosixPath": Call(inert.join_parts),
-        "pathlib.WindowsPath": Call(inert.join_parts),
+        "torch.Size": Call(pickle_stubs.as_shape),
+        "torch.device": Call(pickle_stubs.join_parts),
+        "pathlib.PosixPath": Call(pickle_stubs.join_parts),
+        "pathlib.WindowsPath": Call(pickle_stubs.join_parts),
         "torch.storage.UntypedStorage": StorageType(torch.uint8),
-        "numpy.dtype": Call(lambda code, *_: inert.NumpyType(code)),
+        "numpy.dtype": Call(lambda code, *_: pickle_stubs.NumpyType(code)),
         "numpy.ndarray": "ndarray",
     }
     for core in ("core", "_core"):
-        names[f"numpy.{core}.multiarray.scalar"] = Call(inert.of_scalar)
-        names[f"numpy.{core}.multiarray._reconstruct"] = Call(lambda *_: inert.NumpyArray())
-        names[f"numpy.{core}.numeric._frombuffer"] = Call(inert.of_flat)
+        names[f"numpy.{core}.multiarray.scalar"] = Call(pickle_stubs.of_scalar)
+        names[f"numpy.{core}.multiarray._reconstruct"] = Call(lambda *_: pickle_stubs.NumpyArray())
+        names[f"numpy.{core}.numeric._frombuffer"] = Call(pickle_stubs.of_flat)
     for kind, dtype in DTYPES.items():
         names[f"torch.{kind}Storage"] = StorageType(dtype)
         names[f"torch.{str(dtype).removeprefix('torch.')}"] = StorageType(dtype)

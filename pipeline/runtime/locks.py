@@ -22,23 +22,8 @@ from typing import Any
 
 from pipeline.errors import BusyError, ParameterError, StorageError
 from pipeline.runtime.store import read_json
+from pipeline.stages import READS, STAGES
 
-READS: dict[str, tuple[str, ...]] = {
-    "demo": (),
-    "extract": (),
-    "align": ("extract",),
-    "pose": ("extract", "align"),
-    "score": ("extract",),
-    "filter": ("extract", "align", "score"),
-    "invert": ("extract", "align"),
-    "directions": ("invert", "extract"),
-    "synth": ("extract", "invert", "directions"),
-    "shards": ("extract", "align", "pose", "score", "filter", "synth"),
-    "report": (
-        "extract", "align", "pose", "score", "filter", "invert", "directions", "synth", "shards",
-    ),
-}  # fmt: skip
-"""Whose outputs each stage reads, as dvc.yaml has it; no other run may write them meanwhile."""
 _PARTS = 4096
 _OWN, _COUNTS, _WORKERS, _SPAN = 0, _PARTS, 2 * _PARTS, 3 * _PARTS
 """Bytes of a stage: one a part, one a number of parts, one a part for its workers."""
@@ -202,7 +187,7 @@ def _take_part(lock: _Lock, start: int, part: tuple[int, int]) -> bool:
 
 
 def _offset(stage: str) -> int:
-    return list(READS).index(stage) * _SPAN
+    return STAGES.index(stage) * _SPAN
 
 
 def _refusal(path: Path, stage: str) -> str:

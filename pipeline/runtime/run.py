@@ -17,7 +17,7 @@ from pipeline.digests import digest
 from pipeline.errors import OutOfOrderError, PartDone, TableError
 from pipeline.params import Dataset, Params
 from pipeline.records import Rejected, Row, rejected
-from pipeline.runtime import executor as engine
+from pipeline.runtime import executor
 from pipeline.runtime.costs import Cost, Made, Origins, Rates, Spent, Stopwatch, spent
 from pipeline.runtime.executor import Limits
 from pipeline.runtime.executor.devices import share, visible
@@ -49,7 +49,7 @@ class Options:
     concerns the stages whose networks run on GPUs.
     """
 
-    engine: engine.EngineName = "processes"
+    engine: executor.EngineName = "processes"
     workers: int = 2
     shard: tuple[int, int] = (1, 1)
     force: bool = False
@@ -287,7 +287,7 @@ def bring_up_to_date(
         write_bytes(run.unfinished(stage), b"")
     run.progress.start(f"{stage} {run.dataset}", len(todo))
     began_s, costs = time.perf_counter(), dict[str, Cost]()
-    outcomes: Iterable[tuple[str, Any]] = engine.run(
+    outcomes: Iterable[tuple[str, Any]] = executor.run(
         partial(_work, work, store),
         {unit.name: unit for unit in todo},
         setup=Working(run.data / run.dataset, stage, run.options.shard, setup),
@@ -368,14 +368,14 @@ def _places(options: Options, device: str) -> dict[str, Any]:
     return {"workers": len(devices), "devices": devices}
 
 
-def _lost(outcome: Any, unit: Unit) -> engine.Died | None:
+def _lost(outcome: Any, unit: Unit) -> executor.Died | None:
     """How an item was lost; None where its outcome is what `_work` gives of this very unit."""
-    if isinstance(outcome, engine.Died):
+    if isinstance(outcome, executor.Died):
         return outcome
     match outcome:
         case (Receipt(unit=unit.name, key=unit.key), Cost()):
             return None
-    return engine.Garbled(1)
+    return executor.Garbled(1)
 
 
 def summarise(

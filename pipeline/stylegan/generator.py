@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from pipeline.stylegan import fused_cpu as folded
+from pipeline.stylegan import fused_cpu
 from pipeline.stylegan.layers import StyledConv, ToRGB
 from pipeline.stylegan.ops import EqualLinear, PixelNorm
 
@@ -202,10 +202,10 @@ class Generator(nn.Module):
         """
         rows = self.broadcast(codes)
         maps = self._maps(noise, len(rows), rows)
-        if folded.applies(rows):
+        if fused_cpu.applies(rows):
             return torch.cat(
                 [
-                    folded.picture(self, row[None], [_of_sample(m, i) for m in maps])
+                    fused_cpu.picture(self, row[None], [_of_sample(m, i) for m in maps])
                     for i, row in enumerate(rows)
                 ]
             )

@@ -5,8 +5,9 @@ import numpy.typing as npt
 import pytest
 
 from pipeline.alignment.align import AlignParams
+from pipeline.alignment.confidence import Calibration
 from pipeline.alignment.features import FeatureParams
-from pipeline.alignment.frame_pairs import Calibration, FrameParams
+from pipeline.alignment.frame_pairs import FrameParams
 from pipeline.alignment.posterior import PosteriorParams
 from pipeline.alignment.warping_path import StepWeights
 from pipeline.alignment.word_mismatch import SpanParams

@@ -30,6 +30,7 @@ import pyarrow.parquet as pq
 
 from pipeline.digests import sha256_of
 from pipeline.runtime.store import RECEIPT
+from pipeline.stages import module_of
 from tests.digests import digests
 from tests.faults.lives import children_of
 from tests.faults.small import Small, drawn, outputs, touched
@@ -80,7 +81,7 @@ def drive(small: Small, engine: str, mark: Path) -> None:
     from pipeline.runtime.run import Options, Run
 
     values = params.load(small.params)
-    modules = {name: importlib.import_module(f"pipeline.stages.{name}") for name in small.way}
+    modules = {name: importlib.import_module(module_of(name)) for name in small.way}
     for name, module in modules.items():
         mark.write_text(name, encoding="utf-8")
         options = Options(engine=engine, workers=2)  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from pipeline import corpora, params
 from pipeline.records import Source
-from pipeline.stages import STAGES
+from pipeline.stages import STAGES, module_of
 from tests.digests import digests
 from tests.faults.lives import RUN, Life, Look, children_of, lines, swollen
 from tests.faults.small import Small, fewer, run_command, touched, write_params
@@ -111,7 +111,7 @@ def drive(small: Small, mark: Path, *, reuse: bool) -> None:
     from pipeline.runtime.run import Options, Run
 
     values = params.load(small.params)
-    modules = {name: importlib.import_module(f"pipeline.stages.{name}") for name in small.way}
+    modules = {name: importlib.import_module(module_of(name)) for name in small.way}
     number = 0
     while True:
         for name, module in modules.items():

@@ -8,8 +8,9 @@ import time
 from pipeline.runtime.run import Outcome
 from pipeline.runtime.store import ItemStore
 from pipeline.stages.extract import stage as extract
+from pipeline.stages.extract.worker import extract_take
 
-_extract_take = extract.extract_take
+_extract_take = extract_take
 
 
 def extract_take(tools: extract.Tools, store: ItemStore, unit: str, job: extract.Job) -> Outcome:

@@ -24,6 +24,7 @@ from pipeline.runtime.run import Outcome
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_table
 from pipeline.stages.extract import stage as extract
+from pipeline.stages.extract.worker import extract_take
 from tests.hostile.mutate import mutant
 from tests.takes import talking
 
@@ -134,7 +135,7 @@ def _judged(bench: Bench, tools: Any, path: Path, root: Path, name: str, member:
     is_sound = path.suffix.lower() in AUDIO_SUFFIXES
     take = _take(name, member, is_sound)
     job = extract.Job(take, "train", root, bench.section)
-    outcome = extract.extract_take(tools, store, "s/t", job)
+    outcome = extract_take(tools, store, "s/t", job)
     if sha256_of(path) != before:
         return "TOUCHED"
     if outcome.rejects:

@@ -11,12 +11,11 @@ import pytest
 
 from pipeline import params
 from pipeline.errors import TableError
-from pipeline.latents.codes import Rows, gather, rows_of
+from pipeline.latents.codes import CODES, Rows, gather, rows_of
 from pipeline.records import InvertedTake
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_table
 from pipeline.stages.directions.worker import _to_fit
-from pipeline.stages.invert.worker import CODES
 from tests.latents.made_takes import write_take
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from pipeline.clip.architecture import read_architecture
 from pipeline.clip.judge import Judge, load_scorer
-from pipeline.latents import loading
 from pipeline.models.registry import Weights
 from pipeline.params import load
+from pipeline.stages.synth import worker
 from tests.clip.tiny import PROMPTS, made_network
 from tests.latents.drawn_nets import DrawnNets
 from tests.made import texture
@@ -32,9 +32,9 @@ def test_made_pictures_are_judged_as_they_are_framed(
         "fp32",
         4,
     )
-    monkeypatch.setattr(loading, "_networks", lambda weights, section: DrawnNets())
-    monkeypatch.setattr(loading, "replace", lambda nets, clarity: DrawnNets(clarity=clarity))
-    maker = loading.maker({}, load(None).invert, judge)()
+    monkeypatch.setattr(worker, "load_networks", lambda weights, section: DrawnNets())
+    monkeypatch.setattr(worker, "replace", lambda nets, clarity: DrawnNets(clarity=clarity))
+    maker = worker.maker({}, load(None).invert, judge)()
     pictures = [texture(k)[:128, :128] for k in range(3)]
     wanted = load_scorer(judge).probabilities(pictures)
     np.testing.assert_allclose(maker.nets.clarity(pictures), wanted, atol=1e-6)

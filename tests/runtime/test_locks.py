@@ -14,8 +14,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.errors import BusyError, ParameterError, StorageError
-from pipeline.runtime.locks import READS, Claim, Working, hold, lock_file
-from pipeline.stages import STAGES
+from pipeline.runtime.locks import Claim, Working, hold, lock_file
+from pipeline.stages import READS, STAGES
 
 _HOLDER = """
 import sys, time

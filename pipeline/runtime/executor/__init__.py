@@ -79,10 +79,9 @@ def run(
             yield key, outcome
         return
     if engine == "ray":
-        from pipeline.runtime.executor import on_ray
-        from pipeline.runtime.executor import ray_cluster as joining
+        from pipeline.runtime.executor import on_ray, ray_cluster
 
-        with joining.cluster() as cluster:
+        with ray_cluster.cluster() as cluster:
             crew = on_ray.Crew(fn, setup, limits, gpus)
             yield from _insist(crew, dict(items), workers or cluster.room(gpus))
         return

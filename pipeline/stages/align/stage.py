@@ -9,23 +9,19 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from pipeline import media
 from pipeline.alignment.compiling import compile_kernels, is_compiled
 from pipeline.digests import digest
-from pipeline.errors import ParameterError, Reject
+from pipeline.errors import ParameterError
 from pipeline.params import Align, SplitRule
-from pipeline.records import Clip, Pair, Rejected, Sentence, rejected
+from pipeline.records import Clip, Pair, Rejected, Sentence
 from pipeline.runtime.costs import short
 from pipeline.runtime.run import (
-    Outcome,
     Run,
     Summary,
     Unit,
@@ -34,30 +30,16 @@ from pipeline.runtime.run import (
     reusable,
     summarise,
 )
-from pipeline.runtime.store import ItemStore
-from pipeline.runtime.tables import read_table, sorted_rows
+from pipeline.runtime.tables import sorted_rows
 from pipeline.splits import admitted, check_assigned
-from pipeline.stages.align.pairs import THRESHOLDS, HeldBack, PairMaker, Track, candidates
-from pipeline.stages.align.sentences import name_sentences
+from pipeline.stages.align.pairs import THRESHOLDS
 from pipeline.stages.align.settings import split_section
 from pipeline.stages.align.transcripts import Key, apply_transcripts, keys_of, read_transcripts
-from pipeline.stages.align.utterances import Samples, Sounds, group
+from pipeline.stages.align.worker import GRAIN, SpeakerJob, align_speaker
 
 VERSION = 6
-_GRAIN = "clip pair"
 _OF_FILES_ALONE = ("max_score_files",)
 """Parameters of `align-pair`, which no dataset depends on."""
-_TRACK_COLUMNS = ("time_s", "duration_s", "mouth_open")
-
-
-@dataclass(frozen=True)
-class _Speaker:
-    """What the worker is given: one speaker's clips and where their files lie."""
-
-    clips: tuple[Clip, ...]
-    extracted: Path
-    section: Align
-    rule: SplitRule
 
 
 @dataclass(frozen=True)
@@ -93,7 +75,7 @@ def run(run: Run) -> Summary:
     )
     planned = sum(row["n"] for row in batch.rows("planned"))
     return summarise(
-        "align", run, _GRAIN, planned, len(pairs), rejects, batch,
+        "align", run, GRAIN, planned, len(pairs), rejects, batch,
         notes=[*_notes(pairs), *_unused(ready.said, ready.clips)],
         look=[str(run.table("align", "pairs"))],
     )  # fmt: skip
@@ -178,7 +160,7 @@ def _unit(speaker: str, clips: tuple[Clip, ...], run: Run, rule: SplitRule) -> U
     thresholds = short([getattr(section, name) for name in THRESHOLDS])
     extracted = run.items("extract").folder
     return Unit(
-        speaker, key_of(base, thresholds), _Speaker(clips, extracted, section, rule),
+        speaker, key_of(base, thresholds), SpeakerJob(clips, extracted, section, rule),
         effort=_effort(clips), volume=_volume(clips, section), code=short(VERSION),
         parameters=short(section.key(without=_OF_FILES_ALONE), rule.key()), base=base,
         thresholds=thresholds,
@@ -200,55 +182,6 @@ def _volume(clips: tuple[Clip, ...], section: Align) -> float:
         for clip in clips
         if clip.emotion != "neutral"
     )
-
-
-def align_speaker(state: None, store: ItemStore, unit: str, speaker: _Speaker) -> Outcome:
-    """Resolve one speaker's sentences and pair the takes; a pure function of the clips' files."""
-    parts = split_section(speaker.section)
-    extracted = ItemStore(speaker.extracted)
-    sounds = Sounds(partial(_read_sound, extracted), parts.align.features)
-    utterances = group(speaker.clips)
-    sentences = name_sentences(utterances, sounds, parts.align, parts.identity, speaker.rule)
-    maker = PairMaker(
-        sounds, partial(read_track, extracted, parts.pairs.audio_fps), parts.align, parts.pairs,
-        {row.utterance_id: row.split for row in sentences},
-    )  # fmt: skip
-    outcome = Outcome(rows={"sentences": [row.to_row() for row in sentences]})
-    made, held_back = list[dict[str, Any]](), list[dict[str, Any]]()
-    outcome.rows |= {"pairs": made, "held_back": held_back}
-    tried = list(candidates(utterances, sentences, parts.pairs))
-    outcome.rows["planned"] = [{"n": len(tried)}]
-    for candidate in tried:
-        try:
-            made.append(maker.make(candidate).to_row())
-        except Reject as reject:
-            if isinstance(reject, HeldBack):
-                measured = asdict(reject.measured)
-                held_back.append({"pair_id": candidate.id, **measured})
-            outcome.rejects.append(
-                rejected("align", _GRAIN, candidate.id, reject.reason, reject.detail)
-            )
-    return outcome
-
-
-def _item(clip: Clip) -> str:
-    return f"{clip.speaker}/{clip.take_id}"
-
-
-def _read_sound(extracted: ItemStore, clip: Clip) -> Samples:
-    return media.read_flac(extracted.path(_item(clip), ".audio.flac"))
-
-
-def read_track(extracted: ItemStore, audio_fps: float, clip: Clip) -> Track:
-    """Instants and mouth openings of a clip's frames; a take of sound alone has frames by rate."""
-    if not clip.has_picture:
-        n = int((clip.audio_end_s - clip.audio_start_s) * audio_fps)
-        return Track((np.arange(n) + 0.5) / audio_fps, np.full(n, np.nan))
-    table = read_table(extracted.path(_item(clip), ".frames.parquet"), columns=_TRACK_COLUMNS)
-    start, duration, mouth = (
-        table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in _TRACK_COLUMNS
-    )
-    return Track(start + duration / 2 - clip.audio_start_s, mouth)
 
 
 def _notes(pairs: list[Pair]) -> list[str]:

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.demo_corpus import make
-from pipeline.demo_corpus.make import DemoParams, DemoTake, TakeFiles
+from pipeline.demo_corpus.make import DemoParams, DemoTake
 from pipeline.digests import digest, sha256_of
 from pipeline.errors import ParameterError, PipelineError
-from pipeline.runtime import executor as engine
+from pipeline.runtime import executor
 from pipeline.runtime.costs import Cost, Spent, peak_memory_mb, short, spent
 from pipeline.runtime.run import Batch, Run, Summary, Unit, nothing, summarise
 from pipeline.runtime.store import Receipt, make_folder
+from pipeline.stages.demo.worker import make_take
 
 VERSION = 1
 _UNIT = "corpus"
@@ -97,8 +98,8 @@ def _spent(run: Run, unit: Unit, rows: list[dict[str, Any]], loop_s: float) -> S
 def _make(run: Run, takes: list[DemoTake], root: Path) -> None:
     make_folder(root / make.STAGING)
     run.progress.start("demo: takes", len(takes))
-    outcomes = engine.run(
-        partial(_make_take, root),
+    outcomes = executor.run(
+        partial(make_take, root),
         {take.id: take for take in takes},
         setup=nothing,
         engine=run.options.engine,
@@ -106,15 +107,11 @@ def _make(run: Run, takes: list[DemoTake], root: Path) -> None:
         limits=run.options.limits,
     )
     for name, outcome in outcomes:
-        if isinstance(outcome, engine.Died):
+        if isinstance(outcome, executor.Died):
             raise PipelineError(f"{name} was not drawn: {outcome.detail}; run the command again")
         run.progress.step()
     run.progress.stop()
     make.finish(root, takes)
-
-
-def _make_take(root: Path, state: None, take: DemoTake) -> TakeFiles:
-    return make.make_take(take, root)
 
 
 def _clear(root: Path, previous: Receipt | None) -> None:

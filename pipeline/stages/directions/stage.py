@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from pipeline.digests import digest
 from pipeline.errors import TableError
-from pipeline.latents.loading import Chosen, bring_up, chosen_weights, fitter, shape_of
+from pipeline.latents.loading import Chosen, bring_up, chosen_weights, shape_of
 from pipeline.params import Directions
 from pipeline.records import Clip, Direction, InvertedTake, Rejected
 from pipeline.runtime.costs import short
 from pipeline.runtime.run import Batch, Run, Summary, Unit, summarise
 from pipeline.runtime.tables import read_rows
-from pipeline.stages.directions.worker import DIRECTION, GRAIN, FitJob, fit_direction
+from pipeline.stages.directions.worker import DIRECTION, GRAIN, FitJob, fit_direction, fitter
 from spfem_data.labels import EMOTIONS
 
 VERSION = 2

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +14,16 @@ from pipeline.digests import digest
 from pipeline.errors import Reject
 from pipeline.latents.codes import Coded, Gathered, Rows, gather, rows_of
 from pipeline.latents.face_quads import crops_of, decoded, picture_of
-from pipeline.latents.mouths import LIPS, MEASURES, Calibrator
+from pipeline.latents.loading import load_networks
+from pipeline.latents.mouths import MEASURES, Calibrator
 from pipeline.latents.networks import U8, Networks
-from pipeline.params import Directions
+from pipeline.models.registry import Weights
+from pipeline.params import Directions, Invert
 from pipeline.records import Clip, Direction, InvertedTake, rejected
 from pipeline.runtime.run import Outcome
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import write_rows
-from pipeline.stylegan import mouth
-from pipeline.stylegan import svm_direction as boundary
+from pipeline.stylegan import mouth, svm_direction
 from pipeline.stylegan.svm_direction import F64, Labelled
 
 DIRECTION = ".direction.parquet"
@@ -80,10 +82,10 @@ def _direction(fitter: Fitter, unit: str, job: FitJob) -> Direction:
     # One C for codes of any size: the machine sees them at a mean squared length of 1.
     scale = known.scale
     data = _labelled(known, job)
-    plain = boundary.unit(
-        boundary.fit(data, section.c, section.balance).normal, nets.n_latent, section.norm
+    plain = svm_direction.unit(
+        svm_direction.fit(data, section.c, section.balance).normal, nets.n_latent, section.norm
     )
-    gap = boundary.class_gap(data, plain) * scale
+    gap = svm_direction.class_gap(data, plain) * scale
     moves = _moves(known, len(plain))
     weights = _readout(fitter, known, job)[measured]
     step = section.closed_at * gap * plain
@@ -91,7 +93,7 @@ def _direction(fitter: Fitter, unit: str, job: FitJob) -> Direction:
     kept = mouth.keep_mouth(
         step, moves, _shift_of(fitter, neutral, weights), section.rounds, section.gain
     )
-    vector = boundary.unit(kept.step, nets.n_latent, section.norm)
+    vector = svm_direction.unit(kept.step, nets.n_latent, section.norm)
     length = float(np.linalg.norm(kept.step) / np.linalg.norm(vector))
     numbers = {"vector": vector, "plain": plain, "moves": moves, "readout": weights}
     stored = {
@@ -111,8 +113,8 @@ def _direction(fitter: Fitter, unit: str, job: FitJob) -> Direction:
         n_emotion=int(data.is_emotion.sum()),
         n_speakers=len(np.unique(data.speakers)),
         n_takes=len(np.unique(data.takes)),
-        accuracy_by_take=_accuracy(data, boundary.folds_by_take(data, section.folds), section),
-        accuracy_by_speaker=_accuracy(data, boundary.folds_by_speaker(data), section),
+        accuracy_by_take=_accuracy(data, svm_direction.folds_by_take(data, section.folds), section),
+        accuracy_by_speaker=_accuracy(data, svm_direction.folds_by_speaker(data), section),
         class_gap=gap,
         gap_length=length / section.closed_at,
         cosine=float(vector @ plain / np.linalg.norm(vector) / np.linalg.norm(plain)),
@@ -146,7 +148,7 @@ def _to_fit(rows: Rows, job: FitJob) -> NDArray[np.int64]:
     cap = min(section.cap, share) if section.cap else share
     asked = np.flatnonzero(np.isin(rows.emotions, ["neutral", job.emotion]))
     labels = rows.emotions[asked] == job.emotion
-    return asked[boundary.evenly(cap, rows.speakers[asked], labels, rows.takes[asked])]
+    return asked[svm_direction.evenly(cap, rows.speakers[asked], labels, rows.takes[asked])]
 
 
 def _labelled(known: Gathered, job: FitJob) -> Labelled:
@@ -160,7 +162,7 @@ def _labelled(known: Gathered, job: FitJob) -> Labelled:
 def _accuracy(data: Labelled, folds: NDArray[np.int64], section: Directions) -> float | None:
     if len(np.unique(folds[folds >= 0])) < 2:
         return None
-    return boundary.accuracy(data, folds, section.c, section.balance)
+    return svm_direction.accuracy(data, folds, section.c, section.balance)
 
 
 def _moves(known: Gathered, d: int) -> F64:
@@ -181,7 +183,7 @@ def _to_calibrate(rows: Rows, section: Directions) -> NDArray[np.int64]:
 def _alike(each: int, rows: Rows, asked: NDArray[np.int64]) -> NDArray[np.int64]:
     """Places among those asked for: at most so many of each speaker."""
     labels = np.zeros(len(asked), dtype=np.bool_)
-    return boundary.evenly(each, rows.speakers[asked], labels, rows.takes[asked])
+    return svm_direction.evenly(each, rows.speakers[asked], labels, rows.takes[asked])
 
 
 def _shift_of(fitter: Fitter, codes: F64, weights: F64) -> mouth.ShiftOf:
@@ -245,12 +247,10 @@ def _pictures(fitter: Fitter, some: Coded, job: FitJob) -> list[U8]:
     return found
 
 
-def as_vectors(direction: Direction) -> dict[str, Any]:
-    """`vector`, `plain` (d,), `moves` (k, d) and `readout` (k, 80) as arrays."""
-    d = direction.n_latent * direction.dim
-    return {
-        "vector": np.array(direction.vector),
-        "plain": np.array(direction.plain),
-        "moves": np.array(direction.moves).reshape(len(direction.measures), d),
-        "readout": np.array(direction.readout).reshape(len(direction.measures), 2 * len(LIPS)),
-    }
+def fitter(weights: Mapping[str, Weights], section: Invert) -> Callable[[], Fitter]:
+    """The setup of a worker of `directions`."""
+    return partial(_fitter, dict(weights), section)
+
+
+def _fitter(weights: Mapping[str, Weights], section: Invert) -> Fitter:
+    return Fitter(load_networks(weights, section), Calibrator())

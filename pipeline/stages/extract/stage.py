@@ -15,14 +15,18 @@ from pipeline.faces.mediapipe_tasks import read_task
 from pipeline.params import Extract
 from pipeline.records import Clip, Rejected, Source, Take, rejected
 from pipeline.runtime.costs import short
-from pipeline.runtime.run import Outcome, Run, Summary, Unit, bring_up_to_date, summarise
-from pipeline.runtime.store import FileHashes, ItemStore
+from pipeline.runtime.run import Run, Summary, Unit, bring_up_to_date, summarise
+from pipeline.runtime.store import FileHashes
 from pipeline.runtime.tables import sorted_rows
 from pipeline.splits import admitted, check_assigned, split_of
-from pipeline.stages.extract.worker import AUDIO, FRAMES, Job, Tools, write_take
+from pipeline.stages.extract.worker import (
+    GRAIN,
+    Job,
+    Tools,
+    extract_take,
+)
 
 VERSION = 5
-_GRAIN = "take"
 
 
 @dataclass(frozen=True)
@@ -42,14 +46,14 @@ def run(run: Run) -> Summary:
         task = read_task(Path(section.landmarker), section.landmarker_sha256)
     planned = plan(run)
     batch = bring_up_to_date(
-        run, "extract", _GRAIN, planned.units, extract_take, partial(Tools, task)
+        run, "extract", GRAIN, planned.units, extract_take, partial(Tools, task)
     )
     rejects = [*planned.rejects, *batch.rejects()]
     rejects.sort(key=lambda reject: (reject.item, reject.reason))
     clips = sorted_rows(batch.rows("clips"), Clip, "take_id")
     run.write_tables("extract", {"clips": (Clip, clips), "rejected": (Rejected, rejects)})
     return summarise(
-        "extract", run, _GRAIN, planned.n_takes, len(clips), rejects, batch,
+        "extract", run, GRAIN, planned.n_takes, len(clips), rejects, batch,
         notes=_notes(clips), look=[str(run.table("extract", "clips"))],
     )  # fmt: skip
 
@@ -78,7 +82,7 @@ def _plan(
     for take in takes:
         if not admitted(rule, take.speaker):
             detail = f"split {run.entry.split} admits other speakers only"
-            rejects.append(rejected("extract", _GRAIN, take.take_id, "not_admitted", detail))
+            rejects.append(rejected("extract", GRAIN, take.take_id, "not_admitted", detail))
             continue
         split = split_of(
             rule, speaker=take.speaker, sentence=take.sentence, utterance_id=take.utterance_id
@@ -86,7 +90,7 @@ def _plan(
         try:
             content = [_sha256(hashes, root, source) for source in (take.video, take.audio)]
         except Reject as reject:
-            rejects.append(rejected("extract", _GRAIN, take.take_id, reject.reason, reject.detail))
+            rejects.append(rejected("extract", GRAIN, take.take_id, reject.reason, reject.detail))
             continue
         key = digest(["extract", VERSION, mesh, wanted, content, split, take.to_row()])
         name = f"{take.speaker}/{take.take_id}"
@@ -103,23 +107,6 @@ def _key(section: Extract) -> str:
 
 def _sha256(hashes: FileHashes, root: Path, source: Source | None) -> str | None:
     return None if source is None else corpora.source_sha256(hashes, root, source)
-
-
-def extract_take(tools: Tools, store: ItemStore, unit: str, job: Job) -> Outcome:
-    """Extract one take; a function of its files and parameters alone, whatever was done before."""
-    try:
-        clip = write_take(tools, store, unit, job)
-    except Reject as reject:
-        store.path(unit, FRAMES).unlink(missing_ok=True)  # of a pass whose square did not hold
-        row = rejected("extract", _GRAIN, job.take.take_id, reject.reason, reject.detail)
-        return Outcome(rejects=[row], effort=0.0)
-    suffixes = [AUDIO, FRAMES] if clip.has_picture else [AUDIO]
-    return Outcome(suffixes, {"clips": [clip.to_row()]}, effort=effort_of(clip))
-
-
-def effort_of(clip: Clip) -> float:
-    """Frames to decode; the sound of a take without picture is as dear as a frame a second."""
-    return clip.n_frames if clip.has_picture else clip.audio_end_s - clip.audio_start_s
 
 
 def _notes(clips: list[Clip]) -> list[str]:

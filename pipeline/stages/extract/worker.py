@@ -13,7 +13,8 @@ from pipeline.errors import Reject
 from pipeline.faces.mediapipe_tasks import TaskTracker
 from pipeline.faces.mesh import FaceFinder, MeshTracker, Tracker
 from pipeline.params import Extract
-from pipeline.records import Clip, Source, Take
+from pipeline.records import Clip, Source, Take, rejected
+from pipeline.runtime.run import Outcome
 from pipeline.runtime.store import ItemStore, atomic_path
 from pipeline.stages.extract.frame_writer import NO_PICTURE, Picture, write_picture
 
@@ -112,3 +113,23 @@ def _picture(tools: Tools, target: Path, job: Job) -> Picture | None:
         return None
     with _open(job, job.take.video) as opened:
         return write_picture(opened, target, (tools.tracker, tools.finder), job.section)
+
+
+GRAIN = "take"
+
+
+def extract_take(tools: Tools, store: ItemStore, unit: str, job: Job) -> Outcome:
+    """Extract one take; a function of its files and parameters alone, whatever was done before."""
+    try:
+        clip = write_take(tools, store, unit, job)
+    except Reject as reject:
+        store.path(unit, FRAMES).unlink(missing_ok=True)  # of a pass whose square did not hold
+        row = rejected("extract", GRAIN, job.take.take_id, reject.reason, reject.detail)
+        return Outcome(rejects=[row], effort=0.0)
+    suffixes = [AUDIO, FRAMES] if clip.has_picture else [AUDIO]
+    return Outcome(suffixes, {"clips": [clip.to_row()]}, effort=effort_of(clip))
+
+
+def effort_of(clip: Clip) -> float:
+    """Frames to decode; the sound of a take without picture is as dear as a frame a second."""
+    return clip.n_frames if clip.has_picture else clip.audio_end_s - clip.audio_start_s

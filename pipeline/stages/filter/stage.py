@@ -18,7 +18,6 @@ from pipeline.digests import digest
 from pipeline.errors import TableError
 from pipeline.params import Filter
 from pipeline.records import (
-    CLEAR_SCHEMA,
     ClarityThreshold,
     Clip,
     FilteredTake,
@@ -29,9 +28,7 @@ from pipeline.records import (
     YieldPoint,
 )
 from pipeline.runtime.costs import short
-from pipeline.runtime.run import Outcome, Run, Summary, Unit, bring_up_to_date, summarise
-from pipeline.runtime.store import ItemStore
-from pipeline.runtime.tables import write_table
+from pipeline.runtime.run import Run, Summary, Unit, bring_up_to_date, summarise
 from pipeline.splits import split_of_take
 from pipeline.stages.filter.decide import Decision, decide
 from pipeline.stages.filter.decision_rows import (
@@ -44,10 +41,10 @@ from pipeline.stages.filter.decision_rows import (
 )
 from pipeline.stages.filter.scores import Scored, instants_and_embeddings, load
 from pipeline.stages.filter.selection import KEPT
+from pipeline.stages.filter.worker import write_speaker
 from spfem_data.labels import EMOTIONS
 
 VERSION = 1
-CLEAR = ".clear.parquet"
 
 
 @dataclass(frozen=True)
@@ -141,12 +138,6 @@ def _units(
         rows = pa.concat_tables([tables[k] for k in own])
         units.append(Unit(speaker, key, rows, effort=len(rows), code=code, parameters=parameters))
     return units
-
-
-def write_speaker(state: None, store: ItemStore, unit: str, rows: pa.Table) -> Outcome:
-    """Write the rows of one speaker."""
-    write_table(store.path(unit, CLEAR), rows.cast(CLEAR_SCHEMA).combine_chunks())
-    return Outcome(suffixes=[CLEAR])
 
 
 def _notes(

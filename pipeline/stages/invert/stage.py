@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.digests import digest
-from pipeline.latents.loading import Chosen, bring_up, chosen_weights, inverter, shape_of
+from pipeline.latents.loading import Chosen, bring_up, chosen_weights, shape_of
 from pipeline.params import Invert
 from pipeline.records import Clip, InvertedTake, Rejected, Sentence
 from pipeline.runtime.costs import short
 from pipeline.runtime.run import Run, Summary, Unit, summarise
 from pipeline.runtime.tables import sorted_rows
 from pipeline.splits import split_of_take
-from pipeline.stages.invert.worker import GRAIN, InvertJob, invert_take
+from pipeline.stages.invert.worker import GRAIN, InvertJob, invert_take, inverter
 from spfem_data.labels import EMOTIONS
 
 VERSION = 1

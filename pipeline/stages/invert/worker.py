@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from numpy.typing import NDArray
 
 from pipeline.digests import sha256_of
 from pipeline.errors import Reject
+from pipeline.latents.codes import CODES
 from pipeline.latents.face_quads import chosen_frames, crops_of, decoded, picture_of, squares
+from pipeline.latents.loading import load_networks
 from pipeline.latents.mouths import MEASURES, mouth_of
 from pipeline.latents.networks import F32, U8, Networks, brought_to, cosines, pixel_errors
+from pipeline.models.registry import Weights
 from pipeline.params import Invert
 from pipeline.records import CODES_SCHEMA, Clip, InvertedTake, rejected
 from pipeline.runtime.run import Outcome
@@ -24,7 +28,6 @@ from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import write_table
 from pipeline.takes.frame_file import F64, read_columns
 
-CODES = ".codes.parquet"
 GRAIN = "take"
 _COLUMNS = ("time_s", "duration_s", "landmarks")
 _BATCH = 64  # pictures held at a time, whatever the networks' own batch
@@ -210,3 +213,8 @@ def _summary(
         generator_sha256=job.sha256[1],
         codes_sha256=codes_sha256,
     ).to_row()
+
+
+def inverter(weights: Mapping[str, Weights], section: Invert) -> Callable[[], Networks]:
+    """The setup of a worker of `invert`."""
+    return partial(load_networks, dict(weights), section)

@@ -17,6 +17,7 @@ from pipeline.records import Clip, Rejected
 from pipeline.runtime.costs import short
 from pipeline.runtime.run import Batch, Run, Summary, Unit, bring_up_to_date, summarise
 from pipeline.runtime.store import write_bytes, write_json
+from pipeline.stages import READS
 from pipeline.stages.report import findings
 from pipeline.stages.report.accuracy import PairError
 from pipeline.stages.report.choice import Choice, choose, overlaid
@@ -52,9 +53,7 @@ from pipeline.stages.report.worker import SUFFIX, FaceJob, draw
 
 VERSION = 4
 _GRAIN = "picture sheet"
-REPORTED = (
-    "extract", "align", "pose", "score", "filter", "invert", "directions", "synth", "shards"
-)  # fmt: skip
+REPORTED = READS["report"]
 """The stages that the report counts, in the order of the way."""
 _CARDS, _FACES = "cards/", "faces/"
 _EFFORTS = {_CARDS: 1.0, _FACES: 0.05, SHEETS: 0.25, GRIDS: 0.5}

@@ -9,37 +9,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from pipeline.clip.judge import Judge, find_judge, load_scorer
-from pipeline.clip.scorer import Scorer
-from pipeline.digests import digest, sha256_of
+from pipeline.digests import digest
 from pipeline.errors import MissingWeightsError
-from pipeline.records import Clip, Rejected, ScoredTake, rejected
+from pipeline.records import Clip, Rejected, ScoredTake
 from pipeline.runtime.costs import short
-from pipeline.runtime.run import Batch, Outcome, Run, Summary, Unit, bring_up_to_date, summarise
-from pipeline.runtime.store import ItemStore, make_folder
-from pipeline.runtime.tables import sorted_rows, write_table
-from pipeline.stages.score.take_scores import score_take, table_of
+from pipeline.runtime.run import Batch, Run, Summary, Unit, bring_up_to_date, summarise
+from pipeline.runtime.store import make_folder
+from pipeline.runtime.tables import sorted_rows
+from pipeline.stages.score.worker import GRAIN, ScoreJob, score_one
 from spfem_data.labels import EMOTIONS
 
 VERSION = 1
-SCORES = ".scores.parquet"
-_GRAIN = "take"
 _BESIDE_EMBEDDING = 50
 """Bytes of a frame's row without its embedding, about."""
-
-
-@dataclass(frozen=True)
-class _Payload:
-    """What the worker is given: one take, its frame file, and which network judges how."""
-
-    clip: Clip
-    frames_file: Path
-    budget: int
-    judge: Judge
 
 
 @dataclass(frozen=True)
@@ -65,7 +51,7 @@ def run(run: Run) -> Summary:
     if planned.judge is None:
         return _nothing(run, str(planned.idle))
     batch = bring_up_to_date(
-        run, "score", _GRAIN, planned.units, score_one,
+        run, "score", GRAIN, planned.units, score_one,
         setup=partial(load_scorer, planned.judge), device=planned.judge.device,
     )  # fmt: skip
     return _write(run, batch, planned.judge, len(planned.units))
@@ -101,39 +87,10 @@ def _unit(clip: Clip, run: Run, judge: Judge) -> Unit:
     effort = min(clip.n_found, budget or clip.n_found)
     embedding = 4 * int(judge.architecture.config["embed_dim"])
     return Unit(
-        name, key, _Payload(clip, frames_file, budget, judge),
+        name, key, ScoreJob(clip, frames_file, budget, judge),
         effort=effort, volume=effort * (embedding + _BESIDE_EMBEDDING),
         code=short(VERSION), parameters=short(judge.identity(), budget),
     )  # fmt: skip
-
-
-def score_one(scorer: Scorer, store: ItemStore, unit: str, take: _Payload) -> Outcome:
-    """Score one take: a function of its frame file, the network and the prompts."""
-    clip, judge = take.clip, take.judge
-    if not clip.has_picture:
-        return _lost(clip, "sound_only", "a take of sound alone")
-    frames, scores = score_take(
-        scorer, take.frames_file, clip, framing=judge.framing, budget=take.budget
-    )
-    if scores is None:
-        return _lost(clip, "no_face", f"of {clip.n_frames} frames none has a face")
-    path = store.path(unit, SCORES)
-    write_table(path, table_of(frames, scores))
-    row = ScoredTake(
-        **{name: getattr(clip, name) for name in _FROM_CLIP},
-        n_scored=len(frames),
-        p=tuple(float(p) for p in scores.p.mean(axis=0)),
-        weights_sha256=judge.weights.sha256,
-        scores_sha256=sha256_of(path),
-    )
-    return Outcome(suffixes=[SCORES], rows={"scores": [row.to_row()]})
-
-
-_FROM_CLIP = ("take_id", "dataset", "speaker", "emotion", "level", "view", "split", "n_frames")
-
-
-def _lost(clip: Clip, reason: str, detail: str) -> Outcome:
-    return Outcome(rejects=[rejected("score", _GRAIN, clip.take_id, reason, detail)])
 
 
 def _write(run: Run, batch: Batch, judge: Judge, planned: int) -> Summary:
@@ -141,7 +98,7 @@ def _write(run: Run, batch: Batch, judge: Judge, planned: int) -> Summary:
     rejects = batch.rejects()
     run.write_tables("score", {"scores": (ScoredTake, scored), "rejected": (Rejected, rejects)})
     return summarise(
-        "score", run, _GRAIN, planned, len(scored), rejects, batch,
+        "score", run, GRAIN, planned, len(scored), rejects, batch,
         notes=_notes(scored, judge), look=[str(run.table("score", "scores"))],
     )  # fmt: skip
 
@@ -150,7 +107,7 @@ def _nothing(run: Run, why: str) -> Summary:
     """Empty tables; what was scored before stays, for when the weights are back."""
     make_folder(run.items("score").folder)
     run.write_tables("score", {"scores": (ScoredTake, []), "rejected": (Rejected, [])})
-    return summarise("score", run, _GRAIN, 0, 0, [], Batch({}, 0, 0, 0), notes=[why])
+    return summarise("score", run, GRAIN, 0, 0, [], Batch({}, 0, 0, 0), notes=[why])
 
 
 def _notes(scored: Sequence[ScoredTake], judge: Judge) -> list[str]:

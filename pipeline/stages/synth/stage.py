@@ -14,14 +14,14 @@ import numpy as np
 from pipeline.clip.judge import Judge as ClipJudge
 from pipeline.digests import digest
 from pipeline.errors import TableError
-from pipeline.latents.loading import Chosen, bring_up, chosen_clip, chosen_weights, maker, shape_of
+from pipeline.latents.codes import CODES
+from pipeline.latents.loading import Chosen, bring_up, chosen_clip, chosen_weights, shape_of
 from pipeline.records import Clip, Direction, InvertedTake, MadeFamily, MadePicture, Rejected
 from pipeline.runtime.costs import short
 from pipeline.runtime.run import Run, Summary, Unit, summarise
 from pipeline.runtime.tables import sorted_rows
-from pipeline.stages.invert.worker import CODES
 from pipeline.stages.synth.family import GRAIN, TARGET_EMOTIONS, MakeJob, n_families
-from pipeline.stages.synth.worker import make_families
+from pipeline.stages.synth.worker import make_families, maker
 from spfem_data.labels import EMOTIONS
 
 VERSION = 2

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from pipeline.clip.judge import Judge as ClipJudge
+from pipeline.clip.judge import load_scorer
 from pipeline.faces.affine import compose
 from pipeline.faces.sampling import U8, sample
+from pipeline.latents.codes import as_vectors
 from pipeline.latents.face_quads import chosen_frames, crops_of, decoded, picture_of
+from pipeline.latents.loading import load_networks
+from pipeline.latents.mouths import Calibrator, Judge
 from pipeline.latents.networks import F32, Networks
-from pipeline.params import Synth
+from pipeline.models.registry import Weights
+from pipeline.params import Invert, Synth
 from pipeline.records import FAMILIES_SCHEMA, Rejected
 from pipeline.runtime.run import Outcome
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_table, write_table
-from pipeline.stages.directions.worker import as_vectors
 from pipeline.stages.synth.family import Made, MakeJob, Maker, Sources, gaps_of, length_of_gap
 from pipeline.stages.synth.rows import BLOBS, rows_of
 from pipeline.stylegan.ffhq import back
@@ -184,3 +191,16 @@ def _verdict(one: Made, before: F64, section: Synth) -> str:
     if one.rise is not None and one.rise < section.min_clarity_rise:
         return "unclear_emotion"
     return "kept"
+
+
+def maker(
+    weights: Mapping[str, Weights], section: Invert, clip: ClipJudge | None
+) -> Callable[[], Maker]:
+    """The setup of a worker of `synth`; `clip` judges clarity, None: it is not measured."""
+    return partial(_maker, dict(weights), section, clip)
+
+
+def _maker(weights: Mapping[str, Weights], section: Invert, clip: ClipJudge | None) -> Maker:
+    clarity = None if clip is None else load_scorer(clip).probabilities
+    nets = replace(load_networks(weights, section), clarity=clarity)
+    return Maker(nets, Judge(), Calibrator())

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.tools.doctor import libraries, machine, project, versioning
-from pipeline.tools.doctor import probe_runner as trials
+from pipeline.tools.doctor import libraries, machine, probe_runner, project, versioning
 from pipeline.tools.doctor.check import Check, State
 
 __all__ = ["Check", "Patient", "State", "examine"]
@@ -37,7 +36,7 @@ def examine(patient: Patient) -> Iterator[Check]:
     yield from found
     yield machine.cores_and_memory()
     if not patient.is_fast:
-        yield from trials.all_of(missing=libraries.missing_names())
+        yield from probe_runner.all_of(missing=libraries.missing_names())
     yield machine.writable(patient.data)
     yield from project.examine(patient.params, patient.data, is_fast=patient.is_fast)
     yield from versioning.examine()

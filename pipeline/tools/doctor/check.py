@@ -35,7 +35,7 @@ class Check:
 
 def checkout() -> Path | None:
     """The root of the checkout that this package is imported from; None where it is installed."""
-    root = Path(__file__).resolve().parent.parent.parent
+    root = Path(__file__).resolve().parents[3]
     return root if (root / "pyproject.toml").is_file() else None
 
 

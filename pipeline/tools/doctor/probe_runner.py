@@ -54,7 +54,7 @@ def all_of(missing: set[str]) -> Iterator[Check]:
 def attempt(trial: Trial) -> Check:
     """One trial, as a process that may die."""
     command = [sys.executable, "-m", "pipeline.tools.doctor.probes", trial.name]
-    roots = [str(Path(__file__).resolve().parent.parent.parent)]
+    roots = [str(Path(__file__).resolve().parents[3])]
     path = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), *roots])
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
     try:

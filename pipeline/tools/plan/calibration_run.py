@@ -11,8 +11,7 @@ from pipeline.records import Clip
 from pipeline.runtime.costs import Cost, Stopwatch, spent
 from pipeline.runtime.run import Run, Unit
 from pipeline.runtime.store import ItemStore
-from pipeline.stages.extract.stage import extract_take
-from pipeline.stages.extract.worker import Tools
+from pipeline.stages.extract.worker import Tools, extract_take
 from pipeline.tools.plan.rating import Rate, shipped
 from pipeline.tools.plan.unit_status import Fates
 

@@ -23,10 +23,10 @@ from pipeline.records import (
     ScoredTake,
     Sentence,
 )
-from pipeline.runtime.locks import READS
 from pipeline.runtime.run import Run, Unit
 from pipeline.runtime.tables import AnyRow, read_rows
 from pipeline.splits import split_of_take
+from pipeline.stages import READS, module_of
 from pipeline.stages.filter.decision_rows import suspect_rows, yield_rows
 from pipeline.tools.plan import expected
 from pipeline.tools.plan.forecast_run import EXPECTED, Foreseen
@@ -111,7 +111,7 @@ def _fates(seen: Foresight, stage: str) -> Fates:
 
 
 def _plan(stage: str, run: Run) -> Any:
-    return importlib.import_module(f"pipeline.stages.{stage}").plan(run)
+    return importlib.import_module(module_of(stage)).plan(run)
 
 
 def _demo(seen: Foresight) -> Fates:

@@ -11,7 +11,7 @@ from pipeline.alignment.compiling import is_compiled
 from pipeline.records import Clip
 from pipeline.runtime.run import Run
 from pipeline.runtime.store import Receipt
-from pipeline.stages.extract.stage import effort_of
+from pipeline.stages.extract.worker import effort_of
 from pipeline.tools.plan.default_rates import COMPILE_S
 from pipeline.tools.plan.rating import Rate, rate_of, size_of, slowness
 from pipeline.tools.plan.unit_status import Fates

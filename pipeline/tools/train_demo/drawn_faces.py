@@ -31,7 +31,7 @@ from pipeline.demo_corpus.truth import face_measures
 from pipeline.demo_corpus.visemes import JAW, PRESS, shape_of
 from pipeline.digests import digest
 from pipeline.errors import ParameterError, PipelineError
-from pipeline.runtime import executor as engine
+from pipeline.runtime import executor
 from pipeline.runtime.store import atomic_path
 from pipeline.tools.train_demo.random_identities import invent
 
@@ -138,11 +138,11 @@ def draw_faces(
         if not path.exists()
     }
     done(len(paths) - len(jobs), len(paths))
-    outcomes = engine.run(
+    outcomes = executor.run(
         _draw_person, jobs, setup=_one_thread, engine="processes", workers=workers
     )
     for n, (name, outcome) in enumerate(outcomes, len(paths) - len(jobs) + 1):
-        if isinstance(outcome, engine.Died):
+        if isinstance(outcome, executor.Died):
             raise PipelineError(f"the process that drew {name} died; run the command again")
         done(n, len(paths))
     return FaceSet(paths)

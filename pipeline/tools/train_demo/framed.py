@@ -15,7 +15,7 @@ from pipeline.errors import PipelineError
 from pipeline.faces.affine import apply, compose
 from pipeline.faces.framing import ffhq
 from pipeline.faces.sampling import sample
-from pipeline.runtime import executor as engine
+from pipeline.runtime import executor
 from pipeline.runtime.store import atomic_path
 from pipeline.tools.train_demo.drawn_faces import F64, U8, FaceSet
 
@@ -94,9 +94,9 @@ def each_once(
         Where a process died each time; what was made stays.
     """
     todo = {name: job for name, job in jobs.items() if not job.target.exists()}
-    outcomes = engine.run(frame, todo, setup=_one_thread, engine="processes", workers=workers)
+    outcomes = executor.run(frame, todo, setup=_one_thread, engine="processes", workers=workers)
     for n, (name, outcome) in enumerate(outcomes, len(jobs) - len(todo) + 1):
-        if isinstance(outcome, engine.Died):
+        if isinstance(outcome, executor.Died):
             raise PipelineError(f"the process that framed {name} died; run the command again")
         done(n, len(jobs))
 

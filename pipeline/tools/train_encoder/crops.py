@@ -14,7 +14,7 @@ from pipeline.digests import digest
 from pipeline.errors import PipelineError
 from pipeline.latents.face_quads import chosen_frames, crops_of, decoded, picture_of, squares
 from pipeline.records import Clip, Sentence
-from pipeline.runtime import executor as engine
+from pipeline.runtime import executor
 from pipeline.runtime.run import Run
 from pipeline.runtime.store import atomic_path
 from pipeline.splits import split_of_take
@@ -122,10 +122,10 @@ def _frame_all(jobs: dict[str, _Job], run: Run) -> None:
     run.progress.start("framing crops", len(todo))
     options = run.options
     setup: Callable[[], None] = _nothing
-    for name, outcome in engine.run(
+    for name, outcome in executor.run(
         _frame, todo, setup=setup, engine=options.engine, workers=options.workers
     ):
-        if isinstance(outcome, engine.Died):
+        if isinstance(outcome, executor.Died):
             raise PipelineError(f"the process that framed {name} died; run the command again")
         run.progress.step()
     run.progress.stop()

@@ -21,6 +21,7 @@ from pipeline.records import (
 from pipeline.runtime.run import Run
 from pipeline.runtime.tables import read_rows, read_table, write_rows
 from pipeline.stages.filter import stage
+from pipeline.stages.filter.worker import CLEAR
 from tests.made import changed, make_inputs, make_run
 from tests.made_scores import WEIGHTS, rising, sharp, turned, write_scores
 
@@ -45,7 +46,7 @@ def having(run: Run, **section: Any) -> Run:
 
 
 def rows_of(run: Run, speaker: str) -> list[dict[str, Any]]:
-    path = run.items("filter").path(speaker, stage.CLEAR)
+    path = run.items("filter").path(speaker, CLEAR)
     return read_table(path, CLEAR_SCHEMA).to_pylist()
 
 

@@ -9,6 +9,7 @@ from pipeline.records import Clip, Pair, PosedPair, PosePair, Rejected
 from pipeline.runtime.run import Run
 from pipeline.runtime.tables import read_rows, read_table, write_rows, write_table
 from pipeline.stages.pose import stage as pose
+from pipeline.stages.pose.worker import POSES
 from tests.made import changed, make_inputs, make_run, true_affine
 
 
@@ -25,7 +26,7 @@ def with_pose(run: Run, **section: object) -> Run:
 
 
 def poses_of(run: Run, speaker: str) -> list[PosePair]:
-    return read_rows(run.items("pose").path(speaker, pose.POSES), PosePair)
+    return read_rows(run.items("pose").path(speaker, POSES), PosePair)
 
 
 def files_of(run: Run) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from pipeline.records import SCORES_SCHEMA, Clip, Rejected, ScoredTake
 from pipeline.runtime.run import Run
 from pipeline.runtime.tables import read_rows, read_table, write_rows, write_table
 from pipeline.stages.score import stage as score
+from pipeline.stages.score.worker import SCORES
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
 from tests.clip.tiny import made_network
 from tests.made import changed, make_inputs, make_run
@@ -38,7 +39,7 @@ def with_score(run: Run, **section: object) -> Run:
 
 
 def scores_of(run: Run, take: str) -> pa.Table:
-    path = run.items("score").path(f"{take[:2]}/{take}", score.SCORES)
+    path = run.items("score").path(f"{take[:2]}/{take}", SCORES)
     return read_table(path, SCORES_SCHEMA)
 
 
@@ -67,7 +68,7 @@ def test_takes_tell_of_their_files(made: Run) -> None:
     assert (angry.n_frames, angry.n_scored, angry.emotion) == (14, 11, "angry")
     p = [float(table[f"p_{name}"].to_numpy().mean()) for name in SEVEN_EMOTIONS]
     np.testing.assert_allclose(angry.p, p, atol=1e-6)
-    path = made.items("score").path("S1/S1_angry", score.SCORES)
+    path = made.items("score").path("S1/S1_angry", SCORES)
     assert angry.scores_sha256 == sha256_of(path)
     assert angry.weights_sha256 == made.params.models["tiny"].sha256
 

@@ -17,6 +17,7 @@ from pipeline.runtime.run import Run, Summary
 from pipeline.runtime.tables import read_rows, write_rows
 from pipeline.stages.filter import stage as filter_stage
 from pipeline.stages.pose import stage as pose
+from pipeline.stages.pose.worker import POSES
 from pipeline.stages.shards import stage as shards
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
 from spfem_data.masks import covered
@@ -107,7 +108,7 @@ def test_target_lies_on_source(tmp_path: Path, framing: str) -> None:
 def test_matrices_compose(made: Run) -> None:
     poses = {
         (row["pair_id"], row["frame_a"]): np.reshape(row["affine"], (2, 3))
-        for row in pq.read_table(made.items("pose").path("S1", pose.POSES)).to_pylist()
+        for row in pq.read_table(made.items("pose").path("S1", POSES)).to_pylist()
     }
     framings = {}
     for row in rows_of(made, "pairs", "train"):

@@ -13,7 +13,7 @@ import pytest
 from pipeline import params
 from pipeline.records import Pair
 from pipeline.runtime.run import Options, Run, Summary
-from pipeline.stages import STAGES
+from pipeline.stages import STAGES, module_of
 from pipeline.stages.pose import stage as pose
 from pipeline.tools.plan import unit_status as fates
 from pipeline.tools.plan.dataset_plan import WholePlan, make_plan
@@ -30,7 +30,7 @@ def _plan(run: Run) -> WholePlan:
 
 
 def _way(run: Run) -> dict[str, Summary]:
-    modules = {stage: importlib.import_module(f"pipeline.stages.{stage}") for stage in WAY}
+    modules = {stage: importlib.import_module(module_of(stage)) for stage in WAY}
     return {stage: module.run(replace(run)) for stage, module in modules.items()}
 
 

@@ -1,0 +1,88 @@
+"""Aligning one speaker's takes: what the workers of the stage `align` do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import media
+from pipeline.errors import Reject
+from pipeline.params import Align, SplitRule
+from pipeline.records import Clip, rejected
+from pipeline.runtime.run import (
+    Outcome,
+)
+from pipeline.runtime.store import ItemStore
+from pipeline.runtime.tables import read_table
+from pipeline.stages.align.pairs import HeldBack, PairMaker, Track, candidates
+from pipeline.stages.align.sentences import name_sentences
+from pipeline.stages.align.settings import split_section
+from pipeline.stages.align.utterances import Samples, Sounds, group
+
+GRAIN = "clip pair"
+
+
+_TRACK_COLUMNS = ("time_s", "duration_s", "mouth_open")
+
+
+@dataclass(frozen=True)
+class SpeakerJob:
+    """What the worker is given: one speaker's clips and where their files lie."""
+
+    clips: tuple[Clip, ...]
+    extracted: Path
+    section: Align
+    rule: SplitRule
+
+
+def align_speaker(state: None, store: ItemStore, unit: str, speaker: SpeakerJob) -> Outcome:
+    """Resolve one speaker's sentences and pair the takes; a pure function of the clips' files."""
+    parts = split_section(speaker.section)
+    extracted = ItemStore(speaker.extracted)
+    sounds = Sounds(partial(_read_sound, extracted), parts.align.features)
+    utterances = group(speaker.clips)
+    sentences = name_sentences(utterances, sounds, parts.align, parts.identity, speaker.rule)
+    maker = PairMaker(
+        sounds, partial(read_track, extracted, parts.pairs.audio_fps), parts.align, parts.pairs,
+        {row.utterance_id: row.split for row in sentences},
+    )  # fmt: skip
+    outcome = Outcome(rows={"sentences": [row.to_row() for row in sentences]})
+    made, held_back = list[dict[str, Any]](), list[dict[str, Any]]()
+    outcome.rows |= {"pairs": made, "held_back": held_back}
+    tried = list(candidates(utterances, sentences, parts.pairs))
+    outcome.rows["planned"] = [{"n": len(tried)}]
+    for candidate in tried:
+        try:
+            made.append(maker.make(candidate).to_row())
+        except Reject as reject:
+            if isinstance(reject, HeldBack):
+                measured = asdict(reject.measured)
+                held_back.append({"pair_id": candidate.id, **measured})
+            outcome.rejects.append(
+                rejected("align", GRAIN, candidate.id, reject.reason, reject.detail)
+            )
+    return outcome
+
+
+def _item(clip: Clip) -> str:
+    return f"{clip.speaker}/{clip.take_id}"
+
+
+def _read_sound(extracted: ItemStore, clip: Clip) -> Samples:
+    return media.read_flac(extracted.path(_item(clip), ".audio.flac"))
+
+
+def read_track(extracted: ItemStore, audio_fps: float, clip: Clip) -> Track:
+    """Instants and mouth openings of a clip's frames; a take of sound alone has frames by rate."""
+    if not clip.has_picture:
+        n = int((clip.audio_end_s - clip.audio_start_s) * audio_fps)
+        return Track((np.arange(n) + 0.5) / audio_fps, np.full(n, np.nan))
+    table = read_table(extracted.path(_item(clip), ".frames.parquet"), columns=_TRACK_COLUMNS)
+    start, duration, mouth = (
+        table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in _TRACK_COLUMNS
+    )
+    return Track(start + duration / 2 - clip.audio_start_s, mouth)
