@@ -28,7 +28,7 @@ if [ "$kind" = cpu ] && [ "$offered" = cuda ]; then
     "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --torch-backend cpu "$torch"
 fi
 echo "installing with torch for $kind into $venv"
-$pip install --quiet -c constraints.txt -e '.[build,demo,test]'
+$pip install --quiet -c constraints.txt -e '.[build,demo,test]' -e distributions/spfem-data-pipeline
 
 # The one thing that pip cannot bring: OpenCV's wheel wants two system libraries.
 "$venv/bin/python" -c 'import cv2' || {

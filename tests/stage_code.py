@@ -25,8 +25,10 @@ def watched(stage: str) -> list[Path]:
     """The Python files that dvc.yaml lists as the stage's code, sorted."""
     stages = YAML(typ="safe", pure=True).load(REPOSITORY / "dvc.yaml")["stages"]
     entry = stages[stage].get("do", stages[stage])
-    paths = [REPOSITORY / d for d in entry["deps"] if d.startswith("pipeline/")]
-    files = {f for p in paths for f in (p.rglob("*.py") if p.is_dir() else [p])}
+    paths = [REPOSITORY / d for d in entry["deps"] if d.startswith(("pipeline/", "spfem_data/"))]
+    files = {
+        f for p in paths for f in (p.rglob("*.py") if p.is_dir() else [p]) if f.suffix == ".py"
+    }
     return sorted(files)
 
 

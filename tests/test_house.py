@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
+import tomllib
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from cli.main import app
-from pipeline import params
-from pipeline.stages import PURPOSE, STAGES, module_of
+from pipeline import __version__, params
+from pipeline.stages import STAGES, module_of
+from tests.import_closure import PACKAGES, closure, file_of, imports_of, is_covered, modules_of
 
 TOOLS = {
     "inventory",
@@ -32,26 +33,29 @@ TOOLS = {
 }
 
 LAYERS = [
-    {"errors", "progress"},
-    {"records"},
-    {"reuse", "locking", "yaml_text"},
-    {"rates"},
-    {"tables", "tracks", "params", "engine", "split", "media", "models", "fetch"},
-    {"run"},
-    {"dtw", "faces", "clip", "clarity", "stylegan", "shards", "corpora", "report"},
-    {"extracting", "pairing", "packing", "scoring", "sifting", "families", "audit", "published"},
-    {"export", "forgetting", "doctor", "starting"},
-    {"stages", "training"},
-    {"planning"},
+    {"spfem_data"},
+    {"pipeline", "pipeline.stages", "pipeline.errors", "pipeline.digests", "pipeline.yaml_files"},
+    {"pipeline.params", "pipeline.splits", "pipeline.records"},
+    {"pipeline.runtime"},
+    {"pipeline.models", "pipeline.media"},
+    {"pipeline.alignment", "pipeline.faces", "pipeline.clip", "pipeline.stylegan"},
+    {"pipeline.corpora", "pipeline.demo_corpus"},
+    {"pipeline.takes"},
+    {"pipeline.latents"},
+    {f"pipeline.stages.{stage}" for stage in STAGES},
+    {"pipeline.tools"},
+    {"cli"},
 ]
-"""Modules of `pipeline`, lowest first: a module imports only from its own layer or below."""
-MATHEMATICS = {
-    "dtw", "faces", "clip", "clarity", "stylegan", "extracting", "pairing", "packing", "scoring",
-    "sifting", "families", "report", "media", "corpora", "split",
-}  # fmt: skip
-"""Packages whose change may change what a stage gives."""
-PURE = {"dtw", "faces", "clip", "clarity", "stylegan"}
+"""Modules and packages, lowest first: a module imports only from its own layer or below.
+
+`pipeline` and `pipeline.stages` stand for their own declarations, which import nothing.
+"""
+PURE = ("alignment", "faces", "clip", "stylegan")
 """The mathematics: arrays in, arrays out, no stage's shell, no tables."""
+SHELL = ("run", "tables", "executor")
+"""What of `pipeline.runtime` the mathematics know nothing of."""
+DATA_FILES = {"pipeline.faces.expression": "pipeline/faces/expression.json"}
+"""Files beside a module that it reads, where dvc.yaml watches the module by itself."""
 
 
 def _yaml(path: Path) -> dict:
@@ -59,7 +63,7 @@ def _yaml(path: Path) -> dict:
 
 
 def test_stages_carry_one_name_in_four_places(repository: Path) -> None:
-    modules = {p.stem for p in (repository / "pipeline" / "stages").glob("[!_]*.py")}
+    modules = {p.parent.name for p in (repository / "pipeline" / "stages").glob("*/stage.py")}
     commands = {command.name or command.callback.__name__ for command in app.registered_commands}
     commands = (commands | {group.name for group in app.registered_groups}) - TOOLS
     sections = set(_yaml(repository / "params.yaml")) - {
@@ -71,7 +75,7 @@ def test_stages_carry_one_name_in_four_places(repository: Path) -> None:
     }
     dvc = list(_yaml(repository / "dvc.yaml")["stages"])
     assert dvc == list(STAGES)
-    assert modules == commands == sections == set(STAGES) == set(PURPOSE)
+    assert modules == commands == sections == set(STAGES)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -85,53 +89,95 @@ def test_sections_of_params_are_those_of_the_file(repository: Path) -> None:
     assert set(params.Params.model_fields) == set(_yaml(repository / "params.yaml"))
 
 
-def _imports(path: Path) -> set[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-    return {n.split(".")[1] for n in names if n.startswith("pipeline.")}
+def _layer(module: str) -> int:
+    """The layer of a module: of its own name, else of the nearest package that has one."""
+    names = [module]
+    while "." in names[-1]:
+        names.append(names[-1].rpartition(".")[0])
+    bare = {"pipeline", "pipeline.stages"}
+    for name in names:
+        for k, layer in enumerate(LAYERS):
+            if name in layer and (name == module or name not in bare):
+                return k
+    raise AssertionError(f"{module} has no layer")
 
 
-def _layer(name: str) -> int:
-    found = [k for k, layer in enumerate(LAYERS) if name in layer]
-    return found[0] if found else -1
-
-
-def test_imports_point_down(repository: Path) -> None:
-    root = repository / "pipeline"
-    wrong = []
-    for path in sorted(root.rglob("*.py")):
-        own = path.relative_to(root).parts[0].removesuffix(".py")
-        if own == "__init__":
-            continue
-        assert _layer(own) >= 0, f"{own} has no layer"
-        for name in _imports(path) - {own}:
-            if _layer(name) > _layer(own):
-                wrong.append(f"{path.relative_to(repository)} imports {name}")
+def test_imports_point_down() -> None:
+    wrong = [
+        f"{module} imports {name}"
+        for package in PACKAGES
+        for module in modules_of(package)
+        for name in imports_of(module)
+        if _layer(name) > _layer(module)
+    ]
     assert not wrong
 
 
-def test_mathematics_know_nothing_of_runs_and_tables(repository: Path) -> None:
+def test_declarations_of_stages_import_nothing() -> None:
+    assert imports_of("pipeline.stages") == set()
+    assert all(
+        file_of(f"pipeline.stages.{stage}").read_text(encoding="utf-8") == "" for stage in STAGES
+    )
+
+
+def test_mathematics_know_nothing_of_runs_and_tables() -> None:
+    forbidden = tuple(f"pipeline.runtime.{name}" for name in SHELL)
     for package in PURE:
-        for path in (repository / "pipeline" / package).glob("*.py"):
-            assert not _imports(path) & {"run", "tables", "engine", "params", "corpora"}, path
+        for module in modules_of(f"pipeline/{package}"):
+            assert not [n for n in imports_of(module) if n.startswith(forbidden)], module
 
 
-def test_dvc_watches_code_that_is_there(repository: Path) -> None:
-    stages = _yaml(repository / "dvc.yaml")["stages"]
-    for name, stage in stages.items():
-        watched = {d for d in stage.get("do", stage)["deps"] if d.startswith("pipeline")}
-        assert f"pipeline/stages/{name}.py" in watched
-        assert [d for d in watched if not (repository / d).exists()] == []
-        needed = _imports(repository / "pipeline" / "stages" / f"{name}.py") & MATHEMATICS
-        assert needed <= {d.split("/")[1].removesuffix(".py") for d in watched}, name
+def _watched(repository: Path, stage: str) -> set[str]:
+    """The code that dvc.yaml watches for a stage: files, and folders as they are listed."""
+    entry = _yaml(repository / "dvc.yaml")["stages"][stage]
+    return {d for d in entry.get("do", entry)["deps"] if d.startswith(("pipeline/", "spfem_data/"))}
 
 
-def test_no_stage_imports_a_stage(repository: Path) -> None:
-    for path in (repository / "pipeline" / "stages").glob("[!_]*.py"):
-        assert "stages" not in _imports(path), path
+@pytest.mark.parametrize("stage", STAGES)
+def test_dvc_watches_the_code_that_a_stage_imports(repository: Path, stage: str) -> None:
+    watched = _watched(repository, stage)
+    assert [place for place in watched if not (repository / place).exists()] == []
+    needed = closure(module_of(stage))
+    files = {file_of(module).relative_to(repository).as_posix() for module in needed}
+    files |= {DATA_FILES[module] for module in needed & set(DATA_FILES)}
+    places = tuple(place if place.endswith((".py", ".json")) else f"{place}/" for place in watched)
+    assert sorted(file for file in files if not file.startswith(places)) == []
+    idle = [place for place in places if not any(file.startswith(place) for file in files)]
+    assert idle == [], "watched, and not imported"
+
+
+def test_dvc_watches_no_code_that_versions_cover(repository: Path) -> None:
+    covered = {
+        file_of(module).relative_to(repository).as_posix()
+        for package in ("pipeline", "spfem_data")
+        for module in modules_of(package)
+        if is_covered(module)
+    } - {"pipeline/__init__.py", "pipeline/stages/__init__.py"}
+    for stage in STAGES:
+        assert not covered & _watched(repository, stage), stage
+
+
+def test_no_stage_imports_a_stage() -> None:
+    for stage in STAGES:
+        own = f"pipeline.stages.{stage}"
+        for module in modules_of(f"pipeline/stages/{stage}"):
+            others = {n for n in imports_of(module) if n.startswith("pipeline.stages.")}
+            assert not {n for n in others if n != own and not n.startswith(f"{own}.")}, module
+
+
+def test_trainers_import_the_reader_alone() -> None:
+    for module in modules_of("spfem_data"):
+        assert all(name.split(".")[0] == "spfem_data" for name in imports_of(module)), module
+
+
+def test_both_distributions_carry_one_version(repository: Path) -> None:
+    projects = [
+        tomllib.loads((repository / folder / "pyproject.toml").read_text(encoding="utf-8"))[
+            "project"
+        ]
+        for folder in (".", "distributions/spfem-data-pipeline")
+    ]
+    assert {project["version"] for project in projects} == {__version__}
+    assert projects[1]["dependencies"] == [f"spfem-data[build]=={__version__}"]
+    extra = projects[0]["optional-dependencies"]["build"]
+    assert f"spfem-data-pipeline=={__version__}" in extra

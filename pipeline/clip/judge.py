@@ -15,6 +15,7 @@ from pipeline.clip.architecture import Architecture, read_architecture
 from pipeline.clip.network import build_network
 from pipeline.clip.scorer import Scorer
 from pipeline.faces.framing import Framing
+from pipeline.models.device import device_of
 from pipeline.models.registry import Weights, check_size, find_weights
 from pipeline.params import ModelFile, Score
 
@@ -67,13 +68,6 @@ def find_judge(section: Score, models: Mapping[str, ModelFile], data: Path) -> J
         section.precision,
         section.batch,
     )
-
-
-def device_of(wanted: str) -> str:
-    """`cpu` or `cuda`: what `auto` is on this machine."""
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return wanted
 
 
 def load_scorer(judge: Judge) -> Scorer:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.demo_corpus import head_parts
-from pipeline.demo_corpus.geometry import F64, I64, N_POINTS, OVAL, load_asset
+from pipeline.demo_corpus.geometry import F64, I64, OVAL, load_asset
+from pipeline.demo_corpus.truth import N_POINTS
 
 ATLAS_WIDTH = 512
 FACE_ROWS = (0, 512)

@@ -14,10 +14,11 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.demo_corpus.truth import N_POINTS
+
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
-N_POINTS = 468
 
 OVAL = [
     152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454, 356, 389, 251, 284, 332, 297, 338,

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.demo_corpus.action_units import UNIT_INDEX, Muscles
 from pipeline.demo_corpus.body import build_body, follow_face
 from pipeline.demo_corpus.eyes_and_mouth import paint_holes
-from pipeline.demo_corpus.geometry import F64, N_POINTS, face_points, load_asset
+from pipeline.demo_corpus.geometry import F64, face_points, load_asset
 from pipeline.demo_corpus.head_parts import N_NECK_ROWS, N_RINGS, NECK_PIVOT
 from pipeline.demo_corpus.head_pose import Pose, rotation
 from pipeline.demo_corpus.paint import crease_layers
@@ -24,6 +24,7 @@ from pipeline.demo_corpus.rasteriser import (
 )
 from pipeline.demo_corpus.speakers import Person
 from pipeline.demo_corpus.surfaces import paint_atlas, paint_scene
+from pipeline.demo_corpus.truth import N_POINTS
 
 
 @dataclass(frozen=True)

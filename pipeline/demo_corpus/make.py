@@ -18,7 +18,7 @@ import numpy as np
 
 from pipeline.demo_corpus.acting import Performance, perform, rng_of
 from pipeline.demo_corpus.fixed_archives import write_tar, write_zip
-from pipeline.demo_corpus.geometry import F64, N_POINTS
+from pipeline.demo_corpus.geometry import F64
 from pipeline.demo_corpus.head import Head
 from pipeline.demo_corpus.prosody import AUDIO_HZ, Reading, read_aloud
 from pipeline.demo_corpus.speakers import CAST
@@ -37,6 +37,7 @@ from pipeline.demo_corpus.takes import (
 )
 from pipeline.demo_corpus.truth import (
     MEASURES,
+    N_POINTS,
     face_measures,
     frames_table,
     gather_parts,

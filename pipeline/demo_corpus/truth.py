@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.demo_corpus.geometry import F64, N_POINTS
+F64 = NDArray[np.float64]
 
+N_POINTS = 468
+"""Points of the face mesh."""
 LANDMARK_STEPS = 64  # fixed point: 1/64 px
 
 TAKES_SCHEMA = pa.schema(

@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 
-from pipeline.clip.judge import Judge as ClipJudge
-from pipeline.clip.judge import device_of, find_judge
 from pipeline.errors import MissingWeightsError, PipelineError
 from pipeline.latents.networks import Networks
+from pipeline.models.device import device_of
 from pipeline.models.registry import Weights, find_weights, read_metadata
 from pipeline.params import Invert
 from pipeline.runtime.run import Batch, Run, Unit, Worker, bring_up_to_date
@@ -95,17 +94,6 @@ def shape_of(chosen: Chosen) -> Shape:
     except (KeyError, TypeError, ValueError):  # the stage will say what is wrong with it
         return _DEMO
     return Shape(config.n_latent, config.style_dim, config.size)
-
-
-def chosen_clip(run: Run) -> tuple[ClipJudge | None, str | None]:
-    """The network that `score` is given, or why there is none."""
-    section = run.params.score
-    if not section.weights:
-        return None, "clarity is not measured: score.weights is empty"
-    try:
-        return find_judge(section, run.params.models, run.data), None
-    except MissingWeightsError as error:
-        return None, f"clarity is not measured: {error}"
 
 
 def bring_up(

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.clip.judge import Judge as ClipJudge
+from pipeline.clip.judge import find_judge
 from pipeline.digests import digest
-from pipeline.errors import TableError
+from pipeline.errors import MissingWeightsError, TableError
 from pipeline.latents.codes import CODES
-from pipeline.latents.loading import Chosen, bring_up, chosen_clip, chosen_weights, shape_of
+from pipeline.latents.loading import Chosen, bring_up, chosen_weights, shape_of
 from pipeline.records import Clip, Direction, InvertedTake, MadeFamily, MadePicture, Rejected
 from pipeline.runtime.costs import short
 from pipeline.runtime.run import Run, Summary, Unit, summarise
@@ -151,3 +152,14 @@ def _notes(pictures: Sequence[MadePicture], families: Sequence[MadeFamily]) -> l
             )
             notes.append(told + (f", clarity {np.median(rises):+.2f}" if rises else ""))
     return notes or [f"{len(families)} families kept: see the rejects"]
+
+
+def chosen_clip(run: Run) -> tuple[ClipJudge | None, str | None]:
+    """The network that `score` is given, or why there is none."""
+    section = run.params.score
+    if not section.weights:
+        return None, "clarity is not measured: score.weights is empty"
+    try:
+        return find_judge(section, run.params.models, run.data), None
+    except MissingWeightsError as error:
+        return None, f"clarity is not measured: {error}"

@@ -63,11 +63,10 @@ def _short(path: Path) -> str:
 def extra_install(extra: str) -> str:
     """The command that installs an extra of this project."""
     root = checkout()
-    return (
-        pip_install("-e", f"{_short(root)}[{extra}]")
-        if root
-        else pip_install(f"spfem-data[{extra}]")
-    )
+    if root is None:
+        return pip_install(f"spfem-data[{extra}]")
+    pipeline = root / "distributions" / "spfem-data-pipeline"
+    return pip_install("-e", f"{_short(root)}[{extra}]", "-e", _short(pipeline))
 
 
 def in_words(size: float) -> str:

@@ -22,12 +22,11 @@ from numpy.typing import NDArray
 from pipeline.demo_corpus.acting import HEAD_SHARE, speaking_face, unit_gains
 from pipeline.demo_corpus.action_units import UNIT_INDEX
 from pipeline.demo_corpus.emotion_profiles import EMOTIONS, FACES, Face
-from pipeline.demo_corpus.geometry import N_POINTS
 from pipeline.demo_corpus.head import Expression, Head
 from pipeline.demo_corpus.head_pose import Pose
 from pipeline.demo_corpus.speakers import Person
 from pipeline.demo_corpus.takes import VIEW_YAW_DEG
-from pipeline.demo_corpus.truth import face_measures
+from pipeline.demo_corpus.truth import N_POINTS, face_measures
 from pipeline.demo_corpus.visemes import JAW, PRESS, shape_of
 from pipeline.digests import digest
 from pipeline.errors import ParameterError, PipelineError

@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import nn
 
-from pipeline.clip.judge import device_of
 from pipeline.digests import sha256_of
 from pipeline.errors import ParameterError, PipelineError
+from pipeline.models.device import device_of
 from pipeline.models.registry import Weights, find_weights, read_weights
 from pipeline.params import TrainEncoder
 from pipeline.runtime.run import Run

@@ -30,7 +30,7 @@ from tests.faults.small import write_params
 from tests.tools.forget import traces
 from tests.tools.forget.traces import Traces
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
+REPOSITORY = Path(__file__).resolve().parents[3]
 _COPIED = (".dvc/config", "dvc.yaml", "pipeline", "cli", "pyproject.toml")
 _LISTS = ("params.yaml", "dvc.lock")
 """They keep the id under `forgotten`, and the demo's own under `demo.speakers`: parameters, which
