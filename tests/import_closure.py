@@ -1,9 +1,9 @@
-"""Which modules a module imports, directly and through others: by reading the code, running none."""
+"""Which modules a module imports, directly and through others: by reading the code."""
 
 from __future__ import annotations
 
 import ast
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -40,7 +40,7 @@ def modules_of(package: str) -> list[str]:
     return sorted(".".join(part[:-1] if part[-1] == "__init__" else part) for part in parts)
 
 
-@lru_cache(maxsize=None)
+@cache
 def imports_of(module: str) -> frozenset[str]:
     """The modules of this project that a module names in its imports, wherever these stand.
 

@@ -36,7 +36,8 @@ class Alignment:
     visits : float64 [shape=(n, m)] in [0, 1]
         See `pipeline.alignment.posterior.visits`.
     score : float in [0, 9]
-        Same-sentence score, low is the same; see `pipeline.alignment.sentence_score.same_sentence_score`.
+        Same-sentence score, low is the same; see
+        `pipeline.alignment.sentence_score.same_sentence_score`.
     odd_span : OddSpan
         The stretch that most looks missing or repeated; its score is an alarm from 1 on.
     """

@@ -1,9 +1,10 @@
 """The same-sentence score for very many pairs of takes: the aligner's own, compiled.
 
 Resolving the sentences of one MEAD speaker asks for 7,200 scores a level; through a backend of
-`pipeline.alignment.warping_path` that is a minute. Here a take meets `LANES` others at once: a matrix product
-gives the cosines of a strip of their cells, interleaved, so that a step of the recurrence is one
-instruction for eight lanes, and the strip is still in the cache when it is needed.
+`pipeline.alignment.warping_path` that is a minute. Here a take meets `LANES` others at once: a
+matrix product gives the cosines of a strip of their cells, interleaved, so that a step of the
+recurrence is one instruction for eight lanes, and the strip is still in the cache when it is
+needed.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ def _advance(
     along_b: Any,
     along_a: Any,
 ) -> None:
-    """Take the recurrence of `pipeline.alignment.warping_path.warp` through a strip of all lanes, row by row.
+    """Take the recurrence of `warping_path.warp` through a strip of all lanes, row by row.
 
     `edge` (n, LANES) holds the totals of the last cells before the strip and is moved to its end.
     `steps` (n, m * LANES): 0 diagonal, 1 along b, 2 along a; written from column `first` on.

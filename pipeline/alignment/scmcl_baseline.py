@@ -33,7 +33,7 @@ class CompatMap:
     cells_a, cells_b : int32 [shape=(n_path,)]
         Never decreasing; cell i is frame i at the take's rate. Cells repeat.
     knots : float64 [shape=(n_knots, 2)]
-        The time map in seconds on the clocks of the sounds, as of `pipeline.alignment.warping_path.Warp.knots_s`.
+        The time map in seconds on the clocks of the sounds, as of `warping_path.Warp.knots_s`.
     """
 
     cells_a: IntArray

@@ -1,1 +1,1 @@
-"""Weights: which file a name means, how it is downloaded, and how it is read without running code."""
+"""Weights: which file a name means, downloading it, and reading it without running code."""

@@ -1,1 +1,1 @@
-"""What every stage shares: the stage shell, the executor, the item store, tables, locks, costs, progress."""
+"""What every stage shares: the shell, the executor, the item store, tables, locks, costs."""

@@ -1,4 +1,4 @@
-"""The stages, in the order of the way: each is a package with `stage.py` (plan and run) and `worker.py`.
+"""The stages in their order: each is a package with `stage.py` (plan, run) and `worker.py`.
 
 Only declarations, and nothing is imported: whoever imports one stage does not import the others,
 and every layer may read this list.

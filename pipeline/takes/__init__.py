@@ -1,1 +1,1 @@
-"""Extracted takes as the later stages read them: frame files, and framed images from stored crops."""
+"""Extracted takes as later stages read them: frame files, and images framed from stored crops."""

@@ -62,7 +62,7 @@ def resolve_blocks(blocks: Sequence[Block], params: ResolveParams) -> list[Resol
     """Assign the takes of every block to neutral takes.
 
     First by the sound alone. Then again, with what the matches found say to each other (see
-    `pipeline.stages.align.take_order`): they carry a weak score beside them and forbid a good one in a
+    `take_order`): they carry a weak score beside them and forbid a good one in a
     place where no sentence can be. A score worse than ``max_score + prior_bonus`` is never carried.
     """
     measured = [block.score for block in blocks]

@@ -1,4 +1,4 @@
-"""What the trials do: `python -m pipeline.tools.doctor.probes NAME` prints one line, or fails loudly.
+"""What the trials do: `python -m pipeline.tools.doctor.probes NAME` prints a line, or fails.
 
 A line may end in ` => ` and what would make it better. Each works on something tiny that it makes
 itself, through the very functions that the stages use where there are some.
