@@ -42,6 +42,7 @@ from pipeline.stages.align.settings import split_section
 from pipeline.stages.align.utterances import Sounds, group
 from pipeline.stages.align.worker import read_track
 from pipeline.stages.extract import stage as extract
+from pipeline.stages.extract.worker import AUDIO
 
 SPEAKERS, TAKES, ANCHORS, PAIRS = 36, 250, 40, 2808
 """The papers' corpus: speakers, takes of each, neutral ones among them, clip pairs."""
@@ -197,7 +198,7 @@ def features(found: Corpus, take: str) -> TakeFeatures:
 def _stored(found: Corpus, clip: Clip) -> np.ndarray:
     """A take's sound as extract left it."""
     unit = f"{clip.speaker}/{clip.take_id}"
-    return media.read_flac(found.run.items("extract").path(unit, extract.AUDIO))
+    return media.read_flac(found.run.items("extract").path(unit, AUDIO))
 
 
 def scored(found: Corpus) -> float:

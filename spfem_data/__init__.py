@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from spfem_data.datasets import Pairs, Windows, as_it_is
     from spfem_data.emotions import Emotions
+    from spfem_data.errors import PipelineError, SpfemError, TableError
     from spfem_data.families import Families
     from spfem_data.images import PictureForm
+    from spfem_data.labels import EMOTIONS, SPLITS
     from spfem_data.loader import Loader
     from spfem_data.masks import covered
     from spfem_data.protocols import Trial, read_protocol
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from spfem_data.tuples import CerlTuples
 
 __all__ = [
+    "EMOTIONS",
+    "SPLITS",
     "AscclPairs",
     "CcrlTriplets",
     "CerlTuples",
@@ -33,10 +37,13 @@ __all__ = [
     "Loader",
     "Pairs",
     "PictureForm",
+    "PipelineError",
     "Regularisation",
     "Shards",
+    "SpfemError",
     "SserdQuads",
     "StcclWindows",
+    "TableError",
     "Trial",
     "Windows",
     "as_it_is",
@@ -46,12 +53,14 @@ __all__ = [
 
 # Found on first use: those who write shards need the schema and not the two seconds of torch.
 _HOMES = {
-    "batches": ("Pairs", "Windows", "as_it_is"),
+    "datasets": ("Pairs", "Windows", "as_it_is"),
     "emotions": ("Emotions",),
+    "errors": ("PipelineError", "SpfemError", "TableError"),
     "families": ("Families",),
+    "labels": ("EMOTIONS", "SPLITS"),
     "loader": ("Loader",),
     "masks": ("covered",),
-    "pictures": ("PictureForm",),
+    "images": ("PictureForm",),
     "protocols": ("Trial", "read_protocol"),
     "quads": ("SserdQuads",),
     "reader": ("Shards",),

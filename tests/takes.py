@@ -13,6 +13,7 @@ from pipeline.records import FRAMES_SCHEMA, Clip, Rejected
 from pipeline.runtime.run import Options, Run, Summary
 from pipeline.runtime.tables import read_rows, read_table
 from pipeline.stages.extract import stage as extract
+from pipeline.stages.extract.worker import FRAMES
 from tests.faces.drawn import SIZE_PX, drawn, rgb
 
 ALL = params.Select(speakers=[], emotions=[], levels=[], views=[])
@@ -76,7 +77,7 @@ def run(made: Run) -> tuple[Summary, list[Clip], list[Rejected]]:
 
 
 def frames_of(made: Run, clip: Clip) -> Any:
-    path = made.items("extract").path(f"{clip.speaker}/{clip.take_id}", extract.FRAMES)
+    path = made.items("extract").path(f"{clip.speaker}/{clip.take_id}", FRAMES)
     return read_table(path, FRAMES_SCHEMA)
 
 

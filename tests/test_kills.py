@@ -21,7 +21,8 @@ _STAGE = """
 import os, sys, time
 from pathlib import Path
 from pipeline import params
-from pipeline.runtime.store import digest, write_bytes
+from pipeline.digests import digest
+from pipeline.runtime.store import write_bytes
 from pipeline.runtime.run import Options, Outcome, Run, Unit, bring_up_to_date
 
 def work(state, store, unit, item):

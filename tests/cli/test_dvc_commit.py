@@ -49,7 +49,7 @@ def test_a_stage_that_dvc_does_not_know_is_said(project: Path) -> None:
 
 
 def test_a_stage_is_written_to_the_lock(project: Path, repository: Path) -> None:
-    for folder in ("corpora/demo", "stages"):
+    for folder in ("demo_corpus", "stages"):
         shutil.copytree(repository / "pipeline" / folder, project / "pipeline" / folder)
     for folder in ("corpus", "demo"):
         (project / "data" / "demo" / folder).mkdir(parents=True)

@@ -120,7 +120,7 @@ def _ends(
 ) -> subprocess.CompletedProcess:
     """The command line in a process whose `status` raises."""
     code = (
-        "import sys; from cli import main, overview; from pipeline import run\n"
+        "import sys; from cli import main, inventory; from pipeline.runtime import run\n"
         f"def bad(*_): raise {raising}\n"
         f"run.summaries = bad; sys.argv = ['spfem-data', *{arguments.split()!r}]; main.main()"
     )

@@ -67,14 +67,16 @@ def test_every_way_of_calling_dvc_says_so_too(repository: Path) -> None:
 
 
 def test_telemetry_of_ray_is_off(repository: Path) -> None:
-    text = (repository / "pipeline" / "engine" / "joining.py").read_text(encoding="utf-8")
+    text = (repository / "pipeline" / "runtime" / "executor" / "ray_cluster.py").read_text(
+        encoding="utf-8"
+    )
     assert 'os.environ[_NO_TELEMETRY] = "0"' in text or '_NO_TELEMETRY: "0"' in text
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray")
 def test_ray_itself_says_that_it_reports_nothing() -> None:
     asked = (
-        "from pipeline.runtime.executor.on_ray import cluster\n"
+        "from pipeline.runtime.executor.ray_cluster import cluster\n"
         "with cluster():\n"
         "    from ray._common.usage import usage_lib\n"
         "    print('reports:', usage_lib.usage_stats_enabled())\n"

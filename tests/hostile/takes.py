@@ -24,7 +24,7 @@ from pipeline.runtime.run import Outcome
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_table
 from pipeline.stages.extract import stage as extract
-from pipeline.stages.extract.worker import extract_take
+from pipeline.stages.extract.worker import AUDIO, FRAMES, extract_take
 from tests.hostile.mutate import mutant
 from tests.takes import talking
 
@@ -167,11 +167,11 @@ def _check_output(store: ItemStore, outcome: Outcome) -> None:
     (row,) = outcome.rows["clips"]
     clip = Clip.from_row(row)
     json.dumps(row, allow_nan=False)
-    samples = media.read_flac(store.path("s/t", extract.AUDIO))
+    samples = media.read_flac(store.path("s/t", AUDIO))
     assert len(samples)
     assert np.isfinite(samples).all()
     if clip.has_picture:
-        table = read_table(store.path("s/t", extract.FRAMES), FRAMES_SCHEMA)
+        table = read_table(store.path("s/t", FRAMES), FRAMES_SCHEMA)
         assert table.num_rows == clip.n_frames
         times = np.array(table["time_s"])
         assert (np.diff(times) > 0).all()

@@ -133,11 +133,11 @@ def _start(environment: dict[str, str], *how: str) -> subprocess.Popen[str]:
 
 
 _ASK = """
-from pipeline.runtime.executor import joining
+from pipeline.runtime.executor import ray_cluster
 from pipeline.errors import PipelineError
 
 try:
-    with joining.cluster() as found:
+    with ray_cluster.cluster() as found:
         print(found.cpus)
 except PipelineError as error:
     print(error)

@@ -12,7 +12,7 @@ import pytest
 from pipeline import media, params
 from pipeline.errors import ParameterError, Reject
 from pipeline.records import Clip
-from pipeline.stages.extract import stage as extract
+from pipeline.stages.extract.worker import AUDIO
 from tests.made_findings import (
     DRIFT,
     DRIFT_LENGTH_S,
@@ -173,7 +173,7 @@ def test_a_file_of_another_recording_gives_way_or_not(
     _, (clip,), _ = run(run_of)
     assert (clip.audio_from, "file_differs" in clip.findings) == (used, True)
     assert clip.mended == (("file_differs",) if policy == "mend" else ())
-    kept = media.read_flac(run_of.items("extract").path(f"s1/{clip.take_id}", extract.AUDIO))
+    kept = media.read_flac(run_of.items("extract").path(f"s1/{clip.take_id}", AUDIO))
     want = media.resample(babble(3.0, seed=policy == "use"), SOUND_HZ, 16000)
     n = min(len(kept), len(want))
     assert np.corrcoef(kept[:n], want[:n])[0, 1] > 0.95

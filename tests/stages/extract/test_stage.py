@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import media
 from pipeline.runtime.run import Run
-from pipeline.stages.extract import stage as extract
+from pipeline.stages.extract.worker import AUDIO, FRAMES
 from tests.faces.drawn import SIZE_PX, drawn
 from tests.media_files import tone, write_media
 from tests.takes import frames_of, in_scene, make_run, manifest, policies, run, talking
@@ -36,7 +36,7 @@ def test_a_take_becomes_a_clip_a_track_and_sound(tmp_path: Path) -> None:
     assert np.median(np.linalg.norm(landmarks - truth, axis=1)) < 0.04 * eyes_px
     opening = np.array(table["mouth_open"].to_pylist())
     assert opening[3::4].min() > opening[::4].max() + 0.05
-    samples = media.read_flac(made.items("extract").path(f"s1/{clip.take_id}", extract.AUDIO))
+    samples = media.read_flac(made.items("extract").path(f"s1/{clip.take_id}", AUDIO))
     assert len(samples) / 16000 == pytest.approx(clip.audio_end_s - clip.audio_start_s, abs=1e-3)
 
 
@@ -165,7 +165,7 @@ def test_any_number_of_workers_and_any_order_give_the_same_bytes(tmp_path: Path)
     assert contents(one) == contents(two)
     store = two.items("extract")
     unit = sorted(store.units())[1]
-    store.path(unit, extract.FRAMES).unlink()
+    store.path(unit, FRAMES).unlink()
     summary, _, _ = run(two)
     assert (summary.done, summary.reused) == (1, 2)
     assert contents(one) == contents(two)

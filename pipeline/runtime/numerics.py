@@ -1,0 +1,182 @@
+"""How numbers are computed: with the same bytes on any x86-64 processor with AVX2, or natively.
+
+Numerical libraries choose their code by the processor, and read what may limit that choice when
+they are imported. So `assign` is called before any of them: by the command line first of all, and
+by the executor for every worker. Nothing here imports a library.
+
+`portable` pins every library to one set of instructions, whatever the caller's environment says.
+`native` leaves the choice to the libraries: faster on some processors, with other rounding.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import stat
+import sys
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pipeline.errors import ParameterError
+
+Mode = Literal["portable", "native"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+_MODE = "SPFEM_NUMERICS"
+"""Tells the children of a process its mode."""
+
+_ONE_THREAD = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
+        "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS",
+    ),
+    "1",
+)  # fmt: skip
+"""Sums of several threads are rounded in another order; workers are processes."""
+_PINNED = {
+    "NUMBA_CPU_NAME": "haswell",
+    "NUMBA_CPU_FEATURES": "+avx2,+avx,+sse4.2,+fma",
+    "NPY_DISABLE_CPU_FEATURES": (
+        "AVX512F AVX512CD AVX512_KNL AVX512_KNM AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL"
+    ),
+    "OPENBLAS_CORETYPE": "Haswell",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+}
+"""The instructions of Haswell (2013) and Zen (2017), which every processor with AVX2 has."""
+_CLEARED = ("MKL_CBWR", "MKL_DYNAMIC", "OMP_DYNAMIC", "DNNL_MAX_CPU_ISA", "NPY_ENABLE_CPU_FEATURES")
+"""Variables of the caller that would choose other code."""
+_LIBRARIES = (
+    "av", "dtw-python", "librosa", "llvmlite", "mediapipe", "numba", "numpy", "open_clip_torch",
+    "opencv-contrib-python", "pyarrow", "scikit-learn", "scipy", "simplejpeg", "soxr", "torch",
+)  # fmt: skip
+"""Libraries whose version may change a byte."""
+
+
+def settings(mode: Mode) -> dict[str, str]:
+    """The environment variables that a mode assigns in this process and its children."""
+    threads = {**_ONE_THREAD, _MODE: mode}
+    if mode == "native" or platform.machine() not in ("x86_64", "AMD64"):
+        return threads
+    return {**threads, **_PINNED, "NUMBA_CACHE_DIR": str(_numba_cache())}
+
+
+def cleared(mode: Mode) -> tuple[str, ...]:
+    """The environment variables that a mode removes."""
+    return _CLEARED if mode == "portable" else ()
+
+
+def assign(mode: Mode) -> None:
+    """Make this process and its children compute in a mode; call before libraries are imported."""
+    for name in cleared(mode):
+        os.environ.pop(name, None)
+    os.environ.update(settings(mode))
+
+
+def assigned() -> Mode:
+    """The mode of this process: what `assign` was last told, here or in a parent process."""
+    return "native" if os.environ.get(_MODE) == "native" else "portable"
+
+
+_BEFORE: dict[str, str] = {}
+"""The environment of a program before `begin` changed it."""
+
+
+def begin() -> None:
+    """Begin a program: portable, unless `insist` started it again for `native`."""
+    _BEFORE.update(os.environ)
+    assign(assigned())
+
+
+def insist(mode: Mode) -> None:
+    """Go on in a mode, by starting the program again where it began in the other one.
+
+    Libraries may have been imported since, and they read their settings once.
+
+    Raises
+    ------
+    ParameterError
+        Where this is no program that `begin` began, and its mode is another.
+    """
+    if mode == assigned():
+        return
+    if not _BEFORE:
+        raise ParameterError(
+            f"numerics: {mode} must be assigned before libraries are imported: call "
+            f"pipeline.runtime.numerics.assign({mode!r}) first, or run spfem-data"
+        )
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**_BEFORE, _MODE: mode})
+
+
+@cache
+def fingerprint(mode: Mode, device: str = "cpu") -> Mapping[str, Any]:
+    """What the bytes of an output may depend on besides its inputs, parameters and code.
+
+    The processor is part of it in native mode alone: portable outputs do not depend on it.
+    """
+    found: dict[str, Any] = {
+        "mode": mode,
+        "machine": platform.machine(),
+        "libc": " ".join(platform.libc_ver()),
+        "python": platform.python_version(),
+        "device": device,
+        "libraries": {name: _version(name) for name in _LIBRARIES},
+    }
+    return found if mode == "portable" else {**found, "processor": _processor()}
+
+
+def _version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return "none"
+
+
+def _processor() -> str:
+    """The processor's name as Linux has it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
+
+
+def _numba_cache() -> Path:
+    """A folder of its own for code of the pinned target.
+
+    Numba takes what it finds in its folder for compiled for the processor that it runs on.
+    """
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    if given:
+        return Path(given) if Path(given).name == _FOLDER else Path(given) / _FOLDER
+    base = os.environ.get("XDG_CACHE_HOME") or (
+        str(Path(os.environ["HOME"]) / ".cache") if os.environ.get("HOME") else ""
+    )
+    if base and _may_write(Path(base)):
+        return Path(base) / "spfem-data" / _FOLDER
+    return _private_folder() / _FOLDER
+
+
+_FOLDER = "numba-portable"
+
+
+def _may_write(folder: Path) -> bool:
+    """Whether a folder may be written, or made where it is not there."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return os.access(there, os.W_OK | os.X_OK)
+
+
+def _private_folder() -> Path:
+    """A folder of this user alone for temporary files: what numba reads there is run."""
+    folder = Path(tempfile.gettempdir()) / f"spfem-data-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077:
+        return folder
+    return Path(tempfile.mkdtemp(prefix="spfem-data-"))
