@@ -133,7 +133,8 @@ import sys
 from pathlib import Path
 from pipeline.errors import PipelineError
 from pipeline.runtime.store import write_bytes
-from pipeline.stages.pose import stage as pose, shards
+from pipeline.stages.pose import stage as pose
+from pipeline.stages.shards import stage as shards
 from tests.digests import digests
 from tests.made import make_inputs, make_run
 
