@@ -15,7 +15,8 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from pipeline.runtime.executor.worker import keep_freed_memory, use_one_thread
+from pipeline.runtime import numerics
+from pipeline.runtime.executor.worker import keep_freed_memory
 
 
 class Took(NamedTuple):
@@ -94,7 +95,7 @@ class Crew:
 @contextmanager
 def crew(workers: int, setup: Callable[[], None] = keep_freed_memory) -> Iterator[Crew]:
     """Spawned workers, one thread each, brought up as the engine's are unless `setup` says else."""
-    use_one_thread()
+    numerics.assign(numerics.assigned())
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=setup) as pool:
         yield Crew(pool, workers)

@@ -23,7 +23,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "align-pair": ("align-pair a.mp4 b.wav", "align-pair a.mp4 b.mp4 --fps 25 --json"),
     "audit-pairs": ("audit-pairs pairs.json --dataset mead",),
     "export": ("export --format pairs-json --dataset mead --out pairs.json",),
-    "verify": ("verify data/mead/shards",),
+    "verify": ("verify data/mead/shards", "verify data/mead/shards --against other/shards"),
     "show": ("show data/mead/shards --where 'mouth_agreement > 0.8' --out sheet.png",),
     "diff": ("diff old/shards data/mead/shards",),
     "train-encoder": ("train-encoder --dataset mead --out runs/encoder",),

@@ -29,17 +29,28 @@ def register(app: typer.Typer) -> None:
 def verify(
     folder: FolderArgument,
     fast: Annotated[bool, typer.Option("--fast", help="Decode a sample of the pictures.")] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against",
+            metavar="OTHER",
+            help="Also compare with another version: exit 1 where more than rounding differs.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check shards: checksums, rows, schema, pictures, sounds, leaks, references. Exit 1 if any."""
     from cli import console
     from pipeline.tools.inspect import verify as checks
+    from pipeline.tools.inspect.diff import compare
 
     bar, threads = console.Bar(), os.cpu_count() or 1
     with console.waiting(f"verify {folder}"):
         verdict = checks.verify(folder, fast=fast, threads=threads, progress=bar)
+        apart = None if against is None else compare(against, folder)
     if as_json:
-        console.show_json(verdict.as_json())
+        told = {} if apart is None else {"against": apart.as_json()}
+        console.show_json({**verdict.as_json(), **told})
     else:
         rows = [[f.check, f.where, f.what] for f in verdict.findings]
         if rows:
@@ -53,7 +64,9 @@ def verify(
         )
         for line in verdict.notes:
             console.say(f"  {line}")
-    if not verdict.is_sound:
+    if apart is not None and not as_json:
+        _show_difference(apart)
+    if not verdict.is_sound or (apart is not None and apart.verdict == "changed"):
         raise typer.Exit(1)
 
 
@@ -102,5 +115,13 @@ def diff(
     if as_json:
         console.show_json(found.as_json())
         return
+    _show_difference(found)
+
+
+def _show_difference(found: Difference) -> None:
+    from cli import console
+    from pipeline.tools.inspect.diff import VERDICTS
+
     for title, columns, rows in found.tables():
         console.show_table(title, columns, rows)
+    console.say(VERDICTS[found.verdict], "red" if found.verdict == "changed" else "green")

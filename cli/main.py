@@ -28,6 +28,7 @@ from cli.commands import Commands
 from cli.usage_errors import UsageError, said_of
 from pipeline import __version__
 from pipeline.errors import PartDone, PipelineError
+from pipeline.runtime import numerics
 
 DONE, WRONG, MISUSED, BROKEN, STOPPED = 0, 1, 2, 3, 130
 """Exit codes, as docs/cli.md tells them."""
@@ -70,6 +71,7 @@ app.add_typer(models.app, name="models")
 
 def main() -> None:
     """Run the command line and end with its exit code; what is wrong is one line."""
+    numerics.begin()
     sys.excepthook = _broken
     verbosity.begin()
     try:

@@ -27,10 +27,13 @@ def load_params(path: Path | None) -> Params:
     """params.yaml: the one named, the one here, or the package's own (and says so)."""
     require_build()
     from pipeline import params
+    from pipeline.runtime import numerics
 
     here = Path("params.yaml")
     if path is None and not here.is_file():
         from cli import console
 
         console.note("no params.yaml here: taking the defaults that the package carries")
-    return params.load(path or (here if here.is_file() else None))
+    found = params.load(path or (here if here.is_file() else None))
+    numerics.insist(found.numerics)
+    return found

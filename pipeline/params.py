@@ -547,6 +547,7 @@ class Params(Section):
 
     datasets: dict[Name, Dataset]
     forgotten: dict[Name, list[str]]
+    numerics: Literal["portable", "native"]
     splits: dict[Name, SplitRule]
     models: dict[Name, ModelFile]
     train_encoder: TrainEncoder

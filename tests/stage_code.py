@@ -15,7 +15,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from pipeline.stages import STAGES, module_of
+from pipeline.stages import STAGES
+from tests.import_closure import PACKAGES, module_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RECORDED = Path(__file__).with_suffix(".json")
@@ -25,7 +26,7 @@ def watched(stage: str) -> list[Path]:
     """The Python files that dvc.yaml lists as the stage's code, sorted."""
     stages = YAML(typ="safe", pure=True).load(REPOSITORY / "dvc.yaml")["stages"]
     entry = stages[stage].get("do", stages[stage])
-    paths = [REPOSITORY / d for d in entry["deps"] if d.startswith(("pipeline/", "spfem_data/"))]
+    paths = [REPOSITORY / d for d in entry["deps"] if d.split("/")[0] in PACKAGES]
     files = {
         f for p in paths for f in (p.rglob("*.py") if p.is_dir() else [p]) if f.suffix == ".py"
     }

@@ -17,6 +17,10 @@ from pipeline.demo_corpus.rasteriser import F32, U8
 
 AAC_PRIMING_S = 1024 / AUDIO_HZ
 _AAC = {"acodec": "aac", "audio_bitrate": "96k", "flags:a": "+bitexact"}
+_HAS_AVX2 = cv2.checkHardwareSupport(11)  # CPU_AVX2, which the Python module does not name
+# The encoders' bytes differ by instruction set, and they use all that the processor has.
+_X264_CODE = ":asm=AVX2" if _HAS_AVX2 else ""
+_FFMPEG_CODE = ("-cpuflags", "avx2+fma3") if _HAS_AVX2 else ()
 _PLAIN = {
     "map_metadata": -1,
     "fflags": "+bitexact",
@@ -71,13 +75,14 @@ class ClipWriter:
         picture_options |= {"pix_fmt": "yuv420p", "flags:v": "+bitexact"}
         picture_options |= {"threads": 1, "fps_mode": "passthrough"}
         # x264's macroblock tree reads memory that it never set: other bytes every now and then.
-        picture_options |= {"x264-params": "mbtree=0"}
+        picture_options |= {"x264-params": f"mbtree=0{_X264_CODE}"}
         outputs = [
             ffmpeg.output(pictures, sound, str(video_path), **picture_options, **_AAC, **_PLAIN)
         ]
         if audio_path is not None:
             outputs.append(ffmpeg.output(sound, str(audio_path), threads=1, **_AAC, **_PLAIN))
-        job = ffmpeg.merge_outputs(*outputs).global_args("-hide_banner", "-loglevel", "error")
+        job = ffmpeg.merge_outputs(*outputs)
+        job = job.global_args("-hide_banner", "-loglevel", "error", *_FFMPEG_CODE)
         self._process = job.overwrite_output().run_async(
             cmd=imageio_ffmpeg.get_ffmpeg_exe(), pipe_stdin=True, pipe_stderr=True
         )

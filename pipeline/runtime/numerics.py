@@ -31,7 +31,7 @@ _MODE = "SPFEM_NUMERICS"
 _ONE_THREAD = dict.fromkeys(
     (
         "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
-        "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS",
+        "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
     ),
     "1",
 )  # fmt: skip
@@ -45,10 +45,20 @@ _PINNED = {
     "OPENBLAS_CORETYPE": "Haswell",
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
+    # OpenCV resizes by Intel's IPP, which rounds differently for each instruction set.
+    "OPENCV_IPP": "avx2",
+    # Otherwise MKL has one code for Intel and one for AMD, and rounds by the alignment of arrays.
+    "MKL_CBWR": "COMPATIBLE",
+    "NUMBA_DISABLE_INTEL_SVML": "1",
 }
 """The instructions of Haswell (2013) and Zen (2017), which every processor with AVX2 has."""
-_CLEARED = ("MKL_CBWR", "MKL_DYNAMIC", "OMP_DYNAMIC", "DNNL_MAX_CPU_ISA", "NPY_ENABLE_CPU_FEATURES")
-"""Variables of the caller that would choose other code."""
+_CLEARED = (
+    "DNNL_DEFAULT_FPMATH_MODE", "DNNL_MAX_CPU_ISA", "GLIBC_TUNABLES", "MKL_DOMAIN_NUM_THREADS",
+    "MKL_DYNAMIC", "MKL_ENABLE_INSTRUCTIONS", "NPY_ENABLE_CPU_FEATURES", "OMP_DYNAMIC",
+    "ONEDNN_DEFAULT_FPMATH_MODE", "OPENBLAS_BLOCK_FACTOR", "OPENBLAS_L2_SIZE",
+    "OPENCV_CPU_DISABLE", "SOXR_USE_SIMD", "SOXR_USE_SIMD32", "SOXR_USE_SIMD64",
+)  # fmt: skip
+"""Variables of the caller that would select other code."""
 _LIBRARIES = (
     "av", "dtw-python", "librosa", "llvmlite", "mediapipe", "numba", "numpy", "open_clip_torch",
     "opencv-contrib-python", "pyarrow", "scikit-learn", "scipy", "simplejpeg", "soxr", "torch",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ from pipeline.digests import digest
 from pipeline.errors import OutOfOrderError, PartDone, TableError
 from pipeline.params import Dataset, Params
 from pipeline.records import Rejected, Row, rejected
-from pipeline.runtime import executor
+from pipeline.runtime import executor, numerics
 from pipeline.runtime.costs import Cost, Made, Origins, Rates, Spent, Stopwatch, spent
 from pipeline.runtime.executor import Limits
 from pipeline.runtime.executor.devices import share, visible
@@ -148,6 +149,12 @@ class Run:
         """The speakers who are as if they were not there."""
         return tuple(self.params.forgotten.get(self.dataset, ()))
 
+    def keyed(self, units: Iterable[Unit]) -> list[Unit]:
+        """Units with the keys that they have in the run's numerics: native gives other bytes."""
+        if self.params.numerics == "portable":
+            return list(units)
+        return [replace(unit, key=digest([unit.key, self.params.numerics])) for unit in units]
+
     def folder(self, stage: str) -> Path:
         """`data/<dataset>/<stage>`."""
         return self.data / self.dataset / stage
@@ -247,6 +254,11 @@ class Batch:
     removed: int
     spent: Spent | None = None
 
+    def numerics(self) -> list[dict[str, Any]]:
+        """The different fingerprints of the receipts, in a fixed order."""
+        found = {json.dumps(receipt.numerics, sort_keys=True) for receipt in self.receipts.values()}
+        return [json.loads(text) for text in sorted(found)]
+
     def rows(self, name: str) -> list[dict[str, Any]]:
         """All rows of that name, in the order of the units."""
         return [row for receipt in self.receipts.values() for row in receipt.rows.get(name, ())]
@@ -275,7 +287,7 @@ def bring_up_to_date(
     PartDone
         When this process did its `--shard` and other parts are still missing.
     """
-    store = run.items(stage)
+    store, units = run.items(stage), run.keyed(units)
     for folder in (store.folder, store.outputs):
         make_folder(folder)  # an output of DVC, even where nothing is made
     names = [unit.name for unit in units]
@@ -288,7 +300,7 @@ def bring_up_to_date(
     run.progress.start(f"{stage} {run.dataset}", len(todo))
     began_s, costs = time.perf_counter(), dict[str, Cost]()
     outcomes: Iterable[tuple[str, Any]] = executor.run(
-        partial(_work, work, store),
+        partial(_work, work, store, device),
         {unit.name: unit for unit in todo},
         setup=Working(run.data / run.dataset, stage, run.options.shard, setup),
         engine=run.options.engine,
@@ -302,7 +314,9 @@ def bring_up_to_date(
             known[name], costs[name] = outcome
         else:
             row = rejected(stage, grain, name, lost.reason, lost.detail)
-            known[name] = store.commit(name, by_name[name].key, [], {"rejected": [row.to_row()]})
+            made_with = numerics.fingerprint(numerics.assigned(), device)
+            rows = {"rejected": [row.to_row()]}
+            known[name] = store.commit(name, by_name[name].key, [], rows, made_with)
         run.progress.step()
     run.progress.stop()
     loop_s = time.perf_counter() - began_s
@@ -347,13 +361,16 @@ def _mine(name: str, shard: tuple[int, int]) -> bool:
     return int(hashlib.sha256(name.encode()).hexdigest()[:15], 16) % n == i - 1
 
 
-def _work(work: Worker, store: ItemStore, state: Any, unit: Unit) -> tuple[Receipt, Cost]:
+def _work(
+    work: Worker, store: ItemStore, device: str, state: Any, unit: Unit
+) -> tuple[Receipt, Cost]:
     watch = Stopwatch(work.__module__)
     store.retract(unit.name)
     with names_together():
         outcome = work(state, store, unit.name, unit.payload)
     rows = {**outcome.rows, "rejected": [reject.to_row() for reject in outcome.rejects]}
-    receipt = store.commit(unit.name, unit.key, outcome.suffixes, rows)
+    made_with = numerics.fingerprint(numerics.assigned(), device)
+    receipt = store.commit(unit.name, unit.key, outcome.suffixes, rows, made_with)
     effort = unit.effort if outcome.effort is None else outcome.effort
     return receipt, watch.cost(effort, effort if unit.volume is None else unit.volume)
 
@@ -401,6 +418,7 @@ def summarise(
     )  # fmt: skip
     lasting = {name: getattr(summary, name) for name in _LASTING}
     lasting["look"] = [_below(run.data, place) for place in look]
+    lasting["numerics"] = batch.numerics()
     write_json(run.folder(stage) / "tables" / _SUMMARY, lasting)
     run.unfinished(stage).unlink(missing_ok=True)
     if batch.spent is not None:

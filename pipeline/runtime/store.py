@@ -166,6 +166,8 @@ class Receipt:
     key: str
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    numerics: dict[str, Any] = field(default_factory=dict)
+    """What its bytes may depend on besides the key: `numerics.fingerprint`."""
 
     def sha256(self, suffix: str) -> str:
         """The sha256 of the output with that suffix."""
@@ -181,7 +183,9 @@ class Receipt:
                     and all(isinstance(of, list) for of in rows.values())
                     and all(isinstance(row, dict) for of in rows.values() for row in of)
                 )
-                return cls(unit, key, outputs, rows) if is_sound else None
+                made_with = told.get("numerics", {})
+                is_sound = is_sound and isinstance(made_with, dict)
+                return cls(unit, key, outputs, rows, made_with) if is_sound else None
         return None
 
     @property
@@ -242,7 +246,14 @@ class ItemStore:
         if receipt is not None and receipt.key != _STALE:
             write_json(self.path(unit, RECEIPT), {**vars(receipt), "key": _STALE}, indent=None)
 
-    def commit(self, unit: str, key: str, suffixes: Iterable[str], rows: dict[str, Any]) -> Receipt:
+    def commit(
+        self,
+        unit: str,
+        key: str,
+        suffixes: Iterable[str],
+        rows: dict[str, Any],
+        numerics: Mapping[str, Any] | None = None,
+    ) -> Receipt:
         """Write the receipt of a unit whose outputs are written; older outputs of it go.
 
         The receipt's name may reach the disk later: until it does, the unit is not done.
@@ -252,7 +263,7 @@ class ItemStore:
             for suffix in sorted(suffixes)
             for path in [self.path(unit, suffix)]
         }
-        receipt = Receipt(unit, key, outputs, rows)
+        receipt = Receipt(unit, key, outputs, rows, dict(numerics or {}))
         previous = self.receipt(unit)
         write_json(self.path(unit, RECEIPT), vars(receipt), indent=None, settle=False)
         for suffix in set(previous.outputs if previous else ()) - set(outputs):

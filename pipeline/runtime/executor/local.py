@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.runtime import numerics
 from pipeline.runtime.executor.outcomes import TRIES, Died, Limits, Overran, Swelled
-from pipeline.runtime.executor.worker import read, serve, use_one_thread
+from pipeline.runtime.executor.worker import read, serve
 
 _LOOK_EVERY_S = 0.2
 """How often the memory of workers is looked at."""
@@ -97,7 +98,7 @@ class Crew:
             self._workers.append(self._start())
 
     def _start(self) -> _Worker:
-        use_one_thread()
+        numerics.assign(numerics.assigned())  # whatever was set since, here or by a library
         taken = [worker.devices for worker in self._workers]
         free = list(self.devices)
         for devices in taken:

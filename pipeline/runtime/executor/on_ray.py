@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.runtime import numerics
 from pipeline.runtime.executor.outcomes import TRIES, Died, Limits, Overran
 from pipeline.runtime.executor.ray_cluster import the_ray
-from pipeline.runtime.executor.worker import THREAD_SETTINGS, answer, keep_freed_memory, read
+from pipeline.runtime.executor.worker import answer, keep_freed_memory, read
 
 _LOOK_EVERY_S = 1.0
 
@@ -26,9 +27,9 @@ _LOOK_EVERY_S = 1.0
 class Actor:
     """One worker's process on some node."""
 
-    def __init__(self, functions: bytes, folder: str, threads: dict[str, str]) -> None:
+    def __init__(self, functions: bytes, folder: str, mode: numerics.Mode) -> None:
         self._functions, self._folder = functions, folder
-        os.environ.update(threads)  # before what `functions` imports reads them
+        numerics.assign(mode)  # before what `functions` imports reads it
         keep_freed_memory()
 
     def prepare(self) -> bytes:
@@ -95,8 +96,7 @@ class Crew:
             num_cpus=1, num_gpus=self.gpus, max_restarts=0, max_task_retries=0
         )  # fmt: skip
         functions = pickle.dumps((self.fn, self.setup))
-        threads = {name: os.environ[name] for name in THREAD_SETTINGS}
-        return lambda: kind.remote(functions, os.getcwd(), threads)
+        return lambda: kind.remote(functions, os.getcwd(), numerics.assigned())
 
     def _look(self, todo: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
         """Wait until an actor answers, dies or exceeds the limit; the outcomes of their items."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import MissingExtraError, PipelineError
-from pipeline.runtime.executor.worker import use_one_thread
+from pipeline.runtime import numerics
 
 _NO_TELEMETRY = "RAY_USAGE_STATS_ENABLED"
 _HIDDEN = "RAY_DEDUP_LOGS_SKIP_REGEX"
@@ -59,7 +59,7 @@ def cluster() -> Iterator[Cluster]:
     """
     os.environ[_NO_TELEMETRY] = "0"  # before the import: a cluster of our own tells nobody
     os.environ.setdefault(_HIDDEN, ".*")  # Ray would write its nodes' woes to our standard output
-    use_one_thread()  # a cluster of our own hands it down to its workers
+    numerics.assign(numerics.assigned())  # a cluster of our own hands it down to its workers
     ray = the_ray()
     ours = not ray.is_initialized()
     if ours:

@@ -21,12 +21,6 @@ from typing import Any
 
 from pipeline.runtime.executor.outcomes import Garbled
 
-THREAD_SETTINGS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-)
 _KEPT_BYTES = {-1: 256 << 20, -3: 32 << 20}
 """glibc's M_TRIM_THRESHOLD, and M_MMAP_THRESHOLD at the most that it takes."""
 _STARVED = 77
@@ -43,12 +37,6 @@ class Remote(Exception):
 
     def __str__(self) -> str:
         return f"\n{self.args[0]}"
-
-
-def use_one_thread() -> None:
-    """Keep the numerical libraries of this process and its children to one thread each."""
-    for name in THREAD_SETTINGS:
-        os.environ.setdefault(name, "1")
 
 
 def keep_freed_memory() -> None:

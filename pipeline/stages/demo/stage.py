@@ -17,7 +17,7 @@ from pipeline.demo_corpus import make
 from pipeline.demo_corpus.make import DemoParams, DemoTake
 from pipeline.digests import digest, sha256_of
 from pipeline.errors import ParameterError, PipelineError
-from pipeline.runtime import executor
+from pipeline.runtime import executor, numerics
 from pipeline.runtime.costs import Cost, Spent, peak_memory_mb, short, spent
 from pipeline.runtime.run import Batch, Run, Summary, Unit, nothing, summarise
 from pipeline.runtime.store import Receipt, make_folder
@@ -59,7 +59,8 @@ def run(run: Run) -> Summary:
         _clear(root, previous)
         _make(run, takes, root)
         rows = [_file_row(root, path) for path in _files(root)]
-        previous = store.commit(_UNIT, unit.key, [], {"files": rows})
+        made_with = numerics.fingerprint(numerics.assigned())
+        previous = store.commit(_UNIT, unit.key, [], {"files": rows}, made_with)
         made = len(takes)
         cost = _spent(run, unit, rows, time.perf_counter() - began_s)
     run.origins("demo").keep({_UNIT: (unit.key, unit.made)})

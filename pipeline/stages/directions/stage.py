@@ -20,7 +20,7 @@ from pipeline.runtime.tables import read_rows
 from pipeline.stages.directions.worker import DIRECTION, GRAIN, FitJob, fit_direction, fitter
 from spfem_data.labels import EMOTIONS
 
-VERSION = 2
+VERSION = 3
 _READ, _FITTED = 0.02, 500
 """In pictures: the codes of a take; codes on which one boundary is as dear as a picture."""
 

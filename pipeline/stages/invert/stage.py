@@ -21,7 +21,7 @@ from pipeline.splits import split_of_take
 from pipeline.stages.invert.worker import GRAIN, InvertJob, invert_take, inverter
 from spfem_data.labels import EMOTIONS
 
-VERSION = 1
+VERSION = 2
 _BESIDE_CODE = 160
 """Bytes of a row without its code, about."""
 

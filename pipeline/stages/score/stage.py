@@ -23,7 +23,7 @@ from pipeline.runtime.tables import sorted_rows
 from pipeline.stages.score.worker import GRAIN, ScoreJob, score_one
 from spfem_data.labels import EMOTIONS
 
-VERSION = 1
+VERSION = 2
 _BESIDE_EMBEDDING = 50
 """Bytes of a frame's row without its embedding, about."""
 

@@ -49,6 +49,8 @@ class Published:
     unit: str
     """What that rule keeps in one split."""
     drawn: Drawn
+    numerics: Sequence[Mapping[str, Any]]
+    """What the bytes may depend on besides inputs, parameters and code: see `numerics`."""
 
 
 def write_manifest(
@@ -66,6 +68,7 @@ def write_manifest(
             "dataset": published.dataset,
             "params_sha256": published.params_sha256,
             "versions": dict(published.versions),
+            "numerics": [dict(one) for one in published.numerics],
             "split": {"rule": published.rule, "unit": published.unit},
             "rows": _rows(published.files),
             "files": files,

@@ -6,6 +6,7 @@ so that a new take rewrites the files that it falls into and no other.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,16 @@ from pipeline.records import (
     rejected,
 )
 from pipeline.runtime.costs import short
-from pipeline.runtime.run import Batch, Run, Summary, Unit, bring_up_to_date, summarise
+from pipeline.runtime.run import (
+    Batch,
+    Run,
+    Summary,
+    Unit,
+    bring_up_to_date,
+    summaries,
+    summarise,
+)
+from pipeline.stages import READS
 from pipeline.stages.shards.card import Published
 from pipeline.stages.shards.emotions import ClearTake, clear_takes
 from pipeline.stages.shards.families import FamilyTake, family_takes
@@ -298,7 +308,15 @@ def _published(
         rule=params.dataset(run.dataset).split,
         unit=rule.unit,
         drawn=draw(takes, kept, **params.shards.protocols.model_dump()),
+        numerics=_numerics(run, batch),
     )
+
+
+def _numerics(run: Run, batch: Batch) -> list[dict[str, Any]]:
+    """The different fingerprints that all which is packed was computed with, in a fixed order."""
+    said = [told for told in summaries(run, READS["shards"]).values() if told is not None]
+    found = [row for told in said for row in told.get("numerics", [])] + batch.numerics()
+    return [json.loads(text) for text in sorted({json.dumps(row, sort_keys=True) for row in found})]
 
 
 def _notes(published: Published, filtered: Sequence[FilteredTake] | None) -> list[str]:

@@ -25,7 +25,7 @@ from pipeline.stages.synth.family import GRAIN, TARGET_EMOTIONS, MakeJob, n_fami
 from pipeline.stages.synth.worker import make_families, maker
 from spfem_data.labels import EMOTIONS
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,11 +15,18 @@ from pipeline.errors import TableError
 from pipeline.tools.inspect.findings import DAMAGE
 from pipeline.tools.inspect.manifest import Manifest, read_manifest
 from pipeline.tools.inspect.reasons import Reasons, read_reasons
+from pipeline.tools.inspect.rounding import ColumnDifference, differences
 from pipeline.tools.inspect.rows import PairRows, changed_columns, read_pairs, read_takes
 from spfem_data.schema import COLUMNS
 
 Table = tuple[str, list[str], list[list[str]]]
 _TOLD = 20
+Verdict = Literal["same", "rounding", "changed"]
+VERDICTS: dict[Verdict, str] = {
+    "same": "the same values",
+    "rounding": "the same rows and decisions, values differ by rounding only",
+    "changed": "rows, decisions or values differ by more than rounding",
+}
 
 
 @dataclass(frozen=True)
@@ -47,16 +54,28 @@ class Difference:
     """Config, column, gained, lost or its change of type."""
     pairs: list[Change] = field(default_factory=list)
     kept: int = 0
+    values: list[ColumnDifference] = field(default_factory=list)
+    """Columns of any config whose values differ, each by rounding or by more."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the rows and decisions are the same, and if so whether the bytes are."""
+        moved = any(change.why not in ("values", "pictures") for change in self.pairs)
+        if moved or self.columns or not all(one.is_rounding for one in self.values):
+            return "changed"
+        return "rounding" if self.values else "same"
 
     def as_json(self) -> dict[str, Any]:
         """The difference for machines."""
         return {
+            "verdict": self.verdict,
             "settings": [dict(zip(("what", "old", "new"), s, strict=True)) for s in self.settings],
             "columns": [
                 dict(zip(("config", "column", "change"), c, strict=True)) for c in self.columns
             ],
             "unchanged": self.kept,
             "pairs": [change.as_json() for change in self.pairs],
+            "values": [one.as_json() for one in self.values],
         }
 
     def tables(self) -> Iterator[Table]:
@@ -67,12 +86,22 @@ class Difference:
         yield "clip pairs", ["what", "why", "pairs"], summary
         if self.settings:
             yield "settings and counts", ["what", "old", "new"], [list(s) for s in self.settings]
+        if self.values:
+            rows = [_told(one) for one in self.values]
+            heads = ["config", "column", "rows", "largest difference", "kind"]
+            yield f"values: {VERDICTS[self.verdict]}", heads, rows
         if self.columns:
             yield "columns", ["config", "column", "change"], [list(c) for c in self.columns]
         if self.pairs:
             rows = [[c.kind, c.pair_id, c.why, c.detail] for c in self.pairs[:_TOLD]]
             more = f"; the first {_TOLD} of {len(self.pairs)}" if len(self.pairs) > _TOLD else ""
             yield f"pairs that changed{more}", ["what", "pair", "why", "detail"], rows
+
+
+def _told(one: ColumnDifference) -> list[str]:
+    largest = "" if one.largest is None else f"{one.largest:.3g}"
+    kind = "rounding" if one.is_rounding else "change"
+    return [one.config, one.column, str(one.rows), largest, kind]
 
 
 def compare(old: Path, new: Path) -> Difference:
@@ -88,6 +117,7 @@ def compare(old: Path, new: Path) -> Difference:
     try:
         found.columns = list(_columns(old, new, *manifests))
         _compare_pairs(found, old, new, *manifests)
+        found.values = list(differences(old, new, *manifests))
     except DAMAGE as error:
         raise TableError(f"cannot be compared ({error}); see: spfem-data verify DIR") from error
     return found
@@ -104,8 +134,10 @@ def _manifest(folder: Path) -> Manifest:
 def _settings(old: Manifest, new: Manifest) -> Iterator[tuple[str, str, str]]:
     plain = ("dataset", "unit", "params_sha256")
     said = [(name, str(getattr(old, name)), str(getattr(new, name))) for name in plain]
-    for name in sorted({*old.versions, *new.versions}):
-        said.append((name, old.versions.get(name, "none"), new.versions.get(name, "none")))
+    for was, now in ((old.versions, new.versions), (old.numerics, new.numerics)):
+        said += [
+            (name, was.get(name, "none"), now.get(name, "none")) for name in sorted({*was, *now})
+        ]
     for config in sorted({*old.rows, *new.rows}):
         before, after = old.rows.get(config, {}), new.rows.get(config, {})
         for split in sorted({*before, *after}):

@@ -53,6 +53,8 @@ class Manifest:
     files: list[Listed] = field(default_factory=list)
     documents: list[Listed] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+    numerics: dict[str, str] = field(default_factory=dict)
+    """What the numbers were computed with: mode, libraries, libc; several values are joined."""
     params_sha256: str = ""
     findings: list[Finding] = field(default_factory=list)
 
@@ -75,6 +77,7 @@ def read_manifest(folder: Path) -> Manifest:
     versions = content.get("versions")
     if isinstance(versions, dict):
         manifest.versions = {str(k): str(v) for k, v in versions.items()}
+    manifest.numerics = _numerics(content.get("numerics"))
     manifest.files = _listed(manifest, content.get("files"), _FILE, "files", with_rows=True)
     manifest.documents = _listed(
         manifest, content.get("documents"), _DOCUMENT, "documents", with_rows=False
@@ -108,6 +111,17 @@ def _text(manifest: Manifest, content: Mapping[str, Any], key: str) -> str:
         return value
     manifest.wrong(f"{key}: {value!r} is no text")
     return ""
+
+
+def _numerics(entries: Any) -> dict[str, str]:
+    """Each fact of the fingerprints, of all entries of the list."""
+    found: dict[str, set[str]] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        for name, value in entry.items() if isinstance(entry, dict) else ():
+            facts = value if isinstance(value, dict) else {"": value}
+            for part, fact in facts.items():
+                found.setdefault(str(part or name), set()).add(str(fact))
+    return {name: ", ".join(sorted(values)) for name, values in sorted(found.items())}
 
 
 def _unit(manifest: Manifest, split: Any) -> str:
