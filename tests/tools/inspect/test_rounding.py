@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import simplejpeg
 
 from pipeline.tools.inspect.diff import compare
-from tests.tools.inspect.made import PAIRS, TAKES, change_manifest, change_rows
+from tests.made import texture
+from tests.tools.inspect.made import PAIRS, TAKES, change_manifest, change_rows, copy
 
 
 def nudge(column: str, share: float) -> Any:
@@ -31,7 +32,7 @@ def test_another_order_of_summation_is_rounding(built: Path, folder: Path) -> No
     assert found.verdict == "rounding"
     (one,) = found.values
     assert (one.config, one.column, one.is_rounding) == ("pairs", "confidence", True)
-    assert one.largest == pytest.approx(1e-6, rel=0.2)
+    assert 1e-7 < one.largest < 2e-6
     assert one.rows > 0
 
 
@@ -70,18 +71,22 @@ def test_no_number_where_one_was_is_a_change(built: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize(("step", "verdict"), [(1, "rounding"), (40, "changed")])
 def test_images_are_compared_by_what_they_show(
-    built: Path, folder: Path, step: int, verdict: str
+    built: Path, folder: Path, tmp_path: Path, step: int, verdict: str
 ) -> None:
-    def change(rows: list[dict[str, Any]]) -> None:
-        picture = simplejpeg.decode_jpeg(rows[0]["source"]["bytes"]).astype(int)
-        picture[40:60, 40:60] = np.clip(picture[40:60, 40:60] + step, 0, 255)
-        content = simplejpeg.encode_jpeg(picture.astype(np.uint8), 98, colorsubsampling="444")
-        rows[0]["source"].update(bytes=content)
-
-    change_rows(folder, PAIRS, change)
-    found = compare(built, folder)
+    base = texture(3)[:128, :128].astype(int)
+    moved = base.copy()
+    moved[40:60, 40:60] += step
+    other = copy(built, tmp_path / "other")
+    for place, image in ((folder, base), (other, moved)):
+        content = encode(np.clip(image, 0, 255).astype(np.uint8), 95)
+        change_rows(place, PAIRS, partial(_set_source, content))
+    found = compare(folder, other)
     assert found.verdict == verdict
     assert [one.column for one in found.values] == ["source"]
+
+
+def _set_source(content: bytes, rows: list[dict[str, Any]]) -> None:
+    rows[0]["source"].update(bytes=content)
 
 
 def test_other_configs_count(built: Path, folder: Path) -> None:
