@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.takes.framed_images import encode
 from pipeline.tools.inspect.diff import compare
 from tests.made import texture
 from tests.tools.inspect.made import PAIRS, TAKES, change_manifest, change_rows, copy
