@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from benchmarks.cerl_loss import curve
-from spfem_data import PictureForm, SserdQuads
+from spfem_data import ImageFormat, SserdQuads
 from tests.losses.small import batches
 from tests.losses.sserd import learn, learn_contrast
 
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch", type=int, default=12)
     options = parser.parse_args()
-    form = PictureForm(size=PX, values="-1..1")
+    form = ImageFormat(size=PX, values="-1..1")
     quads = SserdQuads(options.folder, options.split, synthetic_share=0.5, form=form)
     print(f"{len(quads)} quads of {options.split}, {options.steps} steps of {options.batch}")
     for name, broken in (("as they are", False), ("emotions shuffled", True)):

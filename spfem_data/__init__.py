@@ -11,14 +11,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spfem_data.datasets import Pairs, Windows, as_it_is
+    from spfem_data.datasets import Pairs, Windows, identity_collate
     from spfem_data.emotions import Emotions
     from spfem_data.errors import PipelineError, SpfemError, TableError
     from spfem_data.families import Families
-    from spfem_data.images import PictureForm
+    from spfem_data.images import ImageFormat
     from spfem_data.labels import EMOTIONS, SPLITS
     from spfem_data.loader import Loader
-    from spfem_data.masks import covered
+    from spfem_data.masks import valid_mask
     from spfem_data.protocols import Trial, read_protocol
     from spfem_data.quads import SserdQuads
     from spfem_data.reader import Shards
@@ -34,9 +34,9 @@ __all__ = [
     "CerlTuples",
     "Emotions",
     "Families",
+    "ImageFormat",
     "Loader",
     "Pairs",
-    "PictureForm",
     "PipelineError",
     "Regularisation",
     "Shards",
@@ -46,21 +46,21 @@ __all__ = [
     "TableError",
     "Trial",
     "Windows",
-    "as_it_is",
-    "covered",
+    "identity_collate",
     "read_protocol",
+    "valid_mask",
 ]
 
 # Found on first use: those who write shards need the schema and not the two seconds of torch.
 _HOMES = {
-    "datasets": ("Pairs", "Windows", "as_it_is"),
+    "datasets": ("Pairs", "Windows", "identity_collate"),
     "emotions": ("Emotions",),
     "errors": ("PipelineError", "SpfemError", "TableError"),
     "families": ("Families",),
     "labels": ("EMOTIONS", "SPLITS"),
     "loader": ("Loader",),
-    "masks": ("covered",),
-    "images": ("PictureForm",),
+    "masks": ("valid_mask",),
+    "images": ("ImageFormat",),
     "protocols": ("Trial", "read_protocol"),
     "quads": ("SserdQuads",),
     "reader": ("Shards",),

@@ -2,10 +2,10 @@
 
 A sample that crosses processes row by row costs more than its decoding, and twenty scalars collated
 one by one cost as much again; so a batch is read, decoded and collated in one call. `shards.loader`
-feeds a training loop with them; with a `torch.utils.data.DataLoader`, give `collate_fn=as_it_is`:
+feeds a training loop with them; with a `torch.utils.data.DataLoader`, give `collate_fn=identity_collate`:
 
     pairs = Pairs("data/demo/shards", "train", where=[("mouth_agreement", ">", 0.8)])
-    loader = DataLoader(pairs, batch_size=32, shuffle=True, collate_fn=as_it_is)
+    loader = DataLoader(pairs, batch_size=32, shuffle=True, collate_fn=identity_collate)
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch.utils.data import Dataset
 
 from spfem_data.columns import Column, as_column
 from spfem_data.errors import TableError
-from spfem_data.images import BadPicture, Blocks, Encoded, PictureForm, decode_into
+from spfem_data.images import BadPicture, Blocks, Encoded, ImageFormat, decode_into
 from spfem_data.random_access import Blobs
 from spfem_data.reader import Condition, Shards
 from spfem_data.rng import F64, I64, Draws
@@ -30,10 +30,10 @@ from spfem_data.rng import F64, I64, Draws
 Batch = dict[str, Any]
 """Pictures and numbers as tensors, the rest as lists."""
 
-AS_STORED = PictureForm()
+AS_STORED = ImageFormat()
 
 
-def as_it_is(batch: Batch) -> Batch:
+def identity_collate(batch: Batch) -> Batch:
     """A collate function for batches that are collated already."""
     return batch
 
@@ -107,7 +107,7 @@ class Rows:
         return self._blobs.read(name, self.chosen[indices])
 
     def pictures(
-        self, name: str, indices: I64, form: PictureForm, pool: Executor | None
+        self, name: str, indices: I64, form: ImageFormat, pool: Executor | None
     ) -> torch.Tensor:
         """The pictures of a column: uint8 (n, 3, h, w), as stored but for the order of colours.
 
@@ -146,7 +146,7 @@ class Samples(Dataset[Batch]):
         threads of its own.
     """
 
-    def __init__(self, form: PictureForm, threads: int) -> None:
+    def __init__(self, form: ImageFormat, threads: int) -> None:
         self.form, self.threads = form, threads
         self.encoded = False
         """Whether pictures are left as files, for a device that decodes."""
@@ -246,7 +246,7 @@ class OneConfig(Samples):
         *,
         where: Sequence[Condition] = (),
         columns: Sequence[str] | None = None,
-        form: PictureForm = AS_STORED,
+        form: ImageFormat = AS_STORED,
         threads: int = 2,
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
@@ -309,7 +309,7 @@ class Windows(Samples):
         where: Sequence[Condition] = (),
         columns: Sequence[str] | None = None,
         length: int | None = None,
-        form: PictureForm = AS_STORED,
+        form: ImageFormat = AS_STORED,
         threads: int = 2,
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,

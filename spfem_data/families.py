@@ -16,7 +16,7 @@ from torch import Tensor
 
 from spfem_data.datasets import AS_STORED, Batch, OneConfig
 from spfem_data.errors import TableError
-from spfem_data.images import PictureForm
+from spfem_data.images import ImageFormat
 from spfem_data.reader import Condition
 from spfem_data.rng import F64, I64, Draws
 
@@ -56,7 +56,7 @@ class Families(OneConfig):
         where: Sequence[Condition] = (),
         columns: Sequence[str] | None = None,
         from_own: bool = False,
-        form: PictureForm = AS_STORED,
+        form: ImageFormat = AS_STORED,
         threads: int = 2,
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,

@@ -25,7 +25,7 @@ _FACTOR: dict[str, tuple[float, float]] = {"0..1": (1 / 255, 0.0), "-1..1": (2 /
 
 
 @dataclass(frozen=True)
-class PictureForm:
+class ImageFormat:
     """What a picture looks like in a batch.
 
     Parameters

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 F64 = NDArray[np.float64]
 
 
-def covered(matrix: Sequence[float], valid: Sequence[float], size_px: int) -> NDArray[np.bool_]:
+def valid_mask(matrix: Sequence[float], valid: Sequence[float], size_px: int) -> NDArray[np.bool_]:
     """The mask (size_px, size_px) of a framed picture: True where its frame is known.
 
     Parameters

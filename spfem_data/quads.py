@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from spfem_data.datasets import Batch, Rows, Samples
 from spfem_data.errors import PipelineError, TableError
 from spfem_data.groups import Pool
-from spfem_data.images import PictureForm
+from spfem_data.images import ImageFormat
 from spfem_data.reader import Condition, Shards
 from spfem_data.references import SEVEN, TIGHT, References, labels
 from spfem_data.rng import I64, Draws, again_and_again
@@ -54,7 +54,7 @@ class SserdQuads(Samples):
         synthetic_share: float = 0.5,
         where: Sequence[Condition] = (),
         where_frames: Sequence[Condition] = (),
-        form: PictureForm = TIGHT,
+        form: ImageFormat = TIGHT,
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
@@ -62,7 +62,7 @@ class SserdQuads(Samples):
         if not 0 < synthetic_share <= 1:
             raise PipelineError(f"synthetic_share {synthetic_share}: expected above 0, at most 1")
         if form.size is None:
-            raise PipelineError("SserdQuads needs form=PictureForm(size=...): made pictures and "
+            raise PipelineError("SserdQuads needs form=ImageFormat(size=...): made pictures and "
                                 "real frames may differ in size")  # fmt: skip
         kept = ("image_id", "family_id", "speaker", "emotion")
         made = Shards(folder, "families", split, cache=cache, options=options)
@@ -189,7 +189,7 @@ class SserdQuads(Samples):
             block[torch.from_numpy(np.flatnonzero(here))] = self._scaled(rows, at, pool)
 
     def _scaled(self, rows: Rows, at: I64, pool: Executor | None) -> torch.Tensor:
-        size_alone = PictureForm(self.form.order, self.form.size)
+        size_alone = ImageFormat(self.form.order, self.form.size)
         return size_alone.finish(rows.pictures("image", at, self.form, pool))
 
 

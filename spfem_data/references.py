@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from spfem_data.datasets import Rows
 from spfem_data.groups import Pool, joined
-from spfem_data.images import PictureForm
+from spfem_data.images import ImageFormat
 from spfem_data.labels import EMOTIONS
 from spfem_data.reader import Condition
 from spfem_data.rng import I64, Draws
 
-TIGHT = PictureForm(size=256, values="-1..1")
+TIGHT = ImageFormat(size=256, values="-1..1")
 """SSERD 4.1; a StyleGAN's range."""
 
 SEVEN: Condition = ("emotion", "in", list(EMOTIONS))

@@ -12,7 +12,7 @@ import numpy as np
 from spfem_data.audio import Sounds
 from spfem_data.datasets import Batch, Rows, Samples
 from spfem_data.errors import PipelineError, TableError
-from spfem_data.images import PictureForm
+from spfem_data.images import ImageFormat
 from spfem_data.labels import EMOTIONS
 from spfem_data.reader import Condition, Shards
 from spfem_data.references import SEVEN, TIGHT, References, Whose, labels
@@ -42,7 +42,7 @@ class Regularisation(Samples):
         reference: Whose = "any",
         window_s: float = 0.2,
         where: Sequence[Condition] = (),
-        form: PictureForm = TIGHT,
+        form: ImageFormat = TIGHT,
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:

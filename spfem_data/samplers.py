@@ -18,11 +18,11 @@ from spfem_data.audio import Sounds
 from spfem_data.datasets import Batch, Pairs, Rows, Samples, Windows
 from spfem_data.errors import TableError
 from spfem_data.groups import Pool, joined
-from spfem_data.images import PictureForm
+from spfem_data.images import ImageFormat
 from spfem_data.reader import Condition, Shards
 from spfem_data.rng import F64, I64, Draws
 
-ARCFACE = PictureForm(size=224, values="-1..1")
+ARCFACE = ImageFormat(size=224, values="-1..1")
 """224 px (STCCL 8.2), in the range that ArcFace's networks take."""
 
 _NEUTRAL: Condition = ("emotion_a", "==", "neutral")
@@ -50,7 +50,7 @@ class AscclPairs(Pairs):
         where: Sequence[Condition] = (),
         columns: Sequence[str] = ("sample_id", "speaker", "emotion_a", "emotion_b"),
         neutral: bool = True,
-        form: PictureForm = ARCFACE,
+        form: ImageFormat = ARCFACE,
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
@@ -87,7 +87,7 @@ class StcclWindows(Windows):
         length: int | None = None,
         where: Sequence[Condition] = (),
         columns: Sequence[str] = ("sample_id", "speaker", "emotion_a", "emotion_b"),
-        form: PictureForm = ARCFACE,
+        form: ImageFormat = ARCFACE,
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
@@ -145,7 +145,7 @@ class CcrlTriplets(Samples):
         window_s: float = 0.2,
         where: Sequence[Condition] = (),
         columns: Sequence[str] = ("sample_id", "speaker", "emotion_a", "emotion_b", "sentence"),
-        form: PictureForm = ARCFACE,
+        form: ImageFormat = ARCFACE,
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:

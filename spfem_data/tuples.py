@@ -12,12 +12,12 @@ import torch
 
 from spfem_data.datasets import Batch, Rows, Samples
 from spfem_data.errors import PipelineError, TableError
-from spfem_data.images import PictureForm
+from spfem_data.images import ImageFormat
 from spfem_data.labels import EMOTIONS
 from spfem_data.reader import Condition, Shards
 from spfem_data.rng import I64, Draws, again_and_again
 
-CLIP_SIZED = PictureForm(size=224, values="0..1")
+CLIP_SIZED = ImageFormat(size=224, values="0..1")
 
 
 class CerlTuples(Samples):
@@ -48,7 +48,7 @@ class CerlTuples(Samples):
         where: Sequence[Condition] = (),
         columns: Sequence[str] = ("image_id", "speaker", "clarity", "embedding"),
         pictures: bool = True,
-        form: PictureForm = CLIP_SIZED,
+        form: ImageFormat = CLIP_SIZED,
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:

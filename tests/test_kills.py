@@ -23,7 +23,7 @@ from pathlib import Path
 from pipeline import params
 from pipeline.digests import digest
 from pipeline.runtime.store import write_bytes
-from pipeline.runtime.run import Options, Outcome, Run, Unit, bring_up_to_date
+from pipeline.runtime.run import Options, UnitResult, Run, Unit, run_units
 
 def work(state, store, unit, item):
     began, number = item
@@ -31,7 +31,7 @@ def work(state, store, unit, item):
     for part in range(3):
         time.sleep(0.01)
         write_bytes(store.path(unit, f".{part}.bin"), bytes([number, part]) * 50_000)
-    return Outcome([f".{part}.bin" for part in range(3)], {"rows": [{"n": number}]})
+    return UnitResult([f".{part}.bin" for part in range(3)], {"rows": [{"n": number}]})
 
 if __name__ == "__main__":
     data, began, n, workers = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -39,7 +39,7 @@ if __name__ == "__main__":
     for speaker in range(3):
         Path(began, f"S{speaker}").mkdir(exist_ok=True)
     run = Run("demo", params.load(None), data, Options("processes", workers))
-    batch = bring_up_to_date(run, "align", "take", units, work)
+    batch = run_units(run, "align", "take", units, work)
     print(batch.done, batch.reused, flush=True)
 """
 """A stage of small items that notes each beginning; it has the name of one that there is."""

@@ -19,7 +19,7 @@ from pipeline.alignment.warping_path import Warp, map_times
 from pipeline.errors import PipelineError
 from pipeline.faces.affine import apply, compose, invert
 from pipeline.records import Clip, Pair, Sentence
-from pipeline.runtime.run import Outcome, Run, Summary, Unit, bring_up_to_date
+from pipeline.runtime.run import Run, Summary, Unit, UnitResult, run_units
 from pipeline.runtime.store import ItemStore, write_bytes
 from pipeline.runtime.tables import read_rows, write_rows
 from pipeline.stages.align import stage as align
@@ -119,7 +119,7 @@ def _keys(stage: Any, run: Run, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
         raise _Planned({unit.name: unit.key for unit in units})
 
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "bring_up_to_date", planned)
+        patch.setattr(stage, "run_units", planned)
         try:
             stage.run(run)
         except _Planned as told:
@@ -246,9 +246,9 @@ def test_the_order_of_rows_changes_no_byte(inputs: Run, tmp_path: Path, seed: in
         assert digests(run.folder(name)) == digests(inputs.folder(name))
 
 
-def _echo(state: None, store: ItemStore, unit: str, payload: int) -> Outcome:
+def _echo(state: None, store: ItemStore, unit: str, payload: int) -> UnitResult:
     write_bytes(store.path(unit, ".txt"), b"%d" % payload)
-    return Outcome([".txt"], {"rows": [{"n": payload}]})
+    return UnitResult([".txt"], {"rows": [{"n": payload}]})
 
 
 @given(st.lists(st.integers(0, 99), min_size=1, max_size=8, unique=True), st.randoms())
@@ -260,7 +260,7 @@ def test_units_in_any_order_give_the_same_files_and_rows(
         with tempfile.TemporaryDirectory() as folder:
             run = make_run(Path(folder))
             units = [Unit(f"u{n:02d}", f"key{n}", n) for n in order]
-            batch = bring_up_to_date(run, "pose", "take", units, _echo)
+            batch = run_units(run, "pose", "take", units, _echo)
             return digests(Path(folder)), batch.rows("rows")
 
     shuffled = draw.sample(numbers, len(numbers))

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from metric import Metric, asccl_loss, draw_regions, similarities
 
-from spfem_data import AscclPairs, Loader, PictureForm
+from spfem_data import AscclPairs, ImageFormat, Loader
 
 REGIONS = 24
 
@@ -42,7 +42,7 @@ def train(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(given["seed"])
-    form = PictureForm(size=given["size_px"], values="-1..1")
+    form = ImageFormat(size=given["size_px"], values="-1..1")
     where = [("confidence", ">=", given["min_confidence"])]
     pairs = AscclPairs(shards, "train", where=where, columns=["sample_id"], form=form)
     loader = Loader(

@@ -13,7 +13,7 @@ from pipeline.latents.networks import Networks
 from pipeline.models.device import device_of
 from pipeline.models.registry import Weights, find_weights, read_metadata
 from pipeline.params import Invert
-from pipeline.runtime.run import Batch, Run, Unit, Worker, bring_up_to_date
+from pipeline.runtime.run import Batch, Run, Unit, Worker, run_units
 from pipeline.runtime.store import make_folder
 from pipeline.stylegan.arcface import ArcFace
 from pipeline.stylegan.encoders import WPlusEncoder
@@ -99,12 +99,12 @@ def shape_of(chosen: Chosen) -> Shape:
 def bring_up(
     run: Run, stage: str, grain: str, units: Sequence[Unit], work: Worker, setup: Callable[[], Any]
 ) -> Batch:
-    """`bring_up_to_date` on one worker a GPU; of no unit it leaves what lies there for later."""
+    """`run_units` on one worker a GPU; of no unit it leaves what lies there for later."""
     if not units:
         make_folder(run.items(stage).folder)
         return Batch({}, 0, 0, 0)
     device = device_of(run.params.invert.device)
-    return bring_up_to_date(run, stage, grain, units, work, setup, device)
+    return run_units(run, stage, grain, units, work, setup, device)
 
 
 def load_networks(weights: Mapping[str, Weights], section: Invert) -> Networks:

@@ -147,7 +147,7 @@ class Rates:
 
 
 @dataclass(frozen=True)
-class Made:
+class Provenance:
     """What a unit was made with: digests of the code's version, of the parameters, and of those of
     them that are thresholds (see `run.Unit`)."""
 
@@ -156,7 +156,7 @@ class Made:
     thresholds: str = ""
 
 
-class Origins:
+class ProvenanceCache:
     """What the units of one stage were made with, so that a later change can be named."""
 
     def __init__(self, memory: Path) -> None:
@@ -165,21 +165,21 @@ class Origins:
         kinds, units = _listed(known.get("kinds")), known.get("units")
         if not isinstance(units, dict) or not all(map(_is_kind, kinds)):
             kinds, units = [], {}
-        self._kinds = [Made(*kind) for kind in kinds]
+        self._kinds = [Provenance(*kind) for kind in kinds]
         self._units: dict[str, tuple[str, int]] = {
             unit: (row[0], row[1]) for unit, row in units.items() if _is_made(row, len(kinds))
         }
 
-    def of(self, unit: str, key: str) -> Made | None:
+    def of(self, unit: str, key: str) -> Provenance | None:
         """What a unit of that key was made with, None where it is not remembered."""
         known = self._units.get(unit)
         if known is None or known[0] != key[:_KEY_CHARS]:
             return None
         return self._kinds[known[1]]
 
-    def keep(self, units: Mapping[str, tuple[str, Made]]) -> None:
+    def keep(self, units: Mapping[str, tuple[str, Provenance]]) -> None:
         """Remember the key and what it was made with of all units of a stage."""
-        kinds: list[Made] = []
+        kinds: list[Provenance] = []
         told: dict[str, tuple[str, int]] = {}
         for unit, (key, made) in sorted(units.items()):
             if made not in kinds:

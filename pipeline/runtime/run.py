@@ -19,7 +19,7 @@ from pipeline.errors import OutOfOrderError, PartDone, TableError
 from pipeline.params import Dataset, Params
 from pipeline.records import Rejected, Row, rejected
 from pipeline.runtime import executor, numerics
-from pipeline.runtime.costs import Cost, Made, Origins, Rates, Spent, Stopwatch, spent
+from pipeline.runtime.costs import Cost, Provenance, ProvenanceCache, Rates, Spent, Stopwatch, spent
 from pipeline.runtime.executor import Limits
 from pipeline.runtime.executor.devices import share, visible
 from pipeline.runtime.locks import Working
@@ -80,9 +80,9 @@ class Unit:
     thresholds: str = ""
 
     @property
-    def made(self) -> Made:
+    def made(self) -> Provenance:
         """What it is made with."""
-        return Made(self.code, self.parameters, self.thresholds)
+        return Provenance(self.code, self.parameters, self.thresholds)
 
 
 def key_of(base: str, thresholds: str) -> str:
@@ -92,7 +92,7 @@ def key_of(base: str, thresholds: str) -> str:
 
 
 @dataclass
-class Outcome:
+class UnitResult:
     """What the worker says of one unit: the suffixes of the files written, rows, rejects.
 
     `effort` is the unit's, where only the work shows it.
@@ -217,9 +217,9 @@ class Run:
         """A file of this machine's memory: no output, and no result depends on it."""
         return self.data / self.dataset / ".local" / name
 
-    def origins(self, stage: str) -> Origins:
+    def origins(self, stage: str) -> ProvenanceCache:
         """The memory of what a stage's units were made with."""
-        return Origins(self.local(f"origins-{stage}.json"))
+        return ProvenanceCache(self.local(f"origins-{stage}.json"))
 
     def rates(self) -> Rates:
         """The memory of what the stages cost."""
@@ -233,7 +233,7 @@ class Run:
             write_rows(self.table(stage, name), rows, kind)
 
 
-Worker = Callable[[Any, ItemStore, str, Any], Outcome]
+Worker = Callable[[Any, ItemStore, str, Any], UnitResult]
 """The function of one stage, (state, store, unit's name, payload) -> outcome.
 
 It writes the unit's files to `store.path(unit, suffix)`, whole or not at all.
@@ -269,7 +269,7 @@ class Batch:
         return sorted(found, key=lambda r: (r.grain, r.item, r.reason))
 
 
-def bring_up_to_date(
+def run_units(
     run: Run,
     stage: str,
     grain: str,
@@ -392,7 +392,7 @@ def _lost(outcome: Any, unit: Unit) -> executor.Died | None:
     match outcome:
         case (Receipt(unit=unit.name, key=unit.key), Cost()):
             return None
-    return executor.Garbled(1)
+    return executor.InvalidResult(1)
 
 
 def summarise(

@@ -17,7 +17,7 @@ from pipeline.faces.sampling import U8, sample
 from pipeline.records import Clip
 from pipeline.runtime.tables import iter_batches
 from pipeline.takes.frame_file import landmarks_of
-from spfem_data.masks import covered
+from spfem_data.masks import valid_mask
 
 FrameTo = Callable[[int], F64]
 """The framing of a take: from a frame's number to the matrix (2, 3) from the full frame."""
@@ -134,5 +134,5 @@ def frame_columns(
         "level": clip.level,
         "view": clip.view,
         "frame_to_image": six,
-        "image_covered": float(covered(six, valid_box(clip), size_px).mean()),
+        "image_covered": float(valid_mask(six, valid_box(clip), size_px).mean()),
     }

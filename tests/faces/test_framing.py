@@ -15,7 +15,7 @@ from pipeline.faces.framing import (
     square,
 )
 from pipeline.faces.sampling import sample
-from spfem_data.masks import covered
+from spfem_data.masks import valid_mask
 from tests.made import face
 
 CASES = ("frontal", "rolled20", "edge_pad", "big_shrink")
@@ -134,14 +134,14 @@ def test_a_framing_through_the_stored_crop_is_that_from_the_frame() -> None:
 
 def test_mask_is_what_the_frame_covers() -> None:
     matrix = square(-32, 0, 128, 64)
-    mask = covered(tuple(matrix.reshape(-1)), (0, 0, 1000, 96), 64)
+    mask = valid_mask(tuple(matrix.reshape(-1)), (0, 0, 1000, 96), 64)
     assert mask[:48, 16:].all()
     assert mask.mean() == pytest.approx(48 * 48 / 64**2)
 
 
 def test_mask_follows_a_turn() -> None:
     matrix = np.array([[0.0, -1.0, 64.0], [1.0, 0.0, 0.0]])  # a quarter turn inside 64 px
-    mask = covered(tuple(matrix.reshape(-1)), (0, 0, 32, 64), 64)
+    mask = valid_mask(tuple(matrix.reshape(-1)), (0, 0, 32, 64), 64)
     corner = apply(invert(matrix), np.array([[10.0, 10.0], [10.0, 60.0]]))
     assert mask[10, 10] == (corner[0, 0] < 32)
     assert mask[60, 10] == (corner[1, 0] < 32)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.records import Rejected
-from pipeline.runtime.run import Options, Outcome, Run, Unit, bring_up_to_date
+from pipeline.runtime.run import Options, Run, Unit, UnitResult, run_units
 from pipeline.runtime.store import ItemStore, write_bytes
 from tests.made import make_run
 
@@ -25,14 +25,14 @@ def _limited() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (now + _ROOM, now + _ROOM))
 
 
-def _hog(state: None, store: ItemStore, unit: str, payload: str) -> Outcome:
+def _hog(state: None, store: ItemStore, unit: str, payload: str) -> UnitResult:
     """Ask for more than there is, or be what the kernel's OOM killer takes."""
     if payload == "asks":
         bytearray(16 << 30)
     elif payload == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     write_bytes(store.path(unit, ".txt"), unit.encode())
-    return Outcome([".txt"])
+    return UnitResult([".txt"])
 
 
 def _units(**payloads: str) -> list[Unit]:
@@ -52,11 +52,11 @@ def _reasons(batch: Any) -> dict[str, str]:
 def test_an_item_without_memory_is_recorded_and_costs_no_other(run: Run, how: str) -> None:
     run = replace(run, options=Options("processes", 2))
     units = _units(a="fine", b=how, c="fine", d="fine")
-    batch = bring_up_to_date(run, "pose", "take", units, _hog, _limited)
+    batch = run_units(run, "pose", "take", units, _hog, _limited)
     store = run.items("pose")
     assert _reasons(batch) == {"b": "failed"}
     assert [name for name in "abcd" if store.path(name, ".txt").is_file()] == ["a", "c", "d"]
     again = replace(run, options=Options("processes", 2, retry_failed=True))
     mended = [replace(unit, payload="fine") for unit in units]
-    assert _reasons(bring_up_to_date(again, "pose", "take", mended, _hog)) == {}
+    assert _reasons(run_units(again, "pose", "take", mended, _hog)) == {}
     assert store.path("b", ".txt").read_bytes() == b"b"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import time
 
-from pipeline.runtime.run import Outcome
+from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore
 from pipeline.stages.extract import stage as extract
 from pipeline.stages.extract.worker import extract_take
@@ -13,7 +13,7 @@ from pipeline.stages.extract.worker import extract_take
 _extract_take = extract_take
 
 
-def extract_take(tools: extract.Tools, store: ItemStore, unit: str, job: extract.Job) -> Outcome:
+def extract_take(tools: extract.Tools, store: ItemStore, unit: str, job: extract.Job) -> UnitResult:
     """extract's own function, with a fault in the native code under it for some takes."""
     if "crashes" in unit:
         ctypes.string_at(0)

@@ -20,7 +20,7 @@ from pipeline.digests import sha256_of
 from pipeline.errors import REASONS, Reject
 from pipeline.faces.mesh import MeshTracker
 from pipeline.records import FRAMES_SCHEMA, Clip, Take
-from pipeline.runtime.run import Outcome
+from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_table
 from pipeline.stages.extract import stage as extract
@@ -162,7 +162,7 @@ def _timeline(path: Path) -> str:
     return "output"
 
 
-def _check_output(store: ItemStore, outcome: Outcome) -> None:
+def _check_output(store: ItemStore, outcome: UnitResult) -> None:
     """What was kept holds together: numbers finite, times rising, rows counted."""
     (row,) = outcome.rows["clips"]
     clip = Clip.from_row(row)

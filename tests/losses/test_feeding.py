@@ -17,7 +17,7 @@ from spfem_data import (
     AscclPairs,
     CcrlTriplets,
     CerlTuples,
-    PictureForm,
+    ImageFormat,
     Regularisation,
     StcclWindows,
 )
@@ -25,7 +25,7 @@ from tests.losses import asccl, ccrl, regularisation, small, stccl
 from tests.losses.cerl import cerl_loss
 from tests.spfem_data.made_shards import PX, write_everything
 
-FORM = PictureForm(size=PX, values="-1..1")
+FORM = ImageFormat(size=PX, values="-1..1")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from spfem_data import PictureForm, SserdQuads
+from spfem_data import ImageFormat, SserdQuads
 from tests.losses.small import batches
 from tests.losses.sserd import DIM, ROWS, TAU, Framework, Judge, learn, parts
 from tests.spfem_data.made_shards import PX, write_everything
@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _quads(folder: Path, share: float = 0.5) -> SserdQuads:
-    form = PictureForm(size=PX, values="-1..1")
+    form = ImageFormat(size=PX, values="-1..1")
     return SserdQuads(folder, synthetic_share=share, form=form)
 
 

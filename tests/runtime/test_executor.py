@@ -19,7 +19,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from pipeline.errors import MissingExtraError, PipelineError
-from pipeline.runtime.executor import Died, Garbled, Limits, Overran, Swelled, run
+from pipeline.runtime.executor import Died, InvalidResult, Limits, MemoryExceeded, TimedOut, run
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
 RAY = pytest.param(
@@ -202,7 +202,7 @@ def test_an_item_that_kills_each_time_ends_as_died(engine: str, fn: Any, killer:
 @pytest.mark.parametrize("engine", ISOLATED)
 def test_an_item_that_hangs_is_ended_and_the_others_go_on(engine: str) -> None:
     found = _all(_hang, _numbers(6), engine, limits=Limits(item_s=2.0))
-    assert found.pop("1") == Overran(1, 2.0)
+    assert found.pop("1") == TimedOut(1, 2.0)
     assert found == {str(n): n + 10 for n in range(6) if n != 1}
 
 
@@ -220,14 +220,14 @@ def _nap(state: int, item: int) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_an_item_that_swells_is_ended_and_the_others_go_on() -> None:
     found = _all(_swell, _numbers(4), "processes", limits=Limits(worker_gb=0.8))
-    assert found.pop("1") == Swelled(1, 0.8)
+    assert found.pop("1") == MemoryExceeded(1, 0.8)
     assert found == {str(n): n + 10 for n in range(4) if n != 1}
 
 
 @pytest.mark.parametrize("engine", ISOLATED)
 def test_garbage_costs_its_item(engine: str) -> None:
     found = _all(_garble, _numbers(5), engine)
-    assert found.pop("1") == Garbled(3)
+    assert found.pop("1") == InvalidResult(3)
     assert found == {str(n): n + 10 for n in range(5) if n != 1}
 
 
@@ -287,7 +287,7 @@ def test_without_ray_one_line_names_the_extra() -> None:
 
 
 def test_the_outcomes_survive_pickling() -> None:
-    for outcome in (Died(3), Overran(1, 2.0), Swelled(1, 0.5), Garbled(3)):
+    for outcome in (Died(3), TimedOut(1, 2.0), MemoryExceeded(1, 0.5), InvalidResult(3)):
         assert pickle.loads(pickle.dumps(outcome)) == outcome
 
 

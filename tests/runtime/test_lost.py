@@ -13,15 +13,15 @@ from cli.options import make_options
 from pipeline import params
 from pipeline.errors import ParameterError
 from pipeline.runtime.executor import Limits
-from pipeline.runtime.run import Options, Outcome, Run, Unit, bring_up_to_date
+from pipeline.runtime.run import Options, Run, Unit, UnitResult, run_units
 from pipeline.runtime.store import ItemStore, write_bytes
 
 
-def _work(state: None, store: ItemStore, unit: str, payload: str) -> Outcome:
+def _work(state: None, store: ItemStore, unit: str, payload: str) -> UnitResult:
     if payload == "hangs":
         time.sleep(600)
     write_bytes(store.path(unit, ".txt"), unit.encode())
-    return Outcome([".txt"])
+    return UnitResult([".txt"])
 
 
 def _units(**payloads: str) -> list[Unit]:
@@ -36,15 +36,15 @@ def test_an_item_that_hangs_is_a_failed_row_and_is_tried_again_when_asked(tmp_pa
     options = Options("processes", 2, limits=Limits(item_s=4.0))
     run = Run("demo", params.load(None), tmp_path, options)
     units = _units(a="fine", b="hangs", c="fine", d="fine")
-    batch = bring_up_to_date(run, "align", "take", units, _work)
+    batch = run_units(run, "align", "take", units, _work)
     told = "it took longer than --item-timeout 4 (seconds)"
     assert _why(batch) == {"b": ("timed_out", "failed", told)}
     assert (batch.done, len(batch.receipts)) == (4, 4)
     calm = _units(a="fine", b="fine", c="fine", d="fine")
-    again = bring_up_to_date(run, "align", "take", calm, _work)
+    again = run_units(run, "align", "take", calm, _work)
     assert (again.done, _why(again)) == (0, _why(batch))
     retried = replace(run, options=replace(options, retry_failed=True))
-    mended = bring_up_to_date(retried, "align", "take", calm, _work)
+    mended = run_units(retried, "align", "take", calm, _work)
     assert (mended.done, _why(mended)) == (1, {})
 
 
@@ -61,7 +61,7 @@ def test_an_answer_of_another_item_is_no_answer(
         yield "c", {"rows": 3}
 
     monkeypatch.setattr("pipeline.runtime.executor.run", swapped)
-    batch = bring_up_to_date(run, "align", "take", _units(a="fine", b="fine", c="fine"), _work)
+    batch = run_units(run, "align", "take", _units(a="fine", b="fine", c="fine"), _work)
     assert {item: why[:2] for item, why in _why(batch).items()} == {
         "a": ("worker_garbled", "failed"), "c": ("worker_garbled", "failed"),
     }  # fmt: skip

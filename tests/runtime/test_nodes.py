@@ -25,19 +25,19 @@ from pipeline.digests import digest
 from pipeline.errors import ParameterError, PartDone, PipelineError
 from pipeline.runtime.executor import ray_cluster as joining
 from pipeline.runtime.executor.devices import share
-from pipeline.runtime.run import Options, Outcome, Run, Unit, bring_up_to_date
+from pipeline.runtime.run import Options, Run, Unit, UnitResult, run_units
 from pipeline.runtime.store import ItemStore, write_bytes
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra ray")
 
 
-def _work(state: str, store: ItemStore, unit: str, item: tuple[int, float]) -> Outcome:
+def _work(state: str, store: ItemStore, unit: str, item: tuple[int, float]) -> UnitResult:
     """A file whose bytes say what it is made of."""
     number, nap_s = item
     time.sleep(nap_s)
     content = hashlib.sha256(f"{state}-{number}".encode()).digest() * 2000
     write_bytes(store.path(unit, ".bin"), content)
-    return Outcome([".bin"], {"rows": [{"n": number}]})
+    return UnitResult([".bin"], {"rows": [{"n": number}]})
 
 
 def _state() -> str:
@@ -46,7 +46,7 @@ def _state() -> str:
 
 def _up_to_date(run: Run, nap_s: float = 0.0, n: int = 30) -> Any:
     units = [Unit(f"S{k % 3}/{k:03}", digest(["made", k]), (k, nap_s)) for k in range(n)]
-    return bring_up_to_date(run, "align", "take", units, _work, _state)
+    return run_units(run, "align", "take", units, _work, _state)
 
 
 def _files(run: Run) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ import simplejpeg
 import torch
 
 from pipeline.errors import PipelineError, TableError
-from spfem_data import Loader, Pairs, PictureForm, Shards
+from spfem_data import ImageFormat, Loader, Pairs, Shards
 from spfem_data.images import BadPicture, Blocks, decode_into, decodes_on
 from tests.spfem_data.made_shards import face, jpeg, write_pairs
 
@@ -22,13 +22,13 @@ PIXELS = torch.from_numpy(np.stack([simplejpeg.decode_jpeg(f, "RGB") for f in FI
 PIXELS = PIXELS.permute(0, 3, 1, 2)
 
 
-def given(form: PictureForm) -> torch.Tensor:
+def given(form: ImageFormat) -> torch.Tensor:
     return form.finish(decode_into(FILES, form.order, Blocks()))
 
 
 def test_as_stored() -> None:
-    assert torch.equal(given(PictureForm()), PIXELS)
-    assert torch.equal(given(PictureForm("BGR")), PIXELS.flip(1))
+    assert torch.equal(given(ImageFormat()), PIXELS)
+    assert torch.equal(given(ImageFormat("BGR")), PIXELS.flip(1))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_as_stored() -> None:
 )
 def test_values(values: str, wanted: torch.Tensor) -> None:
     for order, right in (("RGB", wanted), ("BGR", wanted.flip(1))):
-        found = given(PictureForm(order, values=values))
+        found = given(ImageFormat(order, values=values))
         assert found.dtype == torch.float32
         assert torch.allclose(found, right, atol=1e-5)
 
@@ -54,15 +54,15 @@ def test_size_is_scaled_without_aliasing() -> None:
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 255
     file = bytes(simplejpeg.encode_jpeg(stripes, 100, "RGB", colorsubsampling="444"))
-    found = PictureForm(size=16).finish(decode_into([file], "RGB", Blocks()))
+    found = ImageFormat(size=16).finish(decode_into([file], "RGB", Blocks()))
     assert found.shape == (1, 3, 16, 16)
     assert found.dtype == torch.uint8
     assert (found[..., 1:-1].float() - 127.5).abs().max() < 1
-    assert PictureForm(size=96).finish(PIXELS).shape == (5, 3, 96, 96)
+    assert ImageFormat(size=96).finish(PIXELS).shape == (5, 3, 96, 96)
 
 
 def test_windows_are_scaled_alike() -> None:
-    form = PictureForm(size=24, values="0..1")
+    form = ImageFormat(size=24, values="0..1")
     assert torch.equal(form.finish(PIXELS[None])[0], form.finish(PIXELS))
 
 
@@ -76,7 +76,7 @@ def test_windows_are_scaled_alike() -> None:
 )
 def test_impossible_forms_are_refused(form: dict[str, object], says: str) -> None:
     with pytest.raises(PipelineError, match=says):
-        PictureForm(**form)
+        ImageFormat(**form)
 
 
 def test_memory_is_used_again_only_when_nobody_holds_it() -> None:
@@ -138,7 +138,7 @@ def test_decoding_on_a_device_is_asked_of_the_device() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_gives_what_the_cpu_gives(tmp_path: Path) -> None:
     write_pairs(tmp_path, ["happy"])
-    form = PictureForm(size=32, values="-1..1")
+    form = ImageFormat(size=32, values="-1..1")
     pairs = Pairs(tmp_path, "train", columns=["target", "confidence"], form=form)
     for decode in ("cpu", "device"):
         here, there = Loader(pairs, 16), Loader(pairs, 16, device="cuda", decode=decode)

@@ -13,7 +13,7 @@ from pipeline.errors import TableError
 from pipeline.runtime.run import Run
 from pipeline.stages.pose import stage as pose
 from pipeline.stages.shards import stage as shards
-from spfem_data.datasets import Pairs, Windows, as_it_is
+from spfem_data.datasets import Pairs, Windows, identity_collate
 from spfem_data.reader import Shards
 from tests.made import make_inputs, make_run
 
@@ -103,7 +103,7 @@ def test_loader_gives_each_row_once(folder: Path, workers: int) -> None:
         batch_size=4,
         shuffle=True,
         num_workers=workers,
-        collate_fn=as_it_is,
+        collate_fn=identity_collate,
         multiprocessing_context="spawn" if workers else None,
     )
     ids = [i for batch in loader for i in batch["sample_id"]]

@@ -18,8 +18,8 @@ from spfem_data import (
     AscclPairs,
     CcrlTriplets,
     CerlTuples,
+    ImageFormat,
     Loader,
-    PictureForm,
     Regularisation,
     SserdQuads,
     StcclWindows,
@@ -37,7 +37,7 @@ from tests.spfem_data.made_shards import (
     write_pairs,
 )
 
-SMALL = PictureForm(size=PX)
+SMALL = ImageFormat(size=PX)
 
 
 @pytest.fixture(scope="module")
@@ -248,11 +248,11 @@ def test_sserd_scales_what_differs_in_size(folder: Path, tmp_path: Path) -> None
     from tests.spfem_data.made_shards import write_families
 
     write_families(tmp_path, px=40)
-    batch = SserdQuads(tmp_path, form=PictureForm(size=32))[:60:10]
+    batch = SserdQuads(tmp_path, form=ImageFormat(size=32))[:60:10]
     for name in ("source", "target", "reference_same", "reference_other"):
         assert batch[name].shape == (6, 3, 32, 32)
-    with pytest.raises(PipelineError, match=r"SserdQuads needs form=PictureForm\(size="):
-        SserdQuads(folder, form=PictureForm())
+    with pytest.raises(PipelineError, match=r"SserdQuads needs form=ImageFormat\(size="):
+        SserdQuads(folder, form=ImageFormat())
 
 
 def test_sserd_without_references_is_refused(folder: Path) -> None:

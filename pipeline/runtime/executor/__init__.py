@@ -11,10 +11,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol, TypeVar
 
-from pipeline.runtime.executor.local import Crew
-from pipeline.runtime.executor.outcomes import TRIES, Died, Garbled, Limits, Overran, Swelled
+from pipeline.runtime.executor.local import WorkerPool
+from pipeline.runtime.executor.outcomes import (
+    TRIES,
+    Died,
+    InvalidResult,
+    Limits,
+    MemoryExceeded,
+    TimedOut,
+)
 
-__all__ = ["ENGINES", "Died", "EngineName", "Garbled", "Limits", "Overran", "Swelled", "run"]
+__all__ = [
+    "ENGINES",
+    "Died",
+    "EngineName",
+    "InvalidResult",
+    "Limits",
+    "MemoryExceeded",
+    "TimedOut",
+    "run",
+]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -82,10 +98,10 @@ def run(
         from pipeline.runtime.executor import on_ray, ray_cluster
 
         with ray_cluster.cluster() as cluster:
-            crew = on_ray.Crew(fn, setup, limits, gpus)
+            crew = on_ray.WorkerPool(fn, setup, limits, gpus)
             yield from _insist(crew, dict(items), workers or cluster.room(gpus))
         return
-    yield from _insist(Crew(fn, setup, limits, devices), dict(items), workers)
+    yield from _insist(WorkerPool(fn, setup, limits, devices), dict(items), workers)
 
 
 def _insist(crew: _Crew, items: dict[str, Any], workers: int) -> Iterator[tuple[str, Any]]:
@@ -95,7 +111,7 @@ def _insist(crew: _Crew, items: dict[str, Any], workers: int) -> Iterator[tuple[
         alone = tries == TRIES > 1
         failed: dict[str, Any] = {}
         for key, outcome in crew.round(items, 1 if alone else workers):
-            if type(outcome) in (Died, Garbled) and tries < TRIES:
+            if type(outcome) in (Died, InvalidResult) and tries < TRIES:
                 failed[key] = items[key]
             else:
                 yield key, _tried(outcome, tries)

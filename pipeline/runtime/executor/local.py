@@ -21,7 +21,7 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.runtime import numerics
-from pipeline.runtime.executor.outcomes import TRIES, Died, Limits, Overran, Swelled
+from pipeline.runtime.executor.outcomes import TRIES, Died, Limits, MemoryExceeded, TimedOut
 from pipeline.runtime.executor.worker import read, serve
 
 _LOOK_EVERY_S = 0.2
@@ -60,7 +60,7 @@ class _Worker:
 
 
 @dataclass
-class Crew:
+class WorkerPool:
     """The workers of one round; a round gives every item once.
 
     Parameters
@@ -173,9 +173,9 @@ class Crew:
             return None
         item_s, worker_gb = self.limits.item_s, self.limits.worker_gb
         if item_s is not None and time.monotonic() - worker.since_s > item_s:
-            return Overran(1, item_s)
+            return TimedOut(1, item_s)
         if worker_gb is not None and _resident_bytes(worker.process.pid) > worker_gb * 1e9:
-            return Swelled(1, worker_gb)
+            return MemoryExceeded(1, worker_gb)
         return None
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.runtime import numerics
-from pipeline.runtime.executor.outcomes import TRIES, Died, Limits, Overran
+from pipeline.runtime.executor.outcomes import TRIES, Died, Limits, TimedOut
 from pipeline.runtime.executor.ray_cluster import the_ray
 from pipeline.runtime.executor.worker import answer, keep_freed_memory, read
 
@@ -62,8 +62,8 @@ class _Worker:
 
 
 @dataclass
-class Crew:
-    """The actors of one round; a round gives every item once. See `local.Crew`."""
+class WorkerPool:
+    """The actors of one round; a round gives every item once. See `local.WorkerPool`."""
 
     fn: Callable[[Any, Any], Any]
     setup: Callable[[], Any]
@@ -142,7 +142,7 @@ class Crew:
         for worker in list(self._workers) if limit_s is not None else ():
             if worker.key is not None and time.monotonic() - worker.since_s > (limit_s or 0.0):
                 self._dismiss(worker)
-                yield worker.key, Overran(1, limit_s or 0.0)
+                yield worker.key, TimedOut(1, limit_s or 0.0)
 
     def _dismiss(self, worker: _Worker) -> None:
         self._workers.remove(worker)

@@ -26,7 +26,7 @@ class Died:
 
 
 @dataclass(frozen=True)
-class Overran(Died):
+class TimedOut(Died):
     """The item held its worker beyond the limit; the worker was killed, the item not tried again:
     a hang would cost the limit each time."""
 
@@ -40,7 +40,7 @@ class Overran(Died):
 
 
 @dataclass(frozen=True)
-class Swelled(Died):
+class MemoryExceeded(Died):
     """The item's worker held more memory than the limit and was killed; not tried again."""
 
     limit_gb: float
@@ -53,7 +53,7 @@ class Swelled(Died):
 
 
 @dataclass(frozen=True)
-class Garbled(Died):
+class InvalidResult(Died):
     """What the worker sent back is no result; the worker was replaced, the item tried again."""
 
     reason = "worker_garbled"

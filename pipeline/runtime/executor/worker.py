@@ -19,7 +19,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
-from pipeline.runtime.executor.outcomes import Garbled
+from pipeline.runtime.executor.outcomes import InvalidResult
 
 _KEPT_BYTES = {-1: 256 << 20, -3: 32 << 20}
 """glibc's M_TRIM_THRESHOLD, and M_MMAP_THRESHOLD at the most that it takes."""
@@ -72,14 +72,14 @@ def _raised(error: BaseException, text: str) -> bytes:
 
 
 def read(content: bytes) -> Any:
-    """The result inside an answer, `Garbled` where it is none; what the worker raised is raised."""
+    """The result inside an answer, `InvalidResult` where it is none; what the worker raised is raised."""
     try:
         kind, value, text = pickle.loads(content)
     except _UNREADABLE:
-        return Garbled(1)
+        return InvalidResult(1)
     if kind == "raised":
         raise value from Remote(text)
-    return value if kind == "done" else Garbled(1)
+    return value if kind == "done" else InvalidResult(1)
 
 
 def serve(pipe: Connection, fn: Callable[[Any, Any], Any], setup: Callable[[], Any]) -> None:

@@ -25,9 +25,9 @@ from pipeline.runtime.run import (
     Run,
     Summary,
     Unit,
-    bring_up_to_date,
     key_of,
     reusable,
+    run_units,
     summarise,
 )
 from pipeline.runtime.tables import sorted_rows
@@ -61,7 +61,7 @@ def run(run: Run) -> Summary:
     """
     ready = plan(run)
     run = _compiled(run, ready.units)
-    batch = bring_up_to_date(run, "align", "speaker", ready.units, align_speaker)
+    batch = run_units(run, "align", "speaker", ready.units, align_speaker)
     pairs = sorted_rows(batch.rows("pairs"), Pair, "pair_id")
     sentences = sorted_rows(batch.rows("sentences"), Sentence, "utterance_id")
     rejects = batch.rejects()

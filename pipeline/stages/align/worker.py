@@ -14,7 +14,7 @@ from pipeline.errors import Reject
 from pipeline.params import Align, SplitRule
 from pipeline.records import Clip, rejected
 from pipeline.runtime.run import (
-    Outcome,
+    UnitResult,
 )
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_table
@@ -39,7 +39,7 @@ class SpeakerJob:
     rule: SplitRule
 
 
-def align_speaker(state: None, store: ItemStore, unit: str, speaker: SpeakerJob) -> Outcome:
+def align_speaker(state: None, store: ItemStore, unit: str, speaker: SpeakerJob) -> UnitResult:
     """Resolve one speaker's sentences and pair the takes; a pure function of the clips' files."""
     parts = split_section(speaker.section)
     extracted = ItemStore(speaker.extracted)
@@ -50,7 +50,7 @@ def align_speaker(state: None, store: ItemStore, unit: str, speaker: SpeakerJob)
         sounds, partial(read_track, extracted, parts.pairs.audio_fps), parts.align, parts.pairs,
         {row.utterance_id: row.split for row in sentences},
     )  # fmt: skip
-    outcome = Outcome(rows={"sentences": [row.to_row() for row in sentences]})
+    outcome = UnitResult(rows={"sentences": [row.to_row() for row in sentences]})
     made, held_back = list[dict[str, Any]](), list[dict[str, Any]]()
     outcome.rows |= {"pairs": made, "held_back": held_back}
     tried = list(candidates(utterances, sentences, parts.pairs))

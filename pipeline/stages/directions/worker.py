@@ -20,7 +20,7 @@ from pipeline.latents.networks import U8, Networks
 from pipeline.models.registry import Weights
 from pipeline.params import Directions, Invert
 from pipeline.records import Clip, Direction, InvertedTake, rejected
-from pipeline.runtime.run import Outcome
+from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import write_rows
 from pipeline.stylegan import mouth, svm_direction
@@ -59,15 +59,15 @@ class Fitter:
     """By the codes that they were fitted on: the directions of a worker share theirs."""
 
 
-def fit_direction(fitter: Fitter, store: ItemStore, unit: str, job: FitJob) -> Outcome:
+def fit_direction(fitter: Fitter, store: ItemStore, unit: str, job: FitJob) -> UnitResult:
     """The direction of one emotion: boundary, accuracies, and the step that keeps the mouth."""
     try:
         row = _direction(fitter, unit, job)
     except Reject as reject:
         found = rejected("directions", GRAIN, unit, reject.reason, reject.detail)
-        return Outcome(rejects=[found])
+        return UnitResult(rejects=[found])
     write_rows(store.path(unit, DIRECTION), [row], Direction)
-    return Outcome([DIRECTION], {"directions": [{"direction_id": unit}]})
+    return UnitResult([DIRECTION], {"directions": [{"direction_id": unit}]})
 
 
 def _direction(fitter: Fitter, unit: str, job: FitJob) -> Direction:

@@ -15,7 +15,7 @@ from pipeline.faces.mediapipe_tasks import read_task
 from pipeline.params import Extract
 from pipeline.records import Clip, Rejected, Source, Take, rejected
 from pipeline.runtime.costs import short
-from pipeline.runtime.run import Run, Summary, Unit, bring_up_to_date, summarise
+from pipeline.runtime.run import Run, Summary, Unit, run_units, summarise
 from pipeline.runtime.store import FileHashes
 from pipeline.runtime.tables import sorted_rows
 from pipeline.splits import admitted, check_assigned, split_of
@@ -45,9 +45,7 @@ def run(run: Run) -> Summary:
     if section.landmarker != "mesh":
         task = read_task(Path(section.landmarker), section.landmarker_sha256)
     planned = plan(run)
-    batch = bring_up_to_date(
-        run, "extract", GRAIN, planned.units, extract_take, partial(Tools, task)
-    )
+    batch = run_units(run, "extract", GRAIN, planned.units, extract_take, partial(Tools, task))
     rejects = [*planned.rejects, *batch.rejects()]
     rejects.sort(key=lambda reject: (reject.item, reject.reason))
     clips = sorted_rows(batch.rows("clips"), Clip, "take_id")

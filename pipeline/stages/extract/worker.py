@@ -14,7 +14,7 @@ from pipeline.faces.mediapipe_tasks import TaskTracker
 from pipeline.faces.mesh import FaceFinder, MeshTracker, Tracker
 from pipeline.params import Extract
 from pipeline.records import Clip, Source, Take, rejected
-from pipeline.runtime.run import Outcome
+from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore, atomic_path
 from pipeline.stages.extract.frame_writer import NO_PICTURE, Picture, write_picture
 
@@ -118,16 +118,16 @@ def _picture(tools: Tools, target: Path, job: Job) -> Picture | None:
 GRAIN = "take"
 
 
-def extract_take(tools: Tools, store: ItemStore, unit: str, job: Job) -> Outcome:
+def extract_take(tools: Tools, store: ItemStore, unit: str, job: Job) -> UnitResult:
     """Extract one take; a function of its files and parameters alone, whatever was done before."""
     try:
         clip = write_take(tools, store, unit, job)
     except Reject as reject:
         store.path(unit, FRAMES).unlink(missing_ok=True)  # of a pass whose square did not hold
         row = rejected("extract", GRAIN, job.take.take_id, reject.reason, reject.detail)
-        return Outcome(rejects=[row], effort=0.0)
+        return UnitResult(rejects=[row], effort=0.0)
     suffixes = [AUDIO, FRAMES] if clip.has_picture else [AUDIO]
-    return Outcome(suffixes, {"clips": [clip.to_row()]}, effort=effort_of(clip))
+    return UnitResult(suffixes, {"clips": [clip.to_row()]}, effort=effort_of(clip))
 
 
 def effort_of(clip: Clip) -> float:

@@ -28,7 +28,7 @@ from pipeline.records import (
     YieldPoint,
 )
 from pipeline.runtime.costs import short
-from pipeline.runtime.run import Run, Summary, Unit, bring_up_to_date, summarise
+from pipeline.runtime.run import Run, Summary, Unit, run_units, summarise
 from pipeline.splits import split_of_take
 from pipeline.stages.filter.decide import Decision, decide
 from pipeline.stages.filter.decision_rows import (
@@ -105,7 +105,7 @@ def _write(run: Run, planned: Planned) -> Summary:
     rejects = sorted((r for r in found if r is not None), key=lambda r: r.item)
     # A speaker's rows are written in no time: processes would take longer to start.
     here = replace(run, options=replace(run.options, engine="serial"))
-    batch = bring_up_to_date(here, "filter", "speaker", planned.units, write_speaker)
+    batch = run_units(here, "filter", "speaker", planned.units, write_speaker)
     suspects, yields = suspect_rows(scored, decision), yield_rows(decision)
     takes.sort(key=lambda take: take.take_id)
     run.write_tables(

@@ -7,14 +7,14 @@ import pyarrow as pa
 from pipeline.records import (
     CLEAR_SCHEMA,
 )
-from pipeline.runtime.run import Outcome
+from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import write_table
 
 CLEAR = ".clear.parquet"
 
 
-def write_speaker(state: None, store: ItemStore, unit: str, rows: pa.Table) -> Outcome:
+def write_speaker(state: None, store: ItemStore, unit: str, rows: pa.Table) -> UnitResult:
     """Write the rows of one speaker."""
     write_table(store.path(unit, CLEAR), rows.cast(CLEAR_SCHEMA).combine_chunks())
-    return Outcome(suffixes=[CLEAR])
+    return UnitResult(suffixes=[CLEAR])

@@ -23,7 +23,7 @@ from pipeline.latents.networks import F32, U8, Networks, brought_to, cosines, pi
 from pipeline.models.registry import Weights
 from pipeline.params import Invert
 from pipeline.records import CODES_SCHEMA, Clip, InvertedTake, rejected
-from pipeline.runtime.run import Outcome
+from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import write_table
 from pipeline.takes.frame_file import F64, read_columns
@@ -55,12 +55,12 @@ class _Chosen:
     mouths: F64
 
 
-def invert_take(nets: Networks, store: ItemStore, unit: str, job: InvertJob) -> Outcome:
+def invert_take(nets: Networks, store: ItemStore, unit: str, job: InvertJob) -> UnitResult:
     """Codes of the chosen frames of one take, and how well each gives its frame back."""
     try:
         chosen = _chosen(job)
     except Reject as reject:
-        return Outcome(rejects=[rejected("invert", GRAIN, unit, reject.reason, reject.detail)])
+        return UnitResult(rejects=[rejected("invert", GRAIN, unit, reject.reason, reject.detail)])
     codes, errors = _invert(nets, job, chosen)
     verdicts = _verdicts(errors, job.section)
     table = _table(chosen, codes, errors, verdicts)
@@ -71,7 +71,7 @@ def invert_take(nets: Networks, store: ItemStore, unit: str, job: InvertJob) -> 
         worst = Counter(verdicts).most_common(1)[0]
         detail = f"of {len(verdicts)} frames {worst[1]} have {worst[0].replace('_', ' ')}"
         rejects = [rejected("invert", GRAIN, unit, "poor_inversion", detail)]
-    return Outcome([CODES], {"inverted": [] if rejects else [row]}, rejects)
+    return UnitResult([CODES], {"inverted": [] if rejects else [row]}, rejects)
 
 
 def _chosen(job: InvertJob) -> _Chosen:

@@ -18,7 +18,7 @@ from pipeline.errors import TableError
 from pipeline.faces.expression import movements_sha256
 from pipeline.records import Clip, Pair, PosedPair, Rejected
 from pipeline.runtime.costs import short
-from pipeline.runtime.run import Run, Summary, Unit, bring_up_to_date, summarise
+from pipeline.runtime.run import Run, Summary, Unit, run_units, summarise
 from pipeline.runtime.tables import sorted_rows
 from pipeline.stages.pose.worker import GRAIN, Match, SpeakerJob, pose_speaker
 
@@ -42,7 +42,7 @@ def run(run: Run) -> Summary:
         When extract or align has not run.
     """
     planned = plan(run)
-    batch = bring_up_to_date(run, "pose", "speaker", planned.units, pose_speaker)
+    batch = run_units(run, "pose", "speaker", planned.units, pose_speaker)
     posed = sorted_rows(batch.rows("pose_pairs"), PosedPair, "pair_id")
     rejects = batch.rejects()
     run.write_tables("pose", {"pose_pairs": (PosedPair, posed), "rejected": (Rejected, rejects)})

@@ -15,7 +15,7 @@ from pipeline.faces.expression import landmarks_of
 from pipeline.faces.poses import Posed, PoseTrack, pose_pair, values_sha256
 from pipeline.params import Pose
 from pipeline.records import Clip, PosedPair, PosePair, Rejected, rejected
-from pipeline.runtime.run import Outcome
+from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import write_table
 from pipeline.takes.frame_file import read_columns
@@ -62,12 +62,12 @@ class SpeakerJob:
     section: Pose
 
 
-def pose_speaker(state: None, store: ItemStore, unit: str, speaker: SpeakerJob) -> Outcome:
+def pose_speaker(state: None, store: ItemStore, unit: str, speaker: SpeakerJob) -> UnitResult:
     """Fit all clip pairs of one speaker: a pure function of landmarks and frame maps."""
     section = speaker.section
     landmarks = landmarks_of(section.landmarks, section.expression)
     read = lru_cache(_TAKES_IN_MEMORY)(lambda clip: _read(speaker.extracted, clip, section))
-    outcome = Outcome(suffixes=[POSES], rows={"pose_pairs": []})
+    outcome = UnitResult(suffixes=[POSES], rows={"pose_pairs": []})
     tables = [PosePair.SCHEMA.empty_table()]
     for match in speaker.matches:
         if not (match.a.has_picture and match.b.has_picture):

@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.digests import digest
 from pipeline.records import Clip, Rejected
 from pipeline.runtime.costs import short
-from pipeline.runtime.run import Batch, Run, Summary, Unit, bring_up_to_date, summarise
+from pipeline.runtime.run import Batch, Run, Summary, Unit, run_units, summarise
 from pipeline.runtime.store import write_bytes, write_json
 from pipeline.stages import READS
 from pipeline.stages.report import findings
@@ -85,7 +85,7 @@ def run(run: Run) -> Summary:
     units, inputs, choice = ready.units, ready.inputs, ready.choice
     clear, made = ready.clear, ready.made
     accuracy, judged = ready.accuracy, ready.judged
-    batch = bring_up_to_date(run, "report", _GRAIN, units, draw, PoseFiles)
+    batch = run_units(run, "report", _GRAIN, units, draw, PoseFiles)
     rejects = batch.rejects()
     run.write_tables("report", {"rejected": (Rejected, rejects)})
     said, look = _write(run, inputs, choice, accuracy, clear, judged, made, batch)

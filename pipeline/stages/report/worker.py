@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.params import Report
 from pipeline.records import Clip
-from pipeline.runtime.run import Outcome
+from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore, write_json
 from pipeline.stages.report import pictures
 from pipeline.stages.report.contact_sheets import SheetJob, sheet
@@ -32,10 +32,10 @@ class FaceJob:
 Job = CardJob | FaceJob | SheetJob | GridJob | InversionJob
 
 
-def draw(state: PoseFiles, store: ItemStore, unit: str, job: Job) -> Outcome:
+def draw(state: PoseFiles, store: ItemStore, unit: str, job: Job) -> UnitResult:
     """Draw one card, face, contact sheet or grid and keep it as JSON."""
     write_json(store.path(unit, SUFFIX), _content(state, job))
-    return Outcome(suffixes=[SUFFIX])
+    return UnitResult(suffixes=[SUFFIX])
 
 
 def _content(state: PoseFiles, job: Job) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pipeline.digests import digest
 from pipeline.errors import MissingWeightsError
 from pipeline.records import Clip, Rejected, ScoredTake
 from pipeline.runtime.costs import short
-from pipeline.runtime.run import Batch, Run, Summary, Unit, bring_up_to_date, summarise
+from pipeline.runtime.run import Batch, Run, Summary, Unit, run_units, summarise
 from pipeline.runtime.store import make_folder
 from pipeline.runtime.tables import sorted_rows
 from pipeline.stages.score.worker import GRAIN, ScoreJob, score_one
@@ -50,7 +50,7 @@ def run(run: Run) -> Summary:
     planned = plan(run)
     if planned.judge is None:
         return _nothing(run, str(planned.idle))
-    batch = bring_up_to_date(
+    batch = run_units(
         run, "score", GRAIN, planned.units, score_one,
         setup=partial(load_scorer, planned.judge), device=planned.judge.device,
     )  # fmt: skip

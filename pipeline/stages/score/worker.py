@@ -9,7 +9,7 @@ from pipeline.clip.judge import Judge
 from pipeline.clip.scorer import Scorer
 from pipeline.digests import sha256_of
 from pipeline.records import Clip, ScoredTake, rejected
-from pipeline.runtime.run import Outcome
+from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import write_table
 from pipeline.stages.score.take_scores import score_take, table_of
@@ -30,7 +30,7 @@ class ScoreJob:
     judge: Judge
 
 
-def score_one(scorer: Scorer, store: ItemStore, unit: str, take: ScoreJob) -> Outcome:
+def score_one(scorer: Scorer, store: ItemStore, unit: str, take: ScoreJob) -> UnitResult:
     """Score one take: a function of its frame file, the network and the prompts."""
     clip, judge = take.clip, take.judge
     if not clip.has_picture:
@@ -49,11 +49,11 @@ def score_one(scorer: Scorer, store: ItemStore, unit: str, take: ScoreJob) -> Ou
         weights_sha256=judge.weights.sha256,
         scores_sha256=sha256_of(path),
     )
-    return Outcome(suffixes=[SCORES], rows={"scores": [row.to_row()]})
+    return UnitResult(suffixes=[SCORES], rows={"scores": [row.to_row()]})
 
 
 _FROM_CLIP = ("take_id", "dataset", "speaker", "emotion", "level", "view", "split", "n_frames")
 
 
-def _lost(clip: Clip, reason: str, detail: str) -> Outcome:
-    return Outcome(rejects=[rejected("score", GRAIN, clip.take_id, reason, detail)])
+def _lost(clip: Clip, reason: str, detail: str) -> UnitResult:
+    return UnitResult(rejects=[rejected("score", GRAIN, clip.take_id, reason, detail)])

@@ -178,7 +178,7 @@ def _limits(published: Published) -> str:
         "- Emotions are as acted and named by the corpus; nobody has judged each frame.\n"
         f"{clear if 'emotions' in _rows(published.files) else ''}"
         "- Where a framing reaches beyond what the camera saw, content is mirrored: `valid_b` and "
-        "`frame_to_target` give the mask (`spfem_data.masks.covered`)."
+        "`frame_to_target` give the mask (`spfem_data.masks.valid_mask`)."
     )
 
 

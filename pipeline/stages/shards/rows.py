@@ -22,7 +22,7 @@ from pipeline.takes.framed_images import (
     stored_frames,
     valid_box,
 )
-from spfem_data.masks import covered
+from spfem_data.masks import valid_mask
 from spfem_data.schema import PAIR_COLUMNS, sample_id
 
 PosesOf = Callable[[KeptPair], pa.Table]
@@ -97,7 +97,7 @@ def _picture(
     return {
         f"frame_to_{name}": six,
         f"valid_{which}": list(valid),
-        f"{name}_covered": float(covered(six, valid, size_px).mean()),
+        f"{name}_covered": float(valid_mask(six, valid, size_px).mean()),
         name: {"bytes": encode(picture, quality), "path": f"{clip.take_id}.{frame:06d}.jpg"},
     }
 

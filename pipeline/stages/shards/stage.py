@@ -36,7 +36,7 @@ from pipeline.runtime.run import (
     Run,
     Summary,
     Unit,
-    bring_up_to_date,
+    run_units,
     summaries,
     summarise,
 )
@@ -102,7 +102,7 @@ def run(run: Run) -> Summary:
     kept, takes = ready.kept, ready.takes
     unit = run.params.split_rule(run.dataset).unit
     refuse_leaks(unit, takes, kept, ready.others)
-    batch = bring_up_to_date(run, "shards", "shard", ready.units, write_unit, one_thread)
+    batch = run_units(run, "shards", "shard", ready.units, write_unit, one_thread)
     _refuse_holes(batch)
     rejects = _rejects({pair.pair_id for pair in ready.pairs}, kept, ready.lacking)
     run.write_tables("shards", {"rejected": (Rejected, rejects)})

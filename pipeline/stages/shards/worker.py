@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pipeline.faces.framing import Framing
 from pipeline.params import Shards
 from pipeline.records import CLEAR_SCHEMA, Clip, PosePair
-from pipeline.runtime.run import Outcome
+from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore, atomic_path
 from pipeline.runtime.tables import read_table
 from pipeline.stages.shards.emotions import ClearSources, ClearTake, clear_rows
@@ -50,7 +50,7 @@ def one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def write_unit(state: None, store: ItemStore, unit: str, payload: Payload) -> Outcome:
+def write_unit(state: None, store: ItemStore, unit: str, payload: Payload) -> UnitResult:
     """Write one file, row group by row group."""
     shard, section = payload.shard, payload.section
     with atomic_path(store.path(unit, SUFFIX)) as temporary:
@@ -58,7 +58,7 @@ def write_unit(state: None, store: ItemStore, unit: str, payload: Payload) -> Ou
             temporary, schema_of(shard.config, _told(payload)), shard.config, _rows(payload),
             section.rows_per_group,
         )  # fmt: skip
-    return Outcome([SUFFIX], {"files": [{"unit": unit, "rows": rows}]})
+    return UnitResult([SUFFIX], {"files": [{"unit": unit, "rows": rows}]})
 
 
 def _told(payload: Payload) -> dict[str, str]:

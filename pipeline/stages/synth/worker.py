@@ -22,7 +22,7 @@ from pipeline.latents.networks import F32, Networks
 from pipeline.models.registry import Weights
 from pipeline.params import Invert, Synth
 from pipeline.records import FAMILIES_SCHEMA, Rejected
-from pipeline.runtime.run import Outcome
+from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_table, write_table
 from pipeline.stages.synth.family import Made, MakeJob, Maker, Sources, gaps_of, length_of_gap
@@ -38,7 +38,7 @@ _SHRINKABLE = ("mouth_moved", "no_face_made", "identity_lost")
 """What a smaller beta may mend; an emotion that is unclear would only become less clear."""
 
 
-def make_families(maker: Maker, store: ItemStore, unit: str, job: MakeJob) -> Outcome:
+def make_families(maker: Maker, store: ItemStore, unit: str, job: MakeJob) -> UnitResult:
     """All families of one take, their pictures measured, each kept or with its reason."""
     rows: list[dict[str, Any]] = []
     families: list[dict[str, Any]] = []
@@ -54,7 +54,7 @@ def make_families(maker: Maker, store: ItemStore, unit: str, job: MakeJob) -> Ou
     made = pa.Table.from_arrays(arrays, schema=FAMILIES_SCHEMA)
     write_table(store.path(unit, FAMILIES), made, plain_columns=BLOBS)
     plain = [{name: v for name, v in row.items() if name not in BLOBS} for row in rows]
-    return Outcome([FAMILIES], {"pictures": plain, "families": families}, rejects)
+    return UnitResult([FAMILIES], {"pictures": plain, "families": families}, rejects)
 
 
 def _sources(maker: Maker, job: MakeJob, table: pa.Table) -> Sources:

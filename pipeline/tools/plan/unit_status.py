@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from pipeline.runtime.costs import Origins
+from pipeline.runtime.costs import ProvenanceCache
 from pipeline.runtime.run import Run, Unit, key_of, reusable
 from pipeline.runtime.store import RECEIPT, ItemStore, Receipt
 
@@ -98,7 +98,7 @@ def fates_of(
     return Fates(stage, tuple(units), redo, removed, receipts, idle, certainty)
 
 
-def _why_redone(run: Run, store: ItemStore, origins: Origins, unit: Unit) -> str:
+def _why_redone(run: Run, store: ItemStore, origins: ProvenanceCache, unit: Unit) -> str:
     previous = store.receipt(unit.name)
     if previous is None:
         return LOST_FILES if store.path(unit.name, RECEIPT).is_file() else NEW

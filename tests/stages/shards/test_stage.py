@@ -20,7 +20,7 @@ from pipeline.stages.pose import stage as pose
 from pipeline.stages.pose.worker import POSES
 from pipeline.stages.shards import stage as shards
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
-from spfem_data.masks import covered
+from spfem_data.masks import valid_mask
 from spfem_data.schema import COLUMNS
 from tests.made import changed, make_inputs, make_run
 from tests.made_scores import WEIGHTS, turned, write_scores
@@ -95,7 +95,7 @@ def test_target_lies_on_source(tmp_path: Path, framing: str) -> None:
     for row in rows_of(run, "pairs", "train"):
         source, target = picture(row, "source"), picture(row, "target")
         masks = [
-            covered(row[f"frame_to_{name}"], row[f"valid_{which}"], 128)
+            valid_mask(row[f"frame_to_{name}"], row[f"valid_{which}"], 128)
             for name, which in (("source", "a"), ("target", "b"))
         ]
         # The affine also fits how the face's form differs: only nearly the same picture.
