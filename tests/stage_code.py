@@ -15,8 +15,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from pipeline.stages import STAGES
-from tests.import_closure import PACKAGES, module_of
+from pipeline.stages import STAGES, module_of
+from tests.import_closure import PACKAGES
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RECORDED = Path(__file__).with_suffix(".json")

@@ -72,7 +72,7 @@ def _raised(error: BaseException, text: str) -> bytes:
 
 
 def read(content: bytes) -> Any:
-    """The result inside an answer, `InvalidResult` where it is none; what the worker raised is raised."""
+    """The result inside an answer, or `InvalidResult`; what the worker raised is raised again."""
     try:
         kind, value, text = pickle.loads(content)
     except _UNREADABLE:
