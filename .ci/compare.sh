@@ -32,4 +32,22 @@ echo "Against \`$(git rev-parse --short "$base")\`; made by \`.ci/compare.sh\`."
 [ -z "$link" ] || echo "The report: $link"
 echo
 part "Parameters" dvc params diff "$base" --md
-part "Metrics" dvc metrics diff "$base" --md
+metrics() { dvc metrics diff "$base" --json | python "$(dirname "$0")/metrics.py"; }
+part "Metrics" metrics
+# Rows, decisions and values against the other revision's shards, where DVC's cache still has them
+old=$(mktemp -d)
+trap 'rm -rf "$old"' EXIT
+for manifest in data/*/shards/manifest.json; do
+    [ -f "$manifest" ] || continue
+    shards=$(dirname "$manifest")
+    echo "### Data in \`$shards\`"
+    echo
+    if dvc get --quiet --rev "$base" . "$shards" -o "$old/$shards" 2>/dev/null; then
+        echo '```'
+        spfem-data diff "$old/$shards" "$shards"
+        echo '```'
+    else
+        echo "not compared: this cache does not hold the shards of $base"
+    fi
+    echo
+done

@@ -2,7 +2,7 @@
 
 A sample that crosses processes row by row costs more than its decoding, and twenty scalars collated
 one by one cost as much again; so a batch is read, decoded and collated in one call. `shards.loader`
-feeds a training loop with them; a `torch.utils.data.DataLoader` needs `collate_fn=identity_collate`:
+feeds a loop with them; a `torch.utils.data.DataLoader` needs `collate_fn=identity_collate`:
 
     pairs = Pairs("data/demo/shards", "train", where=[("mouth_agreement", ">", 0.8)])
     loader = DataLoader(pairs, batch_size=32, shuffle=True, collate_fn=identity_collate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -59,7 +60,7 @@ def test_workflow_calls_scripts_and_targets_that_are_there(repository: Path, pla
 def test_gitlab_jobs_are_of_its_stages(repository: Path) -> None:
     entries = YAML(typ="safe", pure=True).load(repository / ".gitlab-ci.yml")
     jobs = {name: e for name, e in entries.items() if isinstance(e, dict) and "script" in e}
-    assert set(jobs) == {"test", "audit", "docs", "reproduce"}
+    assert set(jobs) == {"test", "audit", "docs", "reproduce", "bytes"}
     assert {job["stage"] for job in jobs.values()} == set(entries["stages"])
 
 
@@ -136,3 +137,45 @@ def test_difference_to_an_unknown_revision_is_refused(repository: Path, project:
     code, said = _run(repository / ".ci/compare.sh", project, "nowhere")
     assert code == 2
     assert said.startswith("nowhere is no revision here")
+
+
+def test_metrics_are_split_into_changes_and_rounding(repository: Path) -> None:
+    told = {"m.json": {
+        "kept": {"old": 0.85, "new": 0.95, "diff": 0.1},
+        "median": {"old": 26.3156, "new": 26.3154, "diff": -0.0002},
+        "new": {"new": 3},
+    }}  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, str(repository / ".ci/metrics.py")], input=json.dumps(told),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [
+        "| Path | Metric | old | new |",
+        "|---|---|---|---|",
+        "| m.json | kept | 0.85 | 0.95 |",
+        "| m.json | new | None | 3 |",
+        "",
+        "1 other metrics differ by rounding (at most 0.1 %).",
+    ]
+
+
+def test_data_of_another_revision_is_compared_where_the_cache_has_it(
+    repository: Path, project: Path
+) -> None:
+    shards = project / "data" / "demo" / "shards"
+    shards.mkdir(parents=True)
+    (shards / "manifest.json").write_text("{}", encoding="utf-8")
+    code, said = _run(repository / ".ci/compare.sh", project, "HEAD")
+    assert code == 0
+    assert "### Data in `data/demo/shards`" in said
+    assert "not compared: this cache does not hold the shards of HEAD" in said
+
+
+def test_the_demo_is_made_from_nothing_on_two_kinds_of_runner(repository: Path) -> None:
+    jobs = YAML(typ="safe", pure=True).load(repository / ".github/workflows/dataset.yml")["jobs"]
+    job = jobs["bytes"]
+    assert len(set(job["strategy"]["matrix"]["runner"])) == 2
+    said = "\n".join(_texts(job["steps"]))
+    assert "git diff --exit-code -- dvc.lock data/demo/report/metrics.json" in said
+    assert "actions/cache" not in said
+    assert jobs["same-bytes"]["needs"] == "bytes"

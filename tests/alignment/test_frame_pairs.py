@@ -59,7 +59,7 @@ def test_rates_may_differ_and_vary(params: AlignParams) -> None:
 
 
 @given(st.integers(0, 50), st.floats(0.1, 3.0), st.floats(0.1, 3.0), st.floats(5, 60))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_frames_strictly_increase(seed: int, a_s: float, b_s: float, fps: float) -> None:
     rng = np.random.default_rng(seed)
     params = make_params()

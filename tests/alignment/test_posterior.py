@@ -51,7 +51,7 @@ def counted(distances: np.ndarray, temperature: float) -> np.ndarray:
 
 
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 99))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_visits_are_what_counting_every_path_gives(n: int, m: int, seed: int) -> None:
     distances = np.random.default_rng(seed).random((n, m)) + 0.05
     path = found(distances)
@@ -114,7 +114,7 @@ def test_a_row_wider_than_numbers_reach_is_summed_by_logarithms() -> None:
 
 
 @given(st.integers(2, 40), st.integers(2, 40), st.integers(0, 99))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_sums_of_weights_and_of_their_logarithms_agree(n: int, m: int, seed: int) -> None:
     distances = np.random.default_rng(seed).random((n, m))
     first, stop = _band(found(distances), 1 + seed % 9)
@@ -126,7 +126,7 @@ def test_sums_of_weights_and_of_their_logarithms_agree(n: int, m: int, seed: int
 
 
 @given(st.integers(0, 5), st.integers(0, 5), st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_best_chain_is_the_best_of_all(n: int, m: int, seed: int) -> None:
     gain = np.random.default_rng(seed).uniform(-0.5, 1, (n, m))
 

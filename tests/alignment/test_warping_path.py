@@ -50,7 +50,7 @@ def test_map_and_its_inverse_meet() -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([2, 5, 1000]), st.integers(0, 99))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_backends_give_equal_cells_even_in_ties(n: int, m: int, grain: int, seed: int) -> None:
     distances = np.random.default_rng(seed).integers(0, grain, (n, m)) / grain
     ours, theirs = (
@@ -62,7 +62,7 @@ def test_backends_give_equal_cells_even_in_ties(n: int, m: int, grain: int, seed
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 99))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_knots_are_strictly_increasing(n: int, m: int, seed: int) -> None:
     distances = np.random.default_rng(seed).random((n, m))
     knots = warp(distances, weights=WEIGHTS, hop_s=0.01, backend="librosa").knots_s
@@ -70,7 +70,7 @@ def test_knots_are_strictly_increasing(n: int, m: int, seed: int) -> None:
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.sampled_from([2, 1000]), st.integers(0, 99))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_percentile_where_is_that_of_numpy(n: int, m: int, grain: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     values = rng.integers(0, grain, (n, m)) / grain
