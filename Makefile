@@ -14,7 +14,7 @@ export DVC_NO_ANALYTICS := 1
 .PHONY: setup run test lint docs reference clean
 setup: $(VENV)/.stamp
 
-$(VENV)/.stamp: pyproject.toml distributions/spfem-data-pipeline/pyproject.toml constraints.txt .ci/install.sh
+$(VENV)/.stamp: pyproject.toml distributions/spfem-data-pipeline/pyproject.toml constraints.txt .ci/install.sh .ci/torchvision_ops.py
 	PYTHON="$(PYTHON)" VENV="$(VENV)" TORCH="$(TORCH)" sh .ci/install.sh
 	@touch $@
 

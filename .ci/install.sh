@@ -35,3 +35,11 @@ $pip install --quiet -c constraints.txt -e '.[build,demo,test]' -e distributions
     echo "OpenCV does not load; on Debian or Ubuntu: apt-get install libgl1 libglib2.0-0" >&2
     exit 1
 }
+
+# A torchvision that was built for another torch cannot be imported as it is (see torchvision_ops.py).
+"$venv/bin/python" -c 'import torchvision' 2>/dev/null || {
+    site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    cp .ci/torchvision_ops.py "$site/_torchvision_ops.py"
+    echo 'import _torchvision_ops' >"$site/_torchvision_ops.pth"
+    "$venv/bin/python" -c 'import torchvision, open_clip'
+}

@@ -179,3 +179,12 @@ def test_the_demo_is_made_from_nothing_on_two_kinds_of_runner(repository: Path) 
     assert "git diff --exit-code -- dvc.lock data/demo/report/metrics.json" in said
     assert "actions/cache" not in said
     assert jobs["same-bytes"]["needs"] == "bytes"
+
+
+def test_torchvision_can_be_imported_by_the_users_own_scripts() -> None:
+    """Its compiled part may be built for another torch: `.ci/install.sh` sees to that."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import torchvision; print(torchvision.ops.nms.__name__)"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == ["nms"], done.stderr
