@@ -42,11 +42,19 @@ def train(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(given["seed"])
-    form = ImageFormat(size=given["size_px"], values="-1..1")
+    image_format = ImageFormat(size=given["size_px"], values="-1..1")
     where = [("confidence", ">=", given["min_confidence"])]
-    pairs = AscclPairs(shards, "train", where=where, columns=["sample_id"], form=form)
+    pairs = AscclPairs(
+        shards, "train", where=where, columns=["sample_id"], image_format=image_format
+    )
     loader = Loader(
-        pairs, given["batch_size"], seed=given["seed"], tail="join", device=device, rank=0, world=1
+        pairs,
+        given["batch_size"],
+        seed=given["seed"],
+        remainder="join",
+        device=device,
+        rank=0,
+        world_size=1,
     )
     metric = Metric().to(device)
     optimiser = torch.optim.Adam(metric.parameters(), lr=given["learning_rate"])

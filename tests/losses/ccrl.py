@@ -40,5 +40,5 @@ class Content(nn.Module):
 
 def ccrl_loss(content: Content, batch: dict[str, Tensor]) -> Tensor:
     """Eq. 2, as a mean over the triplets."""
-    x, y, z = (content(batch[name], batch[f"sound_{name}"]) for name in "xyz")
+    x, y, z = (content(batch[name], batch[f"audio_{name}"]) for name in "xyz")
     return ((1 - cosine_similarity(x, y)) + cosine_similarity(y, z)).mean()

@@ -49,7 +49,7 @@ class Generator(nn.Module):
 
 def content_loss(content: Content, batch: dict[str, Tensor], made: Tensor) -> Tensor:
     """L_c (eq. 4): content of the source and of what was made, each under the source's sound."""
-    own, ours = content(batch["source"], batch["sound"]), content(made, batch["sound"])
+    own, ours = content(batch["source"], batch["audio"]), content(made, batch["audio"])
     return (1 - cosine_similarity(own, ours)).mean()
 
 

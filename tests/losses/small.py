@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spfem_data import Loader
-from spfem_data.datasets import Samples
+from spfem_data.datasets import BatchDataset
 
 Loss = Callable[[dict[str, Any]], Tensor]
 
@@ -33,9 +33,9 @@ def mapping(width: int, out: int = 16) -> nn.Module:
     return nn.Sequential(nn.Linear(width, 32), nn.ReLU(), nn.Linear(32, out))
 
 
-def batches(data: Samples, size: int, seed: int = 0) -> Iterator[dict[str, Any]]:
+def batches(data: BatchDataset, size: int, seed: int = 0) -> Iterator[dict[str, Any]]:
     """Whole batches without end."""
-    loader = Loader(data, size, seed=seed, threads=1, ahead=0, tail="join", rank=0, world=1)
+    loader = Loader(data, size, seed=seed, threads=1, prefetch=0, remainder="join")
     while True:
         yield from loader
 

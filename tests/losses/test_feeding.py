@@ -51,7 +51,7 @@ def test_asccl_equation_4_by_hand() -> None:
 
 
 def test_asccl_learns_from_pairs_and_tells_strangers(folder: Path) -> None:
-    data = AscclPairs(folder, form=FORM)
+    data = AscclPairs(folder, image_format=FORM)
     metric = asccl.Metric()
 
     def loss(batch: dict[str, Any]) -> torch.Tensor:
@@ -70,7 +70,7 @@ def test_asccl_learns_from_pairs_and_tells_strangers(folder: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["VD", "CM"])
 def test_stccl_learns_from_windows_and_tells_a_broken_time(folder: Path, kind: Any) -> None:
-    data = StcclWindows(folder, length=4, form=FORM)
+    data = StcclWindows(folder, length=4, image_format=FORM)
     metrics = stccl.Metrics(kind)
 
     def loss(batch: dict[str, Any]) -> torch.Tensor:
@@ -91,7 +91,7 @@ def test_stccl_learns_from_windows_and_tells_a_broken_time(folder: Path, kind: A
 
 def test_stccl_weights_count(folder: Path) -> None:
     metrics = stccl.Metrics("VD")
-    batch = next(small.batches(StcclWindows(folder, length=3, form=FORM), 4))
+    batch = next(small.batches(StcclWindows(folder, length=3, image_format=FORM), 4))
     one = stccl.stccl_loss(metrics, batch["x"], batch["y"], torch.ones(4, 3))
     first = torch.tensor([[1.0, 0, 0]] * 4)
     other = stccl.stccl_loss(metrics, batch["x"], batch["y"], first)
@@ -99,7 +99,7 @@ def test_stccl_weights_count(folder: Path) -> None:
 
 
 def test_ccrl_learns_from_triplets_and_tells_other_content(folder: Path) -> None:
-    data = CcrlTriplets(folder, window_s=0.04, form=FORM)
+    data = CcrlTriplets(folder, window_s=0.04, image_format=FORM)
     content = ccrl.Content()
 
     def loss(batch: dict[str, Any]) -> torch.Tensor:
@@ -109,14 +109,14 @@ def test_ccrl_learns_from_triplets_and_tells_other_content(folder: Path) -> None
     assert losses[0] == pytest.approx(1, abs=0.4)
     assert small.tail(losses) < 0.6 * losses[0]
     right = small.judged(loss, small.batches(data, 32, seed=1))
-    wrong = small.judged(loss, small.broken(small.batches(data, 32, seed=1), ("y", "sound_y"), 7))
+    wrong = small.judged(loss, small.broken(small.batches(data, 32, seed=1), ("y", "audio_y"), 7))
     assert wrong > right + 0.2
-    deaf = small.broken(small.batches(data, 32, seed=1), ("sound_x",), 7)
+    deaf = small.broken(small.batches(data, 32, seed=1), ("audio_x",), 7)
     assert small.judged(loss, deaf) > right + 0.05
 
 
 def test_cerl_learns_from_tuples_and_tells_shuffled_emotions(folder: Path) -> None:
-    data = CerlTuples(folder, pictures=False)
+    data = CerlTuples(folder, images=False)
     priors = torch.nn.ParameterList([torch.nn.Parameter(torch.randn(7, 8) * 0.1)])
 
     def loss(batch: dict[str, Any]) -> torch.Tensor:
@@ -134,7 +134,7 @@ def test_cerl_learns_from_tuples_and_tells_shuffled_emotions(folder: Path) -> No
 
 
 def test_regularisation_teaches_a_generator_and_tells_another_emotion(folder: Path) -> None:
-    data = Regularisation(folder, reference="same", window_s=0.04, form=FORM)
+    data = Regularisation(folder, reference="same", window_s=0.04, image_format=FORM)
     content, features = ccrl.Content().eval(), regularisation.Features().eval()
     generator = regularisation.Generator()
     priors = prototypes(features, data)
@@ -155,7 +155,7 @@ def test_regularisation_teaches_a_generator_and_tells_another_emotion(folder: Pa
     assert right < 0.8 * start
     other = small.broken(small.batches(data, 16, seed=1), ("emotion",), 3)
     assert small.judged(loss, other) > 1.2 * right
-    deaf = small.broken(small.batches(data, 16, seed=1), ("sound",), 3)
+    deaf = small.broken(small.batches(data, 16, seed=1), ("audio",), 3)
     assert small.judged(loss, deaf) != pytest.approx(right, rel=1e-4)
 
 
@@ -165,7 +165,7 @@ def settle(content: ccrl.Content, data: Regularisation) -> None:
     content.train()
     content.out[1].momentum = 1.0
     batch = data[:64]
-    content(batch["source"], batch["sound"])
+    content(batch["source"], batch["audio"])
     content.eval()
 
 

@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _quads(folder: Path, share: float = 0.5) -> SserdQuads:
     form = ImageFormat(size=PX, values="-1..1")
-    return SserdQuads(folder, synthetic_share=share, form=form)
+    return SserdQuads(folder, synthetic_share=share, image_format=form)
 
 
 def test_celcl_is_the_fraction_of_the_equation() -> None:

@@ -1,4 +1,4 @@
-"""Folders, URLs and their local cache; what cannot be opened is said in one line."""
+"""Folders, URLs and their local cache; one line for what cannot be opened."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.errors import TableError
 from spfem_data import Pairs, Shards
-from spfem_data.storage import Place
+from spfem_data.storage import DatasetFolder
 from tests.spfem_data.made_shards import write_pairs
 
 
@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def url(folder: Path) -> Any:
-    """The same files in a store that is no local folder."""
+    """The same files in a store that is not a local folder."""
     system = fsspec.filesystem("memory")
     system.put(f"{folder}/", "/bucket/made", recursive=True)
     yield "memory://bucket/made"
@@ -43,7 +43,7 @@ def test_a_url_is_read_through_its_cache(folder: Path, url: str, tmp_path: Path)
     assert [path.stat().st_mtime_ns for path in kept] == stamps
 
 
-def test_a_file_that_changed_there_is_fetched_again(url: str, tmp_path: Path) -> None:
+def test_a_file_that_changed_is_downloaded_again(url: str, tmp_path: Path) -> None:
     first = Shards(url, "pairs", "train", cache=tmp_path)
     assert len(first) == 108
     system = fsspec.filesystem("memory")
@@ -56,36 +56,36 @@ def test_a_file_that_changed_there_is_fetched_again(url: str, tmp_path: Path) ->
     assert not list(tmp_path.rglob(".part-*"))
 
 
-def test_a_fetch_that_fails_leaves_nothing(
+def test_a_failed_download_leaves_no_file(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(self: object, source: str, target: str, **_: object) -> None:
         Path(target).write_bytes(b"half")
-        raise OSError("the line is cut")
+        raise OSError("connection lost")
 
     monkeypatch.setattr(type(fsspec.filesystem("memory")), "get_file", broken)
-    with pytest.raises(TableError, match=r"memory://bucket/made cannot be read: the line is cut"):
+    with pytest.raises(TableError, match=r"memory://bucket/made cannot be read: connection lost"):
         Shards(url, "pairs", "train", cache=tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize(
-    ("root", "cache", "says"),
+    ("root", "cache", "message"),
     [
         (
             "/nowhere/at/all",
             None,
-            r"/nowhere/at/all: no such folder; expected one that holds data/",
+            r"/nowhere/at/all: no such folder; expected one that contains data/",
         ),
-        ("memory://bucket", None, r"memory://bucket is a URL: say with cache=FOLDER"),
-        ("memory://empty", "kept", r"memory://empty/data/pairs holds no file of the split 'train'"),
+        ("memory://bucket", None, r"memory://bucket is a URL: pass cache=FOLDER"),
+        ("memory://empty", "kept", r"memory://empty/data/pairs has no file of the split 'train'"),
         ("unheard://of", "kept", r"unheard://of cannot be opened: .*unheard"),
     ],
 )
-def test_what_cannot_be_opened_is_said(
-    root: str, cache: str | None, says: str, tmp_path: Path
+def test_what_cannot_be_opened_is_reported(
+    root: str, cache: str | None, message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(TableError, match=says):
+    with pytest.raises(TableError, match=message):
         Shards(root, "pairs", "train", cache=None if cache is None else tmp_path / cache)
 
 
@@ -97,10 +97,10 @@ def test_a_protocol_without_its_library_names_it(
 
     monkeypatch.setattr("fsspec.core.url_to_fs", missing)
     with pytest.raises(TableError, match="needs a library: Install s3fs to access S3; pip install"):
-        Place("s3://bucket/x", str(tmp_path)).files("*")
+        DatasetFolder("s3://bucket/x", str(tmp_path)).files("*")
 
 
-def test_conditions_and_columns_that_do_not_fit_are_said(folder: Path) -> None:
+def test_invalid_conditions_and_columns_are_reported(folder: Path) -> None:
     shards = Shards(folder, "pairs", "train")
     with pytest.raises(
         TableError, match="config 'pairs' has no column 'confidense'; it has: sampl"

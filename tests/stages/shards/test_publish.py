@@ -47,7 +47,7 @@ def test_speaker_in_two_splits_is_refused_by_name(made: Run) -> None:
     respoken(made, split="test")
     with pytest.raises(
         PipelineError,
-        match=r"^shards: 1 speaker lies in more than one split: S1 \(test, train\); the split's "
+        match=r"^shards: 1 speaker is in more than one split: S1 \(test, train\); the split's "
         "unit is speaker: run align again",
     ):
         shards.run(made)
