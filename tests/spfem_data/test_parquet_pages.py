@@ -101,9 +101,7 @@ def test_a_short_file_is_named(tmp_path: Path) -> None:
     reader.read("target", chosen[np.array([100])])
     with shards.files[0].open("r+b") as file:
         file.truncate(4000)
-    with pytest.raises(
-        TableError, match=r"target of row 0 in row group 10 extends past the end"
-    ):
+    with pytest.raises(TableError, match=r"target of row 0 in row group 10 extends past the end"):
         reader.read("target", chosen[np.array([100])])
 
 

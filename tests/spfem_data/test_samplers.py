@@ -259,9 +259,7 @@ def test_sserd_resizes_images_of_different_sizes(folder: Path, tmp_path: Path) -
 
 
 def test_sserd_without_references_is_refused(folder: Path) -> None:
-    with pytest.raises(
-        TableError, match="54 synthetic images and 63 real frames of train give no"
-    ):
+    with pytest.raises(TableError, match="54 synthetic images and 63 real frames of train give no"):
         SserdQuads(folder, where_frames=[("speaker", "==", "S1")])
     with pytest.raises(PipelineError, match="synthetic_share 0: expected above 0, at most 1"):
         SserdQuads(folder, synthetic_share=0)

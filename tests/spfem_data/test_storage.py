@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import TableError
-from spfem_data import Pairs, Shards
+from spfem_data import Pairs, Shards, read_protocol
 from spfem_data.storage import DatasetFolder
 from tests.spfem_data.made_shards import write_pairs
 
@@ -114,3 +115,72 @@ def test_invalid_conditions_and_columns_are_reported(folder: Path) -> None:
         Pairs(folder, "train", columns=["face"])
     with pytest.raises(TableError, match="no split 'dev'; there are: train, validation, test"):
         Shards(folder, "pairs", "dev")
+
+
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:0a1b\nsize 12345\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            LFS,
+            r"\.parquet is a Git LFS pointer, not the file itself: run `git lfs pull`",
+        ),
+        ("<!DOCTYPE html><html>quota exceeded", "is a web page, not the file itself: download"),
+        ("", "cannot be read: .*; fetch or build the file again"),
+    ],
+)
+def test_a_file_that_is_no_shard_is_named(
+    folder: Path, tmp_path: Path, content: str, message: str
+) -> None:
+    copy = tmp_path / "data/pairs"
+    copy.mkdir(parents=True)
+    for path in (folder / "data/pairs").iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    (copy / "train-00000-of-00002.parquet").write_text(content)
+    with pytest.raises(TableError, match=message):
+        Shards(tmp_path, "pairs", "train")
+
+
+def test_a_protocol_that_is_a_pointer_is_named(tmp_path: Path) -> None:
+    (tmp_path / "protocols").mkdir()
+    (tmp_path / "protocols/intra_id.csv").write_text(LFS)
+    with pytest.raises(TableError, match="is a Git LFS pointer"):
+        read_protocol(tmp_path, "intra_id")
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o002, 0o664)])
+def test_cached_files_follow_the_umask(url: str, tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        files = Shards(url, "pairs", "train", cache=tmp_path / "cache").files
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in files] == [mode] * 2
+
+
+def test_missing_permission_is_reported(
+    folder: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faked, because root may read everything."""
+
+    def denied(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pq, "read_schema", denied)
+        with pytest.raises(TableError, match=r"parquet cannot be read: permission denied; ask"):
+            Shards(folder, "pairs", "train")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "listdir", denied)
+        with pytest.raises(TableError, match="cannot be read: permission denied; ask its own"):
+            Shards(folder, "pairs", "train")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "access", lambda *_: False)
+        with pytest.raises(TableError, match="cannot be used as cache: permission denied; choose"):
+            Shards(url, "pairs", "train", cache=tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "mkdir", denied)
+        with pytest.raises(TableError, match="cannot be used as cache: permission denied; choose"):
+            Shards(url, "pairs", "train", cache=tmp_path / "new")
