@@ -47,7 +47,7 @@ class Generator(nn.Module):
 
 
 def content_loss(content: Content, batch: dict[str, Tensor], image: Tensor) -> Tensor:
-    """L_c (eq. 4): content of the source and of the generated image, both with the source's audio."""
+    """L_c (eq. 4): content of the source and of a generated image, both with its audio."""
     own, ours = content(batch["source"], batch["audio"]), content(image, batch["audio"])
     return (1 - cosine_similarity(own, ours)).mean()
 

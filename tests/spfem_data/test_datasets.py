@@ -84,7 +84,7 @@ def test_an_index_out_of_range(pairs: Pairs, index: Any) -> None:
 
 @pytest.mark.parametrize("index", ["source", None, 1.5, [0.5], [True, False], [[1, 2]]])
 def test_an_invalid_index_is_one_line(pairs: Pairs, index: Any) -> None:
-    with pytest.raises(PipelineError, match="index .*: expected an integer, a slice or a list of"):
+    with pytest.raises(PipelineError, match=r"index .*: expected an integer, a slice or a list of"):
         pairs[index]
 
 
