@@ -56,7 +56,7 @@ def identity_collate(batch: Batch) -> Batch:
 class ColumnReader(ProcessLocal):
     """Selected rows of a config: scalars from memory, images from their positions in the files.
 
-    Files are opened and columns loaded on first use, in each process separately.
+    Files are opened and columns loaded on first use, in each process that unpickles it.
 
     Parameters
     ----------
@@ -86,7 +86,8 @@ class ColumnReader(ProcessLocal):
         return len(self.selection)
 
     def _reset(self) -> None:
-        self._columns: dict[str, Column] = {}
+        # a forked child keeps the loaded columns, whose memory it shares
+        self._columns: dict[str, Column] = vars(self).get("_columns", {})
         self._media_reader = MediaReader(self.shards)
         self.buffers = BufferPool()
 

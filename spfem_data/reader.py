@@ -118,7 +118,7 @@ class Shards:
     def identity(self) -> list[object]:
         """Config, split, and the names and SHA-256 of the footers of the files.
 
-        A footer holds the positions and statistics of the columns, so it stands for the content.
+        A footer has the positions and statistics of all columns, so it changes with the content.
         """
         footers = []
         for name, path in zip(self.names, self.files, strict=True):

@@ -47,9 +47,7 @@ def _seeded() -> Iterator[None]:
 def test_asccl_equation_4_by_hand() -> None:
     x, y, k = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.6, 0.8]]), torch.tensor([[0.0, 1.0]])
     loss = asccl.contrast(x, y, k, tau=0.5)
-    assert float(loss) == pytest.approx(
-        -math.log(math.exp(1.2) / (math.exp(1.2) + 1)), rel=1e-6
-    )
+    assert float(loss) == pytest.approx(-math.log(math.exp(1.2) / (math.exp(1.2) + 1)), rel=1e-6)
 
 
 def test_asccl_learns_from_pairs(folder: Path) -> None:

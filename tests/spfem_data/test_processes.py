@@ -56,6 +56,7 @@ def test_a_dataset_that_was_used_works_in_a_forked_child(folder: Path) -> None:
             triplets._audio._lock, triplets.readers()[1]._media_reader._lock]  # fmt: skip
 
     def work() -> None:
+        assert list(pairs.readers()[0]._columns) == ["sample_id"]  # shared, not loaded again
         assert torch.equal(pairs[:8]["source"], wanted["source"])
         assert torch.equal(triplets[:8]["audio_z"], others["audio_z"])
 
