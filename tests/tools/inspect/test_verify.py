@@ -318,7 +318,7 @@ def trial(folder: Path, **changes: str) -> None:
         ({"last_frame": "14"}, "line 2 | frame 14 is none of 'S2_neutral'"),
         ({"reference_take": "S1_happy"}, "line 2 | its takes are of the splits test, train"),
         ({"reference_take": "S2_angry"}, "line 2 | the reference is angry and not happy"),
-        ({"last_frame": "x"}, "no trial"),
+        ({"last_frame": "x"}, "not a trial"),
     ],
 )
 def test_trial_that_cannot_be(folder: Path, changes: dict[str, str], says: str) -> None:
