@@ -1,10 +1,10 @@
-"""Samples a second of the reader beside WebDataset, MDS and Hugging Face datasets, in one run.
+"""Samples per second of the reader, WebDataset, MDS and Hugging Face datasets, in one run.
 
-4,000 made pairs of 256 px JPEG (about 18 kB each) with 21 of their columns are read from every
-format. Each round runs every case once, in a new process, in another order; figures are medians
-over the rounds. The bound is the same decoder, decode and stack alone in two processes, measured
-right before and after each case; processor time a sample, which a busy machine disturbs less, is
-set beside the bound's. What is not installed is left out and named.
+Each format has the same 4,000 generated pairs of 256 px JPEG (about 18 kB each) with 21 columns.
+Each round runs every case once, in a new process and a new order; figures are medians over the
+rounds. The upper bound is the same decoder, only decoding and stacking, in two processes, measured
+before and after each case. CPU time per sample, which depends less on other load, is compared with
+the bound's. Libraries that are not installed are listed and skipped.
 
     pip install webdataset datasets mosaicml-streaming   # in an environment of its own
     python -m benchmarks.loader --rounds 5
@@ -38,18 +38,18 @@ from pipeline.stages.shards.writer import write_shard
 from spfem_data.schema import COLUMNS, file_name, schema
 
 N, BATCH, SIZE, FILES, DISTINCT, WARM = 4000, 32, 256, 8, 400, 320
-QUALITY = 90  # gives the 18 kB of a real face crop at quality 95
-PICTURES = ("source", "target")
+QUALITY = 90  # as large (18 kB) as a real face crop at quality 95
+IMAGES = ("source", "target")
 SCALARS = [c.name for c in COLUMNS["pairs"] if str(c.type) in ("string", "int8", "int32", "float")]
 SCALARS = SCALARS[:21]
-"""What every case gives beside the pictures: numbers and texts, no lists."""
+"""What every case returns in addition to images: numbers and strings, no lists."""
 
 
 # ---------------------------------------------------------------- the data
 
 
-def picture(seed: int) -> bytes:
-    """A JPEG with a face's share of smooth parts, edges and grain."""
+def image(seed: int) -> bytes:
+    """A JPEG with smooth areas, edges and grain in proportions like a face's."""
     rng = np.random.default_rng(seed)
     coarse = torch.from_numpy(rng.uniform(0, 255, (1, 3, 12, 12)).astype(np.float32))
     smooth = torch.nn.functional.interpolate(coarse, size=(SIZE, SIZE), mode="bicubic")[0]
@@ -64,8 +64,8 @@ def picture(seed: int) -> bytes:
 
 
 def rows() -> Iterator[dict[str, Any]]:
-    """The same 4,000 rows for every format: pictures repeat, ids and numbers do not."""
-    pictures = [picture(k) for k in range(DISTINCT)]
+    """The same 4,000 rows for every format: images repeat, ids and numbers do not."""
+    images = [image(k) for k in range(DISTINCT)]
     rng = np.random.default_rng(1)
     for k in range(N):
         row: dict[str, Any] = {}
@@ -73,7 +73,7 @@ def rows() -> Iterator[dict[str, Any]]:
             kind = str(column.type)
             if column.media:
                 number = (2 * k + (column.name == "target")) % DISTINCT
-                row[column.name] = {"bytes": pictures[number], "path": f"{k}.jpg"}
+                row[column.name] = {"bytes": images[number], "path": f"{k}.jpg"}
             elif kind == "string":
                 row[column.name] = f"{column.name}{k % 7}"
             elif kind.startswith("fixed_size_list"):
@@ -85,46 +85,46 @@ def rows() -> Iterator[dict[str, Any]]:
 
 def write_all(folder: Path) -> None:
     """Our shards, and the same rows in the formats whose libraries are installed."""
-    every = list(rows())
+    everything = list(rows())
     for number in range(FILES):
         path = folder / "shards" / file_name("pairs", "train", number, FILES)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = every[number * N // FILES : (number + 1) * N // FILES]
+        part = everything[number * N // FILES : (number + 1) * N // FILES]
         write_shard(path, schema("pairs"), "pairs", part, 100)
     if find_spec("webdataset"):
-        write_tars(folder / "tars", every)
+        write_tars(folder / "tars", everything)
     if find_spec("streaming"):
-        write_mds(folder / "mds", every)
+        write_mds(folder / "mds", everything)
 
 
 def scalars(row: dict[str, Any]) -> dict[str, Any]:
-    """The columns beside the pictures."""
+    """The columns other than images."""
     return {name: row[name] for name in SCALARS}
 
 
-def write_tars(folder: Path, every: list[dict[str, Any]]) -> None:
-    """WebDataset: a tar a shard, a member a picture, one JSON a sample."""
+def write_tars(folder: Path, everything: list[dict[str, Any]]) -> None:
+    """WebDataset: a tar per shard, a member per image, and a JSON per sample."""
     folder.mkdir()
     for number in range(FILES):
         with tarfile.open(folder / f"{number:05d}.tar", "w") as tar:
             for k in range(number * N // FILES, (number + 1) * N // FILES):
-                members = {f"{name}.jpg": every[k][name]["bytes"] for name in PICTURES}
-                members["json"] = json.dumps(scalars(every[k])).encode()
+                members = {f"{name}.jpg": everything[k][name]["bytes"] for name in IMAGES}
+                members["json"] = json.dumps(scalars(everything[k])).encode()
                 for suffix, data in members.items():
                     info = tarfile.TarInfo(f"{k:06d}.{suffix}")
                     info.size = len(data)
                     tar.addfile(info, io.BytesIO(data))
 
 
-def write_mds(folder: Path, every: list[dict[str, Any]]) -> None:
-    """MosaicML's format, scalars as one JSON column as its users do with lists."""
+def write_mds(folder: Path, everything: list[dict[str, Any]]) -> None:
+    """MosaicML's format, with the scalars in one JSON column."""
     from streaming import MDSWriter
 
     columns = {"source": "bytes", "target": "bytes", "json": "json"}
     with MDSWriter(out=str(folder), columns=columns) as writer:
-        for row in every:
-            pictures = {name: row[name]["bytes"] for name in PICTURES}
-            writer.write({**pictures, "json": scalars(row)})
+        for row in everything:
+            images = {name: row[name]["bytes"] for name in IMAGES}
+            writer.write({**images, "json": scalars(row)})
 
 
 # ---------------------------------------------------------------- the cases
@@ -136,48 +136,48 @@ def decode(data: bytes) -> torch.Tensor:
 
 
 def ours(folder: Path, workers: int, **options: Any) -> Iterator[Any]:
-    """Whole batches, threads or processes."""
+    """Whole batches, with threads or processes."""
     from spfem_data.datasets import Pairs
     from spfem_data.loader import Loader
 
-    pairs = Pairs(folder / "shards", "train", columns=[*SCALARS, *PICTURES])
-    loader = Loader(pairs, BATCH, workers=workers, **options)
+    pairs = Pairs(folder / "shards", "train", columns=[*SCALARS, *IMAGES])
+    loader = Loader(pairs, BATCH, num_workers=workers, **options)
     while True:
         yield from (batch["sample_id"] for batch in loader)
         yield None
 
 
 def ours_near(folder: Path, workers: int) -> Iterator[Any]:
-    """Runs of rows mixed, for disks that like to read in a row."""
+    """shuffle="near", for disks that prefer sequential reads."""
     return ours(folder, workers, shuffle="near")
 
 
 def ours_one_thread(folder: Path, workers: int) -> Iterator[Any]:
-    """One thread that decodes."""
-    return ours(folder, workers, threads=1, ahead=0)
+    """One decoding thread."""
+    return ours(folder, workers, threads=1, prefetch=0)
 
 
 def epochs(make: Callable[[], Any]) -> Iterator[Any]:
-    """Ids batch by batch, None after an epoch, again and again."""
+    """The ids of each batch, None after each epoch, endlessly."""
     while True:
         yield from (batch["sample_id"] for batch in make())
         yield None
 
 
 def web(folder: Path, workers: int) -> Iterator[Any]:
-    """Shards permuted, buffer of 400."""
+    """Shards permuted, shuffle buffer of 400."""
     import webdataset
 
-    def sample(found: dict[str, Any]) -> dict[str, Any]:
-        pictures = {name: decode(found[f"{name}.jpg"]) for name in PICTURES}
-        return {**json.loads(found["json"]), **pictures}
+    def sample(members: dict[str, Any]) -> dict[str, Any]:
+        images = {name: decode(members[f"{name}.jpg"]) for name in IMAGES}
+        return {**json.loads(members["json"]), **images}
 
     tars = [str(path) for path in sorted((folder / "tars").glob("*.tar"))]
-    made = webdataset.WebDataset(
+    data = webdataset.WebDataset(
         tars, shardshuffle=FILES, nodesplitter=webdataset.split_by_node,
         workersplitter=webdataset.split_by_worker,
     ).shuffle(400).map(sample)  # fmt: skip
-    loader = torch.utils.data.DataLoader(made, BATCH, num_workers=workers)
+    loader = torch.utils.data.DataLoader(data, BATCH, num_workers=workers)
     return epochs(lambda: loader)
 
 
@@ -185,24 +185,24 @@ def mds(folder: Path, workers: int) -> Iterator[Any]:
     """Its own full shuffle."""
     from streaming import StreamingDataset
 
-    class Made(StreamingDataset):
+    class Decoded(StreamingDataset):
         def __getitem__(self, at: int) -> dict[str, Any]:
-            found = super().__getitem__(at)
-            return {**found["json"], **{name: decode(found[name]) for name in PICTURES}}
+            row = super().__getitem__(at)
+            return {**row["json"], **{name: decode(row[name]) for name in IMAGES}}
 
-    data = Made(local=str(folder / "mds"), shuffle=True, batch_size=BATCH)
+    data = Decoded(local=str(folder / "mds"), shuffle=True, batch_size=BATCH)
     loader = torch.utils.data.DataLoader(data, BATCH, num_workers=workers)
     return epochs(lambda: loader)
 
 
-def _plain(found: dict[str, Any]) -> dict[str, Any]:
-    return {**found, **{name: decode(found[name]["bytes"]) for name in PICTURES}}
+def _decoded(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, **{name: decode(row[name]["bytes"]) for name in IMAGES}}
 
 
 def _features() -> Any:
     from datasets import Image
 
-    return {name: Image(decode=False) for name in PICTURES}
+    return {name: Image(decode=False) for name in IMAGES}
 
 
 def hf_map(folder: Path, workers: int) -> Iterator[Any]:
@@ -211,12 +211,12 @@ def hf_map(folder: Path, workers: int) -> Iterator[Any]:
 
     files = sorted(str(p) for p in (folder / "shards/data/pairs").glob("*.parquet"))
     data = load_dataset("parquet", data_files=files, split="train", cache_dir=str(folder / "hf"))
-    data = data.select_columns([*SCALARS, *PICTURES])
+    data = data.select_columns([*SCALARS, *IMAGES])
     for name, feature in _features().items():
         data = data.cast_column(name, feature)
     data = data.with_transform(
         lambda rows: {
-            k: [decode(v["bytes"]) for v in column] if k in PICTURES else column
+            k: [decode(v["bytes"]) for v in column] if k in IMAGES else column
             for k, column in rows.items()
         }
     )
@@ -225,15 +225,15 @@ def hf_map(folder: Path, workers: int) -> Iterator[Any]:
 
 
 def hf_stream(folder: Path, workers: int) -> Iterator[Any]:
-    """Files permuted, buffer of 400."""
+    """Files permuted, shuffle buffer of 400."""
     from datasets import load_dataset
 
     files = sorted(str(p) for p in (folder / "shards/data/pairs").glob("*.parquet"))
     data = load_dataset("parquet", data_files=files, split="train", streaming=True)
-    data = data.select_columns([*SCALARS, *PICTURES])
+    data = data.select_columns([*SCALARS, *IMAGES])
     for name, feature in _features().items():
         data = data.cast_column(name, feature)
-    data = data.shuffle(seed=0, buffer_size=400).map(_plain)
+    data = data.shuffle(seed=0, buffer_size=400).map(_decoded)
     loader = torch.utils.data.DataLoader(data, BATCH, num_workers=workers)
     return epochs(lambda: loader)
 
@@ -247,15 +247,15 @@ CASES: dict[str, tuple[Callable[..., Iterator[Any]], str | None]] = {
     "HF datasets, map": (hf_map, "datasets"),
     "HF datasets, streaming": (hf_stream, "datasets"),
 }
-CROSSED = {"ours, near": [0], "ours, 1 thread": [0]}
-"""Cases that are tried with these numbers of workers only."""
+ONLY_WORKERS = {"ours, near": [0], "ours, 1 thread": [0]}
+"""Cases that run only with these numbers of workers."""
 
 
 # ---------------------------------------------------------------- measuring
 
 
 def pss_mb(pids: list[int]) -> float:
-    """Memory of processes, what they share counted once."""
+    """Memory of processes in MB; shared pages count once."""
     total = 0
     for pid in pids:
         try:
@@ -266,39 +266,39 @@ def pss_mb(pids: list[int]) -> float:
     return total / 1024
 
 
-def family(pid: int) -> list[int]:
+def process_tree(pid: int) -> list[int]:
     """A process and its descendants."""
-    found = [pid]
-    for own in found:
-        for task in Path(f"/proc/{own}/task").glob("*/children"):
-            found += [int(child) for child in task.read_text(encoding="ascii").split()]
-    return found
+    pids = [pid]
+    for parent in pids:
+        for task in Path(f"/proc/{parent}/task").glob("*/children"):
+            pids += [int(child) for child in task.read_text(encoding="ascii").split()]
+    return pids
 
 
 def cpu_seconds() -> float:
-    """Processor time of this process and its children so far."""
+    """CPU time of this process and its children so far."""
     ticks = 0
-    for pid in family(os.getpid()):
+    for pid in process_tree(os.getpid()):
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
-        own = pid == os.getpid()  # which also counts the children that have ended
+        own = pid == os.getpid()  # also counts its terminated children
         ticks += sum(map(int, fields[11 : 15 if own else 13]))
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def watched(done: threading.Event, peak: list[float]) -> None:
-    """Keep the largest memory of this process and its children."""
+def watch_memory(done: threading.Event, peak: list[float]) -> None:
+    """Record the peak memory of this process and its children."""
     while not done.wait(0.3):
-        peak[0] = max(peak[0], pss_mb(family(os.getpid())))
+        peak[0] = max(peak[0], pss_mb(process_tree(os.getpid())))
 
 
 def run_case(folder: Path, name: str, workers: int) -> dict[str, Any]:
-    """One epoch of one case, its first batches left out as warm-up."""
-    import pyarrow.parquet  # noqa: F401  (what a process that imported both weighs)
+    """One epoch of one case, without its first batches (warm-up)."""
+    import pyarrow.parquet  # noqa: F401  (memory is counted above torch and pyarrow)
 
     torch.set_num_threads(1)
     before = pss_mb([os.getpid()])
     done, peak = threading.Event(), [0.0]
-    watcher = threading.Thread(target=watched, args=(done, peak))
+    watcher = threading.Thread(target=watch_memory, args=(done, peak))
     watcher.start()
     stream = CASES[name][0](folder, workers)
     ids: list[str] = []
@@ -331,11 +331,11 @@ def _bound_part(files: list[bytes], seconds: Any) -> None:
 
 
 def bound() -> dict[str, float]:
-    """Decode and stack alone in two processes: samples (two pictures) a second, CPU ms each."""
-    pictures = [picture(k) for k in range(DISTINCT)]
+    """Only decode and stack, in two processes: samples (two images) per second, CPU ms each."""
+    images = [image(k) for k in range(DISTINCT)]
     context = multiprocessing.get_context("fork")
     seconds = context.Queue()
-    part = [pictures[k % DISTINCT] for k in range(N // 2)]
+    part = [images[k % DISTINCT] for k in range(N // 2)]
     processes = [context.Process(target=_bound_part, args=(part, seconds)) for _ in range(2)]
     for process in processes:
         process.start()
@@ -346,8 +346,8 @@ def bound() -> dict[str, float]:
     return {"rate": len(part) / wall, "cpu_ms": 1000 * spent / (len(part) / 2)}
 
 
-def alone(arguments: list[str]) -> Any:
-    """A measurement in a process of its own."""
+def measured(arguments: list[str]) -> Any:
+    """A measurement in a new process."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.loader", *arguments],
         capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False,
@@ -358,41 +358,41 @@ def alone(arguments: list[str]) -> Any:
 
 
 def rounds(folder: Path, count: int) -> dict[tuple[str, int], list[dict[str, Any]]]:
-    """All cases once a round, in another order each time, each round with its bound."""
+    """All cases once per round, in a new order each time, each with its upper bound."""
     cases = [
         (name, workers)
         for name, (_, library) in CASES.items()
         if library is None or find_spec(library)
-        for workers in CROSSED.get(name, [0, 1, 2])
+        for workers in ONLY_WORKERS.get(name, [0, 1, 2])
     ]
-    found: dict[tuple[str, int], list[dict[str, Any]]] = {case: [] for case in cases}
+    results: dict[tuple[str, int], list[dict[str, Any]]] = {case: [] for case in cases}
     for k in range(count):
         order = random.Random(k).sample(cases, len(cases))
-        limits = [alone(["--bound"])]
+        limits = [measured(["--bound"])]
         for name, workers in order:
-            result = alone(["--case", name, "--workers", str(workers), "--folder", str(folder)])
-            limits.append(alone(["--bound"]))
-            beside = {
+            result = measured(["--case", name, "--workers", str(workers), "--folder", str(folder)])
+            limits.append(measured(["--bound"]))
+            limit_of_case = {
                 f"bound_{unit}": (limits[-1][unit] + limits[-2][unit]) / 2
                 for unit in ("rate", "cpu_ms")
             }
-            found[name, workers].append(result | beside)
-            share = result["rate"] / beside["bound_rate"]
+            results[name, workers].append(result | limit_of_case)
+            share = result["rate"] / limit_of_case["bound_rate"]
             print(f"{name}, workers {workers}: {share:.0%} of the bound", file=sys.stderr)
         rates = [limit["rate"] for limit in limits]
         print(f"round {k + 1}: bound {min(rates):.0f} to {max(rates):.0f}", file=sys.stderr)
-        print(table(found), file=sys.stderr, flush=True)
-    return found
+        print(table(results), file=sys.stderr, flush=True)
+    return results
 
 
-def table(found: dict[tuple[str, int], list[dict[str, Any]]]) -> str:
+def table(cases: dict[tuple[str, int], list[dict[str, Any]]]) -> str:
     """Medians over the rounds."""
     lines = [
-        "| case | workers | samples/s | of the bound | CPU ms a sample | the bound's over it | "
+        "| case | workers | samples/s | of the bound | CPU ms per sample | bound / case | "
         "peak MB over torch + pyarrow | rank correlation |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for (name, workers), results in found.items():
+    for (name, workers), results in cases.items():
         assert all(r["unique"] == N for r in results), (name, workers, results[0]["unique"])
         rate, share, spent, spared, peak, rank = (
             statistics.median(values)
@@ -429,7 +429,7 @@ def main() -> None:
         return
     missing = [lib for _, lib in CASES.values() if lib and not find_spec(lib)]
     for library in sorted(set(missing)):
-        print(f"left out, not installed: {library}", file=sys.stderr)
+        print(f"skipped, not installed: {library}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.folder or Path(temporary)
         if not (folder / "shards").exists():

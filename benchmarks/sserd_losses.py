@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=12)
     options = parser.parse_args()
     form = ImageFormat(size=PX, values="-1..1")
-    quads = SserdQuads(options.folder, options.split, synthetic_share=0.5, form=form)
+    quads = SserdQuads(options.folder, options.split, synthetic_share=0.5, image_format=form)
     print(f"{len(quads)} quads of {options.split}, {options.steps} steps of {options.batch}")
     for name, broken in (("as they are", False), ("emotions shuffled", True)):
         given = batches(quads, options.batch)

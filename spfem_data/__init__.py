@@ -1,4 +1,4 @@
-"""What training holds: shards opened, filtered and read as whole batches. Needs the base install.
+"""Read the shards in training: select rows, load whole batches, resume.
 
 >>> from spfem_data import Loader, Pairs
 >>> pairs = Pairs("data/demo/shards", "train", where=[("mouth_agreement", ">", 0.8)])
@@ -51,8 +51,8 @@ __all__ = [
     "valid_mask",
 ]
 
-# Found on first use: those who write shards need the schema and not the two seconds of torch.
-_HOMES = {
+# Imported on first use: `import spfem_data.schema` must not take the two seconds of torch.
+_MODULES = {
     "datasets": ("Pairs", "Windows", "identity_collate"),
     "emotions": ("Emotions",),
     "errors": ("PipelineError", "SpfemError", "TableError"),
@@ -68,10 +68,10 @@ _HOMES = {
     "samplers": ("AscclPairs", "CcrlTriplets", "StcclWindows"),
     "tuples": ("CerlTuples",),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

@@ -1,8 +1,8 @@
-"""Torch datasets over the shards: whole batches, decoded into one tensor, scalars as columns.
+"""Torch datasets over the shards that return whole batches.
 
-A sample that crosses processes row by row costs more than its decoding, and twenty scalars collated
-one by one cost as much again; so a batch is read, decoded and collated in one call. `shards.loader`
-feeds a loop with them; a `torch.utils.data.DataLoader` needs `collate_fn=identity_collate`:
+Passing samples between processes one by one, and collating twenty scalars per sample, costs more
+than decoding the images. So a batch is read, decoded and collated in one call. Use them with
+`spfem_data.Loader`, or in a `torch.utils.data.DataLoader` with `collate_fn=identity_collate`:
 
     pairs = Pairs("data/demo/shards", "train", where=[("mouth_agreement", ">", 0.8)])
     loader = DataLoader(pairs, batch_size=32, shuffle=True, collate_fn=identity_collate)
@@ -10,90 +10,101 @@ feeds a loop with them; a `torch.utils.data.DataLoader` needs `collate_fn=identi
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from spfem_data.columns import Column, as_column
-from spfem_data.errors import TableError
-from spfem_data.images import BadPicture, Blocks, Encoded, ImageFormat, decode_into
-from spfem_data.random_access import Blobs
-from spfem_data.reader import Condition, Shards
-from spfem_data.rng import F64, I64, Draws
+from spfem_data.conditions import Condition
+from spfem_data.errors import PipelineError, TableError
+from spfem_data.images import BufferPool, EncodedImages, ImageFormat, InvalidImage, decode_into
+from spfem_data.process_local import ProcessLocal
+from spfem_data.random_access import MediaReader
+from spfem_data.reader import Shards
+from spfem_data.rng import F64, I64, KeyedRng
+from spfem_data.shared_memory import share
 
 Batch = dict[str, Any]
-"""Pictures and numbers as tensors, the rest as lists."""
+"""Images and numbers as tensors, everything else as lists."""
 
 AS_STORED = ImageFormat()
 
 
+class _CollatedBatch(Batch):
+    """What `DataLoader` receives: its default collate function expects a list of samples."""
+
+    def __missing__(self, key: object) -> Any:
+        if key == 0:
+            raise PipelineError("pass collate_fn=identity_collate to DataLoader: the datasets of "
+                                "spfem_data return whole batches")  # fmt: skip
+        raise KeyError(key)
+
+
 def identity_collate(batch: Batch) -> Batch:
-    """A collate function for batches that are collated already."""
+    """A collate function for batches that are already collated."""
     return batch
 
 
-class Rows:
-    """Chosen rows of a config: scalars from memory, pictures from their places in the files.
+class ColumnReader(ProcessLocal):
+    """Selected rows of a config: scalars from memory, images from their positions in the files.
 
-    Holds no open file and no table until it is used; pickled or forked, each process opens its own.
+    Files are opened and columns loaded on first use, in each process that unpickles it.
 
     Parameters
     ----------
     columns
-        None means all; pictures and sounds among them are read when asked for by name.
+        None: all. Media columns are read only if they are named.
     where
-        Conditions on columns, all to be met; null meets none.
+        Conditions that must all hold; null meets none.
     """
 
+    _LOCAL: ClassVar[tuple[str, ...]] = ("_columns", "_media_reader", "buffers")
+
     def __init__(
-        self, shards: Shards, columns: Sequence[str] | None, where: Sequence[Condition] = ()
+        self,
+        shards: Shards,
+        columns: Sequence[str] | None,
+        where: Sequence[Condition] | None = (),
     ) -> None:
-        self.shards, self.where = shards, tuple(where)
-        shards.check_columns(columns or ())
-        names = shards.schema.names if columns is None else columns
-        media = [name for name in names if shards.is_media(name)]
-        self.media = tuple(media)
-        self.plain = tuple(name for name in names if name not in media)
-        self.chosen = shards.select(where)
-        self._forget()
+        self.shards = shards
+        shards.check_columns(() if columns is None else columns)
+        names = list(dict.fromkeys(shards.schema.names if columns is None else columns))
+        self.media = tuple(name for name in names if shards.is_media(name))
+        self.plain = tuple(name for name in names if name not in self.media)
+        self.selection = shards.select(where)
+        self._start()
 
     def __len__(self) -> int:
-        return len(self.chosen)
+        return len(self.selection)
 
-    def _forget(self) -> None:
-        self._pid = os.getpid()
-        self._columns: dict[str, Column] = {}
-        self._blobs = Blobs(self.shards)
-        self.blocks = Blocks()
-
-    def __getstate__(self) -> dict[str, Any]:
-        own = {"_pid", "_columns", "_blobs", "blocks"}
-        return {name: value for name, value in vars(self).items() if name not in own}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._forget()
+    def _reset(self) -> None:
+        # a forked child keeps the loaded columns, whose memory it shares
+        self._columns: dict[str, Column] = vars(self).get("_columns", {})
+        self._media_reader = MediaReader(self.shards)
+        self.buffers = BufferPool()
 
     def load(self, names: Sequence[str]) -> None:
-        """Hold these columns in memory, if they are not held."""
+        """Load these columns into memory, unless they are loaded."""
         missing = [name for name in names if name not in self._columns]
         if missing:
-            table = self.shards.table(missing, self.chosen)
+            table = self.shards.table(missing, self.selection)
             self._columns |= {name: as_column(table[name]) for name in missing}
 
     def values(self, name: str) -> torch.Tensor | list[Any]:
         """A whole column."""
-        self.load([name])
-        return self._columns[name].take(np.arange(len(self)))
+        values: torch.Tensor | list[Any] = self.column(name, np.arange(len(self)))
+        return values
 
     def scalars(self, indices: I64) -> Batch:
-        """The columns asked for, of some rows."""
+        """The requested columns other than media, of some rows."""
         self.load(self.plain)
         return {name: self._columns[name].take(indices) for name in self.plain}
 
@@ -104,137 +115,165 @@ class Rows:
 
     def bytes_of(self, name: str, indices: I64) -> list[bytes]:
         """The files of a media column."""
-        return self._blobs.read(name, self.chosen[indices])
+        return self._media_reader.read(name, self.selection[indices])
 
-    def pictures(
-        self, name: str, indices: I64, form: ImageFormat, pool: Executor | None
+    def images(
+        self, name: str, indices: I64, image_format: ImageFormat, pool: Executor | None
     ) -> torch.Tensor:
-        """The pictures of a column: uint8 (n, 3, h, w), as stored but for the order of colours.
+        """The images of a column: uint8 (n, 3, h, w), of the stored size, in the colour order.
 
         Raises
         ------
         TableError
-            Where a picture is damaged, naming it.
+            If an image is damaged, with its position.
         """
         files = self.bytes_of(name, indices)
         try:
-            return decode_into(files, form.order, self.blocks, pool)
-        except BadPicture as bad:
-            at = self.chosen[indices[[bad.number]]]
-            key = (int(at.file[0]), int(at.group[0]), name)
+            return decode_into(files, image_format.order, self.buffers, pool)
+        except InvalidImage as invalid:
+            row = self.selection[indices[[invalid.number]]]
+            key = (int(row.file[0]), int(row.group[0]), name)
             raise TableError(
-                f"{self._blobs.name(key, int(at.row[0]))}: {bad.problem}; "
+                f"{self._media_reader.name(key, int(row.row[0]))}: {invalid.problem}; "
                 "fetch or build the file again"
-            ) from bad
+            ) from invalid
 
+    @cached_property
     def identity(self) -> list[object]:
-        """What a saved position must find again: the files and the choice."""
-        names, files = self.shards.names, self.shards.files
-        sizes = [(n, p.stat().st_size) for n, p in zip(names, files, strict=True)]
-        return [self.shards.config, self.shards.split, sizes, list(self.where), len(self)]
+        """The files and a digest of the selected rows, however the selection was written."""
+        rows = self.shards.row_numbers(self.selection).astype("<i8")
+        return [*self.shards.identity, len(rows), sha256(rows.tobytes()).hexdigest()]
 
 
-class Samples(Dataset[Batch]):
-    """What a loader draws from: samples by index, whole batches at a time.
+class BatchDataset(ProcessLocal, Dataset[Batch]):
+    """Base of the datasets: samples by index, in whole batches.
 
     Parameters
     ----------
-    form
-        How pictures are given.
+    image_format
+        Format of the images.
     threads
-        How many decode at a time where a batch is asked for by `dataset[...]`; a `Loader` has
-        threads of its own.
+        Number of decoding threads for `dataset[...]` and `DataLoader`; a `Loader` has its own.
     """
 
-    def __init__(self, form: ImageFormat, threads: int) -> None:
-        self.form, self.threads = form, threads
-        self.encoded = False
-        """Whether pictures are left as files, for a device that decodes."""
-        self._pool: ThreadPoolExecutor | None = None
+    _LOCAL: ClassVar[tuple[str, ...]] = ("_pool",)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_pool": None}
+    def __init__(self, image_format: ImageFormat, threads: int) -> None:
+        if not isinstance(image_format, ImageFormat):
+            raise PipelineError(f"image_format={image_format!r}: expected ImageFormat(...)")
+        self.image_format, self.threads = image_format, threads
+        self.encoded = False
+        """Whether images stay encoded, for a device that decodes them."""
+        self._start()
+
+    def _reset(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
 
     def __len__(self) -> int:
         raise NotImplementedError
 
-    def rows(self) -> Sequence[Rows]:
-        """The rows that it reads; the first are those that its index runs over."""
+    def readers(self) -> Sequence[ColumnReader]:
+        """The readers of its configs; the index refers to the rows of the first one."""
         raise NotImplementedError
 
-    def take(self, indices: I64, draws: Draws, pool: Executor | None = None) -> Batch:
-        """A batch with pictures as decoded: uint8, of the size stored."""
+    def read_batch(self, indices: I64, rng: KeyedRng, pool: Executor | None = None) -> Batch:
+        """A batch whose images are decoded only: uint8, of the stored size."""
         raise NotImplementedError
 
     def identity(self) -> list[object]:
-        """What a saved position must find again."""
-        return [type(self).__name__, len(self), *(rows.identity() for rows in self.rows())]
+        """What must be equal to resume from a saved position."""
+        return [type(self).__name__, len(self), *(reader.identity for reader in self.readers())]
 
     def runs(self) -> list[int]:
-        """Lengths of the parts of the index that lie together in the files."""
-        return self.rows()[0].chosen.runs()
+        """Lengths of the parts of the index that share a row group."""
+        return self.readers()[0].selection.runs()
 
     def weights(self, column: str) -> F64:
-        """A column of numbers, as weights of the samples.
+        """A numeric column as sampling weights (n,).
 
         Raises
         ------
         TableError
-            Where it does not hold numbers.
+            If the column is not numeric.
         """
-        found = self.rows()[0].values(column)
-        if not isinstance(found, torch.Tensor) or found.ndim != 1:
-            raise TableError(f"weights={column!r}: the column does not hold numbers for all rows")
-        return found.numpy().astype(np.float64)
+        values = self.readers()[0].values(column)
+        if not isinstance(values, torch.Tensor) or values.ndim != 1:
+            raise TableError(f"weights={column!r}: the column does not have a number in all rows")
+        return values.numpy().astype(np.float64)
 
     def finish(self, batch: Batch, device: torch.device | None = None) -> Batch:
-        """Pictures decoded where they are not, scaled and mapped, on the device they lie on."""
+        """Decode images if they are encoded, then resize and normalise them on their device."""
         done: Batch = {}
         for name, value in batch.items():
-            if isinstance(value, Encoded):
+            if isinstance(value, EncodedImages):
                 assert device is not None
-                value = value.decode(device, self.form.order)
-            if isinstance(value, torch.Tensor) and name in self.pictures():
-                value = self.form.finish(value)
+                value = value.decode(device, self.image_format.order)
+            if isinstance(value, torch.Tensor) and name in self.image_keys():
+                value = self.image_format.apply(value)
             done[name] = value
         return done
 
-    def pictures(self) -> frozenset[str]:
-        """The keys of a batch that hold pictures."""
+    def image_keys(self) -> frozenset[str]:
+        """The keys of a batch that hold images."""
         raise NotImplementedError
 
-    def picture(self, rows: Rows, name: str, indices: I64, pool: Executor | None) -> Any:
-        """Pictures of rows: a tensor, or their files where a device decodes; any shape of rows."""
-        flat = indices.reshape(-1)
+    def images(self, reader: ColumnReader, name: str, rows: I64, pool: Executor | None) -> Any:
+        """Images of rows of any shape: a tensor, or encoded if a device decodes them."""
+        flat = rows.reshape(-1)
         if self.encoded:
-            return Encoded(rows.bytes_of(name, flat), indices.shape)
-        pixels = rows.pictures(name, flat, self.form, pool)
-        return pixels if indices.ndim == 1 else pixels.reshape(*indices.shape, *pixels.shape[1:])
+            return EncodedImages(reader.bytes_of(name, flat), rows.shape)
+        pixels = reader.images(name, flat, self.image_format, pool)
+        return pixels if rows.ndim == 1 else pixels.reshape(*rows.shape, *pixels.shape[1:])
 
-    def __getitem__(self, index: int | slice) -> Batch:
+    def __getitem__(self, index: int | slice | Sequence[int]) -> Batch:
+        """One sample by its number, or a batch by a slice, a list of numbers or a mask."""
         if isinstance(index, slice):
-            return self.__getitems__(range(*index.indices(len(self))))
-        return _first(self.__getitems__([index]))
+            return self._batch(range(*index.indices(len(self))))
+        if np.ndim(index):
+            return self._batch(index)
+        return {name: value[0] for name, value in self._batch([index]).items()}
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        """A whole batch: what DataLoader asks for where a dataset offers it."""
-        at = np.asarray(indices, np.int64)
+        """A whole batch; `DataLoader` calls this if a dataset has it."""
+        batch = self._batch(indices)
+        if get_worker_info():
+            share(batch)
+        return _CollatedBatch(batch)
+
+    def _batch(self, indices: Any) -> Batch:
+        rows = _as_rows(indices, len(self))
         if self.threads > 1 and self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads)
-        return self.finish(self.take(at, Draws.of_indices(at), self._pool))
+        return self.finish(self.read_batch(rows, KeyedRng.of_indices(rows), self._pool))
 
 
-class OneConfig(Samples):
-    """Samples that are the rows of one config: its pictures, and the columns asked for.
+def _as_rows(indices: Any, n: int) -> I64:
+    """Indices (k,) from 0 to n - 1, of integers that may be negative or of a mask."""
+    array = np.asarray(indices if len(indices) else np.empty(0, np.int64))
+    if array.dtype == np.bool_ and array.shape == (n,):
+        return np.flatnonzero(array)
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+        raise PipelineError(
+            f"index {short(indices)}: expected an integer, a slice or a list of integers"
+        )
+    rows = array.astype(np.int64)
+    outside = rows[(rows < -n) | (rows >= n)]
+    if len(outside):
+        raise IndexError(f"index {outside[0]} is out of range: there are {n} samples")
+    return np.where(rows < 0, rows + n, rows)
+
+
+class ConfigDataset(BatchDataset):
+    """The rows of one config: its images and the requested columns.
 
     Parameters
     ----------
-    folder, split
-        As of `Shards`, and so are `cache` and `options`.
+    folder, split, cache, options
+        See `Shards`.
     where
-        Conditions on columns, all to be met; null meets none.
+        Conditions that must all hold; null meets none.
     columns
-        None means all columns.
+        None: all columns.
     """
 
     CONFIG: ClassVar[str]
@@ -244,61 +283,61 @@ class OneConfig(Samples):
         folder: str | Path,
         split: str,
         *,
-        where: Sequence[Condition] = (),
+        where: Sequence[Condition] | None = (),
         columns: Sequence[str] | None = None,
-        form: ImageFormat = AS_STORED,
+        image_format: ImageFormat = AS_STORED,
         threads: int = 2,
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(form, threads)
+        super().__init__(image_format, threads)
         shards = Shards(folder, self.CONFIG, split, cache=cache, options=options)
-        self._rows = Rows(shards, columns, where)
+        self._reader = ColumnReader(shards, columns, where)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._reader)
 
-    def rows(self) -> Sequence[Rows]:
+    def readers(self) -> Sequence[ColumnReader]:
         """Of its config."""
-        return (self._rows,)
+        return (self._reader,)
 
-    def pictures(self) -> frozenset[str]:
-        """The columns of pictures, where asked for."""
-        return frozenset(self._rows.media)
+    def image_keys(self) -> frozenset[str]:
+        """The requested image columns."""
+        return frozenset(self._reader.media)
 
-    def take(self, indices: I64, draws: Draws, pool: Executor | None = None) -> Batch:
-        """Pictures (n, 3, h, w) and columns (n, ...)."""
-        batch = self._rows.scalars(indices)
-        for name in self._rows.media:
-            batch[name] = self.picture(self._rows, name, indices, pool)
+    def read_batch(self, indices: I64, rng: KeyedRng, pool: Executor | None = None) -> Batch:
+        """Images (n, 3, h, w) and columns (n, ...)."""
+        batch = self._reader.scalars(indices)
+        for name in self._reader.media:
+            batch[name] = self.images(self._reader, name, indices, pool)
         return batch
 
 
-class Pairs(OneConfig):
-    """Frame pairs: `source` and `target` (n, 3, h, w), and the columns asked for."""
+class Pairs(ConfigDataset):
+    """Frame pairs: `source` and `target` (n, 3, h, w), and the requested columns."""
 
     CONFIG = "pairs"
 
 
-class Windows(Samples):
-    """Windows of consecutive frame pairs: pictures (n, t, 3, h, w), numbers (n, t), lists of t.
+class Windows(BatchDataset):
+    """Windows of consecutive frame pairs: images (n, t, 3, h, w), numbers (n, t), lists of t.
 
-    `weights` (n, t) is the confidence of each pair, 0 for one below the threshold.
+    `weights` (n, t) is the confidence of each pair, 0 if it is below the threshold.
 
     Parameters
     ----------
     where
         Conditions on columns of the config `sequences`.
     columns
-        Of the config `pairs`; None means all columns.
+        Of the config `pairs`; None: all columns.
     length
-        Frame pairs of a window: all that are stored, or fewer; then every run of so many pairs
-        within a stored window is one.
+        Frame pairs per window; None: as stored. If it is less, every run of this length within a
+        stored window is a window.
 
     Raises
     ------
     TableError
-        Where the stored windows are shorter than `length`.
+        If the stored windows are shorter than `length`.
     """
 
     def __init__(
@@ -306,67 +345,68 @@ class Windows(Samples):
         folder: str | Path,
         split: str,
         *,
-        where: Sequence[Condition] = (),
+        where: Sequence[Condition] | None = (),
         columns: Sequence[str] | None = None,
         length: int | None = None,
-        form: ImageFormat = AS_STORED,
+        image_format: ImageFormat = AS_STORED,
         threads: int = 2,
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(form, threads)
-        self._rows = Rows(Shards(folder, "pairs", split, cache=cache, options=options), columns)
-        found = Shards(folder, "sequences", split, cache=cache, options=options)
-        self._windows = Rows(found, ["file", "rows", "weights"], where)
-        self._index, self._weights = _windows(self._rows.shards, self._windows, length)
+        super().__init__(image_format, threads)
+        pairs = Shards(folder, "pairs", split, cache=cache, options=options)
+        self._reader = ColumnReader(pairs, columns)
+        sequences = Shards(folder, "sequences", split, cache=cache, options=options)
+        self._windows = ColumnReader(sequences, ["file", "rows", "weights"], where)
+        self._index, self._weights = _window_rows(pairs, self._windows, length)
 
     def __len__(self) -> int:
         return len(self._index)
 
-    def rows(self) -> Sequence[Rows]:
+    def readers(self) -> Sequence[ColumnReader]:
         """Of the configs pairs and sequences."""
-        return self._rows, self._windows
+        return self._reader, self._windows
 
     def runs(self) -> list[int]:
         """Windows whose first pairs share a row group."""
-        return self._rows.chosen[self._index[:, 0]].runs()
+        return self._reader.selection[self._index[:, 0]].runs()
 
     def weights(self, column: str) -> F64:
-        """Of the windows' first pairs."""
+        """Of each window's first pair."""
         return np.asarray(super().weights(column)[self._index[:, 0]])
 
     def identity(self) -> list[object]:
-        """Also the windows' length."""
+        """Includes the length of the windows."""
         return [*super().identity(), list(self._index.shape)]
 
-    def pictures(self) -> frozenset[str]:
+    def image_keys(self) -> frozenset[str]:
         """source and target."""
-        return frozenset(self._rows.media)
+        return frozenset(self._reader.media)
 
-    def take(self, indices: I64, draws: Draws, pool: Executor | None = None) -> Batch:
-        """Pictures (n, t, 3, h, w) and columns (n, t, ...)."""
+    def read_batch(self, indices: I64, rng: KeyedRng, pool: Executor | None = None) -> Batch:
+        """Images (n, t, 3, h, w) and columns (n, t, ...)."""
         rows = self._index[indices]
-        flat = self._rows.scalars(rows.reshape(-1))
-        batch = {name: folded(value, rows.shape) for name, value in flat.items()}
+        flat = self._reader.scalars(rows.reshape(-1))
+        batch = {name: regrouped(value, rows.shape[1]) for name, value in flat.items()}
         batch["weights"] = torch.from_numpy(self._weights[indices])
-        for name in self._rows.media:
-            batch[name] = self.picture(self._rows, name, rows, pool)
+        for name in self._reader.media:
+            batch[name] = self.images(self._reader, name, rows, pool)
         return batch
 
 
-def _windows(pairs: Shards, windows: Rows, length: int | None) -> tuple[I64, Any]:
-    """Rows of `pairs` (n, length) and their weights, each window once, in the files' order."""
+def _window_rows(pairs: Shards, windows: ColumnReader, length: int | None) -> tuple[I64, Any]:
+    """Rows of `pairs` (n, length) and their weights, each window once, in file order."""
     n = len(windows)
     rows, weights, files = (windows.values(name) for name in ("rows", "weights", "file"))
     if not n:
         return np.empty((0, length or 1), np.int64), np.empty((0, length or 1), np.float32)
     if not isinstance(rows, torch.Tensor) or not isinstance(weights, torch.Tensor):
-        raise TableError("the config sequences holds windows of several lengths; build it again")
+        raise TableError("the config sequences has windows of different lengths; build it again")
     stored = rows.shape[1]
     wanted = stored if length is None else length
     if not 1 <= wanted <= stored:
         raise TableError(
-            f"length={wanted}: the shards hold windows of {stored} frame pairs; "
+            f"length={wanted}: the shards have windows of {stored} frame pairs; "
             "set shards.windows.length and build them again"
         )
     starts = np.concatenate([[0], np.cumsum(pairs.file_rows)])
@@ -379,13 +419,8 @@ def _windows(pairs: Shards, windows: Rows, length: int | None) -> tuple[I64, Any
     return index, np.concatenate(weight)[first]
 
 
-def folded(value: Any, shape: tuple[int, ...]) -> Any:
-    """A tensor or list of n * t rows as n of t."""
+def regrouped(value: Any, length: int) -> Any:
+    """A tensor or list of n * length rows as n groups of `length`."""
     if isinstance(value, torch.Tensor):
-        return value.reshape(*shape, *value.shape[1:])
-    n, length = shape
-    return [value[k * length : (k + 1) * length] for k in range(n)]
-
-
-def _first(batch: Mapping[str, Any]) -> Batch:
-    return {name: value[0] for name, value in batch.items()}
+        return value.reshape(len(value) // length, length, *value.shape[1:])
+    return [value[k : k + length] for k in range(0, len(value), length)]

@@ -1,4 +1,4 @@
-"""Clear frames out of the config `emotions`: the sub-datasets D_n of CDRL 3.2.
+"""Clear frames from the config `emotions`: the subsets D_n of CDRL 3.2.
 
 clear = Emotions("data/demo/shards", "train", where=[("clarity", ">=", 0.8)])
 batch = clear[:32]   # image (n, 3, h, w), label (n,), embedding (n, d), p_happy (n,), ...
@@ -12,41 +12,41 @@ from concurrent.futures import Executor
 import numpy as np
 import torch
 
-from spfem_data.datasets import Batch, OneConfig
+from spfem_data.datasets import Batch, ConfigDataset
 from spfem_data.labels import EMOTIONS
-from spfem_data.rng import I64, Draws
+from spfem_data.rng import I64, KeyedRng
 
 
-class Emotions(OneConfig):
-    """Clear frames: `image` (n, 3, h, w), `label` (n,) and the columns asked for.
+class Emotions(ConfigDataset):
+    """Clear frames: `image` (n, 3, h, w), `label` (n,) and the requested columns.
 
-    `label` is the number of the emotion in the order neutral, happy, angry, surprised, fear, sad,
-    disgusted; it is there whenever `emotion` is.
+    `label` is the index of the emotion in `EMOTIONS`. It is returned whenever the column `emotion`
+    is.
 
     Parameters
     ----------
-    folder, split
-        As of `Shards`, and so are `cache` and `options`.
+    folder, split, cache, options
+        See `Shards`.
     where
-        Conditions on columns, all to be met; null meets none. `("rank", "<=", r)` gives the r
-        clearest of every emotion.
+        Conditions that must all hold; null meets none. `("rank", "<=", r)` selects the r clearest
+        frames of each emotion.
     columns
-        None means all columns; without `image` no picture is read.
+        None: all columns. Without `image`, no image is read.
     """
 
     CONFIG = "emotions"
 
     def labels(self) -> I64:
-        """The emotion's number (n,) of every frame, in the order of the index."""
-        return _numbers(self._rows.column("emotion", np.arange(len(self))))
+        """The label (n,) of every frame, in index order."""
+        return _labels(self._reader.column("emotion", np.arange(len(self))))
 
-    def take(self, indices: I64, draws: Draws, pool: Executor | None = None) -> Batch:
-        """Pictures (n, 3, h, w), labels (n,) and columns (n, ...)."""
-        batch = super().take(indices, draws, pool)
+    def read_batch(self, indices: I64, rng: KeyedRng, pool: Executor | None = None) -> Batch:
+        """Images (n, 3, h, w), labels (n,) and columns (n, ...)."""
+        batch = super().read_batch(indices, rng, pool)
         if "emotion" in batch:
-            batch["label"] = torch.from_numpy(_numbers(batch["emotion"]))
+            batch["label"] = torch.from_numpy(_labels(batch["emotion"]))
         return batch
 
 
-def _numbers(names: Sequence[str]) -> I64:
-    return np.array([EMOTIONS.index(name) for name in names], np.int64)
+def _labels(emotions: Sequence[str]) -> I64:
+    return np.array([EMOTIONS.index(emotion) for emotion in emotions], np.int64)

@@ -1,4 +1,4 @@
-"""Rows in groups, one of which is drawn for each sample: the other half of a triplet or a quad."""
+"""Rows by group, to sample a partner for each sample: a triplet's third or a quad's reference."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spfem_data.rng import I64, Draws
+from spfem_data.rng import I64, KeyedRng
 
 Range = tuple[int, int]
-_NOTHING: Range = (0, 0)
+"""Start and size."""
+_EMPTY: Range = (0, 0)
 
 
-class Pool:
+class GroupIndex:
     """Rows by group, and within a group by kind.
 
     Parameters
     ----------
     groups
-        (n,) of each row: what a drawn row must share with the sample.
+        (n,) of each row: what a partner must share with the sample.
     kinds
-        (n,) of each row: what it must not share, where that is asked for.
+        (n,) of each row: what a partner must not share, if requested.
     """
 
     def __init__(self, groups: Sequence[str], kinds: Sequence[str]) -> None:
@@ -36,33 +37,33 @@ class Pool:
             self._kinds[group, kind] = (start, size + 1)
 
     def counts(self, groups: Sequence[str], other_than: Sequence[str] | None = None) -> I64:
-        """How many rows each sample may draw from."""
-        (_, sizes), (_, left_out) = self._ranges(groups, other_than)
-        return np.asarray(sizes - left_out)
+        """Number of candidates (n,) of each sample."""
+        (_, sizes), (_, excluded) = self._ranges(groups, other_than)
+        return np.asarray(sizes - excluded)
 
-    def draw(
+    def sample(
         self,
-        draws: Draws,
+        rng: KeyedRng,
         purpose: str,
         groups: Sequence[str],
         other_than: Sequence[str] | None = None,
     ) -> I64:
-        """A row of each sample's group, of another kind than its own; every one equally likely.
+        """A random row (n,) of each sample's group, of a kind other than `other_than`.
 
-        Each sample must have one to draw from: see `counts`.
+        Each sample must have a candidate: see `counts`.
         """
-        (starts, sizes), (skipped, left_out) = self._ranges(groups, other_than)
-        places = starts + draws.below(purpose, sizes - left_out)
-        places += np.where(places >= skipped, left_out, 0)
+        (starts, sizes), (skipped, excluded) = self._ranges(groups, other_than)
+        places = starts + rng.below(purpose, sizes - excluded)
+        places += np.where(places >= skipped, excluded, 0)
         return np.asarray(self._rows[places])
 
     def _ranges(self, groups: Sequence[str], other_than: Sequence[str] | None) -> tuple[I64, I64]:
-        """Start and size of each sample's group, and of its own kind in it: (2, n) each."""
-        whole = [self._groups.get(group, _NOTHING) for group in groups]
+        """Start and size of each sample's group, and of the excluded kind in it: (2, n) each."""
+        whole = [self._groups.get(group, _EMPTY) for group in groups]
         if other_than is None:
-            return _columns(whole), _columns([_NOTHING] * len(whole))
+            return _columns(whole), _columns([_EMPTY] * len(whole))
         keys = zip(groups, other_than, strict=True)
-        return _columns(whole), _columns([self._kinds.get(key, _NOTHING) for key in keys])
+        return _columns(whole), _columns([self._kinds.get(key, _EMPTY) for key in keys])
 
 
 def _columns(ranges: list[Range]) -> I64:
@@ -70,5 +71,5 @@ def _columns(ranges: list[Range]) -> I64:
 
 
 def joined(*columns: Sequence[str]) -> list[str]:
-    """One name for each row out of several."""
+    """One group name per row from several columns."""
     return ["\0".join(map(str, row)) for row in zip(*columns, strict=True)]

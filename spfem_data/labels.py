@@ -1,5 +1,5 @@
-"""The names of emotions and splits, in the order that labels count them."""
+"""The names of the emotions and splits."""
 
 EMOTIONS = ("neutral", "happy", "angry", "surprised", "fear", "sad", "disgusted")
-"""The seven emotions in their order: a label is a place here."""
+"""The seven emotions; a label is an index in this tuple."""
 SPLITS = ("train", "validation", "test")

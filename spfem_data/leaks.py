@@ -1,4 +1,4 @@
-"""What lies in two splits and must not: judged for the unit that the split goes by."""
+"""Leaks between splits: units of the split rule that are in more than one split."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 UNITS = ("speaker", "sentence", "speaker+sentence", "take")
-_TOLD = 8
+_LISTED = 8
 
 
 @dataclass(frozen=True)
 class Placed:
-    """One take in one split; `utterance_id` is the take without its view."""
+    """A take in a split; `utterance_id` is the take without its view."""
 
     split: str
     speaker: str
@@ -21,7 +21,7 @@ class Placed:
 
 
 def unit_name(unit: str, placed: Placed) -> str | None:
-    """The name that the unit judges, as `split.unit_of`; None where no sentence is known."""
+    """The name of the take's unit; None if it needs a sentence that is unknown."""
     if unit == "speaker":
         return placed.speaker
     if unit == "take":
@@ -32,24 +32,24 @@ def unit_name(unit: str, placed: Placed) -> str | None:
 
 
 def find_leaks(unit: str, placed: Iterable[Placed]) -> dict[str, tuple[str, ...]]:
-    """The units that lie in more than one split, with their splits.
+    """The units that are in more than one split, with their splits.
 
-    A take without a sentence cannot be judged where the unit needs one, and is passed over.
+    Takes without a sentence are skipped if the unit needs one.
     """
     if unit not in UNITS:
-        raise ValueError(f"unit {unit!r} is none of {', '.join(UNITS)}")
-    found: dict[str, set[str]] = defaultdict(set)
-    for one in placed:
-        name = unit_name(unit, one)
+        raise ValueError(f"unit {unit!r}: expected one of {', '.join(UNITS)}")
+    splits: dict[str, set[str]] = defaultdict(set)
+    for take in placed:
+        name = unit_name(unit, take)
         if name is not None:
-            found[name].add(one.split)
-    return {name: tuple(sorted(found[name])) for name in sorted(found) if len(found[name]) > 1}
+            splits[name].add(take.split)
+    return {name: tuple(sorted(splits[name])) for name in sorted(splits) if len(splits[name]) > 1}
 
 
 def leak_line(unit: str, leaks: Mapping[str, tuple[str, ...]]) -> str:
-    """One line that names the first of them: `2 speakers lie in two splits: M003 (test, train)`."""
-    told = ", ".join(f"{name} ({', '.join(leaks[name])})" for name in list(leaks)[:_TOLD])
-    more = f" and {len(leaks) - _TOLD} more" if len(leaks) > _TOLD else ""
-    verb = "lies" if len(leaks) == 1 else "lie"
+    """One line with the first few: `1 speaker is in more than one split: M003 (test, train)`."""
+    listed = ", ".join(f"{name} ({', '.join(leaks[name])})" for name in list(leaks)[:_LISTED])
+    more = f" and {len(leaks) - _LISTED} more" if len(leaks) > _LISTED else ""
+    verb = "is" if len(leaks) == 1 else "are"
     plural = "" if len(leaks) == 1 else "s"
-    return f"{len(leaks)} {unit}{plural} {verb} in more than one split: {told}{more}"
+    return f"{len(leaks)} {unit}{plural} {verb} in more than one split: {listed}{more}"

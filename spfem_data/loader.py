@@ -1,13 +1,13 @@
-"""Batches for a training loop, in one order at any number of ranks and workers, resumed exactly.
+"""Batches for a training loop, in an order that does not depend on the number of ranks or workers.
 
     loader = Loader(Pairs("data/demo/shards", "train"), batch_size=32, seed=1)
     for epoch in range(loader.epoch, 50):
         for batch in loader:
-            ...                                   # loader.state_dict() is that of this batch
+            ...                                 # loader.state_dict() is the state after this batch
             torch.save({"loader": loader.state_dict(), ...}, "last.pt")
 
-Where a run stands is one number, the position in the global order, because the order is computed
-(`shards.order`) and no buffer holds rows back.
+The state of a run is one number, the position in the global order, because the order is computed
+(`spfem_data.shuffle`) and there is no shuffle buffer.
 """
 
 from __future__ import annotations
@@ -24,213 +24,247 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from spfem_data.datasets import Batch, Samples
+from spfem_data.datasets import Batch, BatchDataset
 from spfem_data.errors import PipelineError
 from spfem_data.images import decodes_on
-from spfem_data.rng import I64, Draws
+from spfem_data.rng import I64, KeyedRng
+from spfem_data.shared_memory import check_room, share
 from spfem_data.shuffle import FullShuffle, InFileOrder, NearShuffle, Order, Shuffle, Weighted
 
-Tail = Literal["keep", "drop", "join"]
-"""What becomes of an epoch's last samples, too few for a whole step. keep: a smaller step, split
-among the ranks (one may get nothing). drop: left out. join: the next epoch's first fill it up, so
-that all ranks make equally many whole steps and nothing is left out or repeated."""
+Remainder = Literal["keep", "drop", "join"]
+"""How to handle the last samples of an epoch, too few for a full step. keep: a smaller step, split
+among the ranks, some of which may get none. drop: leave them out. join: fill the step up with the
+first samples of the next epoch, so that all ranks make the same number of full steps, and no sample
+is left out or repeated."""
 
-STATE_VERSION = 1
-_ORDERED_AT_ONCE = 2048
+STATE_VERSION = 2
+_CHUNK = 2048
+"""Number of positions whose order is computed at a time."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Which positions each rank takes in each step.
+class StepPlan:
+    """The positions that each rank takes in each step.
 
-    Positions count on over the epochs: epoch = position // length. A step takes the next
-    `batch * world` of them, the first `batch` for rank 0, and so on; hence the ranks' batches, laid
-    end to end, are the global order whatever their number.
+    Positions continue over the epochs: epoch = position // length. A step takes the next
+    `batch * world_size` of them: the first `batch` for rank 0, and so on. So the concatenated
+    batches of the ranks are the global order, for any number of ranks.
     """
 
     length: int
     batch: int
     rank: int
-    world: int
-    tail: Tail
+    world_size: int
+    remainder: Remainder
 
     def __post_init__(self) -> None:
         if self.length < 1:
             raise PipelineError("no sample meets the conditions: there is nothing to load")
         if self.batch < 1:
             raise PipelineError(f"batch_size {self.batch}: expected at least 1")
-        if not 0 <= self.rank < self.world:
-            raise PipelineError(f"rank {self.rank} of {self.world}: expected 0 to {self.world - 1}")
-        if self.tail not in get_args(Tail):
-            raise PipelineError(f"tail {self.tail!r}: expected one of {', '.join(get_args(Tail))}")
-        if self.tail == "drop" and self.length < self.batch * self.world:
+        if not 0 <= self.rank < self.world_size:
             raise PipelineError(
-                f"tail='drop' would leave out all of the {self.length} samples: a step takes "
-                f"{self.batch * self.world}"
+                f"rank {self.rank} of {self.world_size}: expected 0 to {self.world_size - 1}"
+            )
+        if self.remainder not in get_args(Remainder):
+            raise PipelineError(
+                f"remainder {self.remainder!r}: expected one of {', '.join(get_args(Remainder))}"
+            )
+        if self.remainder == "drop" and self.length < self.step:
+            raise PipelineError(
+                f"remainder='drop' would leave out all of the {self.length} samples: a step takes "
+                f"{self.step}"
             )
 
+    @property
+    def step(self) -> int:
+        """Samples of a full step of all ranks."""
+        return self.batch * self.world_size
+
     def steps(self, position: int) -> Iterator[tuple[I64, int]]:
-        """Of this rank, to the end of the epoch: its positions, and where the next step begins."""
+        """For this rank, until the end of the epoch: positions, and where the next step begins."""
         end = (position // self.length + 1) * self.length
         while position < end:
-            taken = self.batch * self.world
-            if self.tail != "join":
-                taken = min(taken, end - position)
-            sizes = [taken // self.world + (r < taken % self.world) for r in range(self.world)]
+            n = self.step if self.remainder == "join" else min(self.step, end - position)
+            ranks = range(self.world_size)
+            sizes = [n // self.world_size + (r < n % self.world_size) for r in ranks]
             first = position + sum(sizes[: self.rank])
-            position = self.after(position + taken)
+            position = self.after(position + n)
             yield np.arange(first, first + sizes[self.rank]), position
 
     def after(self, position: int) -> int:
-        """Past the samples that a dropped tail leaves out."""
+        """The position, or the next epoch if the rest of this one is dropped."""
         left = -position % self.length
-        drop = self.tail == "drop" and 0 < left < self.batch * self.world
-        return position + left if drop else position
+        return position + left if self.remainder == "drop" and left < self.step else position
 
 
-class Stream(IterableDataset[tuple[int, Batch]]):
-    """The batches of one rank from a position to the end of its epoch, each with where the next
-    one begins. In a DataLoader (`batch_size=None`) the workers share them and keep their order.
+class BatchStream(IterableDataset[tuple[int, Batch | PipelineError]]):
+    """The batches of one rank until the end of the epoch, each with the next position.
+
+    The workers of a `DataLoader` (`batch_size=None`) share them and keep their order.
     """
 
-    def __init__(self, data: Samples, order: Order, seed: int, plan: Plan) -> None:
+    def __init__(self, data: BatchDataset, order: Order, seed: int, plan: StepPlan) -> None:
         self.data, self.order, self.seed, self.plan = data, order, seed, plan
         self.position = 0
-        self._pieces: dict[tuple[int, int], I64] = {}
+        self._chunks: dict[tuple[int, int], I64] = {}
 
-    def __iter__(self) -> Iterator[tuple[int, Batch]]:
-        info = get_worker_info()
-        mine, workers = (info.id, info.num_workers) if info else (0, 1)
+    def __iter__(self) -> Iterator[tuple[int, Batch | PipelineError]]:
+        """In a worker process. An error is returned, because torch would add a traceback to it."""
+        worker = get_worker_info()
+        assert worker is not None
         for number, (positions, after) in enumerate(self.plan.steps(self.position)):
-            if number % workers == mine:
-                yield after, self.batch(positions)
+            if number % worker.num_workers == worker.id:
+                try:
+                    batch = self.batch(positions)
+                    share(batch)
+                    yield after, batch
+                except PipelineError as error:
+                    yield after, error
 
     def batch(self, positions: I64) -> Batch:
-        """The samples at global positions; an empty dictionary where there are none."""
+        """The samples at global positions; an empty dictionary if there are none."""
         if not len(positions):
             return {}
         epochs, places = np.divmod(positions, self.plan.length)
         indices = np.empty_like(places)
-        pieces = epochs * self.plan.length + places // _ORDERED_AT_ONCE
-        for piece in np.unique(pieces).tolist():
-            here = pieces == piece
-            epoch, number = divmod(piece, self.plan.length)
-            indices[here] = self._piece(epoch, number)[places[here] % _ORDERED_AT_ONCE]
-        return self.data.take(indices, Draws(self.seed, epochs, places))
+        chunks = epochs * self.plan.length + places // _CHUNK
+        for chunk in np.unique(chunks).tolist():
+            here = chunks == chunk
+            epoch, number = divmod(chunk, self.plan.length)
+            indices[here] = self._chunk(epoch, number)[places[here] % _CHUNK]
+        return self.data.read_batch(indices, KeyedRng(self.seed, epochs, places))
 
-    def _piece(self, epoch: int, number: int) -> I64:
-        """A stretch of the order, computed once for many small batches."""
-        pieces = self._pieces  # threads put another dictionary in its place and never change one
-        if (epoch, number) not in pieces:
-            first = number * _ORDERED_AT_ONCE
-            last = min(first + _ORDERED_AT_ONCE, self.plan.length)
-            found = self.order.at(epoch, np.arange(first, last))
-            self._pieces = {**dict(list(pieces.items())[-3:]), (epoch, number): found}
-            return found
-        return pieces[epoch, number]
+    def _chunk(self, epoch: int, number: int) -> I64:
+        """A part of the order, computed once for many small batches."""
+        chunks = self._chunks  # threads replace this dictionary and never modify it
+        if (epoch, number) not in chunks:
+            first = number * _CHUNK
+            last = min(first + _CHUNK, self.plan.length)
+            indices = self.order.at(epoch, np.arange(first, last))
+            self._chunks = {**dict(list(chunks.items())[-3:]), (epoch, number): indices}
+            return indices
+        return chunks[epoch, number]
 
 
 class Loader:
-    """Yields this rank's batches of the current epoch; the next `for` yields those of the next one.
+    """Yields this rank's batches of the current epoch; the next `for` yields the next epoch's.
 
-    A loop that was left goes on where it was left. Batches are read and decoded ahead, by threads
-    of this process (decoding holds no lock of the interpreter) or, with `workers`, by processes.
+    After a `break`, the next `for` continues from there. Batches are read and decoded in advance,
+    by threads (decoding releases the interpreter lock) or, with `num_workers`, by processes.
 
     Parameters
     ----------
     data
-        Pairs, Windows, or a sampler of `shards.samplers`.
+        A dataset of `spfem_data`: Pairs, Windows, a sampler.
     batch_size
-        Samples of a rank in a step.
+        Samples per rank and step.
     seed
-        Of the order and of whatever a sampler draws.
+        Seed of the order and of the samplers' random choices.
     shuffle
-        full, near or none: see `shards.order`.
+        full, near or none: see `spfem_data.shuffle`.
     weights
-        Name of a column in whose proportion samples are drawn, or None for each once.
-    rank, world
-        Which part of each step is ours; None asks `torch.distributed`, and is 0 of 1 without it.
-    tail
-        keep, drop or join the last samples of an epoch.
+        Name of a column: rows are drawn in proportion to it. None: each row once.
+    rank, world_size
+        This process's part of each step. None: from `torch.distributed`, or 0 of 1.
+    remainder
+        keep, drop or join the last samples of an epoch. None: join if there are several ranks,
+        because each rank must make the same number of steps with DDP; keep otherwise.
     threads
-        That make batches in this process, each a whole batch at a time.
-    workers
+        Threads of this process that make batches, each a whole batch at a time.
+    num_workers
         Processes that make batches instead.
-    ahead
-        Batches that wait, finished, beyond those in work.
+    prefetch
+        Finished batches that may wait, in addition to those in work; with processes, per process.
     device
-        Where batches go; on CUDA from page-locked memory, and pictures are scaled and mapped there.
+        Device of the batches. With CUDA, they are transferred from pinned memory, and images are
+        resized and normalised on the device.
     decode
-        `cpu`, or `device`: pictures are decoded there where torchvision can, else on the CPU. The
-        two differ by rounding, so it is not chosen for you.
+        `cpu`, or `device` to decode images there if torchvision can. The two differ by rounding.
     context
-        How worker processes start: fork, spawn or forkserver; None leaves it to torch. Where other
-        threads are at work, such as those of a second loader, a forked worker may wait for ever for
-        a lock that one of them held: take spawn or forkserver there.
+        Start method of worker processes: fork, spawn or forkserver; None: torch's default. If other
+        libraries run threads in this process, a forked worker may wait for one of their locks for
+        ever: use spawn or forkserver then.
     """
 
     def __init__(
         self,
-        data: Samples,
+        data: BatchDataset,
         batch_size: int,
         *,
         seed: int = 0,
         shuffle: Shuffle = "full",
         weights: str | None = None,
         rank: int | None = None,
-        world: int | None = None,
-        tail: Tail = "keep",
+        world_size: int | None = None,
+        remainder: Remainder | None = None,
         threads: int = 2,
-        workers: int = 0,
-        ahead: int = 2,
+        num_workers: int = 0,
+        prefetch: int = 2,
         device: str | torch.device | None = None,
         decode: Literal["cpu", "device"] = "cpu",
         context: str | None = None,
     ) -> None:
-        if threads < 1 or workers < 0 or ahead < 0:
+        if not isinstance(data, BatchDataset):
             raise PipelineError(
-                f"threads {threads}, workers {workers}, ahead {ahead}: expected at least 1, 0, 0"
+                f"Loader reads a dataset of spfem_data, not {type(data).__name__}: select rows "
+                "with where=, or use torch's DataLoader with collate_fn=identity_collate"
             )
-        self.data, self.seed = data, seed
-        self.threads, self.workers, self.ahead, self.context = threads, workers, ahead, context
+        if threads < 1 or num_workers < 0 or prefetch < 0:
+            raise PipelineError(
+                f"threads {threads}, num_workers {num_workers}, prefetch {prefetch}: expected at "
+                "least 1, 0, 0"
+            )
+        self.data, self.seed, self.threads, self.context = data, seed, threads, context
+        self.num_workers, self.prefetch = num_workers, prefetch
         self.device = None if device is None else torch.device(device)
         data.encoded = decode == "device" and decodes_on(self.device)
         self.pinned = self.device is not None and self.device.type == "cuda"
-        for rows in data.rows():
-            rows.blocks.pinned = self.pinned and not workers
+        for reader in data.readers():
+            reader.buffers.pinned = self.pinned and not num_workers
         order = _order(data, seed, shuffle, weights)
-        plan = Plan(len(order), batch_size, *_place(rank, world), tail)
-        self._stream = Stream(data, order, seed, plan)
+        rank, world_size = _place(rank, world_size)
+        remainder = remainder or ("join" if world_size > 1 else "keep")
+        plan = StepPlan(len(order), batch_size, rank, world_size, remainder)
+        self._stream = BatchStream(data, order, seed, plan)
         self._settings = [shuffle, weights]
         self._position = 0
 
     @property
     def epoch(self) -> int:
-        """The epoch that the next batch belongs to, from 0 on."""
+        """The epoch of the next batch, from 0."""
         return self._position // self._stream.plan.length
 
     def __len__(self) -> int:
-        """Steps of an epoch that begins with a whole one."""
+        """Steps of an epoch that begins with a full step."""
         plan = self._stream.plan
-        step = plan.batch * plan.world
-        return plan.length // step if plan.tail == "drop" else -(-plan.length // step)
+        return (
+            plan.length // plan.step if plan.remainder == "drop" else -(-plan.length // plan.step)
+        )
 
     def __iter__(self) -> Iterator[Batch]:
-        made = self._by_workers() if self.workers else self._by_threads()
-        for after, batch in made:
+        for after, batch in self._by_workers() if self.num_workers else self._by_threads():
             if self.device is not None:
                 batch = {name: _moved(value, self.device) for name, value in batch.items()}
             batch = self.data.finish(batch, self.device)
-            self._position = after  # before the batch is used: a state saved in the loop counts it
+            self._position = after  # now, because a state saved in the loop includes this batch
             yield batch
 
     def _by_workers(self) -> Iterator[tuple[int, Batch]]:
+        prefetch = max(self.prefetch, 1)
+        plan = self._stream.plan
+        # each worker's batches, and the one that the loop holds
+        samples = plan.batch * (self.num_workers * prefetch + 1)
+        check_room(self._stream.batch(np.array([self._position])), samples)
         self._stream.position = self._position
-        yield from DataLoader(
-            self._stream, batch_size=None, collate_fn=_same, num_workers=self.workers,
-            prefetch_factor=max(self.ahead, 1), pin_memory=self.pinned,
-            multiprocessing_context=self.context,
+        batches = DataLoader(
+            self._stream, batch_size=None, collate_fn=_unchanged, num_workers=self.num_workers,
+            prefetch_factor=prefetch, pin_memory=self.pinned, multiprocessing_context=self.context,
         )  # fmt: skip
+        for after, batch in batches:
+            if isinstance(batch, PipelineError):
+                raise batch
+            yield after, batch
 
     def _by_threads(self) -> Iterator[tuple[int, Batch]]:
         steps = self._stream.plan.steps(self._position)
@@ -239,7 +273,7 @@ class Loader:
             try:
                 for positions, after in steps:
                     waiting.append((after, pool.submit(self._stream.batch, positions)))
-                    if len(waiting) >= self.threads + self.ahead:
+                    if len(waiting) >= self.threads + self.prefetch:
                         done, batch = waiting.popleft()
                         yield done, batch.result()
                 for done, batch in waiting:
@@ -248,7 +282,7 @@ class Loader:
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the run stands after the last batch given; plain values, valid on every rank."""
+        """The state after the last returned batch: plain values, the same on every rank."""
         return {
             "version": STATE_VERSION,
             "seed": self.seed,
@@ -258,56 +292,56 @@ class Loader:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where another loader stood, at any number of ranks, workers, and any batch size.
+        """Resume from another loader's state, with any number of ranks and workers and batch size.
 
         Raises
         ------
         PipelineError
-            Where the state is of other data, another order or seed, or another version.
+            If the state belongs to other files or rows, another order or seed, or another version.
         """
         own = self.state_dict()
         for name in ("version", "seed", "length", "data"):
             if state.get(name) != own[name]:
                 raise PipelineError(
-                    f"the saved state is of another run: its {name} is {state.get(name)!r}, ours "
-                    f"{own[name]!r}; a run goes on with the same shards, choice, order and seed"
+                    f"the saved state belongs to another run: its {name} is {state.get(name)!r}, "
+                    f"ours {own[name]!r}; resume with the same shards, rows, shuffle and seed"
                 )
-        # another number of ranks may leave other samples out
+        # with another number of ranks, other samples may be dropped
         self._position = self._stream.plan.after(int(state["position"]))
 
     def set_epoch(self, epoch: int) -> None:
-        """Begin an epoch, whatever was left of the current one."""
+        """Go to the start of an epoch."""
         self._position = epoch * self._stream.plan.length
 
 
-def _order(data: Samples, seed: int, shuffle: Shuffle, weights: str | None) -> Order:
+def _order(data: BatchDataset, seed: int, shuffle: Shuffle, weights: str | None) -> Order:
     if shuffle not in get_args(Shuffle):
         raise PipelineError(f"shuffle {shuffle!r}: expected one of {', '.join(get_args(Shuffle))}")
     if weights is not None:
-        found = data.weights(weights)
-        if not (np.isfinite(found).all() and (found >= 0).all() and found.sum() > 0):
+        values = data.weights(weights)
+        if not (np.isfinite(values).all() and (values >= 0).all() and values.sum() > 0):
             raise PipelineError(
-                f"weights={weights!r}: expected numbers of at least 0 in all rows and one above; "
-                "add a condition that leaves the others out"
+                f"weights={weights!r}: expected numbers of at least 0 in all rows, and one "
+                "above 0; exclude other rows with where="
             )
-        return Weighted(found, len(found), seed)
+        return Weighted(values, len(values), seed)
     if shuffle == "full":
         return FullShuffle(len(data), seed)
     return NearShuffle(data.runs(), seed) if shuffle == "near" else InFileOrder(len(data))
 
 
-def _place(rank: int | None, world: int | None) -> tuple[int, int]:
-    if (rank is None) != (world is None):
-        raise PipelineError(f"rank {rank} of world {world}: give both or neither")
-    if rank is not None and world is not None:
-        return rank, world
+def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
+    if (rank is None) != (world_size is None):
+        raise PipelineError(f"rank {rank}, world_size {world_size}: give both or neither")
+    if rank is not None and world_size is not None:
+        return rank, world_size
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return 0, 1
 
 
-def _same(item: Any) -> Any:
-    """Batches are collated already; torch's own conversion would walk through all their texts."""
+def _unchanged(item: Any) -> Any:
+    """Batches are collated; torch's own conversion would iterate over all their strings."""
     return item
 
 
@@ -318,4 +352,4 @@ def _moved(value: Any, device: torch.device) -> Any:
 
 
 def _digest(facts: list[object]) -> str:
-    return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Which pixels of a framed picture the camera saw; the others are mirrored content."""
+"""Which pixels of a framed image come from the video frame; the others are mirrored content."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ F64 = NDArray[np.float64]
 
 
 def valid_mask(matrix: Sequence[float], valid: Sequence[float], size_px: int) -> NDArray[np.bool_]:
-    """The mask (size_px, size_px) of a framed picture: True where its frame is known.
+    """The mask (size_px, size_px) of a framed image: True where the frame is known.
 
     Parameters
     ----------
     matrix
-        2x3 by rows from the full frame to the picture: `frame_to_source` or `frame_to_target`.
+        2x3, row by row, from the full frame to the image: `frame_to_source` or `frame_to_target`.
     valid
-        Left, top, right, bottom of what is known of the frame: `valid_a` or `valid_b`.
+        Left, top, right, bottom of the known part of the frame: `valid_a` or `valid_b`.
     """
     (a, b, c), (d, e, f) = np.array(matrix, dtype=np.float64).reshape(2, 3).tolist()
     determinant = a * e - b * d
@@ -31,6 +31,6 @@ def valid_mask(matrix: Sequence[float], valid: Sequence[float], size_px: int) ->
 
     middles = np.arange(size_px) + 0.5
     ends = middles[[0, -1]]
-    if inside(ends[None, :], ends[:, None]).all():  # as are all between: both shapes are convex
+    if inside(ends[None, :], ends[:, None]).all():  # so are all others: both shapes are convex
         return np.ones((size_px, size_px), dtype=np.bool_)
     return inside(middles[None, :], middles[:, None])

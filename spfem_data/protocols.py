@@ -1,8 +1,8 @@
-"""The lists for evaluation: which source is given which reference, so that groups compare alike.
+"""Evaluation protocols: fixed lists of sources and references, so that results are comparable.
 
-Source and emotion reference are of one speaker (intra-ID) or of two (cross-ID): the two settings
-of ASCCL 5.1, CDRL 4.1 and SSERD 4.1, which publish no list. Ours are files of the shards,
-`protocols/<name>.csv`; docs/shards.md says how they are drawn.
+Source and emotion reference have the same speaker (intra-ID) or different ones (cross-ID): the two
+settings of ASCCL 5.1, CDRL 4.1 and SSERD 4.1, which publish no lists. Ours are in the shards'
+`protocols/<name>.csv`; docs/shards.md describes how they are sampled.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from spfem_data.errors import TableError
+from spfem_data.errors import TableError, unreadable
 
 PROTOCOLS = ("intra_id", "cross_id")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One line of a list: give the source this emotion, as the reference shows it.
+    """One line of a list: edit the source to show the emotion of the reference.
 
     Attributes
     ----------
     emotion
-        What the result should show; that of the reference.
+        The target emotion, which is that of the reference.
     source_take, reference_take
-        Rows of the config `takes`.
+        Ids in the config `takes`.
     first_frame, last_frame
-        The source's frames that count, both included.
+        The frames of the source to evaluate, inclusive.
     target_take
-        The source's speaker saying the source's sentence in that emotion (a take of the config
-        `pairs`), empty where there is none: what a perfect result resembles.
+        The ground truth: the source's speaker and sentence in the target emotion (a take of the
+        config `pairs`), or empty.
     same_sentence
-        Whether the reference says what the source says (only ever across speakers); then a mouth
-        that is copied from it would not be noticed.
+        Whether the reference has the source's sentence (cross-ID only). A mouth copied from the
+        reference would then go unnoticed.
     """
 
     trial_id: str
@@ -60,12 +60,12 @@ COLUMNS = tuple(field.name for field in fields(Trial))
 
 
 def protocol_file(name: str) -> str:
-    """Path of a list below the dataset's folder."""
+    """Path of a list, relative to the dataset's folder."""
     return f"protocols/{name}.csv"
 
 
 def to_csv(trials: Iterable[Trial]) -> bytes:
-    """The list as a file: a header, a line a trial, lines end with a line feed."""
+    """The content of a list's file: a header and a line per trial."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -76,7 +76,7 @@ def to_csv(trials: Iterable[Trial]) -> bytes:
 
 
 def read_protocol(folder: str | Path, name: str) -> tuple[Trial, ...]:
-    """The trials of a list, in its order.
+    """The trials of a list, in order.
 
     Parameters
     ----------
@@ -88,18 +88,18 @@ def read_protocol(folder: str | Path, name: str) -> tuple[Trial, ...]:
     Raises
     ------
     TableError
-        Where there is no such list or it is not of these columns: one line that says where.
+        If the list does not exist, has other columns, or has an invalid line.
     """
     if name not in PROTOCOLS:
-        raise TableError(f"no protocol {name!r}; there are: {', '.join(PROTOCOLS)}")
+        raise TableError(f"unknown protocol {name!r}; expected one of {', '.join(PROTOCOLS)}")
     path = Path(folder) / protocol_file(name)
     try:
         text = path.read_text(encoding="utf-8")
         lines = list(csv.reader(io.StringIO(text), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TableError(f"{path} cannot be read: {error}") from error
+        raise unreadable(path, error) from error
     if not lines or tuple(lines[0]) != COLUMNS:
-        raise TableError(f"{path}: its columns are not {', '.join(COLUMNS)}")
+        raise unreadable(path, ValueError(f"its columns are not {', '.join(COLUMNS)}"))
     return tuple(_trial(path, number, line) for number, line in enumerate(lines[1:], start=2))
 
 
@@ -111,4 +111,4 @@ def _trial(path: Path, number: int, line: list[str]) -> Trial:
         values["same_sentence"] = {"true": True, "false": False}[values["same_sentence"]]
         return Trial(**values)
     except (ValueError, KeyError) as error:
-        raise TableError(f"{path}, line {number}: no trial ({error})") from error
+        raise TableError(f"{path}, line {number}: not a trial ({error})") from error

@@ -1,4 +1,4 @@
-"""The bytes of chosen pictures and sounds, each read by itself from its place in the file."""
+"""Read single images and audio files from the shards, without their row groups."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import pyarrow.parquet as pq
 
 from spfem_data.errors import TableError
 from spfem_data.parquet_pages import NotPlain, Spans, chunk_range, find_values
-from spfem_data.reader import Selection, Shards, whole
+from spfem_data.reader import Selection, Shards, reading
 
-_COLUMNS_KEPT_BYTES = 64 << 20
+_CACHED_BYTES = 64 << 20
 
 Key = tuple[int, int, str]
 """File, row group, column."""
 
 
-class Blobs:
+class MediaReader:
     """Reads single values of media columns.
 
-    The places of a row group's values are found when the first of them is wanted: 12 bytes a value
-    are kept, the pictures are not. Columns that another writer has compressed are read whole, and
-    the last 64 MB of them kept. Threads may share one; each process opens its own files.
+    The first access to a row group finds the positions of all its values and keeps them (12 bytes
+    per value). Columns that another tool compressed are read as a whole, and the last 64 MB of them
+    are cached. Threads may share a reader; processes may not.
     """
 
     def __init__(self, shards: Shards) -> None:
@@ -41,12 +41,12 @@ class Blobs:
             os.close(handle)
 
     def read(self, column: str, chosen: Selection) -> list[bytes]:
-        """The bytes of `column` in the chosen rows, in their order.
+        """The bytes of `column` in the selected rows, in their order.
 
         Raises
         ------
         TableError
-            Where a row has none, or the file is shorter than it says.
+            If a row has none, or the file is too short.
         """
         rows = zip(chosen.file.tolist(), chosen.group.tolist(), chosen.row.tolist(), strict=True)
         return [self._one((file, group, column), row) for file, group, row in rows]
@@ -55,18 +55,18 @@ class Blobs:
         spans = self._spans_of(key)
         if spans is None:
             value = self._column(key)[row].as_py()
-            found = b"" if value is None else bytes(value)
-            size = len(found) or -1
+            content = b"" if value is None else bytes(value)
+            size = len(content) or -1
         else:
             size = int(spans.sizes[row])
-            found = os.pread(self._file(key[0]), max(size, 0), int(spans.offsets[row]))
-        if len(found) != size:
-            problem = "is empty" if size < 0 else "ends beyond the file"
+            content = os.pread(self._file(key[0]), max(size, 0), int(spans.offsets[row]))
+        if len(content) != size:
+            problem = "is empty" if size < 0 else "extends past the end of the file"
             raise TableError(f"{self.name(key, row)} {problem}; fetch or build the file again")
-        return found
+        return content
 
     def name(self, key: Key, row: int) -> str:
-        """How to name a value in an error."""
+        """The name of a value for an error message."""
         return f"{self._shards.files[key[0]]}: {key[2]} of row {row} in row group {key[1]}"
 
     def _file(self, number: int) -> int:
@@ -76,7 +76,7 @@ class Blobs:
             return self._files[number]
 
     def _spans_of(self, key: Key) -> Spans | None:
-        """None for a column that is not plain."""
+        """None for a column whose encoding is not plain."""
         if key not in self._spans:
             try:
                 self._spans[key] = self._find(key)
@@ -85,15 +85,15 @@ class Blobs:
         return self._spans[key]
 
     def _find(self, key: Key) -> Spans:
-        """Walk the column's pages through a mapping that is let go at once."""
+        """Scan the column's pages through a temporary memory mapping."""
         file, group, column = key
         if file not in self._footers:
-            with whole(self._shards.files[file]):
+            with reading(self._shards.files[file]):
                 self._footers[file] = pq.read_metadata(self._shards.files[file])
         rows = self._footers[file].row_group(group)
         names = [rows.column(k).path_in_schema for k in range(rows.num_columns)]
         if f"{column}.bytes" not in names:
-            raise TableError(f"{self._shards.files[file]} has no column {column} of files")
+            raise TableError(f"{self._shards.files[file]} has no media column {column}")
         number = names.index(f"{column}.bytes")
         first, size = chunk_range(rows.column(number))
         if not 0 <= first <= first + size <= os.fstat(self._file(file)).st_size:
@@ -115,14 +115,14 @@ class Blobs:
                 self._columns.move_to_end(key)
                 return self._columns[key]
         file, group, column = key
-        with self._shards.open(file) as opened, whole(self._shards.files[file]):
+        with self._shards.open(file) as opened, reading(self._shards.files[file]):
             table = opened.read_row_group(group, [f"{column}.bytes"], use_threads=False)
             values = table[column].combine_chunks().field("bytes")
         with self._lock:
             self._columns[key] = values
-            while len(self._columns) > 1 and self._held() > _COLUMNS_KEPT_BYTES:
+            while len(self._columns) > 1 and self._cached_bytes() > _CACHED_BYTES:
                 self._columns.popitem(last=False)
         return values
 
-    def _held(self) -> int:
+    def _cached_bytes(self) -> int:
         return sum(values.nbytes for values in self._columns.values())

@@ -1,10 +1,11 @@
-"""Opening a dataset's shards: files, versions, selections, rows.
+"""Open a dataset's shards: files, schema versions, selections, rows.
 
-Needs the base install alone. What feeds a training loop stands in `shards.batches`.
+Batches for training are in `spfem_data.datasets`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,27 +22,24 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow.fs import LocalFileSystem
 
-from spfem_data.errors import TableError, meant
+from spfem_data.conditions import Condition, check_conditions, to_expression
+from spfem_data.errors import TableError, meant, unreadable
 from spfem_data.labels import SPLITS
-from spfem_data.parquet_pages import NotPlain, check_histograms
+from spfem_data.parquet_pages import NotPlain, check_histograms, read_footer
 from spfem_data.schema import CONFIGS, SCHEMA_VERSION, VERSION_KEY
-from spfem_data.storage import Place
+from spfem_data.storage import DatasetFolder
 
-Condition = tuple[str, str, Any]
-"""Column, one of == != < <= > >= in, value: `("mouth_agreement", ">", 0.8)`."""
-
-_AGAIN = "fetch or build the file again"
 _NAME = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """The rows that a choice left, in the order of the files; row k of the choice is at index k.
+    """Selected rows, in file order.
 
     Attributes
     ----------
     file, group, row
-        (n,) number of the file, of the row group in it, of the row in that.
+        (n,) number of the file, of the row group in the file, and of the row in the row group.
     """
 
     file: NDArray[np.int32]
@@ -55,7 +53,7 @@ class Selection:
         return Selection(self.file[indices], self.group[indices], self.row[indices])
 
     def runs(self) -> list[int]:
-        """How many rows lie together in one row group, group by group."""
+        """Number of selected rows in each row group, without empty ones."""
         if not len(self):
             return []
         steps = np.flatnonzero((np.diff(self.file) != 0) | (np.diff(self.group) != 0)) + 1
@@ -69,7 +67,7 @@ class Shards:
     Parameters
     ----------
     folder
-        The dataset's folder or its URL: it holds `data/<config>/<split>-*.parquet`.
+        The dataset's folder or URL, which contains `data/<config>/<split>-*.parquet`.
     config
         pairs, sequences, takes, ...
     split
@@ -77,13 +75,13 @@ class Shards:
     cache
         Local folder for the files of a URL.
     options
-        What fsspec needs to open the URL.
+        Arguments for fsspec to open the URL.
 
     Raises
     ------
     TableError
-        Where there is no such folder, config or split, where one of its files is missing, or where
-        the files are of a schema version that this package does not know.
+        If the folder, config or split does not exist, a file is missing or unreadable, or the
+        files have an unknown schema version.
     """
 
     def __init__(
@@ -95,7 +93,7 @@ class Shards:
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        self.place = Place(str(folder), None if cache is None else str(cache), dict(options or {}))
+        place = DatasetFolder(str(folder), None if cache is None else str(cache), options or {})
         self.config, self.split = config, split
         if config not in CONFIGS:
             raise TableError(
@@ -103,25 +101,37 @@ class Shards:
             )
         if split not in SPLITS:
             raise TableError(f"no split {split!r}; there are: {', '.join(SPLITS)}")
-        found = self.place.files(f"data/{config}/{split}-*.parquet")
-        self.names = _complete(self.place.root, config, split, list(found))
-        self.files = [found[name] for name in self.names]
+        files = place.files(f"data/{config}/{split}-*.parquet")
+        self.names = _complete(place.root, config, split, list(files))
+        self.files = [files[name] for name in self.names]
         for path in self.files:
-            with whole(path):
+            with reading(path):
                 _check_version(path, pq.read_schema(path))
                 check_histograms(path)
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """The columns as the files have them."""
+        """The schema of the files."""
         return pq.read_schema(self.files[0])
 
     @cached_property
+    def identity(self) -> list[object]:
+        """Config, split, and the names and SHA-256 of the footers of the files.
+
+        A footer has the positions and statistics of all columns, so it changes with the content.
+        """
+        footers = []
+        for name, path in zip(self.names, self.files, strict=True):
+            with reading(path):
+                footers.append([name, hashlib.sha256(read_footer(path)).hexdigest()])
+        return [self.config, self.split, footers]
+
+    @cached_property
     def _group_rows(self) -> list[list[int]]:
-        """Rows of every row group of every file."""
+        """Number of rows in each row group of each file."""
         footers = []
         for path in self.files:
-            with whole(path):
+            with reading(path):
                 footers.append(pq.read_metadata(path))
         return [[f.row_group(g).num_rows for g in range(f.num_row_groups)] for f in footers]
 
@@ -130,26 +140,28 @@ class Shards:
 
     @property
     def file_rows(self) -> list[int]:
-        """Rows of every file."""
+        """Number of rows in each file."""
         return [sum(groups) for groups in self._group_rows]
 
     def is_media(self, column: str) -> bool:
-        """Whether a column holds pictures or sounds: a struct of bytes and path."""
+        """Whether a column holds images or audio: a struct of bytes and path."""
         kind = self.schema.field(column).type
         return bool(pa.types.is_struct(kind)) and kind.get_field_index("bytes") >= 0
 
     def index_of(self, file: str) -> int:
-        """The number of a file named as in the column `file` of the config sequences."""
+        """The number of a file, by its name in the column `file` of the config sequences."""
         return self.names.index(file)
 
     def check_columns(self, names: Sequence[str]) -> None:
-        """Refuse columns that the files do not have.
+        """Check that the files have these columns.
 
         Raises
         ------
         TableError
-            Naming the column and what there is.
+            With the unknown name and all columns.
         """
+        if isinstance(names, str):
+            raise TableError(f"columns={names!r}: expected a list of names, [{names!r}]")
         for name in names:
             if name not in self.schema.names:
                 raise TableError(
@@ -157,34 +169,36 @@ class Shards:
                     f"{', '.join(self.schema.names)}"
                 )
 
-    def select(self, where: Sequence[Condition] = ()) -> Selection:
+    def select(self, where: Sequence[Condition] | None = ()) -> Selection:
         """The rows that meet all conditions; null meets none.
 
-        Row groups are passed over by their statistics, and of the others only the columns that the
-        conditions name are read.
+        Row groups are skipped by their statistics. Only the columns that the conditions name are
+        read.
 
         Raises
         ------
         TableError
-            Where a condition names no column, or compares it with what it cannot be compared with.
+            If a condition is malformed, names an unknown column, or has a value of a type that the
+            column cannot be compared with.
         """
-        names = sorted({name for name, _, _ in where})
+        conditions = check_conditions(where)
+        names = sorted({name for name, _, _ in conditions})
         self.check_columns(names)
         try:
-            expression = pq.filters_to_expression([list(where)]) if where else None
+            expression = to_expression(conditions)
             parts = [
-                self._chosen(number, group, expression, names)
+                self._matching(number, group, expression, names)
                 for number, path in enumerate(self.files)
                 for group in _groups(path, expression)
             ]
         except (ValueError, TypeError, pa.ArrowNotImplementedError) as error:
-            raise TableError(f"where={list(where)}: {error}") from error
+            raise TableError(f"where={conditions}: {error}") from error
         except OSError as error:
-            raise TableError(f"{self.config} cannot be read: {error}; {_AGAIN}") from error
+            raise unreadable(self.files[0].parent, error) from error
         columns = np.concatenate([np.empty((3, 0), np.int32), *parts], axis=1)
         return Selection(*columns)
 
-    def _chosen(
+    def _matching(
         self, file: int, group: int, expression: pc.Expression | None, columns: list[str]
     ) -> NDArray[np.int32]:
         rows = np.arange(self._group_rows[file][group], dtype=np.int32)
@@ -194,103 +208,97 @@ class Shards:
             rows = table.filter(expression)["__row"].to_numpy()
         return np.stack([np.full_like(rows, file), np.full_like(rows, group), rows])
 
-    def locate(self, file: int, places: Sequence[int]) -> Selection:
-        """Rows of a file, by their place in it."""
+    def locate(self, file: int, indices: Sequence[int]) -> Selection:
+        """Rows of a file, by their index in the file."""
         ends = np.cumsum(self._group_rows[file])
-        rows = np.asarray(places, np.int64)
+        rows = np.asarray(indices, np.int64)
         group = np.searchsorted(ends, rows, side="right")
         starts = np.concatenate([[0], ends])[group]
         columns = (np.full(len(rows), file), group, rows - starts)
         return Selection(*(column.astype(np.int32) for column in columns))
 
-    def places(self, chosen: Selection) -> NDArray[np.int64]:
-        """The rows' places in all files laid end to end."""
+    def row_numbers(self, chosen: Selection) -> NDArray[np.int64]:
+        """Row numbers (n,) in the concatenation of all files."""
         ends = np.cumsum([n for groups in self._group_rows for n in groups])
         starts = np.concatenate([[0], ends])[:-1]
         groups_before = np.cumsum([0, *map(len, self._group_rows)])[:-1]
         return np.asarray(starts[groups_before[chosen.file] + chosen.group] + chosen.row)
 
     def open(self, file: int) -> pq.ParquetFile:
-        """A file, mapped into memory; the caller keeps and closes it."""
-        with whole(self.files[file]):
+        """A memory-mapped file, which the caller must close."""
+        with reading(self.files[file]):
             return pq.ParquetFile(self.files[file], memory_map=True, pre_buffer=False)
 
     def table(self, columns: Sequence[str], chosen: Selection) -> pa.Table:
-        """Columns without media of chosen rows, in the order of the files; one file at a time."""
+        """Columns other than media of selected rows, in file order. Reads one file at a time."""
         self.check_columns(columns)
         texts = [n for n in columns if pa.types.is_string(self.schema.field(n).type)]
-        at, parts = self.places(chosen), []
+        numbers, parts = self.row_numbers(chosen), []
         start = 0
-        for number, path in enumerate(self.files):
-            n = sum(self._group_rows[number])
-            wanted = at[chosen.file == number] - start
+        for file, path in enumerate(self.files):
+            n = self.file_rows[file]
+            rows = numbers[chosen.file == file] - start
             start += n
-            if len(wanted):
-                with whole(path):
-                    file = pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False)
-                    table = file.read(columns=list(columns), use_threads=False)
-                    parts.append(table if len(wanted) == n else table.take(wanted))
+            if len(rows):
+                with reading(path):
+                    opened = pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False)
+                    table = opened.read(columns=list(columns), use_threads=False)
+                    parts.append(table if len(rows) == n else table.take(rows))
         if not parts:
             return self.schema.empty_table().select(list(columns))
         return pa.concat_tables(parts).select(list(columns)).unify_dictionaries()
 
     def rows(
-        self, columns: Sequence[str] | None = None, where: Sequence[Condition] = ()
+        self, columns: Sequence[str] | None = None, where: Sequence[Condition] | None = ()
     ) -> Iterator[dict[str, Any]]:
-        """All rows that meet the conditions, as plain values, row group by row group."""
+        """All rows that meet the conditions, as Python values; reads one row group at a time."""
         self.check_columns(columns or ())
         chosen = self.select(where)
         for number in range(len(self.files)):
             with self.open(number) as file:
                 for group in np.unique(chosen.group[chosen.file == number]):
                     wanted = chosen.row[(chosen.file == number) & (chosen.group == group)]
-                    with whole(self.files[number]):
+                    with reading(self.files[number]):
                         table = file.read_row_group(int(group), columns=columns, use_threads=False)
-                        found = table.take(wanted).to_pylist()
-                    yield from found
+                        rows = table.take(wanted).to_pylist()
+                    yield from rows
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[None]:
-    """Turn what Arrow says of a damaged file into a TableError."""
+def reading(path: Path) -> Iterator[None]:
+    """Report an unreadable or damaged file as a TableError."""
     try:
         yield
     except (pa.ArrowException, NotPlain, OSError, UnicodeDecodeError) as error:
-        raise TableError(f"{path} cannot be read: {error}; {_AGAIN}") from error
+        raise unreadable(path, error) from error
 
 
-def _complete(root: str, config: str, split: str, found: Sequence[str]) -> list[str]:
-    """The files of a split in order.
-
-    Raises
-    ------
-    TableError
-        Where there is none, or not as many as their names promise.
-    """
-    numbered = [(name, match) for name in found if (match := _NAME.search(name))]
+def _complete(root: str, config: str, split: str, names: Sequence[str]) -> list[str]:
+    """The names of all files of a split, in order; one that is missing is an error."""
+    numbered = [(name, match) for name in names if (match := _NAME.search(name))]
     where = f"{root}/data/{config}"
     if not numbered:
-        raise TableError(f"{where} holds no file of the split {split!r}")
+        raise TableError(f"{where} has no file of the split {split!r}")
     promised = {int(match[2]) for _, match in numbered}
     if len(promised) != 1 or [int(m[1]) for _, m in numbered] != list(range(max(promised))):
         raise TableError(
-            f"{where}: {len(numbered)} files of {split!r} where their names promise "
+            f"{where}: {len(numbered)} files of {split!r}, but their names say "
             f"{' and '.join(map(str, sorted(promised)))}; fetch or build them again"
         )
     return [name for name, _ in numbered]
 
 
 def _check_version(path: Path, schema: pa.Schema) -> None:
-    found = (schema.metadata or {}).get(VERSION_KEY, b"none").decode(errors="replace")
-    if found != str(SCHEMA_VERSION):
+    version = (schema.metadata or {}).get(VERSION_KEY, b"none").decode(errors="replace")
+    if version != str(SCHEMA_VERSION):
         raise TableError(
-            f"{path}: schema version {found}; this package reads {SCHEMA_VERSION}: "
+            f"{path}: schema version {version}; this package reads {SCHEMA_VERSION}: "
             "install the release that wrote it, or build the shards again"
         )
 
 
 def _groups(path: Path, expression: pc.Expression | None) -> list[int]:
-    """The row groups of a file that its statistics do not rule out."""
+    """The row groups of a file whose statistics do not exclude a match."""
     fragment = ds.ParquetFileFormat().make_fragment(str(path), LocalFileSystem())
     if expression is not None:
         fragment = fragment.subset(filter=expression)

@@ -1,4 +1,4 @@
-"""What regularises a generator (CDRL 3.3): a source and its sound, a reference and its emotion."""
+"""The sampler for the regularisation of a generator (CDRL 3.3)."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from typing import Any, get_args
 
 import numpy as np
 
-from spfem_data.audio import Sounds
-from spfem_data.datasets import Batch, Rows, Samples
+from spfem_data.audio import AudioWindows
+from spfem_data.conditions import Condition, check_conditions
+from spfem_data.datasets import Batch, BatchDataset, ColumnReader
 from spfem_data.errors import PipelineError, TableError
 from spfem_data.images import ImageFormat
 from spfem_data.labels import EMOTIONS
-from spfem_data.reader import Condition, Shards
+from spfem_data.reader import Shards
 from spfem_data.references import SEVEN, TIGHT, References, Whose, labels
-from spfem_data.rng import F64, I64, Draws
+from spfem_data.rng import F64, I64, KeyedRng
 
 
-class Regularisation(Samples):
-    """A source frame with its sound, and a reference with its emotion (CDRL 3.3, eq. 4 to 6).
+class Regularisation(BatchDataset):
+    """A source frame with its audio, and a reference with its emotion (CDRL 3.3, eq. 4 to 6).
 
-    source, reference (n, 3, h, w), sound float32 (n, samples) around the source's instant, emotion
-    (n,) of the reference as a place in `schema.EMOTIONS`. The emotion is drawn among those that the
-    frames can show for the source; so is the reference, anew in each epoch.
+    source and reference are (n, 3, h, w), audio is float32 (n, samples) centred on the source, and
+    emotion (n,) is that of the reference, as an index in `EMOTIONS`. Emotion and reference are
+    chosen at random in each epoch, among those that exist for the source.
 
     Parameters
     ----------
     reference
-        Whose: of the `same` speaker (intra-ID), of an `other` (cross-ID), or `any`.
+        Speaker of the reference: the `same` (intra-ID), an `other` (cross-ID), or `any`.
     window_s
-        Length of the sound.
+        Length of the audio.
     """
 
     def __init__(
@@ -41,76 +42,80 @@ class Regularisation(Samples):
         *,
         reference: Whose = "any",
         window_s: float = 0.2,
-        where: Sequence[Condition] = (),
-        form: ImageFormat = TIGHT,
+        where: Sequence[Condition] | None = (),
+        image_format: ImageFormat = TIGHT,
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(form, threads=1)
+        super().__init__(image_format, threads=1)
         if reference not in get_args(Whose):
             raise PipelineError(f"reference {reference!r}: expected same, other or any")
         self._whose: Whose = reference
         frames = Shards(folder, "frames", split, cache=cache, options=options)
-        self._frames = Rows(frames, ["image_id", "speaker", "emotion", "take_id"], [*where, SEVEN])
-        self._sounds = Sounds(folder, split, window_s, cache=cache, options=options)
+        self._frames = ColumnReader(
+            frames,
+            ["image_id", "speaker", "emotion", "take_id"],
+            [*check_conditions(where), SEVEN],
+        )
+        self._audio = AudioWindows(folder, split, window_s, cache=cache, options=options)
         self._references = References(self._frames)
-        self._choices = self._find_choices()
-        speakers = self._frames.values("speaker")
-        heard = self._sounds.has(list(self._frames.values("take_id")))
-        able = np.array([bool(self._choices[speaker]) for speaker in speakers], np.bool_)
-        self._index = np.flatnonzero(heard & able)
+        self._choices = self._emotions_of_speakers()
+        with_audio = self._audio.has(list(self._frames.values("take_id")))
+        with_reference = np.array(
+            [bool(self._choices[speaker]) for speaker in self._frames.values("speaker")], np.bool_
+        )
+        self._index = np.flatnonzero(with_audio & with_reference)
         if not len(self._index):
-            raise TableError(f"none of {len(self._frames)} frames of {split} has a sound and a "
+            raise TableError(f"none of {len(self._frames)} frames of {split} has audio and a "
                              f"reference of the {reference} speaker")  # fmt: skip
 
-    def _find_choices(self) -> dict[str, list[str]]:
-        """The emotions that a reference of each speaker's sources can show."""
-        speakers = sorted(set(self._frames.values("speaker")))
-        found = {}
-        for speaker in speakers:
+    def _emotions_of_speakers(self) -> dict[str, list[str]]:
+        """For each speaker of a source: the emotions that have a reference."""
+        emotions = {}
+        for speaker in sorted(set(self._frames.values("speaker"))):
             counts = self._references.counts(self._whose, [speaker] * 7, list(EMOTIONS))
-            found[speaker] = [e for e, n in zip(EMOTIONS, counts, strict=True) if n]
-        return found
+            emotions[speaker] = [e for e, n in zip(EMOTIONS, counts, strict=True) if n]
+        return emotions
 
     def __len__(self) -> int:
         return len(self._index)
 
-    def rows(self) -> Sequence[Rows]:
+    def readers(self) -> Sequence[ColumnReader]:
         """Of the configs frames and takes."""
-        return self._frames, self._sounds.rows
+        return self._frames, self._audio.reader
 
     def runs(self) -> list[int]:
-        """As the frames lie in the files."""
-        return self._frames.chosen[self._index].runs()
+        """Sources that share a row group."""
+        return self._frames.selection[self._index].runs()
 
     def weights(self, column: str) -> F64:
         """Of the sources."""
         return np.asarray(super().weights(column)[self._index])
 
     def identity(self) -> list[object]:
-        """Also whose the references are, and the sound's length."""
-        return [*super().identity(), self._whose, self._sounds.samples]
+        """Includes the choice of references and the length of the audio."""
+        return [*super().identity(), self._whose, self._audio.samples]
 
-    def pictures(self) -> frozenset[str]:
+    def image_keys(self) -> frozenset[str]:
         """source and reference."""
         return frozenset({"source", "reference"})
 
-    def take(self, indices: I64, draws: Draws, pool: Executor | None = None) -> Batch:
-        """Sources, sounds and references."""
-        rows = self._frames
-        at = self._index[indices]
-        speakers, takes = rows.column("speaker", at), rows.column("take_id", at)
+    def read_batch(self, indices: I64, rng: KeyedRng, pool: Executor | None = None) -> Batch:
+        """Sources, audio and references."""
+        reader = self._frames
+        rows = self._index[indices]
+        speakers, takes = reader.column("speaker", rows), reader.column("take_id", rows)
         choices = [self._choices[speaker] for speaker in speakers]
-        lots = draws.below("emotion", np.array([len(c) for c in choices]))
-        wanted = [c[lot] for c, lot in zip(choices, lots.tolist(), strict=True)]
-        references = self._references.draw(draws, self._whose, speakers, wanted)
-        times_s = np.asarray(rows.column("time_s", at))
+        picks = rng.below("emotion", np.array([len(c) for c in choices], np.int64))
+        wanted = [c[pick] for c, pick in zip(choices, picks.tolist(), strict=True)]
+        references = self._references.sample(rng, self._whose, speakers, wanted)
+        times_s = np.asarray(reader.column("time_s", rows))
         return {
-            "source": self.picture(rows, "image", at, pool),
-            "sound": self._sounds.pieces(takes, times_s),
-            "reference": self.picture(rows, "image", references, pool),
-            "emotion": labels(wanted), "source_emotion": labels(rows.column("emotion", at)),
-            "speaker": speakers, "reference_speaker": rows.column("speaker", references),
-            "source_id": rows.column("image_id", at),
-            "reference_id": rows.column("image_id", references),
+            "source": self.images(reader, "image", rows, pool),
+            "audio": self._audio.windows(takes, times_s),
+            "reference": self.images(reader, "image", references, pool),
+            "emotion": labels(wanted), "source_emotion": labels(reader.column("emotion", rows)),
+            "speaker": speakers, "reference_speaker": reader.column("speaker", references),
+            "source_id": reader.column("image_id", rows),
+            "reference_id": reader.column("image_id", references),
         }  # fmt: skip

@@ -1,8 +1,7 @@
-"""What the losses of ASCCL, STCCL and CDRL's content part (CCRL) read, batch by batch.
+"""Samplers for the losses of ASCCL, STCCL and CCRL (the content part of CDRL).
 
-Each is a dataset for `shards.loader.Loader`; whatever it draws is a function of (seed, epoch,
-position), so that a resumed run draws it again. SSERD, CERL and the regularisation of a generator
-stand in `shards.mixtures`.
+Each is a dataset for `Loader`. Random choices are functions of (seed, epoch, position), so a
+resumed run repeats them.
 """
 
 from __future__ import annotations
@@ -14,32 +13,33 @@ from typing import Any
 
 import numpy as np
 
-from spfem_data.audio import Sounds
-from spfem_data.datasets import Batch, Pairs, Rows, Samples, Windows
+from spfem_data.audio import AudioWindows
+from spfem_data.conditions import Condition, check_conditions
+from spfem_data.datasets import Batch, BatchDataset, ColumnReader, Pairs, Windows
 from spfem_data.errors import TableError
-from spfem_data.groups import Pool, joined
+from spfem_data.groups import GroupIndex, joined
 from spfem_data.images import ImageFormat
-from spfem_data.reader import Condition, Shards
-from spfem_data.rng import F64, I64, Draws
+from spfem_data.reader import Shards
+from spfem_data.rng import F64, I64, KeyedRng
 
 ARCFACE = ImageFormat(size=224, values="-1..1")
-"""224 px (STCCL 8.2), in the range that ArcFace's networks take."""
+"""224 px (STCCL 8.2), in the value range of ArcFace."""
 
 _NEUTRAL: Condition = ("emotion_a", "==", "neutral")
-_PICTURES = {"x": "source", "y": "target"}
+_IMAGES = {"x": "source", "y": "target"}
 
 
 class AscclPairs(Pairs):
-    """x, the neutral frame, and y, the same instant in another emotion (ASCCL 4.1): (n, 3, h, w).
+    """x, a neutral frame, and y, the same instant in another emotion (ASCCL 4.1): (n, 3, h, w).
 
-    y is laid onto x by the pair's affine: regions correspond at equal coordinates.
+    y is aligned to x by the pair's affine, so corresponding regions have the same coordinates.
 
     Parameters
     ----------
     neutral
-        Whether x must be neutral, as in the paper; else any two emotions that the shards pair.
+        Whether x must be neutral, as in the paper; otherwise any two emotions.
     columns
-        Of the config `pairs`, beside the pictures.
+        Further columns of the config `pairs`.
     """
 
     def __init__(
@@ -47,36 +47,37 @@ class AscclPairs(Pairs):
         folder: str | Path,
         split: str = "train",
         *,
-        where: Sequence[Condition] = (),
+        where: Sequence[Condition] | None = (),
         columns: Sequence[str] = ("sample_id", "speaker", "emotion_a", "emotion_b"),
         neutral: bool = True,
-        form: ImageFormat = ARCFACE,
+        image_format: ImageFormat = ARCFACE,
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
-            folder, split, where=[*where, _NEUTRAL] if neutral else where,
-            columns=[*columns, *_PICTURES.values()], form=form, cache=cache, options=options,
+            folder, split, where=[*check_conditions(where), _NEUTRAL] if neutral else where,
+            columns=[*columns, *_IMAGES.values()], image_format=image_format, cache=cache,
+            options=options,
         )  # fmt: skip
 
-    def pictures(self) -> frozenset[str]:
+    def image_keys(self) -> frozenset[str]:
         """x and y."""
-        return frozenset(_PICTURES)
+        return frozenset(_IMAGES)
 
-    def take(self, indices: I64, draws: Draws, pool: Executor | None = None) -> Batch:
+    def read_batch(self, indices: I64, rng: KeyedRng, pool: Executor | None = None) -> Batch:
         """x, y and the columns."""
-        return _renamed(super().take(indices, draws, pool))
+        return _renamed(super().read_batch(indices, rng, pool))
 
 
 class StcclWindows(Windows):
     """X and Y, consecutive aligned frames (STCCL 4.2): x, y (n, t, 3, h, w), weights (n, t).
 
-    The same for both of its correlations, by visual disparity (VD) and by matrices (CM).
+    For both of its correlations: visual disparity (VD) and correlation matrix (CM).
 
     Parameters
     ----------
     length
-        T, which the paper does not give; None: as stored (9 by default, as its public code has it).
+        T, which the paper does not give; None: as stored (9 by default, as in its public code).
     """
 
     def __init__(
@@ -85,56 +86,56 @@ class StcclWindows(Windows):
         split: str = "train",
         *,
         length: int | None = None,
-        where: Sequence[Condition] = (),
+        where: Sequence[Condition] | None = (),
         columns: Sequence[str] = ("sample_id", "speaker", "emotion_a", "emotion_b"),
-        form: ImageFormat = ARCFACE,
+        image_format: ImageFormat = ARCFACE,
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
-            folder, split, where=where, columns=[*columns, *_PICTURES.values()], length=length,
-            form=form, cache=cache, options=options,
+            folder, split, where=where, columns=[*columns, *_IMAGES.values()], length=length,
+            image_format=image_format, cache=cache, options=options,
         )  # fmt: skip
 
-    def pictures(self) -> frozenset[str]:
+    def image_keys(self) -> frozenset[str]:
         """x and y."""
-        return frozenset(_PICTURES)
+        return frozenset(_IMAGES)
 
-    def take(self, indices: I64, draws: Draws, pool: Executor | None = None) -> Batch:
+    def read_batch(self, indices: I64, rng: KeyedRng, pool: Executor | None = None) -> Batch:
         """x, y, weights and the columns."""
-        return _renamed(super().take(indices, draws, pool))
+        return _renamed(super().read_batch(indices, rng, pool))
 
 
 def _renamed(batch: Batch) -> Batch:
-    """source and target as x and y."""
-    for name, column in _PICTURES.items():
+    """Rename source and target to x and y."""
+    for name, column in _IMAGES.items():
         batch[name] = batch.pop(column)
     return batch
 
 
-class CcrlTriplets(Samples):
+class CcrlTriplets(BatchDataset):
     """(I_x, a_x), (I_y, a_y), (I_z, a_z) of one speaker (CDRL 3.1).
 
-    x and y are a frame pair: the same content, two emotions. z has y's emotion, view and speaker
-    and says another sentence; a new one is drawn in every epoch. x, y, z are (n, 3, h, w), sound_x,
-    sound_y, sound_z float32 (n, samples), 16 kHz, the frame's instant in the middle.
+    x and y are a frame pair: the same content in two emotions. z has y's emotion, view and speaker
+    and another sentence; it is chosen again in each epoch. x, y, z are (n, 3, h, w); audio_x,
+    audio_y, audio_z are float32 (n, samples) at 16 kHz, centred on the frame.
 
     Parameters
     ----------
     window_s
-        Length of the sound around each frame; the paper does not give it.
+        Length of the audio; the paper does not give it.
     columns
-        Of x's and y's row of the config `pairs`; `z_id` is the sample_id of z's.
+        Of x's and y's row of the config `pairs`. `z_id` is the sample_id of z's row.
 
     Raises
     ------
     TableError
-        Where no pair has a z.
+        If no pair has a z.
 
     Attributes
     ----------
     left_out
-        Chosen pairs without a z, or without a sound.
+        Number of selected pairs without a z or without audio.
     """
 
     def __init__(
@@ -143,76 +144,76 @@ class CcrlTriplets(Samples):
         split: str = "train",
         *,
         window_s: float = 0.2,
-        where: Sequence[Condition] = (),
+        where: Sequence[Condition] | None = (),
         columns: Sequence[str] = ("sample_id", "speaker", "emotion_a", "emotion_b", "sentence"),
-        form: ImageFormat = ARCFACE,
+        image_format: ImageFormat = ARCFACE,
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(form, threads=1)
+        super().__init__(image_format, threads=1)
         shards = Shards(folder, "pairs", split, cache=cache, options=options)
-        self._pairs = Rows(shards, columns, where)
-        self._sounds = Sounds(folder, split, window_s, cache=cache, options=options)
-        self._index, self._partners = self._match()
+        self._pairs = ColumnReader(shards, columns, where)
+        self._audio = AudioWindows(folder, split, window_s, cache=cache, options=options)
+        self._index, self._candidates, self._partners = self._match()
         self.left_out = len(self._pairs) - len(self._index)
 
-    def _match(self) -> tuple[I64, Pool]:
-        """The pairs that have a z, and where z is drawn from."""
-        rows = self._pairs
-        heard = np.flatnonzero(
-            self._sounds.has(list(rows.values("take_a")))
-            & self._sounds.has(list(rows.values("take_b")))
+    def _match(self) -> tuple[I64, I64, GroupIndex]:
+        """The pairs that have a z, the candidates for z, and the candidates by group."""
+        reader = self._pairs
+        candidates = np.flatnonzero(
+            self._audio.has(list(reader.values("take_a")))
+            & self._audio.has(list(reader.values("take_b")))
         )
-        groups, sentences = self._groups(heard)
-        pool = Pool(groups, sentences)
-        index = heard[pool.counts(groups, sentences) > 0]
+        groups, sentences = self._groups(candidates)
+        partners = GroupIndex(groups, sentences)
+        index = candidates[partners.counts(groups, sentences) > 0]
         if not len(index):
             raise TableError(
-                f"none of {len(rows)} frame pairs has a z: a take with sound by the same speaker "
-                "in the same emotion that says another sentence"
+                f"none of {len(reader)} frame pairs has a z: a take with audio of the same speaker "
+                "in the same emotion with another sentence"
             )
-        self._heard = heard
-        return index, pool
+        return index, candidates, partners
 
     def _groups(self, indices: I64) -> tuple[list[str], list[str]]:
-        """Of pairs: what z shares with y, and the sentence, which it does not."""
+        """What z has in common with y, and the sentence, which must differ."""
         parts = (self._pairs.column(name, indices) for name in ("speaker", "view", "emotion_b"))
         return joined(*parts), self._pairs.column("sentence", indices)
 
     def __len__(self) -> int:
         return len(self._index)
 
-    def rows(self) -> Sequence[Rows]:
+    def readers(self) -> Sequence[ColumnReader]:
         """Of the configs pairs and takes."""
-        return self._pairs, self._sounds.rows
+        return self._pairs, self._audio.reader
 
     def runs(self) -> list[int]:
-        """As the pairs lie in the files."""
-        return self._pairs.chosen[self._index].runs()
+        """Pairs that share a row group."""
+        return self._pairs.selection[self._index].runs()
 
     def weights(self, column: str) -> F64:
         """Of the pairs."""
         return np.asarray(super().weights(column)[self._index])
 
     def identity(self) -> list[object]:
-        """Also the sound's length."""
-        return [*super().identity(), self._sounds.samples]
+        """Includes the length of the audio."""
+        return [*super().identity(), self._audio.samples]
 
-    def pictures(self) -> frozenset[str]:
+    def image_keys(self) -> frozenset[str]:
         """x, y and z."""
         return frozenset("xyz")
 
-    def take(self, indices: I64, draws: Draws, pool: Executor | None = None) -> Batch:
+    def read_batch(self, indices: I64, rng: KeyedRng, pool: Executor | None = None) -> Batch:
         """The triplets."""
-        rows = self._pairs
+        reader = self._pairs
         pairs = self._index[indices]
-        others = self._heard[self._partners.draw(draws, "z", *self._groups(pairs))]
-        batch = rows.scalars(pairs)
-        batch["z_id"] = rows.column("sample_id", others)
+        others = self._candidates[self._partners.sample(rng, "z", *self._groups(pairs))]
+        batch = reader.scalars(pairs)
+        batch["z_id"] = reader.column("sample_id", others)
         sides = (("x", "source", "a", pairs), ("y", "target", "b", pairs),
                  ("z", "target", "b", others))  # fmt: skip
-        for name, column, side, at in sides:
-            batch[name] = self.picture(rows, column, at, pool)
-            times_s = np.asarray(rows.column(f"time_{side}_s", at))
-            batch[f"sound_{name}"] = self._sounds.pieces(rows.column(f"take_{side}", at), times_s)
+        for name, column, side, rows in sides:
+            batch[name] = self.images(reader, column, rows, pool)
+            times_s = np.asarray(reader.column(f"time_{side}_s", rows))
+            takes = reader.column(f"take_{side}", rows)
+            batch[f"audio_{name}"] = self._audio.windows(takes, times_s)
         return batch

@@ -1,7 +1,7 @@
-"""In which order rows are read: position in the epoch -> index of the row, computed, not stored.
+"""The order of samples: position in the epoch -> index of the sample, computed and not stored.
 
-Every order is a function of (seed, epoch, position), so a run goes on anywhere, at any number of
-ranks and workers, and no shuffle buffer can be lost.
+Each order is a function of (seed, epoch, position), so a run can resume at any position, with any
+number of ranks and workers. There is no shuffle buffer to save.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ import numpy as np
 from spfem_data.rng import F64, I64, Permutation, key_of, scatter
 
 Shuffle = Literal["full", "near", "none"]
-"""full: every order of rows is possible. near: runs of rows that lie together are permuted and a
-few of them mixed at a time, so that reading is nearly sequential. none: as in the files."""
+"""full: a random order of all rows. near: runs of adjacent rows are permuted and a few of them are
+mixed at a time, so that reading is nearly sequential. none: file order."""
 
 MIXED_RUNS = 8
 _MAX_CORRELATION = 0.02
 _TRIES = 64
-_KEPT_EPOCHS = 2
+_CACHED_EPOCHS = 2
 
 
 class Order(Protocol):
     """The order of an epoch's samples."""
 
     def __len__(self) -> int:
-        """Samples in an epoch."""
+        """Samples per epoch."""
         ...
 
     def at(self, epoch: int, positions: I64) -> I64:
-        """The rows' indices at positions 0 .. len - 1 of an epoch."""
+        """The indices of the samples at positions 0 .. len - 1 of an epoch."""
         ...
 
 
 class InFileOrder:
-    """As the rows lie in the files."""
+    """File order."""
 
     def __init__(self, n: int) -> None:
         self._n = n
@@ -51,7 +51,7 @@ class InFileOrder:
 
 
 class FullShuffle:
-    """A permutation of all rows, another in each epoch."""
+    """A permutation of all samples, different in each epoch."""
 
     def __init__(self, n: int, seed: int) -> None:
         self._n, self._seed = n, seed
@@ -60,27 +60,27 @@ class FullShuffle:
         return self._n
 
     def at(self, epoch: int, positions: I64) -> I64:
-        """Permuted by a key of seed and epoch."""
+        """The positions, permuted by a key of seed and epoch."""
         return Permutation(self._n, key_of(self._seed, epoch))(positions)
 
 
 class NearShuffle:
-    """Runs of rows (row groups, as a rule) permuted, then `mixed` of them shuffled at a time.
+    """Runs of samples (usually row groups) are permuted, and `mixed` of them shuffled at a time.
 
-    Of the possible orders of runs it takes the first whose rank correlation with the files' order
-    is below .02, so that few runs do not make a nearly sorted epoch.
+    It takes the first permutation of the runs whose rank correlation with file order is below 0.02,
+    so that an epoch with few runs is not nearly sorted.
 
     Parameters
     ----------
     runs
-        Lengths of the runs; they cover the index in order.
+        Lengths of the runs, which cover the index in order.
     """
 
     def __init__(self, runs: Sequence[int], seed: int, mixed: int = MIXED_RUNS) -> None:
         self._lengths = np.asarray([n for n in runs if n], np.int64)
         self._starts = np.cumsum(self._lengths) - self._lengths
         self._seed, self._mixed = seed, mixed
-        self._arranged = lru_cache(_KEPT_EPOCHS)(self._arrange)
+        self._arranged = lru_cache(_CACHED_EPOCHS)(self._arrange)
 
     def __len__(self) -> int:
         return int(self._lengths.sum())
@@ -89,14 +89,14 @@ class NearShuffle:
         return NearShuffle, (self._lengths.tolist(), self._seed, self._mixed)
 
     def at(self, epoch: int, positions: I64) -> I64:
-        """The block that a position falls into, shuffled by a key of its own."""
+        """The positions, shuffled within their blocks of `mixed` runs."""
         runs, ends = self._arranged(epoch)
-        found = np.empty_like(positions)
+        indices = np.empty_like(positions)
         blocks = np.searchsorted(ends[self._mixed - 1 :: self._mixed], positions, side="right")
         for block in np.unique(blocks).tolist():
             here = blocks == block
-            found[here] = self._in_block(epoch, block, positions[here], runs, ends)
-        return found
+            indices[here] = self._in_block(epoch, block, positions[here], runs, ends)
+        return indices
 
     def _in_block(self, epoch: int, block: int, positions: I64, runs: I64, ends: I64) -> I64:
         first = block * self._mixed
@@ -109,7 +109,7 @@ class NearShuffle:
         return np.asarray(self._starts[runs[k]] + within)
 
     def _arrange(self, epoch: int) -> tuple[I64, I64]:
-        """The runs in the epoch's order, and where each ends in it."""
+        """The runs in the order of the epoch, and their ends in it."""
         tries = (self._permuted(epoch, attempt) for attempt in range(_TRIES))
         best = next(tries)
         least = self._correlation(best)
@@ -126,7 +126,7 @@ class NearShuffle:
         return Permutation(n, key_of(self._seed, epoch, attempt))(np.arange(n))
 
     def _correlation(self, runs: I64) -> float:
-        """What is to be expected of |Spearman's rho| when the blocks are shuffled within."""
+        """The expected |Spearman's rho| with file order after the blocks are shuffled."""
         total = len(self)
         lengths = self._lengths[runs]
         middles = self._starts[runs] + (lengths - 1) / 2
@@ -140,29 +140,30 @@ class NearShuffle:
 
 
 class Weighted:
-    """Rows drawn in proportion to their weights, as evenly as can be: a row of expected count c
-    comes floor(c) or ceil(c) times in an epoch, shuffled throughout.
+    """Samples in proportion to their weights, as evenly as possible, in random order.
+
+    A sample with expected count c occurs floor(c) or ceil(c) times per epoch.
 
     Parameters
     ----------
     weights
         (n,) finite, at least 0, not all 0.
     samples
-        Draws in an epoch.
+        Samples per epoch.
     """
 
     def __init__(self, weights: F64, samples: int, seed: int) -> None:
         self._ends = np.cumsum(weights) / np.sum(weights)
-        self._ends[np.flatnonzero(weights)[-1] :] = 1.0  # rounding gives the last no less
+        self._ends[np.flatnonzero(weights)[-1] :] = 1.0  # despite rounding
         self._samples, self._seed = samples, seed
 
     def __len__(self) -> int:
         return self._samples
 
     def at(self, epoch: int, positions: I64) -> I64:
-        """Systematic sampling: one draw in each of `samples` equal strips of the weights' sum."""
+        """Systematic sampling: one sample from each equal part of the weights' sum."""
         key = key_of(self._seed, epoch)
-        strips = Permutation(self._samples, key)(positions)
-        # one offset for all strips: any more and a count could be off by two
+        parts = Permutation(self._samples, key)(positions)
+        # with one offset per part, a count could be off by two
         offset = float(scatter(key_of(key, 2), np.zeros(1, np.int64))[0] >> np.uint64(11)) / 2**53
-        return np.searchsorted(self._ends, (strips + offset) / self._samples, side="right")
+        return np.searchsorted(self._ends, (parts + offset) / self._samples, side="right")

@@ -1,6 +1,6 @@
 """Where a dataset's files are: a local folder, or a URL whose files are kept in a local cache.
 
-URLs go through fsspec (`s3://`, `gs://`, `hf://`, ...), which is asked for only when one is given.
+URLs (`s3://`, `gs://`, `hf://`, ...) are opened by fsspec, which is imported only for them.
 """
 
 from __future__ import annotations
@@ -8,73 +8,76 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from spfem_data.errors import TableError
+from spfem_data.errors import TableError, unreadable
 
-_AT_ONCE = 4
+_DOWNLOADS = 4
 _FAILURES = (("botocore.exceptions", "BotoCoreError"), ("botocore.exceptions", "ClientError"),
              ("aiohttp", "ClientError"), ("google.auth.exceptions", "GoogleAuthError"))  # fmt: skip
-"""What libraries below fsspec raise for a store that cannot be reached, and is no OSError."""
+"""Errors of fsspec's backends that are not an OSError."""
 
 
 @dataclass(frozen=True)
-class Place:
+class DatasetFolder:
     """A dataset's folder.
 
     Parameters
     ----------
     root
-        Path or URL of the folder that holds `data/` and `manifest.json`.
+        Path or URL of the folder that contains `data/` and `manifest.json`.
     cache
-        Local folder that keeps the files of a URL; needed for a URL, unused otherwise.
+        Local folder for the files of a URL; required for a URL, otherwise unused.
     options
-        What fsspec needs to open the URL: endpoint, keys, ...
+        Arguments for fsspec to open the URL: endpoint, keys, ...
     """
 
     root: str
     cache: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def is_url(self) -> bool:
-        """Whether the files must be fetched."""
-        return "://" in self.root
-
     def files(self, pattern: str) -> dict[str, Path]:
-        """Local files that match a pattern below the folder, by their names below it, in order.
+        """Local files that match a pattern below the folder, by relative name, sorted.
 
-        Those of a URL are fetched into the cache where it does not hold them as they are now.
+        The files of a URL are downloaded unless the cache has their current version.
 
         Raises
         ------
         TableError
-            Where the folder cannot be found or read.
+            If the folder does not exist or cannot be read.
         """
-        if self.is_url:
-            return self._fetched(pattern)
+        return self._downloaded(pattern) if "://" in self.root else self._local(pattern)
+
+    def _local(self, pattern: str) -> dict[str, Path]:
         root = Path(self.root)
+        for folder in (root, (root / pattern).parent):
+            try:
+                os.listdir(folder)  # glob skips folders that it may not read
+            except PermissionError as error:
+                raise unreadable(folder, error) from error
+            except OSError:
+                break
         if not root.is_dir():
-            raise TableError(f"{self.root}: no such folder; expected one that holds data/")
+            raise TableError(f"{self.root}: no such folder; expected one that contains data/")
         return {path.relative_to(root).as_posix(): path for path in sorted(root.glob(pattern))}
 
-    def _fetched(self, pattern: str) -> dict[str, Path]:
+    def _downloaded(self, pattern: str) -> dict[str, Path]:
         if self.cache is None:
-            raise TableError(f"{self.root} is a URL: say with cache=FOLDER where to keep its files")
+            raise TableError(f"{self.root} is a URL: pass cache=FOLDER, where to keep its files")
         cache = Path(self.cache)
         system, root = self._system()
         try:
-            found = sorted(system.glob(f"{root}/{pattern}"))
-            with ThreadPoolExecutor(_AT_ONCE) as pool:
-                kept = list(pool.map(lambda path: _keep(system, path, cache), found))
+            remote = sorted(system.glob(f"{root}/{pattern}"))
+            with ThreadPoolExecutor(_DOWNLOADS) as pool:
+                local = list(pool.map(lambda path: _download(system, path, cache), remote))
         except _failures() as error:
             raise TableError(f"{self.root} cannot be read: {error}") from error
-        return {path[len(root) + 1 :]: local for path, local in zip(found, kept, strict=True)}
+        return {path[len(root) + 1 :]: file for path, file in zip(remote, local, strict=True)}
 
     def _system(self) -> tuple[Any, str]:
         try:
@@ -85,27 +88,40 @@ class Place:
             raise TableError(f"{self.root} needs a library: {error}; pip install it") from error
         except ValueError as error:
             raise TableError(f"{self.root} cannot be opened: {error}") from error
-        system.invalidate_cache()  # what was listed before may have changed since
+        system.invalidate_cache()  # an earlier listing may be outdated
         return system, str(root).rstrip("/")
 
 
 def _failures() -> tuple[type[BaseException], ...]:
-    """What says that a store cannot be read, of the libraries that are in use."""
+    """The errors by which the libraries in use report a store that cannot be read."""
     loaded = ((sys.modules.get(module), name) for module, name in _FAILURES)
     return (OSError, *(getattr(module, name) for module, name in loaded if module))
 
 
-def _keep(system: Any, path: str, cache: Path) -> Path:
-    """The local copy of a file, named after what the store says of its present content."""
+def _download(system: Any, path: str, cache: Path) -> Path:
+    """The local copy of a file, in a folder named after the store's id of its content."""
     state = hashlib.sha256(f"{path} {system.ukey(path)}".encode()).hexdigest()[:24]
     target = cache / state / Path(path).name
-    if not target.exists():
+    try:
+        if target.exists():
+            return target
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".part-")
-        os.close(handle)
-        try:
-            system.get_file(path, temporary)
-            os.replace(temporary, target)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+    except PermissionError as error:
+        raise _no_access(cache) from error
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise _no_access(cache)
+    # The download creates this file, so that its mode follows the umask: others may share a cache.
+    temporary = target.parent / f".part-{uuid4().hex}"
+    try:
+        system.get_file(path, str(temporary))
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
     return target
+
+
+def _no_access(cache: Path) -> TableError:
+    return TableError(
+        f"{cache} cannot be used as cache: permission denied; choose another cache=FOLDER, or ask "
+        f"its owner (chmod -R a+rwX {cache})"
+    )

@@ -1,4 +1,4 @@
-"""What CERL reads (CDRL 3.2): tuples of seven, one clear frame of each emotion."""
+"""The sampler for CERL (CDRL 3.2): tuples of one clear frame of each of the seven emotions."""
 
 from __future__ import annotations
 
@@ -8,36 +8,37 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from spfem_data.datasets import Batch, Rows, Samples
+from spfem_data.conditions import Condition, check_conditions
+from spfem_data.datasets import Batch, BatchDataset, ColumnReader, regrouped
 from spfem_data.errors import PipelineError, TableError
 from spfem_data.images import ImageFormat
 from spfem_data.labels import EMOTIONS
-from spfem_data.reader import Condition, Shards
-from spfem_data.rng import I64, Draws, again_and_again
+from spfem_data.reader import Shards
+from spfem_data.references import SEVEN
+from spfem_data.rng import I64, KeyedRng, shuffled_cycle
 
 CLIP_SIZED = ImageFormat(size=224, values="0..1")
 
 
-class CerlTuples(Samples):
-    """One clear frame of each of the seven emotions (CDRL 3.2, eq. 3): equally many of each.
+class CerlTuples(BatchDataset):
+    """One clear frame of each of the seven emotions (CDRL 3.2, eq. 3).
 
-    image (n, 7, 3, h, w), embedding (n, 7, d) of CLIP, in the order of `schema.EMOTIONS`. An epoch
-    gives each frame of the largest D_n once, and those of the smaller ones as evenly as can be, in
-    an order of their own.
+    Returns image (n, 7, 3, h, w) and CLIP's embedding (n, 7, d), in the order of `EMOTIONS`. An
+    epoch returns each frame of the largest D_n once, and repeats those of the others as evenly as
+    possible, each in a random order of its own.
 
     Parameters
     ----------
-    pictures
-        False gives embeddings alone, which is all that CERL's loss reads, and decodes nothing.
+    images
+        False: do not decode images. CERL's loss only needs embeddings.
     columns
         Of the config `emotions`; each (n, 7).
 
     Raises
     ------
     TableError
-        Where an emotion has no clear frame.
+        If an emotion has no clear frame.
     """
 
     def __init__(
@@ -45,17 +46,17 @@ class CerlTuples(Samples):
         folder: str | Path,
         split: str = "train",
         *,
-        where: Sequence[Condition] = (),
+        where: Sequence[Condition] | None = (),
         columns: Sequence[str] = ("image_id", "speaker", "clarity", "embedding"),
-        pictures: bool = True,
-        form: ImageFormat = CLIP_SIZED,
+        images: bool = True,
+        image_format: ImageFormat = CLIP_SIZED,
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(form, threads=1)
+        super().__init__(image_format, threads=1)
         shards = Shards(folder, "emotions", split, cache=cache, options=options)
-        self._frames = Rows(shards, columns, [*where, ("emotion", "in", list(EMOTIONS))])
-        self._with_pictures = pictures
+        self._frames = ColumnReader(shards, columns, [*check_conditions(where), SEVEN])
+        self._with_images = images
         emotions = np.array(self._frames.values("emotion"), dtype=object)
         self._members = [np.flatnonzero(emotions == emotion) for emotion in EMOTIONS]
         missing = [e for e, m in zip(EMOTIONS, self._members, strict=True) if not len(m)]
@@ -68,37 +69,31 @@ class CerlTuples(Samples):
     def __len__(self) -> int:
         return max(map(len, self._members))
 
-    def rows(self) -> Sequence[Rows]:
+    def readers(self) -> Sequence[ColumnReader]:
         """Of the config emotions."""
         return (self._frames,)
 
     def runs(self) -> list[int]:
-        """Seven places at a time: nothing lies together."""
+        """The frames of a tuple are in different row groups."""
         return [1] * len(self)
 
-    def pictures(self) -> frozenset[str]:
+    def image_keys(self) -> frozenset[str]:
         """image."""
         return frozenset({"image"})
 
     def weights(self, column: str) -> Any:
-        """Refused: the frames of a tuple have seven."""
-        raise PipelineError("CerlTuples takes no weights: choose frames by where=")
+        """Not supported: a tuple has seven frames."""
+        raise PipelineError("CerlTuples does not support weights: select frames with where=")
 
-    def take(self, indices: I64, draws: Draws, pool: Executor | None = None) -> Batch:
+    def read_batch(self, indices: I64, rng: KeyedRng, pool: Executor | None = None) -> Batch:
         """The tuples."""
-        parts = [self._of(number, indices, draws) for number in range(len(EMOTIONS))]
+        parts = [
+            shuffled_cycle(members, indices, rng, number)
+            for number, members in enumerate(self._members)
+        ]
         rows = np.stack(parts, axis=1)
         flat = self._frames.scalars(rows.reshape(-1))
-        batch = {name: _in_sevens(value) for name, value in flat.items()}
-        if self._with_pictures:
-            batch["image"] = self.picture(self._frames, "image", rows, pool)
+        batch = {name: regrouped(value, len(EMOTIONS)) for name, value in flat.items()}
+        if self._with_images:
+            batch["image"] = self.images(self._frames, "image", rows, pool)
         return batch
-
-    def _of(self, number: int, indices: I64, draws: Draws) -> I64:
-        return again_and_again(self._members[number], indices, draws, number)
-
-
-def _in_sevens(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return value.reshape(-1, len(EMOTIONS), *value.shape[1:])
-    return [value[k : k + len(EMOTIONS)] for k in range(0, len(value), len(EMOTIONS))]

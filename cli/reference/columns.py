@@ -10,7 +10,7 @@ from pathlib import Path
 from spfem_data.schema import COLUMNS, SCHEMA_VERSION, VERSION_KEY, Column
 
 PAGE = Path("docs/columns.md")
-_KINDS = {"image": "struct<bytes, path>: a picture", "sound": "struct<bytes, path>: a sound"}
+_KINDS = {"image": "struct<bytes, path>: an image", "audio": "struct<bytes, path>: audio"}
 
 
 def page() -> str:

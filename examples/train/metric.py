@@ -1,8 +1,8 @@
-"""ASCCL's spatial metric and loss (CVPR 2024, 4.1 and 4.2), for as many lines as they need.
+"""ASCCL's spatial metric and loss (CVPR 2024, 4.1 and 4.2).
 
-Where the paper is silent: eq. 4 is taken in the form of STCCL's eq. 10, mapped disparities have
-unit length, and a vector becomes a weight in eq. 6 by its mean. Features come from a small network
-that is trained along; put ArcFace in its place, frozen, for the paper's own.
+Where the paper is not specific: eq. 4 has the form of STCCL's eq. 10, mapped disparities have unit
+length, and the weight in eq. 6 is the mean of a vector. Features come from a small network that is
+trained with the metric; the paper uses a frozen ArcFace.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WIDTHS = (16, 24, 32, 48)
 
 
 class Metric(nn.Module):
-    """Four levels of features, and for each a mapping f of disparities (eq. 2 and 3)."""
+    """Four levels of features, each with a mapping f of disparities (eq. 2 and 3)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,36 +34,36 @@ class Metric(nn.Module):
             nn.Sequential(nn.Linear(w, 64), nn.ReLU(), nn.Linear(64, 32)) for w in WIDTHS
         )
 
-    def forward(self, pictures: Tensor, regions: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
-        """Of each level: disparities to the eight neighbours, and to eight regions anywhere.
+    def forward(self, images: Tensor, regions: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """For each level: disparities to the eight neighbours, and to eight random regions.
 
-        pictures (n, 3, h, w) -> (n, m, 8, 32) twice, at the regions given: see `draw_regions`.
+        images (n, 3, h, w) -> (n, m, 8, 32) twice, at the m regions of `sample_regions`.
         """
-        found = []
-        features = pictures
+        disparities = []
+        features = images
         for level, f, places in zip(self.levels, self.maps, regions, strict=True):
             features = level(features)
             grid = features.flatten(2).transpose(1, 2)
             here = grid[:, places[:, 0], None]
             pairs = (here - grid[:, places[:, 1:9]], here - grid[:, places[:, 9:]])
-            found.append(tuple(functional.normalize(f(d), dim=-1) for d in pairs))
-        return found
+            disparities.append(tuple(functional.normalize(f(d), dim=-1) for d in pairs))
+        return disparities
 
 
-def draw_regions(size: int, count: int, generator: torch.Generator) -> list[Tensor]:
-    """At each level: `count` inner regions, their eight neighbours, eight others: (count, 17)."""
-    found = []
+def sample_regions(size: int, count: int, generator: torch.Generator) -> list[Tensor]:
+    """For each level: `count` inner regions, their eight neighbours, eight others: (count, 17)."""
+    regions = []
     for level in range(len(WIDTHS)):
         side = size // 2 ** (level + 1)
         y, x = (torch.randint(1, side - 1, (count,), generator=generator) for _ in range(2))
         near = torch.stack([(y + dy) * side + x + dx for dy, dx in NEAR], 1)
         far = torch.randint(0, side * side, (count, NEGATIVES), generator=generator)
-        found.append(torch.cat([(y * side + x)[:, None], near, far], 1))
-    return found
+        regions.append(torch.cat([(y * side + x)[:, None], near, far], 1))
+    return regions
 
 
 def asccl_loss(metric: Metric, x: Tensor, y: Tensor, regions: list[Tensor]) -> Tensor:
-    """Eq. 7: a mean over pairs, regions and neighbours, summed over levels."""
+    """Eq. 7: the mean over pairs, regions and neighbours, summed over levels."""
     total = x.new_zeros(())
     for (near_x, _), (near_y, far_y) in zip(metric(x, regions), metric(y, regions), strict=True):
         positive = (near_x * near_y).sum(-1) / TAU

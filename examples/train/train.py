@@ -1,9 +1,9 @@
-"""Train ASCCL's metric on the shards, stop and go on at will, and draw the paper's figure 6.
+"""Train ASCCL's metric on the shards, with checkpoints, and plot the paper's figure 6.
 
-    python train.py            # goes on from last.pt where there is one of an unfinished run
+    python train.py            # resumes from last.pt if that run is unfinished
 
-A run that was killed gives the same numbers as one that was not: the checkpoint holds the network,
-the optimiser and where the loader stands; regions are drawn by the step's number.
+A killed and resumed run gives the same numbers as an uninterrupted one: the checkpoint has the
+state of the network, the optimiser and the loader, and random regions depend on the step's number.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from metric import Metric, asccl_loss, draw_regions, similarities
+from metric import Metric, asccl_loss, sample_regions, similarities
 
 from spfem_data import AscclPairs, ImageFormat, Loader
 
@@ -29,7 +29,7 @@ def settings(file: Path) -> dict[str, Any]:
 
 
 def save(file: Path, state: dict[str, Any]) -> None:
-    """Whole or not at all: a kill while writing leaves the last checkpoint."""
+    """Write atomically: a kill while writing leaves the last checkpoint intact."""
     torch.save(state, file.with_suffix(".part"))
     os.replace(file.with_suffix(".part"), file)
 
@@ -37,17 +37,17 @@ def save(file: Path, state: dict[str, Any]) -> None:
 def train(
     shards: str, given: dict[str, Any], folder: Path, stop_at: int | None = None
 ) -> list[Any]:
-    """Train to the last step, or to `stop_at`; returns step, loss and similarities as watched."""
+    """Train to the last step or to `stop_at`; returns rows of step and the two similarities."""
     device = given["device"]
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(given["seed"])
-    form = ImageFormat(size=given["size_px"], values="-1..1")
+    image_format = ImageFormat(size=given["size_px"], values="-1..1")
     where = [("confidence", ">=", given["min_confidence"])]
-    pairs = AscclPairs(shards, "train", where=where, columns=["sample_id"], form=form)
-    loader = Loader(
-        pairs, given["batch_size"], seed=given["seed"], tail="join", device=device, rank=0, world=1
+    pairs = AscclPairs(
+        shards, "train", where=where, columns=["sample_id"], image_format=image_format
     )
+    loader = Loader(pairs, given["batch_size"], seed=given["seed"], remainder="join", device=device)
     metric = Metric().to(device)
     optimiser = torch.optim.Adam(metric.parameters(), lr=given["learning_rate"])
     step, history = 0, []
@@ -59,7 +59,7 @@ def train(
             optimiser.load_state_dict(state["optimiser"])
             loader.load_state_dict(state["loader"])
             step, history = state["step"], state["history"]
-            print(f"going on from step {step}")
+            print(f"resuming from step {step}")
 
     def checkpointed() -> dict[str, Any]:
         return {
@@ -69,14 +69,14 @@ def train(
 
     watched = pairs[:: max(1, len(pairs) // 32)]
     watched_x, watched_y = watched["x"].to(device), watched["y"].to(device)
-    fixed = draw_regions(given["size_px"], 64, torch.Generator().manual_seed(1))
+    fixed = sample_regions(given["size_px"], 64, torch.Generator().manual_seed(1))
     last = min(given["steps"], stop_at or given["steps"])
     while step < last:
         for batch in loader:
             if step % given["watch_every"] == 0:
                 history.append([step, *similarities(metric, watched_x, watched_y, fixed)])
-            lot = torch.Generator().manual_seed(given["seed"] * 1_000_003 + step)
-            regions = draw_regions(given["size_px"], REGIONS, lot)
+            generator = torch.Generator().manual_seed(given["seed"] * 1_000_003 + step)
+            regions = sample_regions(given["size_px"], REGIONS, generator)
             loss = asccl_loss(metric, batch["x"], batch["y"], regions)
             optimiser.zero_grad()
             loss.backward()
@@ -92,8 +92,8 @@ def train(
     return history
 
 
-def draw(history: list[Any], file: Path) -> None:
-    """Similarity of corresponding and of other regions over the steps (ASCCL, figure 6)."""
+def plot(history: list[Any], file: Path) -> None:
+    """Plot the similarity of corresponding and of other regions (ASCCL, figure 6)."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -111,10 +111,10 @@ def draw(history: list[Any], file: Path) -> None:
 
 
 def main() -> None:
-    """Train, draw, and write the ends of the two curves."""
+    """Train, plot, and write the ends of the two curves."""
     folder = Path(__file__).parent
     history = train(str(folder / "shards"), settings(folder / "params.yaml"), folder)
-    draw(history, folder / "figure.png")
+    plot(history, folder / "figure.png")
     (_, same_0, other_0), (_, same, other) = history[0], history[-1]
     facts = {"gap_before": same_0 - other_0, "gap_after": same - other, "corresponding": same,
              "other": other}  # fmt: skip

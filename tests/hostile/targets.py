@@ -27,7 +27,7 @@ from pipeline.models.download import Source as Download
 from pipeline.models.registry import decode_metadata
 from pipeline.records import Source
 from pipeline.runtime import locks as locking
-from pipeline.runtime.costs import Made, ProvenanceCache, Rates, spent
+from pipeline.runtime.costs import Provenance, ProvenanceCache, Rates, spent
 from pipeline.runtime.run import Options, Run, summaries
 from pipeline.runtime.store import RECEIPT, FileHashes, ItemStore
 from pipeline.stages.align.transcripts import read_transcripts
@@ -180,7 +180,7 @@ def _rates(path: Path) -> object:
 def _origins(path: Path) -> object:
     memory = ProvenanceCache(path)
     memory.of("s/t", "k")
-    memory.keep({"s/t": ("k", Made("code", "parameters"))})
+    memory.keep({"s/t": ("k", Provenance("code", "parameters"))})
     return ProvenanceCache(path).of("s/t", "k")
 
 

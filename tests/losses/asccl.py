@@ -1,8 +1,8 @@
-"""ASCCL's loss, written out from the paper (CVPR 2024), eq. 2 to 7, to see that the shards feed it.
+"""ASCCL's loss, implemented from the paper (CVPR 2024), eq. 2 to 7, to test the sampler.
 
-Not part of the package: training is yours. Eq. 4 is printed without the logarithm and with the sum
-inside the exponential; STCCL's eq. 10 prints the usual form, which is taken here. The paper does
-not say how a vector becomes a weight in eq. 6: its mean is taken, without gradient.
+Not part of the package. Eq. 4 is printed without the logarithm and with the sum inside the
+exponential; STCCL's eq. 10 has the usual form, which is used here. The paper does not say how a
+vector becomes a weight in eq. 6: it is the mean here, without gradient.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from torch.nn import functional
 from tests.losses.small import Levels, mapping
 
 TAU, LAMBDA, R, NEGATIVES = 0.07, 2.0, 2.0, 8
-AROUND = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
-"""The eight neighbours of a region."""
+NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
+"""Offsets of the eight neighbours of a region."""
 
 
 class Metric(nn.Module):
-    """The spatial metric: the features' levels, and for each a mapping of disparities."""
+    """The spatial metric: features at several levels, each with a mapping of disparities."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,29 +27,29 @@ class Metric(nn.Module):
         self.mappings = nn.ModuleList([mapping(16), mapping(24)])
 
     def disparities(
-        self, pictures: Tensor, generator: torch.Generator
+        self, images: Tensor, generator: torch.Generator
     ) -> list[tuple[Tensor, Tensor]]:
-        """Of each level: f(i - j) over the neighbours (n, regions, 8, d), over random k alike.
+        """For each level: f(i - j) of the neighbours (n, regions, 8, d) and of random regions.
 
-        Two calls with equally seeded generators look at equal regions.
+        Two calls with equally seeded generators use the same regions.
         """
-        found = []
-        for features, f in zip(self.levels(pictures), self.mappings, strict=True):
+        levels = []
+        for features, f in zip(self.levels(images), self.mappings, strict=True):
             inner = features[:, :, 1:-1, 1:-1]
             h, w = inner.shape[2:]
             flat = inner.flatten(2).transpose(1, 2)
             near = torch.stack(
                 [
                     inner - features[:, :, 1 + dy : 1 + dy + h, 1 + dx : 1 + dx + w]
-                    for dy, dx in AROUND
+                    for dy, dx in NEIGHBOURS
                 ],
                 dim=-1,
             )
             far = torch.randint(0, h * w, (h * w, NEGATIVES), generator=generator)
             away = flat[:, :, None] - flat[:, far]
             near = near.flatten(2, 3).permute(0, 2, 3, 1)
-            found.append(tuple(functional.normalize(f(v), dim=-1) for v in (near, away)))
-        return found
+            levels.append(tuple(functional.normalize(f(v), dim=-1) for v in (near, away)))
+        return levels
 
 
 def contrast(x: Tensor, y: Tensor, y_negative: Tensor, tau: float = TAU) -> Tensor:
@@ -60,7 +60,7 @@ def contrast(x: Tensor, y: Tensor, y_negative: Tensor, tau: float = TAU) -> Tens
 
 
 def asccl_loss(metric: Metric, x: Tensor, y: Tensor, seed: int = 0) -> Tensor:
-    """Eq. 7, as a mean over pairs, regions and neighbours, summed over the levels."""
+    """Eq. 7: the mean over pairs, regions and neighbours, summed over the levels."""
     total = torch.zeros(())
     of_x = metric.disparities(x, torch.Generator().manual_seed(seed))
     of_y = metric.disparities(y, torch.Generator().manual_seed(seed))

@@ -1,6 +1,6 @@
-"""CERL's loss, written out from CDRL (IJCV 2025), eq. 3, to see that the shards feed it.
+"""CERL's loss, implemented from CDRL (IJCV 2025), eq. 3, to test the sampler.
 
-Not part of the package: training is yours. This is what a step reads, and that it learns.
+Not part of the package.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 TAU = 0.07
-"""The papers give none for CERL; this is ASCCL's and STCCL's."""
+"""The papers give none for CERL; this is the value of ASCCL and STCCL."""
 
 
 def cerl_loss(priors: torch.Tensor, features: torch.Tensor, tau: float = TAU) -> torch.Tensor:
@@ -24,7 +24,7 @@ def cerl_loss(priors: torch.Tensor, features: torch.Tensor, tau: float = TAU) ->
     priors
         (n, d) the emotions' priors T_i.
     features
-        (r, n, d) CLIP's image features: v_ij, the j-th picture of emotion i, is [j, i].
+        (r, n, d) CLIP's image features: v_ij, the j-th image of emotion i, is [j, i].
 
     Returns
     -------
@@ -38,7 +38,7 @@ def cerl_loss(priors: torch.Tensor, features: torch.Tensor, tau: float = TAU) ->
 
 @dataclass(frozen=True)
 class Learnt:
-    """The loss per picture at each step, and the priors (n, d) at the end."""
+    """The loss per image at each step, and the final priors (n, d)."""
 
     losses: list[float]
     priors: torch.Tensor
@@ -47,10 +47,10 @@ class Learnt:
 def tuples_of(
     features: torch.Tensor, emotions: torch.Tensor, r: int, generator: torch.Generator
 ) -> torch.Tensor:
-    """Draw r pictures of each emotion: (r, n, d), emotions in the order of their numbers."""
+    """Sample r images of each emotion: (r, n, d), emotions in label order."""
     groups = [torch.nonzero(emotions == n).flatten() for n in torch.unique(emotions)]
-    drawn = [group[torch.randint(len(group), (r,), generator=generator)] for group in groups]
-    return torch.stack([features[index] for index in drawn], dim=1)
+    sampled = [group[torch.randint(len(group), (r,), generator=generator)] for group in groups]
+    return torch.stack([features[index] for index in sampled], dim=1)
 
 
 def learn(
@@ -62,20 +62,20 @@ def learn(
     lr: float = 0.1,
     seed: int = 0,
 ) -> Learnt:
-    """SGD on the priors alone (CDRL 4.1: learning rate 0.1); CLIP's features stay.
+    """SGD on the priors (CDRL 4.1: learning rate 0.1); CLIP's features are fixed.
 
     Parameters
     ----------
     features
-        (m, d) unit embeddings of D_n, all emotions together.
+        (m, d) unit embeddings of all D_n.
     emotions
-        (m,) numbers of emotions; of each as many are drawn a step.
+        (m,) labels; each step has the same number of each.
     batch
-        r of eq. 3: tuples a step.
+        r of eq. 3: tuples per step.
     """
     generator = torch.Generator().manual_seed(seed)
     numbers = torch.unique(emotions)
-    # At zero: no prior knows an emotion, and the loss begins at log(n).
+    # from zero, where the loss is log(n)
     priors = torch.zeros(len(numbers), features.shape[1], requires_grad=True)
     optimizer = torch.optim.SGD([priors], lr=lr)
     losses = []

@@ -1,8 +1,7 @@
-"""The regularisation of a generator, written out from CDRL (IJCV 2025), eq. 4 to 6.
+"""The regularisation of a generator, implemented from CDRL (IJCV 2025), eq. 4 to 6.
 
-Not part of the package. The learned content and emotion networks are frozen ones here; eq. 5 takes
-the cosine of dot products, which are numbers: read as products channel by channel, whose cosine
-says something.
+Not part of the package. The content and emotion networks are frozen. Eq. 5 has the cosine of dot
+products, which are scalars; they are read as products channel by channel.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from tests.losses.ccrl import Content
 
 
 class Features(nn.Module):
-    """What stands for CLIP's image encoder: (n, 32)."""
+    """Replaces CLIP's image encoder: (n, 32)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,13 +23,13 @@ class Features(nn.Module):
             nn.AdaptiveAvgPool2d((4, 1)), nn.Flatten(), nn.Linear(128, 32),
         )  # fmt: skip
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Of pictures (n, 3, h, w)."""
-        return self.layers(pictures)
+    def forward(self, images: Tensor) -> Tensor:
+        """Features of images (n, 3, h, w)."""
+        return self.layers(images)
 
 
 class Generator(nn.Module):
-    """A source and a wanted emotion in, a picture out."""
+    """A source and a target emotion to an image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,17 +46,17 @@ class Generator(nn.Module):
         return source + self.layers(torch.cat([source, wanted], 1))
 
 
-def content_loss(content: Content, batch: dict[str, Tensor], made: Tensor) -> Tensor:
-    """L_c (eq. 4): content of the source and of what was made, each under the source's sound."""
-    own, ours = content(batch["source"], batch["sound"]), content(made, batch["sound"])
+def content_loss(content: Content, batch: dict[str, Tensor], image: Tensor) -> Tensor:
+    """L_c (eq. 4): content of the source and of a generated image, both with its audio."""
+    own, ours = content(batch["source"], batch["audio"]), content(image, batch["audio"])
     return (1 - cosine_similarity(own, ours)).mean()
 
 
 def emotion_loss(
-    features: Features, priors: Tensor, batch: dict[str, Tensor], made: Tensor
+    features: Features, priors: Tensor, batch: dict[str, Tensor], image: Tensor
 ) -> Tensor:
     """L_e (eq. 5) with the priors T (7, 32)."""
     prior = priors[batch["emotion"]]
     return (
-        1 - cosine_similarity(features(batch["reference"]) * prior, features(made) * prior)
+        1 - cosine_similarity(features(batch["reference"]) * prior, features(image) * prior)
     ).mean()

@@ -1,8 +1,8 @@
-"""SSERD's losses, written out from the paper (ACM MM 2024), to see that the shards feed them.
+"""SSERD's losses, implemented from the paper (ACM MM 2024), to test the sampler.
 
-Not part of the package: training is yours. Eq. 1 to 4 (encoder, cross-attention, two transformer
-layers, generator) at a size that learns in a test; eq. 5 and 6 (CELCL) with its cache of codes; eq.
-13 and 14 (pixels, perception, the adversarial term, the indicator of synthetic sources).
+Not part of the package. Eq. 1 to 4 (encoder, cross-attention, two transformer layers, generator) at
+a size that trains in a test; eq. 5 and 6 (CELCL) with its cache of codes; eq. 13 and 14 (pixels,
+perception, the adversarial term, the indicator of synthetic sources).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CACHED = 32
 
 
 class Encoder(nn.Module):
-    """E of eq. 1: a picture (n, 3, 48, 48) to a code (n, ROWS, DIM)."""
+    """E of eq. 1: images (n, 3, 48, 48) to codes (n, ROWS, DIM)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,12 +32,12 @@ class Encoder(nn.Module):
             layers += [nn.Conv2d(before, after, 3, 2, 1), nn.LeakyReLU(0.2)]
         self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(48 * 36, ROWS * DIM))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        return self.body(pictures).reshape(-1, ROWS, DIM)
+    def forward(self, images: Tensor) -> Tensor:
+        return self.body(images).reshape(-1, ROWS, DIM)
 
 
 class Residual(nn.Module):
-    """Eq. 2 to 4: what the reference's emotion adds to the source's code."""
+    """Eq. 2 to 4: the change of the source's code by the reference's emotion."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Residual(nn.Module):
 
 
 class Decoder(nn.Module):
-    """In the place of StyleGAN: a code to a picture (n, 3, 48, 48)."""
+    """Replaces StyleGAN: codes to images (n, 3, 48, 48)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class Decoder(nn.Module):
 
 
 class Framework(nn.Module):
-    """Encoder, emotion residual, generator; the frozen features that stand for VGG; the cache."""
+    """Encoder, emotion residual, generator; frozen features instead of VGG; the cache."""
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
@@ -78,42 +78,42 @@ class Framework(nn.Module):
             nn.Conv2d(3, 16, 5, 2, 2), nn.ReLU(), nn.Conv2d(16, 16, 3, 2, 1)
         ).requires_grad_(False)
         self.cache: list[deque[Tensor]] = [deque(maxlen=_CACHED) for _ in range(N_EMOTIONS)]
-        self.lots = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
 
     def edit(self, source: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-        """The picture of the source with the reference's emotion, and the emotion's code."""
+        """The source with the reference's emotion, and the emotion's code."""
         own, other = self.encode(source), self.encode(reference)
         emotion = self.residual(own, other)
         return self.decode(own + emotion), emotion
 
     def celcl(self, codes: Tensor, emotions: Tensor) -> Tensor:
-        """Eq. 5 and 6 as a mean over pictures: one cached code of each emotion, drawn by lot.
+        """Eq. 5 and 6, the mean over images, with one random cached code of each emotion.
 
-        Codes are taken at unit length: at tau 0.1 the paper's dot products would overflow
-        otherwise. Emotions whose cache is empty have no term; a picture whose own has none yet is
-        left out. The new codes are cached afterwards, without gradient.
+        Codes are normalised, because the paper's dot products would overflow at tau 0.1. Emotions
+        with an empty cache have no term, and their images are skipped. The new codes are cached
+        afterwards, without gradient.
         """
         flat = functional.normalize(codes.flatten(1), dim=1)
-        drawn = [self._drawn(k) for k in range(N_EMOTIONS)]
-        known = [k for k, code in enumerate(drawn) if code is not None]
+        sampled = [self._sampled(k) for k in range(N_EMOTIONS)]
+        known = [k for k, code in enumerate(sampled) if code is not None]
         losses = []
         for code, emotion in zip(flat, emotions.tolist(), strict=True):
             if emotion in known:
-                others = torch.stack([drawn[k] for k in known])  # type: ignore[misc]
+                others = torch.stack([sampled[k] for k in known])  # type: ignore[misc]
                 logits = others @ code / TAU
                 losses.append(torch.logsumexp(logits, 0) - logits[known.index(emotion)])
         for code, emotion in zip(flat.detach(), emotions.tolist(), strict=True):
             self.cache[emotion].append(code)
         return torch.stack(losses).mean() if losses else flat.sum() * 0
 
-    def _drawn(self, emotion: int) -> Tensor | None:
+    def _sampled(self, emotion: int) -> Tensor | None:
         own = self.cache[emotion]
         if not own:
             return None
-        return own[int(torch.randint(len(own), (1,), generator=self.lots))]
+        return own[int(torch.randint(len(own), (1,), generator=self.generator))]
 
 
-class Judge(nn.Module):
+class Discriminator(nn.Module):
     """D of the adversarial term."""
 
     def __init__(self) -> None:
@@ -123,19 +123,21 @@ class Judge(nn.Module):
             nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(32 * 144, 1),
         )  # fmt: skip
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        return self.body(pictures)[:, 0]
+    def forward(self, images: Tensor) -> Tensor:
+        return self.body(images)[:, 0]
 
 
-def parts(framework: Framework, judge: Judge, batch: dict[str, Any]) -> dict[str, Tensor]:
-    """The terms of eq. 14, each a mean; those of eq. 13 over the synthetic sources alone."""
+def parts(
+    framework: Framework, discriminator: Discriminator, batch: dict[str, Any]
+) -> dict[str, Tensor]:
+    """The terms of eq. 14 as means; those of eq. 13 over the synthetic sources."""
     both = [framework.edit(batch["source"], batch[f"reference_{w}"]) for w in ("same", "other")]
     synthetic = batch["synthetic"]
-    target, seen = batch["target"], framework.phi(batch["target"])
-    pixels = sum(_gap(picture, target) for picture, _ in both)
-    lips = sum(_gap(framework.phi(picture), seen) for picture, _ in both)
+    target, target_features = batch["target"], framework.phi(batch["target"])
+    pixels = sum(_gap(image, target) for image, _ in both)
+    lips = sum(_gap(framework.phi(image), target_features) for image, _ in both)
     n = synthetic.sum().clamp(min=1)
-    fooled = torch.cat([functional.softplus(-judge(picture)) for picture, _ in both])
+    fooled = torch.cat([functional.softplus(-discriminator(image)) for image, _ in both])
     emotions = torch.cat([batch["emotion"]] * 2)
     return {
         "pix": (synthetic * pixels).sum() / n,
@@ -146,17 +148,19 @@ def parts(framework: Framework, judge: Judge, batch: dict[str, Any]) -> dict[str
 
 
 def hybrid_loss(terms: dict[str, Tensor]) -> Tensor:
-    """Eq. 14 of its terms."""
+    """Eq. 14."""
     supervised = terms["pix"] + ALPHA * terms["lips"]
     return supervised + LAMBDA_1 * terms["adv"] + LAMBDA_2 * terms["cl"]
 
 
-def judge_loss(framework: Framework, judge: Judge, batch: dict[str, Any]) -> Tensor:
-    """What D minimises: real pictures from made ones."""
+def discriminator_loss(
+    framework: Framework, discriminator: Discriminator, batch: dict[str, Any]
+) -> Tensor:
+    """The loss of D: real images against generated ones."""
     with torch.no_grad():
-        made, _ = framework.edit(batch["source"], batch["reference_same"])
-    real = functional.softplus(-judge(batch["reference_same"]))
-    return real.mean() + functional.softplus(judge(made)).mean()
+        generated, _ = framework.edit(batch["source"], batch["reference_same"])
+    real = functional.softplus(-discriminator(batch["reference_same"]))
+    return real.mean() + functional.softplus(discriminator(generated)).mean()
 
 
 def _gap(a: Tensor, b: Tensor) -> Tensor:
@@ -165,34 +169,34 @@ def _gap(a: Tensor, b: Tensor) -> Tensor:
 
 
 def learn(batches: Iterable[dict[str, Any]]) -> list[dict[str, float]]:
-    """A step of eq. 14 and one of D on each batch; the loss ("all") and its terms, step by step."""
-    framework, judge = Framework(), Judge()
+    """One step of eq. 14 and one of D per batch; the loss ("all") and its terms at each step."""
+    framework, discriminator = Framework(), Discriminator()
     player = torch.optim.Adam([p for p in framework.parameters() if p.requires_grad], lr=2e-3)
-    opponent = torch.optim.Adam(judge.parameters(), lr=2e-4)
-    found = []
+    opponent = torch.optim.Adam(discriminator.parameters(), lr=2e-4)
+    steps = []
     for batch in batches:
-        terms = parts(framework, judge, batch)
+        terms = parts(framework, discriminator, batch)
         loss = hybrid_loss(terms)
         player.zero_grad()
         loss.backward()
         player.step()
         opponent.zero_grad()
-        judge_loss(framework, judge, batch).backward()
+        discriminator_loss(framework, discriminator, batch).backward()
         opponent.step()
-        found.append({"all": loss.item(), **{k: v.item() for k, v in terms.items()}})
-    return found
+        steps.append({"all": loss.item(), **{k: v.item() for k, v in terms.items()}})
+    return steps
 
 
 def learn_contrast(batches: Iterable[dict[str, Any]], rate: float = 1e-3) -> list[float]:
-    """A step of eq. 6 alone on the encoder's codes of each batch's real frames; the losses."""
+    """One step of eq. 6 on the encoder's codes of each batch's real frames; the losses."""
     framework = Framework()
     player = torch.optim.Adam(framework.encode.parameters(), lr=rate)
-    found = []
+    steps = []
     for batch in batches:
         codes = torch.cat([framework.encode(batch[f"reference_{w}"]) for w in ("same", "other")])
         loss = framework.celcl(codes, torch.cat([batch["emotion"]] * 2))
         player.zero_grad()
         loss.backward()
         player.step()
-        found.append(loss.item())
-    return found
+        steps.append(loss.item())
+    return steps

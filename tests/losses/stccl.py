@@ -1,8 +1,8 @@
-"""STCCL's loss, written out from the paper (2026), eq. 2 to 16, to see that the windows feed it.
+"""STCCL's loss, implemented from the paper (2026), eq. 2 to 16, to test the sampler.
 
 Not part of the package. The correlation Z of two feature vectors is their difference (VD, eq. 2) or
-their products channel by channel (CM, eq. 3, whose matrix sums these): the paper maps it by fully
-connected layers, so it must be a vector. In time, i and j are frames at one place of the picture.
+their product channel by channel (CM, eq. 3, whose matrix sums these): the paper maps it by fully
+connected layers, so it must be a vector. In time, i and j are frames at one position of the image.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.losses.asccl import AROUND, LAMBDA, NEGATIVES, R, contrast
+from tests.losses.asccl import LAMBDA, NEGATIVES, NEIGHBOURS, R, contrast
 from tests.losses.small import Levels, mapping
 
 Kind = Literal["VD", "CM"]
@@ -40,14 +40,14 @@ class Metrics(nn.Module):
         return [f.unflatten(0, (n, t)) for f in self.levels(windows.flatten(0, 1))]
 
     def spatial(self, level: int, features: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-        """Neighbours (n, t, regions, 8, d) and random regions alike (eq. 9)."""
+        """Neighbours (n, t, regions, 8, d) and random regions, in the same shape (eq. 9)."""
         inner = features[..., 1:-1, 1:-1]
         h, w = inner.shape[-2:]
         flat = inner.flatten(3).transpose(2, 3)
         near = torch.stack(
             [
                 features[..., 1 + dy : 1 + dy + h, 1 + dx : 1 + dx + w].flatten(3).transpose(2, 3)
-                for dy, dx in AROUND
+                for dy, dx in NEIGHBOURS
             ],
             dim=3,
         )
@@ -58,7 +58,7 @@ class Metrics(nn.Module):
         )
 
     def temporal(self, level: int, features: Tensor) -> Tensor:
-        """Every frame with every other at each place (eq. 12): (n, places, t, t - 1, d)."""
+        """Every frame with every other at each position (eq. 12): (n, positions, t, t - 1, d)."""
         t = features.shape[1]
         flat = features.flatten(3).permute(0, 3, 1, 2)
         others = torch.stack([torch.tensor([j for j in range(t) if j != i]) for i in range(t)])
@@ -71,22 +71,22 @@ class Metrics(nn.Module):
 def stccl_loss(
     metrics: Metrics, x: Tensor, y: Tensor, weights: Tensor, seed: int = 0
 ) -> dict[str, Tensor]:
-    """Eq. 16's two terms as means: space and time.
+    """The two terms of eq. 16 as means: space and time.
 
-    `weights` (n, t) are the windows' own: a frame pair that is not to be trusted counts less.
+    `weights` (n, t) are those of the windows: less reliable frame pairs count less.
     """
     space = time = torch.zeros(())
-    trust = weights / weights.mean()
+    relative = weights / weights.mean()
     for level, (of_x, of_y) in enumerate(
         zip(metrics.features(x), metrics.features(y), strict=True)
     ):
         near_x, _ = metrics.spatial(level, of_x, seed)
         near_y, away_y = metrics.spatial(level, of_y, seed)
         value = adaptive(near_x) * contrast(near_x, near_y, away_y)
-        space = space + (value.mean((2, 3)) * trust).mean()
+        space = space + (value.mean((2, 3)) * relative).mean()
         time_x, time_y = metrics.temporal(level, of_x), metrics.temporal(level, of_y)
         value = adaptive(time_x) * among(time_x, time_y)
-        time = time + (value.mean((1, 3)) * trust).mean()
+        time = time + (value.mean((1, 3)) * relative).mean()
     return {"space": space, "time": time}
 
 

@@ -17,7 +17,7 @@ from tests.made_scores import rising, write_scores
 
 
 def test_the_loss_is_the_sum_of_the_equation() -> None:
-    """Written out with loops, as eq. 3 stands in the paper."""
+    """Eq. 3 of the paper with loops."""
     generator = torch.Generator().manual_seed(1)
     t, v = torch.randn(3, 4, generator=generator), torch.randn(2, 3, 4, generator=generator)
     total = 0.0
@@ -29,13 +29,13 @@ def test_the_loss_is_the_sum_of_the_equation() -> None:
     assert float(cerl_loss(t, v)) == pytest.approx(total, rel=1e-5)
 
 
-def test_equal_pictures_cost_the_logarithm_of_their_number() -> None:
+def test_equal_images_cost_the_logarithm_of_the_number_of_emotions() -> None:
     loss = cerl_loss(torch.ones(7, 4), torch.ones(5, 7, 4))
     assert float(loss) == pytest.approx(7 * 5 * math.log(7), rel=1e-5)
 
 
-def made(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Embeddings of seven emotions: a common part, an own part a seventh as large, noise."""
+def embeddings(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Embeddings of seven emotions: a common part, a part per emotion, and noise."""
     generator = torch.Generator().manual_seed(seed)
     common = torch.randn(1, 64, generator=generator)
     own = torch.randn(7, 64, generator=generator)
@@ -45,25 +45,25 @@ def made(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.nn.functional.normalize(features, dim=1), emotions
 
 
-def test_it_falls_on_emotions_and_not_on_shuffled_labels() -> None:
-    features, emotions = made(200, 0)
+def test_the_loss_falls_on_emotions_and_not_on_shuffled_labels() -> None:
+    features, emotions = embeddings(200, 0)
     shuffled = emotions[torch.randperm(len(emotions), generator=torch.Generator().manual_seed(3))]
     right, wrong = learn(features, emotions).losses, learn(features, shuffled).losses
 
-    def tail(losses: list[float]) -> float:
+    def final(losses: list[float]) -> float:
         return sum(losses[-20:]) / 20
 
     assert right[0] == wrong[0] == pytest.approx(math.log(7))
-    assert tail(right) < 0.1 * right[0]
-    assert tail(wrong) > 0.9 * wrong[0]
+    assert final(right) < 0.1 * right[0]
+    assert final(wrong) > 0.9 * wrong[0]
 
 
-def test_a_batch_of_the_shards_takes_a_step(tmp_path: Path) -> None:
-    """On the made shards, whose embeddings turn with the frames: three emotions, a step each."""
+def test_a_batch_of_the_shards_can_be_learnt(tmp_path: Path) -> None:
+    """With three emotions, from log(3)."""
     run = make_run(tmp_path)
     make_inputs(run)
     pose.run(run)
-    write_scores(run, _apart)
+    write_scores(run, _by_emotion)
     filter_stage.run(run)
     shards.run(run)
     clear = Emotions(run.folder("shards"), "train", columns=["emotion", "embedding"])
@@ -73,8 +73,8 @@ def test_a_batch_of_the_shards_takes_a_step(tmp_path: Path) -> None:
     assert sum(losses[-5:]) / 5 < 0.1 * losses[0]
 
 
-def _apart(clip: Clip, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Each emotion's embeddings lie around an axis of their own."""
+def _by_emotion(clip: Clip, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The embeddings of each emotion are near an axis of their own."""
     p, _ = rising(clip, k)
     axis = np.zeros(4)
     axis[SEVEN_EMOTIONS.index(clip.emotion)] = 1.0

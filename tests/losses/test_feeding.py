@@ -1,6 +1,6 @@
-"""Each sampler feeds the loss it is for: finite, it falls, and a broken pairing is told.
+"""Each sampler works with its loss: it is finite, it falls, and wrong pairings raise it.
 
-CERL's and SSERD's stand in test_cerl.py and test_sserd.py.
+See also test_cerl.py and test_sserd.py.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.losses import asccl, ccrl, regularisation, small, stccl
 from tests.losses.cerl import cerl_loss
 from tests.spfem_data.made_shards import PX, write_everything
 
-FORM = ImageFormat(size=PX, values="-1..1")
+FORMAT = ImageFormat(size=PX, values="-1..1")
 
 
 @pytest.fixture(scope="module")
@@ -46,21 +46,21 @@ def _seeded() -> Iterator[None]:
 
 def test_asccl_equation_4_by_hand() -> None:
     x, y, k = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.6, 0.8]]), torch.tensor([[0.0, 1.0]])
-    found = asccl.contrast(x, y, k, tau=0.5)
-    assert float(found) == pytest.approx(-math.log(math.exp(1.2) / (math.exp(1.2) + 1)), rel=1e-6)
+    loss = asccl.contrast(x, y, k, tau=0.5)
+    assert float(loss) == pytest.approx(-math.log(math.exp(1.2) / (math.exp(1.2) + 1)), rel=1e-6)
 
 
-def test_asccl_learns_from_pairs_and_tells_strangers(folder: Path) -> None:
-    data = AscclPairs(folder, form=FORM)
+def test_asccl_learns_from_pairs(folder: Path) -> None:
+    data = AscclPairs(folder, image_format=FORMAT)
     metric = asccl.Metric()
 
     def loss(batch: dict[str, Any]) -> torch.Tensor:
         return asccl.asccl_loss(metric, batch["x"], batch["y"])
 
     losses = small.learn(loss, metric, small.batches(data, 8), 60)
-    assert small.tail(losses) < 0.6 * losses[0]
-    right = small.judged(loss, small.batches(data, 16, seed=1))
-    wrong = small.judged(loss, small.broken(small.batches(data, 16, seed=1), ("y",), 5))
+    assert small.final(losses) < 0.6 * losses[0]
+    right = small.mean_loss(loss, small.batches(data, 16, seed=1))
+    wrong = small.mean_loss(loss, small.shifted(small.batches(data, 16, seed=1), ("y",), 5))
     assert wrong > 1.15 * right
     batch = next(small.batches(data, 32, seed=2))
     same, other = asccl.similarities(metric, batch["x"], batch["y"])
@@ -69,8 +69,8 @@ def test_asccl_learns_from_pairs_and_tells_strangers(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["VD", "CM"])
-def test_stccl_learns_from_windows_and_tells_a_broken_time(folder: Path, kind: Any) -> None:
-    data = StcclWindows(folder, length=4, form=FORM)
+def test_stccl_learns_from_windows(folder: Path, kind: Any) -> None:
+    data = StcclWindows(folder, length=4, image_format=FORMAT)
     metrics = stccl.Metrics(kind)
 
     def loss(batch: dict[str, Any]) -> torch.Tensor:
@@ -81,25 +81,27 @@ def test_stccl_learns_from_windows_and_tells_a_broken_time(folder: Path, kind: A
         return stccl.stccl_loss(metrics, batch["x"], batch["y"], batch["weights"])["time"]
 
     losses = small.learn(loss, metrics, small.batches(data, 4), 50)
-    assert small.tail(losses) < 0.8 * losses[0]
-    right = small.judged(time_alone, small.batches(data, 8, seed=1))
+    assert small.final(losses) < 0.8 * losses[0]
+    right = small.mean_loss(time_alone, small.batches(data, 8, seed=1))
     backwards = (batch | {"y": batch["y"].flip(1)} for batch in small.batches(data, 8, seed=1))
-    assert small.judged(time_alone, backwards) > 1.02 * right
-    strangers = small.broken(small.batches(data, 8, seed=1), ("y",), 3)
-    assert small.judged(loss, strangers) > 1.1 * small.judged(loss, small.batches(data, 8, seed=1))
+    assert small.mean_loss(time_alone, backwards) > 1.02 * right
+    other_pairs = small.shifted(small.batches(data, 8, seed=1), ("y",), 3)
+    assert small.mean_loss(loss, other_pairs) > 1.1 * small.mean_loss(
+        loss, small.batches(data, 8, seed=1)
+    )
 
 
 def test_stccl_weights_count(folder: Path) -> None:
     metrics = stccl.Metrics("VD")
-    batch = next(small.batches(StcclWindows(folder, length=3, form=FORM), 4))
+    batch = next(small.batches(StcclWindows(folder, length=3, image_format=FORMAT), 4))
     one = stccl.stccl_loss(metrics, batch["x"], batch["y"], torch.ones(4, 3))
     first = torch.tensor([[1.0, 0, 0]] * 4)
     other = stccl.stccl_loss(metrics, batch["x"], batch["y"], first)
     assert float(one["time"].detach()) != pytest.approx(float(other["time"].detach()), rel=1e-4)
 
 
-def test_ccrl_learns_from_triplets_and_tells_other_content(folder: Path) -> None:
-    data = CcrlTriplets(folder, window_s=0.04, form=FORM)
+def test_ccrl_learns_from_triplets(folder: Path) -> None:
+    data = CcrlTriplets(folder, window_s=0.04, image_format=FORMAT)
     content = ccrl.Content()
 
     def loss(batch: dict[str, Any]) -> torch.Tensor:
@@ -107,16 +109,18 @@ def test_ccrl_learns_from_triplets_and_tells_other_content(folder: Path) -> None
 
     losses = small.learn(loss, content, small.batches(data, 32), 80)
     assert losses[0] == pytest.approx(1, abs=0.4)
-    assert small.tail(losses) < 0.6 * losses[0]
-    right = small.judged(loss, small.batches(data, 32, seed=1))
-    wrong = small.judged(loss, small.broken(small.batches(data, 32, seed=1), ("y", "sound_y"), 7))
+    assert small.final(losses) < 0.6 * losses[0]
+    right = small.mean_loss(loss, small.batches(data, 32, seed=1))
+    wrong = small.mean_loss(
+        loss, small.shifted(small.batches(data, 32, seed=1), ("y", "audio_y"), 7)
+    )
     assert wrong > right + 0.2
-    deaf = small.broken(small.batches(data, 32, seed=1), ("sound_x",), 7)
-    assert small.judged(loss, deaf) > right + 0.05
+    other_audio = small.shifted(small.batches(data, 32, seed=1), ("audio_x",), 7)
+    assert small.mean_loss(loss, other_audio) > right + 0.05
 
 
-def test_cerl_learns_from_tuples_and_tells_shuffled_emotions(folder: Path) -> None:
-    data = CerlTuples(folder, pictures=False)
+def test_cerl_learns_from_tuples(folder: Path) -> None:
+    data = CerlTuples(folder, images=False)
     priors = torch.nn.ParameterList([torch.nn.Parameter(torch.randn(7, 8) * 0.1)])
 
     def loss(batch: dict[str, Any]) -> torch.Tensor:
@@ -124,17 +128,17 @@ def test_cerl_learns_from_tuples_and_tells_shuffled_emotions(folder: Path) -> No
 
     losses = small.learn(loss, priors, small.batches(data, 8), 60, rate=2e-2)
     assert losses[0] == pytest.approx(math.log(7), abs=1.0)
-    assert small.tail(losses) < 0.2 * losses[0]
-    right = small.judged(loss, small.batches(data, 8, seed=1))
-    turned = (
+    assert small.final(losses) < 0.2 * losses[0]
+    right = small.mean_loss(loss, small.batches(data, 8, seed=1))
+    other_emotions = (
         batch | {"embedding": batch["embedding"].roll(1, 1)}
         for batch in small.batches(data, 8, seed=1)
     )
-    assert small.judged(loss, turned) > right + 1
+    assert small.mean_loss(loss, other_emotions) > right + 1
 
 
-def test_regularisation_teaches_a_generator_and_tells_another_emotion(folder: Path) -> None:
-    data = Regularisation(folder, reference="same", window_s=0.04, form=FORM)
+def test_regularisation_trains_a_generator(folder: Path) -> None:
+    data = Regularisation(folder, reference="same", window_s=0.04, image_format=FORMAT)
     content, features = ccrl.Content().eval(), regularisation.Features().eval()
     generator = regularisation.Generator()
     priors = prototypes(features, data)
@@ -143,36 +147,36 @@ def test_regularisation_teaches_a_generator_and_tells_another_emotion(folder: Pa
         frozen.requires_grad_(False)
 
     def loss(batch: dict[str, Any]) -> torch.Tensor:
-        made = generator(batch["source"], batch["emotion"])
-        return regularisation.content_loss(content, batch, made) + regularisation.emotion_loss(
-            features, priors, batch, made
+        generated = generator(batch["source"], batch["emotion"])
+        return regularisation.content_loss(content, batch, generated) + regularisation.emotion_loss(
+            features, priors, batch, generated
         )
 
-    start = small.judged(loss, small.batches(data, 16, seed=1))
+    start = small.mean_loss(loss, small.batches(data, 16, seed=1))
     losses = small.learn(loss, generator, small.batches(data, 16), 60)
     assert math.isfinite(losses[0])
-    right = small.judged(loss, small.batches(data, 16, seed=1))
+    right = small.mean_loss(loss, small.batches(data, 16, seed=1))
     assert right < 0.8 * start
-    other = small.broken(small.batches(data, 16, seed=1), ("emotion",), 3)
-    assert small.judged(loss, other) > 1.2 * right
-    deaf = small.broken(small.batches(data, 16, seed=1), ("sound",), 3)
-    assert small.judged(loss, deaf) != pytest.approx(right, rel=1e-4)
+    other = small.shifted(small.batches(data, 16, seed=1), ("emotion",), 3)
+    assert small.mean_loss(loss, other) > 1.2 * right
+    other_audio = small.shifted(small.batches(data, 16, seed=1), ("audio",), 3)
+    assert small.mean_loss(loss, other_audio) != pytest.approx(right, rel=1e-4)
 
 
 @torch.no_grad()
 def settle(content: ccrl.Content, data: Regularisation) -> None:
-    """Centre what the frozen network says by the statistics of one batch."""
+    """Centre the frozen network's output by the statistics of one batch."""
     content.train()
     content.out[1].momentum = 1.0
     batch = data[:64]
-    content(batch["source"], batch["sound"])
+    content(batch["source"], batch["audio"])
     content.eval()
 
 
 @torch.no_grad()
 def prototypes(features: regularisation.Features, data: Regularisation) -> torch.Tensor:
-    """T: the mean features of each emotion's references, less the mean of all; (7, 32)."""
+    """T: mean features of each emotion's references, minus the mean of all; (7, 32)."""
     batch = data[: len(data)]
-    found = features(batch["reference"])
-    means = torch.stack([found[batch["emotion"] == k].mean(0) for k in range(7)])
+    values = features(batch["reference"])
+    means = torch.stack([values[batch["emotion"] == k].mean(0) for k in range(7)])
     return torch.nn.functional.normalize(means - means.mean(0), dim=1)

@@ -1,4 +1,4 @@
-"""SSERD's hybrid training on batches from the shards: families and real frames together."""
+"""SSERD's hybrid training on families and real frames from the shards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from spfem_data import ImageFormat, SserdQuads
 from tests.losses.small import batches
-from tests.losses.sserd import DIM, ROWS, TAU, Framework, Judge, learn, parts
+from tests.losses.sserd import DIM, ROWS, TAU, Discriminator, Framework, learn, parts
 from tests.spfem_data.made_shards import PX, write_everything
 
 
@@ -23,12 +23,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _quads(folder: Path, share: float = 0.5) -> SserdQuads:
-    form = ImageFormat(size=PX, values="-1..1")
-    return SserdQuads(folder, synthetic_share=share, form=form)
+    image_format = ImageFormat(size=PX, values="-1..1")
+    return SserdQuads(folder, synthetic_share=share, image_format=image_format)
 
 
 def test_celcl_is_the_fraction_of_the_equation() -> None:
-    """Eq. 5 by hand: one cached code of three emotions, one picture."""
+    """Eq. 5 by hand: one cached code of three emotions, one image."""
     framework = Framework()
     generator = torch.Generator().manual_seed(1)
     cached = torch.nn.functional.normalize(torch.randn(3, ROWS * DIM, generator=generator), dim=1)
@@ -43,30 +43,30 @@ def test_celcl_is_the_fraction_of_the_equation() -> None:
 
 
 def test_real_sources_have_no_pixel_term(folder: Path) -> None:
-    """The indicator of eq. 14: of real frames nothing is compared with the black target."""
+    """The indicator of eq. 14: real frames are not compared with the black target."""
     batch = next(batches(_quads(folder), 24))
     real = batch["synthetic"] == 0
     assert real.any()
     only_real = {k: v[real] if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
-    terms = parts(Framework(), Judge(), only_real)
+    terms = parts(Framework(), Discriminator(), only_real)
     assert terms["pix"].item() == terms["lips"].item() == 0.0
     assert terms["adv"].item() > 0.0
     changed = {**batch, "target": torch.where(real[:, None, None, None], 1.0, batch["target"])}
     for name in ("pix", "lips"):
-        both = [parts(Framework(), Judge(), b)[name].item() for b in (batch, changed)]
+        both = [parts(Framework(), Discriminator(), b)[name].item() for b in (batch, changed)]
         assert both[0] == pytest.approx(both[1], rel=1e-6)
 
 
 def test_hybrid_training_learns_from_the_shards(folder: Path) -> None:
-    """Two hundred steps of eq. 14: all but the adversarial term, which plays against D, fall."""
-    found = learn(islice(batches(_quads(folder), 12), 200))
+    """Two hundred steps of eq. 14: all terms fall but the adversarial one, which depends on D."""
+    steps = learn(islice(batches(_quads(folder), 12), 200))
 
-    def mean(name: str, some: slice) -> float:
-        values = [row[name] for row in found[some]]
+    def mean(name: str, part: slice) -> float:
+        values = [row[name] for row in steps[part]]
         return sum(values) / len(values)
 
     start, end = slice(2, 12), slice(-20, None)  # the cache is empty at first
-    assert all(math.isfinite(row["all"]) for row in found)
+    assert all(math.isfinite(row["all"]) for row in steps)
     assert mean("all", end) < 0.5 * mean("all", start)
     assert mean("pix", end) < 0.4 * mean("pix", start)
     assert mean("cl", end) < 0.8 * mean("cl", start)

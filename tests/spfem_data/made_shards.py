@@ -1,8 +1,8 @@
-"""Small shards with everything in them, drawn so that it can be read back from the pixels.
+"""Small shards with all configs, whose images and audio encode their row.
 
-A picture shows who speaks (the ground's colour), what is said (the mouth's opening, white) and the
-emotion (two stripes of its own grey above the eyes); the cheeks are the speaker's own. Sound says
-the same as the mouth: the louder, the wider open.
+An image shows the speaker (colour of the background, texture of the cheeks), the sentence (opening
+of the white mouth) and the emotion (grey of the stripe above the eyes). The audio is as loud as the
+mouth is open.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ GROUNDS = {"S1": (190, 120, 90), "S2": (90, 150, 190), "S3": (120, 190, 110)}
 
 
 def opening(sentence: str, frame: int) -> float:
-    """How far the mouth is open, 0 to 1: what is said."""
+    """Opening of the mouth, 0 to 1, as a function of the sentence."""
     number = SENTENCES.index(sentence)
     return float(0.5 + 0.5 * np.sin(2.1 * number + (0.6 + 0.5 * number) * frame))
 
 
 def face(speaker: str, emotion: str, mouth: float, seed: int = 0) -> NDArray[np.uint8]:
     """(48, 48, 3) RGB."""
-    picture = np.empty((PX, PX, 3), np.float32)
-    picture[:] = GROUNDS[speaker]
+    image = np.empty((PX, PX, 3), np.float32)
+    image[:] = GROUNDS[speaker]
     marks = np.random.default_rng(SPEAKERS.index(speaker)).uniform(-50, 50, (14, 4, 3))
-    picture[14:42, 2:10] += marks.repeat(2, 0).repeat(2, 1)  # skin of one's own, on both cheeks
-    picture[14:42, 38:46] += marks[::-1].repeat(2, 0).repeat(2, 1)
+    image[14:42, 2:10] += marks.repeat(2, 0).repeat(2, 1)  # the speaker's texture, on both cheeks
+    image[14:42, 38:46] += marks[::-1].repeat(2, 0).repeat(2, 1)
     y, x = np.mgrid[:PX, :PX]
-    picture[((y - 20) ** 2 < 9) & ((abs(x - 24) - 9) ** 2 < 9)] = 20
+    image[((y - 20) ** 2 < 9) & ((abs(x - 24) - 9) ** 2 < 9)] = 20
     grey = 30 + 30 * SEVEN.index(emotion)
-    picture[6:11, 10:38] = grey
-    picture[12:14, 10 + 2 * SEVEN.index(emotion) : 24 + 2 * SEVEN.index(emotion)] = 255 - grey
-    picture[((x - 24) / 9) ** 2 + ((y - 36) / (1 + 8 * mouth)) ** 2 < 1] = 245
-    noise = np.random.default_rng(seed).normal(0, 3, picture.shape)
-    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+    image[6:11, 10:38] = grey
+    image[12:14, 10 + 2 * SEVEN.index(emotion) : 24 + 2 * SEVEN.index(emotion)] = 255 - grey
+    image[((x - 24) / 9) ** 2 + ((y - 36) / (1 + 8 * mouth)) ** 2 < 1] = 245
+    noise = np.random.default_rng(seed).normal(0, 3, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
-def jpeg(picture: NDArray[np.uint8]) -> bytes:
-    """At a quality that keeps what is read back."""
-    return bytes(simplejpeg.encode_jpeg(picture, 95, "RGB", colorsubsampling="444"))
+def jpeg(image: NDArray[np.uint8]) -> bytes:
+    """At a quality that keeps what the tests read back."""
+    return bytes(simplejpeg.encode_jpeg(image, 95, "RGB", colorsubsampling="444"))
 
 
-def sound(sentence: str) -> bytes:
+def audio(sentence: str) -> bytes:
     """FLAC, 16 kHz: a tone as loud as the mouth is open."""
     n = FRAMES * 16000 // FPS
     loud = [opening(sentence, f) for f in range(FRAMES)]
@@ -66,7 +66,7 @@ def sound(sentence: str) -> bytes:
 
 
 def blank(config: str) -> dict[str, Any]:
-    """A row with a value of the right kind in every column."""
+    """A row with a value of the right type in every column."""
     row: dict[str, Any] = {}
     for column in COLUMNS[config]:
         kind = str(column.type)
@@ -86,12 +86,12 @@ def blank(config: str) -> dict[str, Any]:
 
 
 def take_id(speaker: str, emotion: str, sentence: str) -> str:
-    """Name of a take."""
+    """Id of a take."""
     return f"{speaker}_{emotion}_{sentence}"
 
 
 def pair_rows(speaker: str, emotion: str, sentence: str) -> list[dict[str, Any]]:
-    """Frame pairs of neutral and an emotion: frame k beside frame k, confidence k / 12."""
+    """Frame pairs of neutral and an emotion: frame k with frame k, confidence k / 12."""
     a, b = take_id(speaker, "neutral", sentence), take_id(speaker, emotion, sentence)
     rows = []
     for k in range(FRAMES):
@@ -115,12 +115,12 @@ def pair_rows(speaker: str, emotion: str, sentence: str) -> list[dict[str, Any]]
 
 def window_rows(file: str, rows: Sequence[dict[str, Any]], length: int) -> list[dict[str, Any]]:
     """All windows over the rows of one file."""
-    found = []
+    windows = []
     for k in range(len(rows) - length + 1):
         part = rows[k : k + length]
         if part[0]["pair_id"] == part[-1]["pair_id"]:
             common = {name: part[0][name] for name in ("pair_id", "speaker", "emotion_b")}
-            found.append(
+            windows.append(
                 blank("sequences") | common
                 | {
                     "rows": list(range(k, k + length)), "file": file, "length": length,
@@ -129,7 +129,7 @@ def window_rows(file: str, rows: Sequence[dict[str, Any]], length: int) -> list[
                     "min_confidence": part[0]["confidence"],
                 }
             )  # fmt: skip
-    return found
+    return windows
 
 
 def write(
@@ -162,7 +162,7 @@ def write_pairs(folder: Path, emotions: Sequence[str] = SEVEN[1:], files: int = 
         | {
             "take_id": take_id(speaker, emotion, sentence), "speaker": speaker, "emotion": emotion,
             "sentence": sentence, "split": "train", "n_frames": FRAMES,
-            "audio": {"bytes": sound(sentence), "path": "s"}, "audio_start_s": 0.0,
+            "audio": {"bytes": audio(sentence), "path": "s"}, "audio_start_s": 0.0,
             "audio_end_s": FRAMES / FPS,
         }
         for speaker in SPEAKERS for emotion in ("neutral", *emotions) for sentence in SENTENCES
@@ -172,9 +172,9 @@ def write_pairs(folder: Path, emotions: Sequence[str] = SEVEN[1:], files: int = 
 
 def embedding(emotion: str, seed: int) -> list[float]:
     """A unit vector near its emotion's own axis."""
-    found = np.random.default_rng(seed).normal(0, 0.1, 8)
-    found[SEVEN.index(emotion)] += 1
-    return (found / np.linalg.norm(found)).astype(np.float32).tolist()
+    vector = np.random.default_rng(seed).normal(0, 0.1, 8)
+    vector[SEVEN.index(emotion)] += 1
+    return (vector / np.linalg.norm(vector)).astype(np.float32).tolist()
 
 
 def still_rows(config: str, per_take: int = 3) -> list[dict[str, Any]]:
@@ -185,9 +185,9 @@ def still_rows(config: str, per_take: int = 3) -> list[dict[str, Any]]:
             for sentence in SENTENCES:
                 for frame in range(0, FRAMES, FRAMES // per_take):
                     name = f"{take_id(speaker, emotion, sentence)}/{frame:06d}"
-                    picture = face(speaker, emotion, opening(sentence, frame), sum(name.encode()))
+                    image = face(speaker, emotion, opening(sentence, frame), sum(name.encode()))
                     row = blank(config) | {
-                        "image_id": name, "image": {"bytes": jpeg(picture), "path": "i"},
+                        "image_id": name, "image": {"bytes": jpeg(image), "path": "i"},
                         "speaker": speaker, "emotion": emotion, "frame": frame, "split": "train",
                         "take_id": take_id(speaker, emotion, sentence), "view": "front",
                         "time_s": (frame + 0.5) / FPS, "mouth_open": opening(sentence, frame),
@@ -200,7 +200,7 @@ def still_rows(config: str, per_take: int = 3) -> list[dict[str, Any]]:
 
 
 def write_stills(folder: Path) -> None:
-    """The configs `frames` and `emotions`; of the latter each emotion has another number."""
+    """The configs `frames` and `emotions`; each emotion has another number of the latter."""
     rows = still_rows("frames")
     write(folder, "frames", [rows[::2], rows[1::2]])
     clear = [
@@ -213,18 +213,18 @@ def write_stills(folder: Path) -> None:
 
 
 def write_families(folder: Path, px: int = PX) -> None:
-    """Families of three pictures each: what is said stays, the emotion changes."""
+    """Families of three images each: the same mouth in three emotions."""
     rows = []
     for speaker in SPEAKERS:
         for frame in range(6):
             family = f"{take_id(speaker, 'neutral', 'u1')}-{frame:06d}"
             for emotion in ("neutral", "happy", "sad"):
-                picture = face(speaker, emotion, opening("u1", frame), frame)
+                image = face(speaker, emotion, opening("u1", frame), frame)
                 rows.append(
                     blank("families")
                     | {
                         "image_id": f"{family}-{emotion}", "family_id": family, "speaker": speaker,
-                        "image": {"bytes": jpeg(picture[:px, :px]), "path": "i"},
+                        "image": {"bytes": jpeg(image[:px, :px]), "path": "i"},
                         "emotion": emotion, "is_reconstruction": emotion == "neutral",
                         "split": "train", "frame": frame,
                     }

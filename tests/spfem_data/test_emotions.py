@@ -34,11 +34,11 @@ def folder(made: Run) -> Path:
     return made.folder("shards")
 
 
-def test_labels_count_as_the_records_do() -> None:
+def test_labels_are_in_the_order_of_the_records() -> None:
     assert EMOTIONS == SEVEN_EMOTIONS
 
 
-def test_a_batch_holds_pictures_labels_and_embeddings(folder: Path) -> None:
+def test_a_batch_has_images_labels_and_embeddings(folder: Path) -> None:
     clear = Emotions(folder, "train")
     plain = list(Shards(folder, "emotions", "train").rows())
     assert len(clear) == len(plain) == 14 + 6 + 3
@@ -68,13 +68,13 @@ def test_the_clearest_r_of_every_emotion(folder: Path) -> None:
     assert batch["embedding"][happy].tolist() == pytest.approx(turned(130).tolist(), abs=1e-6)
 
 
-def test_a_loader_gives_each_once(folder: Path) -> None:
+def test_a_loader_returns_each_once(folder: Path) -> None:
     clear = Emotions(folder, "train", columns=["image_id", "emotion"])
     loader = Loader(clear, batch_size=4, seed=1)
     ids = [i for batch in loader for i in batch["image_id"]]
     assert sorted(ids) == sorted(r["image_id"] for r in Shards(folder, "emotions", "train").rows())
 
 
-def test_without_the_config_it_says_so(folder: Path, tmp_path: Path) -> None:
+def test_a_missing_config_is_reported(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(TableError, match="no file of the split 'train'"):
         Emotions(tmp_path, "train")

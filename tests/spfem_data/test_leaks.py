@@ -1,4 +1,4 @@
-"""Leaks are judged for the split's own unit, and named."""
+"""Leaks are found for the unit of the split, and named."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def test_leaks_are_those_of_the_unit(unit: str, leaks: dict[str, tuple[str, ...]
 
 def test_line_names_them_and_how_many_more() -> None:
     one = {"M003": (B, A)}
-    assert leak_line("speaker", one) == "1 speaker lies in more than one split: M003 (test, train)"
+    assert leak_line("speaker", one) == "1 speaker is in more than one split: M003 (test, train)"
     many = {f"s{k:02d}": (B, A) for k in range(10)}
     line = leak_line("sentence", many)
-    assert line.startswith("10 sentences lie in more than one split: s00 (test, train), s01")
+    assert line.startswith("10 sentences are in more than one split: s00 (test, train), s01")
     assert line.endswith("s07 (test, train) and 2 more")
 
 
@@ -53,5 +53,5 @@ def test_units_are_those_of_the_split_rules() -> None:
 
 
 def test_unknown_unit_is_a_bug() -> None:
-    with pytest.raises(ValueError, match="unit 'camera' is none of"):
+    with pytest.raises(ValueError, match="unit 'camera': expected one of"):
         find_leaks("camera", [])

@@ -1,4 +1,4 @@
-"""Lists for evaluation come back from their files as they went in, and damage is told."""
+"""Evaluation lists survive a round trip, and damage is reported."""
 
 from __future__ import annotations
 
@@ -27,32 +27,34 @@ def test_round_trip(tmp_path: Path) -> None:
     assert read_protocol(tmp_path, "cross_id") == TRIALS
 
 
-def test_header_stands_in_an_empty_list(tmp_path: Path) -> None:
+def test_an_empty_list_has_a_header(tmp_path: Path) -> None:
     assert to_csv([]) == (",".join(COLUMNS) + "\n").encode()
     write(tmp_path, to_csv([]))
     assert read_protocol(tmp_path, "cross_id") == ()
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"a,b\n", "its columns are not trial_id, emotion"),
         (b"", "its columns are not"),
         (b"\xff\xfe\x00", "cannot be read"),
-        (to_csv(TRIALS).replace(b",39,", b",many,"), "line 2: no trial"),
-        (to_csv(TRIALS).replace(b",39,", b",-1,"), r"line 2: no trial \(frames 0 to -1\)"),
-        (to_csv(TRIALS).replace(b",true", b",yes"), "line 3: no trial"),
-        (to_csv(TRIALS).replace(b",c,false", b",false"), "line 2: no trial"),
+        (to_csv(TRIALS).replace(b",39,", b",many,"), "line 2: not a trial"),
+        (to_csv(TRIALS).replace(b",39,", b",-1,"), r"line 2: not a trial \(frames 0 to -1\)"),
+        (to_csv(TRIALS).replace(b",true", b",yes"), "line 3: not a trial"),
+        (to_csv(TRIALS).replace(b",c,false", b",false"), "line 2: not a trial"),
     ],
 )
-def test_what_is_no_list_is_told(tmp_path: Path, content: bytes, says: str) -> None:
+def test_an_invalid_list_is_reported(tmp_path: Path, content: bytes, message: str) -> None:
     write(tmp_path, content)
-    with pytest.raises(TableError, match=says):
+    with pytest.raises(TableError, match=message):
         read_protocol(tmp_path, "cross_id")
 
 
-def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TableError, match="no protocol 'voices'; there are: intra_id, cross_id"):
+def test_a_missing_list_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        TableError, match="unknown protocol 'voices'; expected one of intra_id, cross"
+    ):
         read_protocol(tmp_path, "voices")
     with pytest.raises(TableError, match=r"intra_id\.csv cannot be read"):
         read_protocol(tmp_path, "intra_id")

@@ -37,14 +37,14 @@ def plain_rows(folder: Path, split: str) -> list[dict[str, object]]:
     return [row for path in files for row in pq.read_table(path).to_pylist()]
 
 
-def test_rows_come_in_the_order_of_the_files(folder: Path) -> None:
+def test_rows_are_in_file_order(folder: Path) -> None:
     opened = Shards(folder, "pairs", "train")
     assert len(opened) == 18
     wanted = [row["sample_id"] for row in plain_rows(folder, "train")]
     assert [row["sample_id"] for row in opened.rows(["sample_id"])] == wanted
 
 
-def test_conditions_choose_rows(folder: Path) -> None:
+def test_conditions_select_rows(folder: Path) -> None:
     opened = Shards(folder, "pairs", "train")
     chosen = opened.rows(["sample_id"], [("mouth_agreement", ">", 0.8), ("confidence", ">=", 0.5)])
     wanted = [
@@ -57,7 +57,7 @@ def test_conditions_choose_rows(folder: Path) -> None:
     assert len(opened.select([("emotion_b", "in", ["sad"])])) == 0
 
 
-def test_conditions_pass_over_row_groups(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conditions_skip_row_groups(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Shards(folder, "pairs", "train")
     read: list[list[str]] = []
     real = pq.ParquetFile.read_row_group
@@ -70,7 +70,7 @@ def test_conditions_pass_over_row_groups(folder: Path, monkeypatch: pytest.Monke
     assert read == [["confidence"]]
 
 
-def test_batch_holds_the_pictures_of_its_rows(folder: Path) -> None:
+def test_a_batch_has_the_images_of_its_rows(folder: Path) -> None:
     pairs = Pairs(folder, "train", columns=["sample_id", "source", "target", "affine", "level_a"])
     rows = plain_rows(folder, "train")
     order = [17, 0, 5, 5]
@@ -97,7 +97,7 @@ def test_null_numbers_are_nan(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_loader_gives_each_row_once(folder: Path, workers: int) -> None:
+def test_loader_returns_each_row_once(folder: Path, workers: int) -> None:
     loader = DataLoader(
         Pairs(folder, "train", where=[("confidence", ">", 0.1)]),
         batch_size=4,
@@ -111,7 +111,7 @@ def test_loader_gives_each_row_once(folder: Path, workers: int) -> None:
     assert sorted(ids) == sorted(wanted)
 
 
-def test_windows_hold_consecutive_pairs(folder: Path) -> None:
+def test_windows_have_consecutive_pairs(folder: Path) -> None:
     windows = Windows(folder, "train", columns=["sample_id", "source", "target", "frame_a"])
     assert len(windows) == 11
     batch = windows.__getitems__([10, 0])
@@ -146,20 +146,22 @@ def test_missing_file_is_refused(folder: Path, tmp_path: Path) -> None:
     target = tmp_path / "data" / "pairs" / path.name
     target.parent.mkdir(parents=True)
     target.write_bytes(path.read_bytes())
-    with pytest.raises(TableError, match="1 files of 'train' where their names promise 2"):
+    with pytest.raises(TableError, match="1 files of 'train', but their names say 2"):
         Shards(tmp_path, "pairs", "train")
 
 
-@pytest.mark.parametrize(("config", "split", "says"), [
+@pytest.mark.parametrize(("config", "split", "message"), [
     ("pairs", "validation", "no file of the split 'validation'"),
     ("faces", "train", "no config 'faces'; there are: pairs, sequences, takes"),
 ])  # fmt: skip
-def test_what_is_not_there_is_named(folder: Path, config: str, split: str, says: str) -> None:
-    with pytest.raises(TableError, match=says):
+def test_a_missing_config_or_split_is_named(
+    folder: Path, config: str, split: str, message: str
+) -> None:
+    with pytest.raises(TableError, match=message):
         Shards(folder, config, split)
 
 
-def test_reader_imports_nothing_of_the_build_half() -> None:
+def test_reader_imports_no_library_of_the_pipeline() -> None:
     code = (
         "import sys, spfem_data.reader, spfem_data.datasets, spfem_data.masks;"
         "print(sorted({m.split('.')[0] for m in sys.modules} & "

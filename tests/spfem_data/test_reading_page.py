@@ -1,4 +1,4 @@
-"""The examples of docs/reading.md and of the README run as they stand, on made shards."""
+"""The examples of docs/reading.md and README.md run on generated shards."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tests.spfem_data.made_shards import write_everything
 
 
 @pytest.fixture(scope="module")
-def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     write_everything(folder / "data/demo/shards")
     return folder
 
 
 def blocks(page: Path) -> list[str]:
-    found = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
-    return [block for block in found if "spfem_data import" in block]
+    examples = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    return [block for block in examples if "spfem_data import" in block]
 
 
 def test_the_page_has_its_examples(repository: Path) -> None:
@@ -32,11 +32,11 @@ def test_the_page_has_its_examples(repository: Path) -> None:
     [("docs/reading.md", 0), ("docs/reading.md", 1), ("docs/reading.md", 2), ("README.md", 0)],
 )
 def test_an_example_runs(
-    repository: Path, beside: Path, monkeypatch: pytest.MonkeyPatch, page: str, number: int
+    repository: Path, project: Path, monkeypatch: pytest.MonkeyPatch, page: str, number: int
 ) -> None:
-    monkeypatch.chdir(beside)
-    found: dict[str, object] = {}
-    exec(blocks(repository / page)[number], found)
-    batch = found["batch"]
+    monkeypatch.chdir(project)
+    names: dict[str, object] = {}
+    exec(blocks(repository / page)[number], names)
+    batch = names["batch"]
     assert isinstance(batch, dict)
     assert batch

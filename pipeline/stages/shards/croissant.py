@@ -142,7 +142,7 @@ def _is_list(kind: pa.DataType) -> bool:
 
 def _type(column: Column) -> str:
     if column.media:
-        return {"image": "sc:ImageObject", "sound": "sc:AudioObject"}[column.media]
+        return {"image": "sc:ImageObject", "audio": "sc:AudioObject"}[column.media]
     kind = column.type.value_type if _is_list(column.type) else column.type
     if pa.types.is_boolean(kind):
         return "sc:Boolean"

@@ -60,7 +60,7 @@ from pipeline.stages.shards.shard_plan import (
 from pipeline.stages.shards.worker import POSES, SUFFIX, Payload, one_thread, write_unit
 from spfem_data.schema import SCHEMA_VERSION
 
-VERSION = 3
+VERSION = 4
 _GRAIN = "clip pair"
 _SOURCES = ("extract", "pose", "score", "filter", "synth")
 """The stages whose items are packed."""

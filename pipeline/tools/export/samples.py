@@ -12,7 +12,7 @@ from pipeline.tools.inspect.manifest import read_manifest
 from spfem_data.reader import Shards
 from spfem_data.schema import COLUMNS, CONFIGS
 
-_SUFFIX = {"image": "jpg", "sound": "flac"}
+_SUFFIX = {"image": "jpg", "audio": "flac"}
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from pipeline.tools.inspect.findings import Finding
 from pipeline.tools.inspect.manifest import Listed
-from spfem_data.audio import read_sound
-from spfem_data.images import picture_size
+from spfem_data.audio import read_audio
+from spfem_data.images import image_size
 from spfem_data.schema import COLUMNS, SOUND_HZ
 
 EVERY = 50
@@ -97,7 +97,7 @@ def _picture(content: NDArray[np.uint8] | None) -> tuple[int, int] | str:
     if content is None:
         return "null"
     try:
-        size = picture_size(content)
+        size = image_size(content)
         simplejpeg.decode_jpeg(content)
     except ValueError as error:
         return str(error)
@@ -120,7 +120,7 @@ def _sound(content: NDArray[np.uint8] | None) -> tuple[int, int] | str:
 
 def _decoded_sound(data: bytes, samples: int) -> tuple[int, int] | str:
     try:
-        decoded, rate = read_sound(data)
+        decoded, rate = read_audio(data)
     except ValueError as error:
         return str(error)
     if len(decoded) != samples:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pipeline.tools.inspect.manifest import Listed, Manifest
 from pipeline.tools.inspect.tables import key_of
-from spfem_data.audio import read_sound
+from spfem_data.audio import read_audio
 from spfem_data.schema import COLUMNS
 
 F64 = NDArray[np.float64]
@@ -204,4 +204,4 @@ def _pixels(content: bytes) -> F64:
 
 
 def _samples(content: bytes) -> F64:
-    return np.asarray(read_sound(content)[0], np.float64)
+    return np.asarray(read_audio(content)[0], np.float64)

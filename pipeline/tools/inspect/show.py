@@ -13,9 +13,10 @@ import simplejpeg
 from pipeline.errors import ParameterError, TableError, meant
 from pipeline.tools.inspect.findings import DAMAGE
 from pipeline.tools.inspect.sheet import U8, contact_sheet
-from spfem_data.images import picture_size
+from spfem_data.conditions import Condition
+from spfem_data.images import image_size
 from spfem_data.labels import SPLITS
-from spfem_data.reader import Condition, Selection, Shards
+from spfem_data.reader import Selection, Shards
 from spfem_data.schema import COLUMNS, CONFIGS
 
 Table = tuple[str, list[str], list[list[str]]]
@@ -129,7 +130,7 @@ def _decoded(file: Any) -> U8:
     content = file.get("bytes") if isinstance(file, dict) else None
     if not isinstance(content, bytes):
         raise ValueError("a picture without bytes")
-    picture_size(content)
+    image_size(content)
     return np.asarray(simplejpeg.decode_jpeg(content, "RGB"))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.errors import ParameterError, meant
-from spfem_data.reader import Condition
+from spfem_data.conditions import Condition
 from spfem_data.schema import COLUMNS
 
 _CONDITION = re.compile(r"\s*(\w+)\s*(==|!=|<=|>=|<|>|=|\bin\b)\s*(.*?)\s*")

@@ -78,7 +78,7 @@ def test_pairs_can_begin_with_the_reconstruction_and_be_chosen(made: Run) -> Non
     assert {e for e in still.__getitems__(range(len(still)))["target_emotion"]} == {
         "neutral", "happy", "angry",
     }  # fmt: skip
-    with pytest.raises(TableError, match="no two pictures of one family in 'train' meet `where`"):
+    with pytest.raises(TableError, match="no two images of one family in 'train' meet `where`"):
         Families(made.folder("shards"), "train", where=[("mouth_open_difference", "<", -1)])
 
 

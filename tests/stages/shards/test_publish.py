@@ -47,7 +47,7 @@ def test_speaker_in_two_splits_is_refused_by_name(made: Run) -> None:
     respoken(made, split="test")
     with pytest.raises(
         PipelineError,
-        match=r"^shards: 1 speaker lies in more than one split: S1 \(test, train\); the split's "
+        match=r"^shards: 1 speaker is in more than one split: S1 \(test, train\); the split's "
         "unit is speaker: run align again",
     ):
         shards.run(made)
@@ -60,7 +60,7 @@ def with_rule(run: Run, rule: str) -> Run:
 
 
 def test_sentence_in_two_splits_is_refused_by_name(made: Run) -> None:
-    with pytest.raises(PipelineError, match=r"1 sentence lies in .*: s1 \(test, train\); the spl"):
+    with pytest.raises(PipelineError, match=r"1 sentence is in .*: s1 \(test, train\); the spl"):
         shards.run(with_rule(made, "by_sentence"))
 
 
@@ -70,7 +70,7 @@ def test_take_of_another_split_than_its_pair_is_refused(made: Run) -> None:
     path = run.table("align", "pairs")
     rows = read_rows(path, Pair)
     write_rows(path, [replace(rows[0], split="test"), *rows[1:]], Pair)
-    with pytest.raises(PipelineError, match=r"2 takes lie in .*: S1_happy \(test, train\), S1_neu"):
+    with pytest.raises(PipelineError, match=r"2 takes are in .*: S1_happy \(test, train\), S1_neu"):
         shards.run(run)
 
 

@@ -36,11 +36,11 @@ def said(folder: Path) -> str:
     rows = {config: sum(by.values()) for config, by in content["rows"].items()}
     media = {
         kind: sum(n * sum(c.media == kind for c in COLUMNS[config]) for config, n in rows.items())
-        for kind in ("image", "sound")
+        for kind in ("image", "audio")
     }
     return (
         f"{files} files, {sum(rows.values())} rows, {media['image']} pictures and "
-        f"{media['sound']} sounds decoded: sound"
+        f"{media['audio']} sounds decoded: sound"
     )
 
 

@@ -67,7 +67,7 @@ def test_family_points_at_its_source_and_inherits_its_split() -> None:
 def test_made_pictures_leak_like_real_ones() -> None:
     configs = {"takes": [TAKES], "families": [part("families", "test", take_id=["t1"])]}
     (found,) = check_leaks("speaker+sentence", configs, takes_of([TAKES]))
-    assert found.what.endswith("lies in more than one split: M003+c01 (test, train)")
+    assert found.what.endswith("is in more than one split: M003+c01 (test, train)")
 
 
 def test_key_that_stands_twice() -> None:

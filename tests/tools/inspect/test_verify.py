@@ -285,14 +285,14 @@ def test_speaker_in_two_splits_is_named(folder: Path) -> None:
         change_rows(folder, path.relative_to(folder).as_posix(), change)
     leaks = [line for line in told(verify(folder)) if line.startswith("leakage")]
     assert leaks == [
-        "leakage | unit speaker | 1 speaker lies in more than one split: S2 (test, train)"
+        "leakage | unit speaker | 1 speaker is in more than one split: S2 (test, train)"
     ]
 
 
 def test_sentences_in_two_splits_are_named_where_they_are_the_unit(folder: Path) -> None:
     change_manifest(folder, lambda m: m["split"].update(unit="sentence"))
     assert only(folder) == (
-        "leakage | unit sentence | 1 sentence lies in more than one split: s1 (test, train)"
+        "leakage | unit sentence | 1 sentence is in more than one split: s1 (test, train)"
     )
     change_manifest(folder, lambda m: m["split"].update(unit="take"))
     assert verify(folder).is_sound
@@ -318,7 +318,7 @@ def trial(folder: Path, **changes: str) -> None:
         ({"last_frame": "14"}, "line 2 | frame 14 is none of 'S2_neutral'"),
         ({"reference_take": "S1_happy"}, "line 2 | its takes are of the splits test, train"),
         ({"reference_take": "S2_angry"}, "line 2 | the reference is angry and not happy"),
-        ({"last_frame": "x"}, "no trial"),
+        ({"last_frame": "x"}, "not a trial"),
     ],
 )
 def test_trial_that_cannot_be(folder: Path, changes: dict[str, str], says: str) -> None:

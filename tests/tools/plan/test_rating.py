@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import params
-from pipeline.runtime.costs import Cost, Made, ProvenanceCache, Rates, Stopwatch, spent
+from pipeline.runtime.costs import Cost, Provenance, ProvenanceCache, Rates, Stopwatch, spent
 from pipeline.runtime.run import Run
 from pipeline.stages import STAGES
 from pipeline.tools.plan import rating
@@ -113,12 +113,14 @@ def test_the_first_unit_of_a_kind_is_told_apart() -> None:
 
 def test_origins_hold_for_the_key_they_were_made_with(tmp_path: Path) -> None:
     memory = tmp_path / "origins.json"
-    ProvenanceCache(memory).keep({"a": ("k1", Made("c", "p")), "b": ("k2", Made("c", "q", "t"))})
+    ProvenanceCache(memory).keep(
+        {"a": ("k1", Provenance("c", "p")), "b": ("k2", Provenance("c", "q", "t"))}
+    )
     again = ProvenanceCache(memory)
-    assert again.of("a", "k1") == Made("c", "p")
-    assert again.of("b", "k2") == Made("c", "q", "t")
+    assert again.of("a", "k1") == Provenance("c", "p")
+    assert again.of("b", "k2") == Provenance("c", "q", "t")
     assert again.of("a", "k2") is None
     assert again.of("c", "k1") is None
     stamp = memory.stat().st_mtime_ns
-    again.keep({"a": ("k1", Made("c", "p")), "b": ("k2", Made("c", "q", "t"))})
+    again.keep({"a": ("k1", Provenance("c", "p")), "b": ("k2", Provenance("c", "q", "t"))})
     assert memory.stat().st_mtime_ns == stamp
