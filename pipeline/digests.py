@@ -14,6 +14,11 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def short_digest(*parts: Any) -> str:
+    """The first twelve hexadecimal digits of the digest of all parts."""
+    return digest(list(parts))[:12]
+
+
 def sha256_of(path: Path) -> str:
     """Hexadecimal sha256 of a file's bytes."""
     with path.open("rb") as stream:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import platform
+import pwd
 import stat
 import sys
 import tempfile
@@ -68,10 +69,10 @@ _LIBRARIES = (
 
 def settings(mode: Mode) -> dict[str, str]:
     """The environment variables that a mode assigns in this process and its children."""
-    threads = {**_ONE_THREAD, _MODE: mode}
+    assigned = {**_ONE_THREAD, _MODE: mode, "NUMBA_CACHE_DIR": str(_numba_cache(mode)), **_home()}
     if mode == "native" or platform.machine() not in ("x86_64", "AMD64"):
-        return threads
-    return {**threads, **_PINNED, "NUMBA_CACHE_DIR": str(_numba_cache())}
+        return assigned
+    return {**assigned, **_PINNED}
 
 
 def cleared(mode: Mode) -> tuple[str, ...]:
@@ -157,29 +158,47 @@ def _processor() -> str:
     return next(names, platform.processor())
 
 
-def _numba_cache() -> Path:
-    """A folder of its own for code of the pinned target.
+def _home() -> dict[str, str]:
+    """A home folder for a user without HOME and without an entry in passwd, as in a container.
 
-    Numba takes what it finds in its folder for compiled for the processor that it runs on.
+    Libraries look for `~/.cache` when they are imported, and fail if there is no home.
     """
-    given = os.environ.get("NUMBA_CACHE_DIR")
-    if given:
-        return Path(given) if Path(given).name == _FOLDER else Path(given) / _FOLDER
-    base = os.environ.get("XDG_CACHE_HOME") or (
-        str(Path(os.environ["HOME"]) / ".cache") if os.environ.get("HOME") else ""
-    )
-    if base and _may_write(Path(base)):
-        return Path(base) / "spfem-data" / _FOLDER
-    return _private_folder() / _FOLDER
+    if os.environ.get("HOME"):
+        return {}
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        return {"HOME": str(_private_folder())}
+    return {}
 
 
-_FOLDER = "numba-portable"
+def _numba_cache(mode: Mode) -> Path:
+    """A writable folder for the code that numba compiles in a mode.
+
+    The modes have separate folders, because numba takes what it finds for compiled for the
+    processor that it runs on. Without a writable folder, importing a cached function fails; next to
+    the source, numba's own choice, is not writable in most containers.
+    """
+    name = f"numba-{mode}"
+    given, base = os.environ.get("NUMBA_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME")
+    home = os.environ.get("HOME")
+    folders = []
+    if given:  # by the caller, or by `assign` in a parent process
+        own = Path(given).name in {f"numba-{known}" for known in MODES}
+        folders.append(Path(given).parent if own else Path(given))
+    if base or home:
+        folders.append((Path(base) if base else Path(str(home), ".cache")) / "spfem-data")
+    for folder in folders:
+        if _may_write(folder / name):
+            return folder / name
+    return _private_folder() / name
 
 
 def _may_write(folder: Path) -> bool:
-    """Whether a folder may be written, or made where it is not there."""
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    return os.access(there, os.W_OK | os.X_OK)
+    """Whether a folder is writable, or can be made if it does not exist."""
+    places = (folder, *folder.parents)  # `Path.exists` raises below a folder that is not readable
+    nearest = next((place for place in places if os.path.exists(place)), None)
+    return nearest is not None and nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
 
 
 def _private_folder() -> Path:

@@ -236,6 +236,10 @@ class ItemStore:
         receipt = self.receipt(unit)
         return receipt if receipt is not None and receipt.key == key else None
 
+    def size(self, receipt: Receipt) -> int:
+        """Bytes of a unit's outputs and its receipt."""
+        return receipt.n_bytes + self.path(receipt.unit, RECEIPT).stat().st_size
+
     def retract(self, unit: str) -> None:
         """Say of a unit that it is being redone: until `commit`, no key fits its receipt.
 

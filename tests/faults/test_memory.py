@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from pipeline.records import Rejected
-from pipeline.runtime.run import Options, Run, Unit, UnitResult, run_units
+from pipeline.runtime.run import Options, Run
 from pipeline.runtime.store import ItemStore, write_bytes
+from pipeline.runtime.units import Unit, UnitResult, run_units
 from tests.made import make_run
 
 _ROOM = 1 << 30

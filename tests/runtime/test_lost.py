@@ -13,8 +13,9 @@ from cli.options import make_options
 from pipeline import params
 from pipeline.errors import ParameterError
 from pipeline.runtime.executor import Limits
-from pipeline.runtime.run import Options, Run, Unit, UnitResult, run_units
+from pipeline.runtime.run import Options, Run
 from pipeline.runtime.store import ItemStore, write_bytes
+from pipeline.runtime.units import Unit, UnitResult, run_units
 
 
 def _work(state: None, store: ItemStore, unit: str, payload: str) -> UnitResult:

@@ -15,7 +15,7 @@ from pipeline import params
 from pipeline.digests import digest
 from pipeline.errors import ParameterError
 from pipeline.runtime import executor, numerics
-from pipeline.runtime.run import Unit
+from pipeline.runtime.units import Unit, keyed, no_setup
 from tests.made import make_run
 
 HOSTILE = {
@@ -92,7 +92,7 @@ def test_workers_have_the_settings(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("MKL_CBWR", "AUTO")
     names = ["OPENBLAS_CORETYPE", "MKL_CBWR", "NUMBA_CPU_NAME", "OPENBLAS_L2_SIZE"]
     found = dict(
-        executor.run(seen, {n: n for n in names}, setup=nothing, engine="processes", workers=1)
+        executor.run(seen, {n: n for n in names}, setup=no_setup, engine="processes", workers=1)
     )
     assert found == {
         "OPENBLAS_CORETYPE": "Haswell", "MKL_CBWR": "COMPATIBLE", "NUMBA_CPU_NAME": "haswell",
@@ -112,8 +112,8 @@ def test_the_command_line_computes_in_the_mode_of_params(
     text = params.default_text().replace("numerics: portable", f"numerics: {mode}")
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     code = (
-        "import os, sys; from cli import inventory, main; import pipeline.runtime.run as run\n"
-        "run.summaries = lambda *_: print(os.environ['OPENBLAS_CORETYPE']) or sys.exit(0)\n"
+        "import os, sys; from cli import inventory, main; import pipeline.runtime.summaries as s\n"
+        "s.summaries = lambda *_: print(os.environ['OPENBLAS_CORETYPE']) or sys.exit(0)\n"
         "sys.argv = ['spfem-data', 'status']; main.main()"
     )
     done = subprocess.run(
@@ -143,6 +143,6 @@ def test_the_fingerprint_names_the_processor_in_native_mode_alone() -> None:
 def test_native_units_have_keys_of_their_own(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     unit = Unit("u", "key", None)
-    assert run.keyed([unit]) == [unit]
+    assert keyed(run, [unit]) == [unit]
     native = replace(run, params=run.params.model_copy(update={"numerics": "native"}))
-    assert native.keyed([unit]) == [replace(unit, key=digest(["key", "native"]))]
+    assert keyed(native, [unit]) == [replace(unit, key=digest(["key", "native"]))]
