@@ -9,7 +9,7 @@ from typing import Any
 
 
 def digest(value: Any) -> str:
-    """Hexadecimal sha256 of a value made of dicts, lists, strings, numbers, booleans and None."""
+    """Hexadecimal sha256 of a JSON-like value (dicts, lists, strings, numbers, booleans, None)."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -27,9 +27,7 @@ def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_limits_the_affinity_counts(tmp_path: Path) -> None:
     assert cores(tmp_path, NO_SLURM) == 8
-    root = _write(
-        tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000\n"}
-    )
+    root = _write(tmp_path, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000\n"})
     assert cores(root, NO_SLURM) == 8
     assert [limit.source for limit in core_limits(root, NO_SLURM)] == ["CPU affinity"]
 

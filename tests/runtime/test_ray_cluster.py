@@ -56,7 +56,7 @@ def test_a_missing_token_is_told_with_what_to_export(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     _ray_that_raises(monkeypatch, error)
-    with pytest.raises(PipelineError, match=r"asks for a token: export RAY_AUTH_MODE=token here"):
+    with pytest.raises(PipelineError, match=r"requires a token: export RAY_AUTH_MODE=token here"):
         _joined()
 
 
