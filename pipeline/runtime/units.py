@@ -153,13 +153,13 @@ def run_units(
         store.sweep(receipts)
         sweep_temporaries(run.folder(stage), without=(store.folder, store.outputs))
     run.provenance(stage).keep({unit.name: (unit.key, unit.provenance) for unit in units})
-    cost = stage_cost(
+    total = stage_cost(
         costs.values(), planned=len(units), loop_s=loop_s,
         effort=sum(unit.effort for unit in units if unit.name in costs),
         workers=0 if run.options.engine == "serial" else max(run.options.workers, 1),
         out_bytes=sum(store.size(receipts[name]) for name in costs),
     )  # fmt: skip
-    return Batch(receipts, len(todo), len(units) - len(todo), len(removed), cost)
+    return Batch(receipts, len(todo), len(units) - len(todo), len(removed), total)
 
 
 def _process(

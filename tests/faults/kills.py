@@ -1,11 +1,10 @@
-"""Kill a run of the whole way at random moments, and count what is lost: nothing may be.
+"""Kill a run of the whole pipeline at random moments and check that no finished work is lost.
 
 `python -m tests.faults.kills --moments 200` makes a demo corpus of one actor and runs every stage
 on it, in one process after the other, each of which lives for a random time and then gets SIGKILL:
-alone, with its workers, or one of its workers alone. After every kill each file that a receipt
-names must be whole, and every table must open; when the way has come to its end, all bytes must be
-those of a run that nobody disturbed, and no source file may have changed. Then it begins again from
-nothing.
+alone, with its workers, or one of its workers alone. After every kill, each file that a receipt
+names must be complete and every table must open. At the end of the pipeline, all bytes must equal
+those of an uninterrupted run, and no source file may have changed. Then it starts afresh.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from pipeline.digests import sha256_of
 from pipeline.runtime.store import RECEIPT
 from pipeline.stages import module_of
 from tests.digests import digests
-from tests.faults.lives import children_of
+from tests.faults.process_growth import children_of
 from tests.faults.small import Small, drawn, outputs, touched
 
 _STALE = "redone"
