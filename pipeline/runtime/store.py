@@ -275,9 +275,9 @@ class ItemStore:
 
     def units(self) -> set[str]:
         """The units that have a receipt."""
-        found = self.folder.rglob(f"*{RECEIPT}") if self.folder.is_dir() else ()
-        whole = (p for p in found if not p.name.startswith(_TEMPORARY))
-        return {p.relative_to(self.folder).as_posix().removesuffix(RECEIPT) for p in whole}
+        paths = self.folder.rglob(f"*{RECEIPT}") if self.folder.is_dir() else ()
+        complete = (p for p in paths if not p.name.startswith(_TEMPORARY))
+        return {p.relative_to(self.folder).as_posix().removesuffix(RECEIPT) for p in complete}
 
     def prune(self, planned: Iterable[str]) -> list[str]:
         """Remove units that are no longer planned; returns their names, sorted."""

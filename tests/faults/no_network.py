@@ -67,12 +67,12 @@ def network_namespace() -> list[str]:
 def run_without_network(small: Small, folder: Path) -> tuple[int, list[str], list[str]]:
     """Run every stage without network: the number of stages, attempts and failures."""
     attempts, failed = [], []
-    for stage in small.way:
+    for stage in small.stages:
         done, tried = guarded([*network_namespace(), *small.command(stage)], folder)
         attempts += tried
         if done.returncode:
             failed.append(f"{stage}: {done.stderr[-800:]}")
-    return len(small.way), attempts, failed
+    return len(small.stages), attempts, failed
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Run for long on much, and show that memory and file handles stay flat.
+"""Run for a long time on many takes, and show that memory and open files stay constant.
 
 `python -m tests.faults.soak --minutes 30 --times 10` cuts every take of the demo's MEAD speakers to
 its first 1.2 seconds, so that all stages come round several times, and lays them ten times over
@@ -105,13 +105,13 @@ def set_up(folder: Path, corpus: Path | None, times: int) -> Small:
 
 
 def drive(small: Small, mark: Path, *, reuse: bool) -> None:
-    """Run the way again and again in this process, redoing all or nothing; SIGTERM ends it."""
+    """Run the pipeline repeatedly in this process, redoing all or nothing; SIGTERM ends it."""
     import importlib
 
     from pipeline.runtime.run import Options, Run
 
     values = params.load(small.params)
-    modules = {name: importlib.import_module(module_of(name)) for name in small.way}
+    modules = {name: importlib.import_module(module_of(name)) for name in small.stages}
     number = 0
     while True:
         for name, module in modules.items():
@@ -168,21 +168,22 @@ def main() -> None:
     parser.add_argument("--reuse", action="store_true", help="redo nothing after the first pass")
     parser.add_argument("--corpus", type=Path, help="a demo corpus that is there; else it is made")
     parser.add_argument("--folder", type=Path, help="where to work; else a temporary folder")
-    told = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=told.folder) as name:
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
-        small = set_up(folder, told.corpus, told.times)
+        small = set_up(folder, arguments.corpus, arguments.times)
         before = digests(small.sources)
         print(
-            f"{len(before)} source files, {told.times} times the demo's MEAD speakers", flush=True
+            f"{len(before)} source files, {arguments.times} times the demo's MEAD speakers",
+            flush=True,
         )
         mark = folder / "mark"
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.soak", "--drive", str(small.params),
-             str(small.data), small.dataset, str(small.sources), ",".join(small.way), str(mark),
-             "reuse" if told.reuse else "redo"]
+             str(small.data), small.dataset, str(small.sources), ",".join(small.stages), str(mark),
+             "reuse" if arguments.reuse else "redo"]
         )  # fmt: skip
-        histories = watch(process, mark, told.minutes)
+        histories = watch(process, mark, arguments.minutes)
         ended = process.poll()
         process.send_signal(signal.SIGTERM)
         process.wait()

@@ -58,6 +58,6 @@ def test_an_item_without_memory_is_recorded_and_costs_no_other(run: Run, how: st
     assert _reasons(batch) == {"b": "failed"}
     assert [name for name in "abcd" if store.path(name, ".txt").is_file()] == ["a", "c", "d"]
     again = replace(run, options=Options("processes", 2, retry_failed=True))
-    mended = [replace(unit, payload="fine") for unit in units]
-    assert _reasons(run_units(again, "pose", "take", mended, _hog)) == {}
+    repaired = [replace(unit, payload="fine") for unit in units]
+    assert _reasons(run_units(again, "pose", "take", repaired, _hog)) == {}
     assert store.path("b", ".txt").read_bytes() == b"b"
