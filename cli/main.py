@@ -102,7 +102,7 @@ def _run() -> int:
     except typer.Abort:
         ended = STOPPED
     if ended == STOPPED:  # typer makes this of Ctrl-C
-        console.fail("stopped; finished items are kept: the same command goes on from there")
+        console.fail("stopped; what is finished is kept: the same command goes on from there")
     return ended if isinstance(ended, int) else DONE
 
 

@@ -141,7 +141,7 @@ class OutOfOrderError(PipelineError):
 
 
 class StorageError(PipelineError):
-    """The disk is full, or a folder cannot be written any more: finished items are kept."""
+    """The disk is full, or a folder cannot be written any more: what is finished is kept."""
 
 
 class BusyError(PipelineError):

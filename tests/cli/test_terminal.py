@@ -134,7 +134,7 @@ def _ends(
 @pytest.mark.parametrize(
     ("raising", "code", "said"),
     [
-        ("KeyboardInterrupt", 130, "stopped; finished items are kept"),
+        ("KeyboardInterrupt", 130, "stopped; what is finished is kept"),
         ("ZeroDivisionError('x')", 3, "this is a fault of spfem-data itself; please report it"),
         ("OSError(28, 'full', '/data/x')", 1, "no space left on the device (/data/x); free some"),
         ("PermissionError(13, 'Permission denied', '/d')", 1, "Permission denied (/d); mend the"),
