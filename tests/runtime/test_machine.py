@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.options import make_options
 from pipeline.runtime.machine import core_limits, cores, memory_limits
 
 NO_SLURM: dict[str, str] = {}
@@ -105,3 +106,9 @@ def test_what_is_no_number_is_no_limit(tmp_path: Path) -> None:
     )
     assert cores(root, NO_SLURM) == 8
     assert len(memory_limits(root, NO_SLURM)) == 1
+
+
+def test_workers_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
+    assert make_options("processes", 0, "1/1", False, False).workers == 1
+    assert make_options("processes", 6, "1/1", False, False).workers == 6
