@@ -35,7 +35,7 @@ from ruamel.yaml import YAML
 
 from pipeline.stages import STAGES
 from tests.faces.drawn import drawn, rgb
-from tests.faults.lives import children_of
+from tests.faults.process_growth import children_of
 from tests.media_files import SOUND_HZ, write_media
 from tests.speech import RATE_HZ, speak
 

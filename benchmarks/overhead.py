@@ -40,11 +40,12 @@ from benchmarks.growth import (
 from pipeline import params
 from pipeline.digests import sha256_of
 from pipeline.runtime.costs import peak_memory_mb
-from pipeline.runtime.run import Options, Run, Unit
+from pipeline.runtime.run import Options, Run
 from pipeline.runtime.store import RECEIPT, ItemStore
 from pipeline.runtime.tables import read_table, write_table
+from pipeline.runtime.units import Unit
 from pipeline.stages import STAGES, module_of
-from pipeline.tools.plan.forecast import foresee
+from pipeline.tools.plan.dataset_plan import make_plan
 
 CLONED = ("extract", "align", "pose", "score")
 SHOWN = (*CLONED, "filter")
@@ -118,7 +119,7 @@ def measure(run: Run, rounds: int) -> dict[str, float]:
             assert summary.done == 0, f"{stage}: {summary.done} redone"
         found[stage] = min(times)
     began_s = time.process_time()
-    foresee(run, STAGES[: STAGES.index("filter") + 1])
+    make_plan(run, STAGES[: STAGES.index("filter") + 1])
     found["plan"] = time.process_time() - began_s
     return found
 

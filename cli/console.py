@@ -14,7 +14,7 @@ from cli import verbosity
 from cli.progress import Bar, counted, transfer, waiting
 
 if TYPE_CHECKING:
-    from pipeline.runtime.run import Summary
+    from pipeline.runtime.summaries import Summary
 
 __all__ = [
     "Bar",

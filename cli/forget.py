@@ -105,7 +105,7 @@ def _tell(run: Run, person: Person) -> None:
 def _forget(run: Run, person: Person, params: Path, *, rerun: bool, sealed: bool) -> None:
     from cli import console, dvc_commit
     from pipeline.runtime.locks import Claim, hold
-    from pipeline.runtime.run import summaries
+    from pipeline.runtime.summaries import summaries
     from pipeline.tools.forget.exclusion import write_exclusion
     from pipeline.tools.forget.purge import left, purge
 

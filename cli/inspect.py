@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,10 +40,11 @@ def verify(
 ) -> None:
     """Check shards: checksums, rows, schema, pictures, sounds, leaks, references. Exit 1 if any."""
     from cli import console
+    from pipeline.runtime.machine import cores
     from pipeline.tools.inspect import verify as checks
     from pipeline.tools.inspect.diff import compare
 
-    bar, threads = console.Bar(), os.cpu_count() or 1
+    bar, threads = console.Bar(), cores()
     with console.waiting(f"verify {folder}"):
         verdict = checks.verify(folder, fast=fast, threads=threads, progress=bar)
         apart = None if against is None else compare(against, folder)

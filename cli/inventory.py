@@ -68,7 +68,7 @@ def status(
 ) -> None:
     """Tell what each stage gave and where to look. Runs nothing."""
     from cli import console
-    from pipeline.runtime.run import summaries
+    from pipeline.runtime.summaries import summaries
 
     run = make_run(dataset, params, data)
     found = summaries(run, STAGES)

@@ -47,7 +47,7 @@ EngineOption = Annotated[
 ]
 WorkersOption = Annotated[
     int,
-    typer.Option("--workers", envvar="SPFEM_WORKERS", min=0, help="0: one a core (of all nodes)."),
+    typer.Option("--workers", envvar="SPFEM_WORKERS", min=0, help="0: one per available core."),
 ]
 GpusOption = Annotated[
     float,
@@ -122,6 +122,7 @@ def make_options(
     """
     require_build()
     from pipeline.runtime.executor import ENGINES, Limits
+    from pipeline.runtime.machine import cores
     from pipeline.runtime.run import Options
 
     if engine not in ENGINES:
@@ -132,7 +133,7 @@ def make_options(
     sound = all(text.isdecimal() and len(text) < 10 for text in (part, parts))
     if not (sound and 1 <= int(part) <= int(parts)):
         raise ParameterError(f"--shard {shard}: expected I/N with 1 <= I <= N, such as 2/8")
-    count = workers or (0 if engine == "ray" else _cores())  # 0: as many as Ray has room for
+    count = workers or (0 if engine == "ray" else cores())  # 0: as many as Ray has room for
     limits = Limits(item_timeout or None, worker_memory or None)
     return Options(
         engine, count, (int(part), int(parts)), force, retry_failed, limits,
@@ -146,8 +147,3 @@ def _whole_or_part(gpus: float) -> float:
             f"--gpus-per-worker {gpus:g}: expected a whole number, or a part of one such as 0.5"
         )
     return gpus
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

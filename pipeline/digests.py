@@ -9,9 +9,14 @@ from typing import Any
 
 
 def digest(value: Any) -> str:
-    """Hexadecimal sha256 of a value made of dicts, lists, strings, numbers, booleans and None."""
+    """Hexadecimal sha256 of a JSON-like value (dicts, lists, strings, numbers, booleans, None)."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def short_digest(*parts: Any) -> str:
+    """The first twelve hexadecimal digits of the digest of all parts."""
+    return digest(list(parts))[:12]
 
 
 def sha256_of(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""YAML that people wrote: read by ruamel, and whatever is wrong with it one line."""
+"""Read YAML written by people; every error is one line."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _FAULTS = (
     YAMLError, NotImplementedError, RecursionError, ValueError, LookupError, TypeError,
     AttributeError, OverflowError,
 )  # fmt: skip
-"""What ruamel raises on text that is no YAML, or no value: a thirteenth month, `!!int x`, a number
-of five thousand digits, brackets without end, comments that overlap."""
+"""What ruamel raises on invalid text or values: a thirteenth month, `!!int x`, a number of five
+thousand digits, unclosed brackets, overlapping comments."""
 
 
-_DEEPEST = 100
-"""Nesting of brackets; ruamel needs seconds to find that some thousands are too many."""
+_MAX_DEPTH = 100
+"""Nesting limit; on thousands of nested brackets, ruamel takes seconds."""
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, its line ends as they are.
+    """The text of a file, with its line endings.
 
     Raises
     ------
     ParameterError
-        Where it cannot be read or is not UTF-8.
+        The file cannot be read or is not UTF-8.
     """
     try:
         return path.read_bytes().decode()
@@ -38,30 +38,30 @@ def read_text(path: Path) -> str:
 
 
 def parse_yaml(text: str, where: str, *, with_places: bool = False) -> Any:
-    """The value of a text; `where` is how errors call it.
+    """Parse a text; `where` names it in errors.
 
     Parameters
     ----------
     with_places
-        Mappings know the lines of their keys, and how they were written.
+        Keep the line numbers of keys and the formatting, for editing.
 
     Raises
     ------
     ParameterError
-        One line.
+        The text is not valid YAML.
     """
-    if _depth(text) > _DEEPEST:
-        raise ParameterError(f"{where} is not YAML: brackets nested deeper than {_DEEPEST}")
+    if _depth(text) > _MAX_DEPTH:
+        raise ParameterError(f"{where} is not YAML: brackets nested deeper than {_MAX_DEPTH}")
     reader = YAML() if with_places else YAML(typ="safe", pure=True)
     try:
         return reader.load(text)
     except _FAULTS as error:
-        said = " ".join(str(error).split())[:600] or type(error).__name__
-        raise ParameterError(f"{where} is not YAML: {said}") from error
+        detail = " ".join(str(error).split())[:600] or type(error).__name__
+        raise ParameterError(f"{where} is not YAML: {detail}") from error
 
 
 def _depth(text: str) -> int:
-    """How deep brackets are nested; those in quotes and comments count, too."""
+    """The nesting depth of brackets, including those in quotes and comments."""
     depth = deepest = 0
     for bracket in re.findall(r"[\[\]{}]", text):
         depth += 1 if bracket in "[{" else -1

@@ -10,7 +10,8 @@ import numpy as np
 
 from pipeline import params
 from pipeline.records import FRAMES_SCHEMA, Clip, Rejected
-from pipeline.runtime.run import Options, Run, Summary
+from pipeline.runtime.run import Options, Run
+from pipeline.runtime.summaries import Summary
 from pipeline.runtime.tables import read_rows, read_table
 from pipeline.stages.extract import stage as extract
 from pipeline.stages.extract.worker import FRAMES

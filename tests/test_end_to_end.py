@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import OutOfOrderError
-from pipeline.runtime.run import Options, Run, Summary
+from pipeline.runtime.run import Options, Run
+from pipeline.runtime.summaries import Summary
 from pipeline.stages import STAGES, module_of
 from tests.digests import digests
 from tests.faults.small import few_of_demo

@@ -23,7 +23,8 @@ from pathlib import Path
 from pipeline import params
 from pipeline.digests import digest
 from pipeline.runtime.store import write_bytes
-from pipeline.runtime.run import Options, UnitResult, Run, Unit, run_units
+from pipeline.runtime.run import Options, Run
+from pipeline.runtime.units import UnitResult, Unit, run_units
 
 def work(state, store, unit, item):
     began, number = item

@@ -19,9 +19,11 @@ from pipeline.alignment.warping_path import Warp, map_times
 from pipeline.errors import PipelineError
 from pipeline.faces.affine import apply, compose, invert
 from pipeline.records import Clip, Pair, Sentence
-from pipeline.runtime.run import Run, Summary, Unit, UnitResult, run_units
+from pipeline.runtime.run import Run
 from pipeline.runtime.store import ItemStore, write_bytes
+from pipeline.runtime.summaries import Summary
 from pipeline.runtime.tables import read_rows, write_rows
+from pipeline.runtime.units import Unit, UnitResult, run_units
 from pipeline.stages.align import stage as align
 from pipeline.stages.filter import stage as filter_stage
 from pipeline.stages.pose import stage as pose

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.corpora import custom, mead, ravdess
-from pipeline.corpora.archives import open_source, source_bytes, source_sha256
+from pipeline.corpora.archives import open_source, source_sha256
 from pipeline.corpora.inventory import Cell, Hole, Inventory, inventory
 from pipeline.corpora.listing import Draft, Finding, Listing, Promise
 from pipeline.corpora.naming import canonical_emotion, safe_id
@@ -31,7 +31,6 @@ __all__ = [
     "list_takes",
     "open_source",
     "safe_id",
-    "source_bytes",
     "source_sha256",
 ]
 

@@ -177,21 +177,6 @@ def source_sha256(hashes: FileHashes, root: Path, source: Source) -> str:
         raise _unreadable(path, error) from error
 
 
-def source_bytes(root: Path, source: Source) -> int:
-    """Bytes of a file, or of a member as it lies in its archive.
-
-    Raises
-    ------
-    Reject
-        As `open_source`.
-    """
-    path = base_of(root) / source.path
-    if source.member is None:
-        return _plain_size(path)
-    member = _find(path, source)
-    return member.size if isinstance(member, TarEntry) else member.packed_bytes
-
-
 class _Window(io.RawIOBase):
     """Bytes [start, start + length) of an open file, as a file of their own."""
 

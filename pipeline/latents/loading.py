@@ -11,13 +11,14 @@ import torch
 from pipeline.errors import MissingWeightsError, PipelineError
 from pipeline.latents.networks import Networks
 from pipeline.models.device import device_of
-from pipeline.models.registry import Weights, find_weights, read_metadata
+from pipeline.models.registry import Weights, find_weights
 from pipeline.params import Invert
-from pipeline.runtime.run import Batch, Run, Unit, Worker, run_units
+from pipeline.runtime.run import Run
 from pipeline.runtime.store import make_folder
+from pipeline.runtime.units import Batch, Unit, Worker, run_units
 from pipeline.stylegan.arcface import ArcFace
 from pipeline.stylegan.encoders import WPlusEncoder
-from pipeline.stylegan.generator import Generator, GeneratorConfig
+from pipeline.stylegan.generator import Generator
 from pipeline.stylegan.load import load_network
 from pipeline.stylegan.perceptual import Vgg
 
@@ -59,41 +60,6 @@ def chosen_weights(run: Run, needed: Mapping[str, str], optional: Mapping[str, s
     except MissingWeightsError as error:
         return Chosen({}, str(error))
     return Chosen(found, None)
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What a generator makes pictures of, and how large they are: enough to tell sizes of files."""
-
-    n_latent: int
-    dim: int
-    size_px: int
-
-    @property
-    def code_bytes(self) -> int:
-        """Of one W+ code as it is stored."""
-        return 4 * self.n_latent * self.dim
-
-    @property
-    def picture(self) -> float:
-        """How much a made picture is in a file, that of the demo's generator being 1."""
-        return float((self.size_px / _DEMO.size_px) ** _JPEG_GROWTH)
-
-
-_DEMO = Shape(12, 128, 128)
-_JPEG_GROWTH = 1.8
-"""The exponent with which a JPEG's bytes grow with its side, about: less than its area's."""
-
-
-def shape_of(chosen: Chosen) -> Shape:
-    """The generator's shape as its file tells; the demo's where there is none, or it tells none."""
-    if chosen.missing is not None or "generator" not in chosen.weights:
-        return _DEMO
-    try:
-        config = GeneratorConfig(**read_metadata(chosen.weights["generator"])["config"])
-    except (KeyError, TypeError, ValueError):  # the stage will say what is wrong with it
-        return _DEMO
-    return Shape(config.n_latent, config.style_dim, config.size)
 
 
 def bring_up(

@@ -139,17 +139,6 @@ def read_weights(weights: Weights) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, metadata
 
 
-def read_metadata(weights: Weights) -> dict[str, Any]:
-    """The metadata of a safetensors file alone, {} where it has none or is no such file."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(weights.path, framework="pt") as file:
-            return decode_metadata(file.metadata() or {})
-    except SafetensorError:
-        return {}
-
-
 def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
     """Write a safetensors file, whole or absent, its metadata as JSON: the same bytes each time.
 

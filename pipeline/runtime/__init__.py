@@ -1,1 +1,1 @@
-"""What every stage shares: the shell, the executor, the item store, tables, locks, costs."""
+"""What every stage shares: units, executor, item store, tables, locks, costs."""

@@ -1,7 +1,7 @@
-"""What work cost on this machine, and what each unit was made with: local memories, no outputs.
+"""What runs cost on this machine, and what each unit was made with.
 
-They lie in `data/<dataset>/.local`, change no result and may be deleted at any time; `plan` reads
-them to tell how long work will take and why it is to be redone.
+Both are kept in `data/<dataset>/.local`. They change no result and may be deleted at any time:
+`plan` reads them to estimate times and to say why a unit is redone.
 """
 
 from __future__ import annotations
@@ -9,54 +9,40 @@ from __future__ import annotations
 import math
 import resource
 import sys
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from pipeline.digests import digest
 from pipeline.runtime.store import read_json, write_json
 
-_KEPT = 8
-"""Runs of a stage that are remembered; the last count most, older ones tell of other corpora."""
+_MAX_RUNS = 8
+"""Runs remembered per stage."""
 _KEY_CHARS = 16
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What one unit cost: effort in the stage's own measure, seconds of one worker, MB at most.
+class UnitCost:
+    """Seconds that one unit took a worker, and the worker's peak memory in MB so far."""
 
-    `volume` is the stage's own measure of the bytes written. `is_first`: it was its worker's first
-    of that kind, which paid for models and compiled code.
-    """
-
-    effort: float
-    volume: float
     busy_s: float
     memory_mb: float
-    is_first: bool
 
 
 @dataclass(frozen=True)
-class Spent:
+class StageCost:
     """What one run of a stage cost.
 
-    `effort` and `volume` add up those of the `done` units of `planned` (whose effort, as planned,
-    is `planned_effort`), `busy_s` the seconds of all workers on them and `out_bytes` what they
-    wrote; `steady_effort` and `steady_s` leave out each worker's first unit. `loop_s` is from the
-    first unit's start to the last one's end on so many `processes` (0: in the run's own), `whole_s`
-    the whole stage, `memory_mb` the largest worker.
+    `done` of the `planned` units were processed. `effort` is their sum of `Unit.effort`, `busy_s`
+    the workers' time on them, and `out_bytes` the size of their files and receipts. `loop_s` is the
+    time from the first unit's start to the last one's end on that many `processes` (0: in the run's
+    own process), `whole_s` that of the whole stage. `memory_mb` is the largest worker's peak.
     """
 
     planned: int
-    planned_effort: float
     done: int
-    effort: float
-    volume: float
+    effort: int
     busy_s: float
-    steady_effort: float
-    steady_s: float
     loop_s: float
     whole_s: float
     processes: int
@@ -64,26 +50,33 @@ class Spent:
     memory_mb: float
 
 
-class Stopwatch:
-    """The cost of a block of one worker's work; `kind` tells first units of their kind apart."""
-
-    _seen: ClassVar[set[str]] = set()
-
-    def __init__(self, kind: str) -> None:
-        self._is_first = kind not in self._seen
-        self._seen.add(kind)
-        self._began = time.perf_counter()
-
-    def cost(self, effort: float, volume: float) -> Cost:
-        """What was spent since the beginning."""
-        busy_s = time.perf_counter() - self._began
-        return Cost(effort, volume, busy_s, peak_memory_mb(), self._is_first)
+def stage_cost(
+    costs: Collection[UnitCost],
+    *,
+    planned: int,
+    effort: int,
+    loop_s: float,
+    workers: int,
+    out_bytes: int,
+) -> StageCost:
+    """Sum up the cost of the units of one run; `whole_s` is `loop_s` until the stage has ended."""
+    return StageCost(
+        planned=planned,
+        done=len(costs),
+        effort=effort,
+        busy_s=sum(cost.busy_s for cost in costs),
+        loop_s=loop_s,
+        whole_s=loop_s,
+        processes=min(workers, len(costs)),
+        out_bytes=out_bytes,
+        memory_mb=max([cost.memory_mb for cost in costs], default=0.0),
+    )
 
 
 def peak_memory_mb() -> float:
-    """The most memory that this process has held so far, in MB of 10^6 bytes.
+    """Peak resident memory of this process, in MB of 10^6 bytes.
 
-    On Linux of /proc: getrusage gives a new process its parent's peak.
+    On Linux this reads /proc, because getrusage gives a new process its parent's peak.
     """
     if sys.platform == "linux":
         lines = Path("/proc/self/status").read_text().splitlines()
@@ -92,137 +85,99 @@ def peak_memory_mb() -> float:
     return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
-def spent(
-    costs: Iterable[Cost], *, planned: Sequence[float], loop_s: float, workers: int, out_bytes: int
-) -> Spent:
-    """The sum of the units' costs; the whole stage's time is not known yet.
-
-    Parameters
-    ----------
-    planned
-        The efforts of all planned units, done or not.
-    workers
-        How many processes there were for the work at most; 0: the run's own did it.
-    """
-    found = list(costs)
-    steady = [cost for cost in found if not cost.is_first]
-    return Spent(
-        planned=len(planned),
-        planned_effort=sum(planned),
-        done=len(found),
-        effort=sum(cost.effort for cost in found),
-        volume=sum(cost.volume for cost in found),
-        busy_s=sum(cost.busy_s for cost in found),
-        steady_effort=sum(cost.effort for cost in steady),
-        steady_s=sum(cost.busy_s for cost in steady),
-        loop_s=loop_s,
-        whole_s=loop_s,
-        processes=min(workers, len(found)),
-        out_bytes=out_bytes,
-        memory_mb=max([cost.memory_mb for cost in found], default=0.0),
-    )
-
-
 class Rates:
     """What the stages of one dataset cost, run by run, the newest last."""
 
-    def __init__(self, memory: Path) -> None:
-        self.memory = memory
+    def __init__(self, file: Path) -> None:
+        self.file = file
 
-    def known(self, stage: str) -> list[Spent]:
-        """The remembered runs of a stage; a memory of another version tells nothing."""
-        return [Spent(**row) for row in self._rows().get(stage, [])]
+    def known(self, stage: str) -> list[StageCost]:
+        """The remembered runs of a stage; rows of another version are ignored."""
+        return [StageCost(**row) for row in self._rows().get(stage, [])]
 
-    def remember(self, stage: str, run: Spent) -> None:
-        """Keep what a run cost."""
-        found = self._rows()
-        found[stage] = [*found.get(stage, []), asdict(run)][-_KEPT:]
-        write_json(self.memory, found)
+    def remember(self, stage: str, run: StageCost) -> None:
+        """Append what a run cost."""
+        rows = self._rows()
+        rows[stage] = [*rows.get(stage, []), asdict(run)][-_MAX_RUNS:]
+        write_json(self.file, rows)
 
     def _rows(self) -> dict[str, list[dict[str, Any]]]:
         return {
-            stage: [row for row in _listed(rows) if _is_spent(row)]
-            for stage, rows in _read(self.memory).items()
+            stage: [row for row in _list_or_empty(rows) if _is_cost(row)]
+            for stage, rows in _read(self.file).items()
         }
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a unit was made with: digests of the code's version, of the parameters, and of those of
-    them that are thresholds (see `run.Unit`)."""
+    """What a unit was made with: digests of the code's version and of the parameters."""
 
     code: str
     parameters: str
-    thresholds: str = ""
 
 
 class ProvenanceCache:
-    """What the units of one stage were made with, so that a later change can be named."""
+    """What the units of one stage were made with, so that `plan` can name a later change."""
 
-    def __init__(self, memory: Path) -> None:
-        self.memory = memory
-        known = _read(memory)
-        kinds, units = _listed(known.get("kinds")), known.get("units")
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        content = _read(file)
+        kinds, units = _list_or_empty(content.get("kinds")), content.get("units")
         if not isinstance(units, dict) or not all(map(_is_kind, kinds)):
             kinds, units = [], {}
         self._kinds = [Provenance(*kind) for kind in kinds]
         self._units: dict[str, tuple[str, int]] = {
-            unit: (row[0], row[1]) for unit, row in units.items() if _is_made(row, len(kinds))
+            unit: (row[0], row[1]) for unit, row in units.items() if _is_unit(row, len(kinds))
         }
 
     def of(self, unit: str, key: str) -> Provenance | None:
-        """What a unit of that key was made with, None where it is not remembered."""
-        known = self._units.get(unit)
-        if known is None or known[0] != key[:_KEY_CHARS]:
+        """What the unit with that key was made with; None if that is not recorded."""
+        row = self._units.get(unit)
+        if row is None or row[0] != key[:_KEY_CHARS]:
             return None
-        return self._kinds[known[1]]
+        return self._kinds[row[1]]
 
     def keep(self, units: Mapping[str, tuple[str, Provenance]]) -> None:
-        """Remember the key and what it was made with of all units of a stage."""
+        """Record key and provenance of all units of a stage."""
         kinds: list[Provenance] = []
-        told: dict[str, tuple[str, int]] = {}
-        for unit, (key, made) in sorted(units.items()):
-            if made not in kinds:
-                kinds.append(made)
-            told[unit] = key[:_KEY_CHARS], kinds.index(made)
-        if (kinds, told) != (self._kinds, self._units):
-            write_json(self.memory, {"kinds": list(map(astuple, kinds)), "units": told})
+        rows: dict[str, tuple[str, int]] = {}
+        for unit, (key, provenance) in sorted(units.items()):
+            if provenance not in kinds:
+                kinds.append(provenance)
+            rows[unit] = key[:_KEY_CHARS], kinds.index(provenance)
+        if (kinds, rows) != (self._kinds, self._units):
+            write_json(self.file, {"kinds": list(map(astuple, kinds)), "units": rows})
 
 
-def short(*parts: object) -> str:
-    """A short digest of what a unit is made with; the values are those of `reuse.digest`."""
-    return digest(list(parts))[:12]
+def _read(file: Path) -> dict[str, Any]:
+    content = read_json(file)
+    return content if isinstance(content, dict) else {}
 
 
-def _read(memory: Path) -> dict[str, Any]:
-    found = read_json(memory)
-    return found if isinstance(found, dict) else {}
-
-
-def _listed(value: Any) -> list[Any]:
+def _list_or_empty(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-_SPENT = {field.name for field in fields(Spent)}
+_COST_FIELDS = {field.name for field in fields(StageCost)}
 
 
-def _is_spent(row: Any) -> bool:
-    """Whether a row is of this version: its names, each a number."""
+def _is_cost(row: Any) -> bool:
+    """Whether a row has the fields of this version, each a number."""
     return (
         isinstance(row, dict)
-        and set(row) == _SPENT
+        and set(row) == _COST_FIELDS
         and all(type(value) in (int, float) and math.isfinite(value) for value in row.values())
     )
 
 
 def _is_kind(row: Any) -> bool:
     match row:
-        case [str(), str()] | [str(), str(), str()]:  # without thresholds: of an earlier version
+        case [str(), str()]:
             return True
     return False
 
 
-def _is_made(row: Any, n_kinds: int) -> bool:
+def _is_unit(row: Any, n_kinds: int) -> bool:
     match row:
         case [str(), int(kind)]:
             return 0 <= kind < n_kinds

@@ -1,9 +1,9 @@
-"""One run at a time on what it writes, any number on what they only read.
+"""Locks on a dataset's stages: one run writes a stage, any number of runs read it.
 
-A lock is a record lock of the kernel (POSIX, fcntl) on one byte a stage of `.local/lock`: nothing
-has to be cleaned up after a process that was killed, on this machine or on another that shares the
-folder by NFS (version 4 carries such locks itself, version 3 by lockd). No clock is read. Workers
-hold a byte of their own, shared: while one of a killed run still ends, no other run begins.
+A lock is a POSIX record lock (fcntl) on bytes of `.local/lock`. The kernel releases it when the
+process ends, so nothing is left over after a kill, on this machine or on another that shares the
+folder over NFS (version 4 supports such locks, version 3 with lockd). Workers hold a shared lock of
+their own, so that no other run starts while workers of a killed run are still ending.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from pipeline.stages import READS, STAGES
 
 _PARTS = 4096
 _OWN, _COUNTS, _WORKERS, _SPAN = 0, _PARTS, 2 * _PARTS, 3 * _PARTS
-"""Bytes of a stage: one a part, one a number of parts, one a part for its workers."""
+"""Each stage has one byte per part, one per number of parts, and one per part for workers."""
 _PATIENCE_S = 10.0
-"""How long a run waits for another that is about to end: workers of a killed one."""
+"""How long a run waits for another one to end, such as workers of a killed run."""
 _TAKEN = {errno.EACCES, errno.EAGAIN}
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 _held: dict[Path, _Lock] = {}
 
 
 class _Lock:
-    """The lock file of one dataset, open once in a process: closing it would free all its locks."""
+    """The lock file of a dataset, opened once per process: closing it releases all its locks."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -44,11 +44,11 @@ class _Lock:
             self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
             why = os.strerror(error.errno or 0)
-            raise StorageError(f"cannot write {path}: {why}; nothing was done") from error
+            raise StorageError(f"cannot write {path}: {why}; nothing was changed") from error
         self.taken: list[tuple[int, int]] = []
 
     def take(self, how: int, start: int, length: int) -> bool:
-        """Whether the lock was free; it is ours then."""
+        """Take a lock; False if another process holds it."""
         try:
             fcntl.lockf(self.descriptor, how | fcntl.LOCK_NB, length, start)
         except OSError as error:
@@ -59,7 +59,7 @@ class _Lock:
         return True
 
     def is_free(self, start: int, length: int) -> bool:
-        """Whether nobody holds anything there."""
+        """Whether no other process holds a lock on these bytes."""
         if length == 0:
             return True
         free = self.take(fcntl.LOCK_EX, start, length)
@@ -69,7 +69,7 @@ class _Lock:
         return free
 
     def free(self) -> None:
-        """Give back all that was taken."""
+        """Release all locks taken."""
         for start, length in self.taken:
             fcntl.lockf(self.descriptor, fcntl.LOCK_UN, length, start)
         self.taken.clear()
@@ -80,7 +80,7 @@ class _Lock:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a run is about to do: write some stages, read others; `part` is (i, n) of `--shard`."""
+    """The stages that a run writes and reads; `part` is (i, n) of `--shard`."""
 
     writes: tuple[str, ...]
     reads: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class Claim:
 
     @classmethod
     def of(cls, stage: str, part: tuple[int, int] = (1, 1)) -> Claim:
-        """What a stage's run claims."""
+        """The claim of one stage's run."""
         return cls((stage,), READS[stage], part)
 
     def __post_init__(self) -> None:
@@ -99,7 +99,7 @@ class Claim:
 
 
 def lock_file(folder: Path) -> Path:
-    """Where the lock of a dataset's folder lies."""
+    """The lock file of a dataset's folder."""
     return folder / ".local" / "lock"
 
 
@@ -107,20 +107,20 @@ def lock_file(folder: Path) -> Path:
 def hold(
     folder: Path, claim: Claim, *, say: Callable[[str], None], patience_s: float = _PATIENCE_S
 ) -> Iterator[None]:
-    """Hold what a run needs of a dataset's folder, or refuse in one line.
+    """Lock the stages that a run needs, for the duration of the block.
 
-    A file system without locks is told of by `say`, and the run goes on.
+    If the file system does not support locks, `say` reports it and the run continues.
 
     Raises
     ------
     BusyError
-        Where another run holds it for longer than `patience_s`.
+        Another run holds a lock for longer than `patience_s`.
     StorageError
-        Where the folder cannot be written.
+        The folder cannot be written.
     """
     path = lock_file(folder).resolve()
     if path in _held:
-        raise BusyError(f"this process works on {folder} already")
+        raise BusyError(f"this process is already working on {folder}")
     lock = _Lock(path)
     _held[path] = lock
     try:
@@ -142,8 +142,8 @@ def _take_all(lock: _Lock, claim: Claim, say: Callable[[str], None], patience_s:
             if error.errno not in _NO_LOCKS:
                 raise
             say(
-                f"the file system of {lock.path.parent} knows no locks "
-                f"({os.strerror(error.errno)}): see to it that no other run works there"
+                f"the file system of {lock.path.parent} does not support locks "
+                f"({os.strerror(error.errno)}): make sure that no other run works there"
             )
             return
         if stage is None:
@@ -157,7 +157,7 @@ def _take_all(lock: _Lock, claim: Claim, say: Callable[[str], None], patience_s:
 
 
 def _blocked_at(lock: _Lock, claim: Claim) -> str | None:
-    """Take everything; the stage at which another run stands in the way, None where none does."""
+    """Take all locks of a claim; the stage that another run holds, or None."""
     for stage in claim.writes:
         if not _take_part(lock, _offset(stage), claim.part):
             return stage
@@ -171,7 +171,7 @@ def _blocked_at(lock: _Lock, claim: Claim) -> str | None:
 
 
 def _take_part(lock: _Lock, start: int, part: tuple[int, int]) -> bool:
-    """Whether a stage, or one part of n, is ours, and no worker of a killed run is at it."""
+    """Lock a stage, or one part of n; False if another run or its workers hold it."""
     i, n = part
     workers = start + _WORKERS
     if n == 1:
@@ -180,7 +180,7 @@ def _take_part(lock: _Lock, start: int, part: tuple[int, int]) -> bool:
     return (
         lock.take(fcntl.LOCK_EX, start + _OWN + i, 1)
         and lock.take(fcntl.LOCK_SH, counts + n, 1)
-        and lock.is_free(counts, n)  # parts of another number would overlap ours
+        and lock.is_free(counts, n)  # another number of parts would overlap ours
         and lock.is_free(counts + n + 1, _PARTS - n - 1)
         and lock.is_free(workers + i, 1)
     )
@@ -193,37 +193,37 @@ def _offset(stage: str) -> int:
 def _refusal(path: Path, stage: str) -> str:
     who = _signature(path, stage)
     return (
-        f"another run works on {stage} of {path.parent.parent.name}{who}; wait for its end, or "
-        "stop it: the same command goes on from there"
+        f"another run is working on {stage} of {path.parent.parent.name}{who}; wait until it has "
+        "ended, or stop it: the same command then continues where it stopped"
     )
 
 
-def _signed(path: Path, stage: str) -> Path:
+def _signature_file(path: Path, stage: str) -> Path:
     return path.with_name(f"{stage}.run")
 
 
 def _sign(path: Path, claim: Claim) -> None:
-    """Leave who works, for the other's message alone: what counts is the lock."""
+    """Record who is working, only for the other run's message; the lock decides."""
     who = {"host": socket.gethostname(), "process": os.getpid()}
     for stage in claim.writes:
         with suppress(OSError):
-            _signed(path, stage).write_text(json.dumps(who), encoding="utf-8")
+            _signature_file(path, stage).write_text(json.dumps(who), encoding="utf-8")
 
 
 def _signature(path: Path, stage: str) -> str:
     try:
-        who = read_json(_signed(path, stage))
+        who = read_json(_signature_file(path, stage))
     except OSError:
         return ""
     match who:
         case {"process": int(process), "host": str(host)}:
-            return f" (lately process {process} on {host[:255]})"
+            return f" (last process {process} on {host[:255]})"
     return ""
 
 
 @dataclass(frozen=True)
 class Working:
-    """The setup of a worker that holds its part of its stage until its process ends."""
+    """The setup of a worker, which keeps a lock on its part of the stage until its process ends."""
 
     folder: Path
     stage: str
@@ -231,12 +231,12 @@ class Working:
     setup: Callable[[], Any]
 
     def __call__(self) -> Any:
-        """Take the byte, then do the stage's own setup."""
+        """Take the lock, then run the stage's own setup."""
         path = lock_file(self.folder).resolve()
-        if path not in _held and path.is_file():  # in the run's own process the run holds it
+        if path not in _held and path.is_file():  # in the run's own process, the run holds it
             lock = _held[path] = _Lock(path)
             i, n = self.part
             start = _offset(self.stage) + _WORKERS
-            with suppress(OSError):  # a file system without locks: the run has told
+            with suppress(OSError):  # no support for locks: the run has reported it
                 lock.take(fcntl.LOCK_SH, *((start, _PARTS) if n == 1 else (start + i, 1)))
         return self.setup()

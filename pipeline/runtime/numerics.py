@@ -1,17 +1,18 @@
-"""How numbers are computed: with the same bytes on any x86-64 processor with AVX2, or natively.
+"""Numerics modes: `portable` gives the same bytes on any x86-64 processor with AVX2.
 
-Numerical libraries choose their code by the processor, and read what may limit that choice when
-they are imported. So `assign` is called before any of them: by the command line first of all, and
-by the executor for every worker. Nothing here imports a library.
+Numerical libraries select their code by processor, and read the settings that restrict the choice
+when they are imported. `assign` must therefore run before: the command line calls it first, and the
+executor calls it for every worker. This module imports no library.
 
-`portable` pins every library to one set of instructions, whatever the caller's environment says.
-`native` leaves the choice to the libraries: faster on some processors, with other rounding.
+`portable` pins every library to one instruction set, whatever the caller's environment says.
+`native` leaves the choice to the libraries: faster on some processors, with different rounding.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import pwd
 import stat
 import sys
 import tempfile
@@ -26,7 +27,7 @@ from pipeline.errors import ParameterError
 Mode = Literal["portable", "native"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 _MODE = "SPFEM_NUMERICS"
-"""Tells the children of a process its mode."""
+"""Passes the mode to child processes."""
 
 _ONE_THREAD = dict.fromkeys(
     (
@@ -35,7 +36,7 @@ _ONE_THREAD = dict.fromkeys(
     ),
     "1",
 )  # fmt: skip
-"""Sums of several threads are rounded in another order; workers are processes."""
+"""Sums over several threads are rounded in another order. Work is spread over processes."""
 _PINNED = {
     "NUMBA_CPU_NAME": "haswell",
     "NUMBA_CPU_FEATURES": "+avx2,+avx,+sse4.2,+fma",
@@ -45,33 +46,33 @@ _PINNED = {
     "OPENBLAS_CORETYPE": "Haswell",
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
-    # OpenCV resizes by Intel's IPP, which rounds differently for each instruction set.
+    # OpenCV resizes with Intel's IPP, which rounds differently on each instruction set.
     "OPENCV_IPP": "avx2",
-    # Otherwise MKL has one code for Intel and one for AMD, and rounds by the alignment of arrays.
+    # By default MKL has different code for Intel and AMD, and rounding depends on alignment.
     "MKL_CBWR": "COMPATIBLE",
     "NUMBA_DISABLE_INTEL_SVML": "1",
 }
-"""The instructions of Haswell (2013) and Zen (2017), which every processor with AVX2 has."""
+"""The instruction set of Haswell (2013) and Zen (2017)."""
 _CLEARED = (
     "DNNL_DEFAULT_FPMATH_MODE", "DNNL_MAX_CPU_ISA", "GLIBC_TUNABLES", "MKL_DOMAIN_NUM_THREADS",
     "MKL_DYNAMIC", "MKL_ENABLE_INSTRUCTIONS", "NPY_ENABLE_CPU_FEATURES", "OMP_DYNAMIC",
     "ONEDNN_DEFAULT_FPMATH_MODE", "OPENBLAS_BLOCK_FACTOR", "OPENBLAS_L2_SIZE",
     "OPENCV_CPU_DISABLE", "SOXR_USE_SIMD", "SOXR_USE_SIMD32", "SOXR_USE_SIMD64",
 )  # fmt: skip
-"""Variables of the caller that would select other code."""
+"""Variables that would select other code."""
 _LIBRARIES = (
     "av", "dtw-python", "librosa", "llvmlite", "mediapipe", "numba", "numpy", "open_clip_torch",
     "opencv-contrib-python", "pyarrow", "scikit-learn", "scipy", "simplejpeg", "soxr", "torch",
 )  # fmt: skip
-"""Libraries whose version may change a byte."""
+"""Libraries whose version may change outputs."""
 
 
 def settings(mode: Mode) -> dict[str, str]:
     """The environment variables that a mode assigns in this process and its children."""
-    threads = {**_ONE_THREAD, _MODE: mode}
+    assigned = {**_ONE_THREAD, _MODE: mode, "NUMBA_CACHE_DIR": str(_numba_cache(mode)), **_home()}
     if mode == "native" or platform.machine() not in ("x86_64", "AMD64"):
-        return threads
-    return {**threads, **_PINNED, "NUMBA_CACHE_DIR": str(_numba_cache())}
+        return assigned
+    return {**assigned, **_PINNED}
 
 
 def cleared(mode: Mode) -> tuple[str, ...]:
@@ -80,36 +81,36 @@ def cleared(mode: Mode) -> tuple[str, ...]:
 
 
 def assign(mode: Mode) -> None:
-    """Make this process and its children compute in a mode; call before libraries are imported."""
+    """Set the mode of this process and its children; call before importing libraries."""
     for name in cleared(mode):
         os.environ.pop(name, None)
     os.environ.update(settings(mode))
 
 
 def assigned() -> Mode:
-    """The mode of this process: what `assign` was last told, here or in a parent process."""
+    """The mode last assigned in this process or a parent process."""
     return "native" if os.environ.get(_MODE) == "native" else "portable"
 
 
 _BEFORE: dict[str, str] = {}
-"""The environment of a program before `begin` changed it."""
+"""The program's environment before `begin` changed it."""
 
 
 def begin() -> None:
-    """Begin a program: portable, unless `insist` started it again for `native`."""
+    """Start a program in portable mode, unless `insist` restarted it in native mode."""
     _BEFORE.update(os.environ)
     assign(assigned())
 
 
 def insist(mode: Mode) -> None:
-    """Go on in a mode, by starting the program again where it began in the other one.
+    """Continue in a mode; restarts the program if it began in the other one.
 
-    Libraries may have been imported since, and they read their settings once.
+    Libraries that have been imported since have already read their settings.
 
     Raises
     ------
     ParameterError
-        Where this is no program that `begin` began, and its mode is another.
+        The mode differs and the program did not start with `begin`.
     """
     if mode == assigned():
         return
@@ -127,9 +128,9 @@ def insist(mode: Mode) -> None:
 def fingerprint(mode: Mode, device: str = "cpu") -> Mapping[str, Any]:
     """What the bytes of an output may depend on besides its inputs, parameters and code.
 
-    The processor is part of it in native mode alone: portable outputs do not depend on it.
+    The processor is included only in native mode: portable outputs do not depend on it.
     """
-    found: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "mode": mode,
         "machine": platform.machine(),
         "libc": " ".join(platform.libc_ver()),
@@ -137,7 +138,7 @@ def fingerprint(mode: Mode, device: str = "cpu") -> Mapping[str, Any]:
         "device": device,
         "libraries": {name: _version(name) for name in _LIBRARIES},
     }
-    return found if mode == "portable" else {**found, "processor": _processor()}
+    return facts if mode == "portable" else {**facts, "processor": _processor()}
 
 
 def _version(library: str) -> str:
@@ -148,7 +149,7 @@ def _version(library: str) -> str:
 
 
 def _processor() -> str:
-    """The processor's name as Linux has it."""
+    """The processor's name, from /proc/cpuinfo."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -157,36 +158,54 @@ def _processor() -> str:
     return next(names, platform.processor())
 
 
-def _numba_cache() -> Path:
-    """A folder of its own for code of the pinned target.
+def _home() -> dict[str, str]:
+    """A home folder for a user without HOME and without an entry in passwd, as in a container.
 
-    Numba takes what it finds in its folder for compiled for the processor that it runs on.
+    Libraries look for `~/.cache` when they are imported, and fail if there is no home.
     """
-    given = os.environ.get("NUMBA_CACHE_DIR")
-    if given:
-        return Path(given) if Path(given).name == _FOLDER else Path(given) / _FOLDER
-    base = os.environ.get("XDG_CACHE_HOME") or (
-        str(Path(os.environ["HOME"]) / ".cache") if os.environ.get("HOME") else ""
-    )
-    if base and _may_write(Path(base)):
-        return Path(base) / "spfem-data" / _FOLDER
-    return _private_folder() / _FOLDER
+    if os.environ.get("HOME"):
+        return {}
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        return {"HOME": str(_private_folder())}
+    return {}
 
 
-_FOLDER = "numba-portable"
+def _numba_cache(mode: Mode) -> Path:
+    """A writable folder for the code that numba compiles in a mode.
+
+    The modes have separate folders, because numba takes what it finds for compiled for the
+    processor that it runs on. Without a writable folder, importing a cached function fails; next to
+    the source, numba's own choice, is not writable in most containers.
+    """
+    name = f"numba-{mode}"
+    given, base = os.environ.get("NUMBA_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME")
+    home = os.environ.get("HOME")
+    folders = []
+    if given:  # by the caller, or by `assign` in a parent process
+        own = Path(given).name in {f"numba-{known}" for known in MODES}
+        folders.append(Path(given).parent if own else Path(given))
+    if base or home:
+        folders.append((Path(base) if base else Path(str(home), ".cache")) / "spfem-data")
+    for folder in folders:
+        if _may_write(folder / name):
+            return folder / name
+    return _private_folder() / name
 
 
 def _may_write(folder: Path) -> bool:
-    """Whether a folder may be written, or made where it is not there."""
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    return os.access(there, os.W_OK | os.X_OK)
+    """Whether a folder is writable, or can be made if it does not exist."""
+    places = (folder, *folder.parents)  # `Path.exists` raises below a folder that is not readable
+    nearest = next((place for place in places if os.path.exists(place)), None)
+    return nearest is not None and nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
 
 
 def _private_folder() -> Path:
-    """A folder of this user alone for temporary files: what numba reads there is run."""
+    """A temporary folder that only this user can write: numba executes what it reads there."""
     folder = Path(tempfile.gettempdir()) / f"spfem-data-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077:
+    info = folder.lstat()
+    if stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid() and not info.st_mode & 0o077:
         return folder
     return Path(tempfile.mkdtemp(prefix="spfem-data-"))

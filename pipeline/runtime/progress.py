@@ -1,4 +1,4 @@
-"""How long work tells how far it is; the terminal has one way, a test another."""
+"""The interface for progress; the command line shows a bar."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """How work tells how far it is."""
+    """A counter of finished items."""
 
     def start(self, label: str, total: int) -> None:
-        """Begin a count up to `total`."""
+        """Start counting up to `total`."""
 
     def step(self) -> None:
-        """One more is done."""
+        """Count one item."""
 
     def stop(self) -> None:
-        """The count has ended."""
+        """End the count."""
 
 
 class Silent:
-    """Progress that nobody watches."""
+    """Progress that is not shown."""
 
     def start(self, label: str, total: int) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def step(self) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def stop(self) -> None:
-        """Say nothing."""
+        """Do nothing."""

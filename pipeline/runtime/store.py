@@ -1,10 +1,10 @@
-"""What must be redone: keys, receipts, and files that are whole or absent.
+"""The item store: keys, receipts, and files that are complete or absent.
 
-A unit of work is done when its receipt stands beside its outputs and carries its key: a digest of
-the input's bytes, the stage's parameters, its code version and its models. Receipts are written
-last, by rename, so a process killed at any moment loses the units in flight and nothing else.
-A file's bytes are on the disk before its name is, and an output's name before its receipt's: the
-same holds when the power goes. Plain files only: this holds on NFS.
+A unit of work is done if its receipt exists and holds its key: a digest of the input's bytes, the
+stage's parameters, its code version and its models. Receipts are written last, by rename, so a
+process killed at any moment loses only the units in progress. A file's bytes reach the disk before
+its name, and an output's name before its receipt's, so the same holds for a power failure. Only
+plain files are used, which works on NFS.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ RECEIPT = ".receipt.json"
 _TEMPORARY = ".tmp-"
 _CHUNK_BYTES = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-"""What only a write can meet."""
+"""Errors that only writing can cause."""
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 _waiting: ContextVar[set[Path] | None] = ContextVar("folders whose names wait", default=None)
 _STALE = "redone"
-"""The key of a receipt whose unit is being redone: it is nobody's."""
+"""The key in the receipt of a unit that is being redone; no unit has it."""
 
 
 @contextmanager
 def atomic_path(target: Path, *, settle: bool = True) -> Iterator[Path]:
-    """A temporary path beside `target` that becomes it when the block ends well, else vanishes.
+    """A temporary path that replaces `target` if the block succeeds, and is removed otherwise.
 
     Parameters
     ----------
     settle
-        Whether the file's name is on the disk at the end, not only its bytes.
+        Whether to sync the folder too, so that the file's name survives a power failure.
 
     Raises
     ------
     StorageError
-        Where the disk is full, the quota used up, or the folder no longer to be written.
+        The disk is full, the quota is exceeded, or the folder is not writable.
     """
     name = f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}-{target.name[-140:]}"
-    temporary = target.parent / name  # several hosts may share a folder, and process ids
+    temporary = target.parent / name  # hosts that share the folder may have equal process ids
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -64,31 +64,31 @@ def atomic_path(target: Path, *, settle: bool = True) -> Iterator[Path]:
             raise
         why = os.strerror(error.errno or 0)
         raise StorageError(
-            f"cannot write {target}: {why}; what is finished is kept: mend it, then run the same "
-            "command again"
+            f"cannot write {target}: {why}; finished items are kept: fix the cause, then run the "
+            "same command again"
         ) from error
     finally:
-        with suppress(OSError):  # what stopped the write may stop this; `sweep` comes later
+        with suppress(OSError):  # may fail for the same reason; `sweep` removes it later
             temporary.unlink(missing_ok=True)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, where they are not there.
+    """Create a folder and its parents if they do not exist.
 
     Raises
     ------
     StorageError
-        Where that may not be, or there is no room.
+        Permission is denied, or the disk is full.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         why = os.strerror(error.errno or 0)
-        raise StorageError(f"cannot make the folder {folder}: {why}") from error
+        raise StorageError(f"cannot create the folder {folder}: {why}") from error
 
 
 def _is_of_storage(error: OSError, *paths: Path) -> bool:
-    """Whether writing failed, not something else in the block."""
+    """Whether the error is about writing these paths, not about something else in the block."""
     if error.errno in _FULL:
         return True
     places = {str(place) for path in paths for place in (path, *path.parents)}
@@ -98,11 +98,10 @@ def _is_of_storage(error: OSError, *paths: Path) -> bool:
 
 @contextmanager
 def names_together() -> Iterator[None]:
-    """Names of files that the block writes are put on the disk at its end, folder by folder.
+    """Sync the folders of all files that the block writes once, at its end.
 
-    Each by itself costs a write of the disk's journal. Nothing may be written in the block that
-    must not be seen before another file of it. An error leaves the names to the system: what they
-    stand for has no receipt.
+    Syncing after each file would cost a journal write each. The order in which the block's files
+    appear on the disk is undefined. After an error nothing is synced: the files have no receipt.
     """
     folders: set[Path] = set()
     before = _waiting.set(folders)
@@ -123,7 +122,7 @@ def _settle(folder: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk; without it a rename may come after later ones."""
+    """Write a folder's entries to the disk; otherwise renames may be reordered."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -135,23 +134,23 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_bytes(target: Path, content: bytes, *, settle: bool = True) -> None:
-    """Write a file that is whole or absent."""
+    """Write a file atomically."""
     with atomic_path(target, settle=settle) as temporary:
         temporary.write_bytes(content)
 
 
 def write_json(target: Path, value: Any, *, indent: int | None = 1, settle: bool = True) -> None:
-    """Write JSON that is whole or absent, the same bytes for the same value.
+    """Write JSON atomically, with the same bytes for the same value.
 
-    Without `indent` it is twenty times as fast: Python's own encoder alone lays lines out.
+    Without `indent` this is twenty times as fast: only Python's own encoder indents.
     """
     text = json.dumps(value, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
-    content = (text + "\n").encode("utf-8", "surrogatepass")  # names of odd files
+    content = (text + "\n").encode("utf-8", "surrogatepass")  # file names may not be valid UTF-8
     write_bytes(target, content, settle=settle)
 
 
 def read_json(path: Path) -> Any:
-    """The value of a JSON file of ours; None where there is none, or a broken disk left another."""
+    """The value of one of our JSON files; None if it is missing or damaged."""
     try:
         return json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError, RecursionError):
@@ -160,37 +159,37 @@ def read_json(path: Path) -> Any:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What one unit of work gave: output files by suffix, rows and rejects by name."""
+    """The result of one unit: output files by suffix, rows and rejects by name."""
 
     unit: str
     key: str
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     numerics: dict[str, Any] = field(default_factory=dict)
-    """What its bytes may depend on besides the key: `numerics.fingerprint`."""
+    """`numerics.fingerprint`: what the bytes may depend on besides the key."""
 
     def sha256(self, suffix: str) -> str:
         """The sha256 of the output with that suffix."""
         return str(self.outputs[suffix]["sha256"])
 
     @classmethod
-    def of(cls, told: Any) -> Receipt | None:
-        """The receipt that a JSON value is; None where it is none."""
-        match told:
+    def of(cls, value: Any) -> Receipt | None:
+        """The receipt in a JSON value; None if it is not one."""
+        match value:
             case {"unit": str(unit), "key": str(key), "outputs": dict(outputs), "rows": dict(rows)}:
-                is_sound = (
+                is_valid = (
                     all(map(_is_output, outputs, outputs.values()))
                     and all(isinstance(of, list) for of in rows.values())
                     and all(isinstance(row, dict) for of in rows.values() for row in of)
                 )
-                made_with = told.get("numerics", {})
-                is_sound = is_sound and isinstance(made_with, dict)
-                return cls(unit, key, outputs, rows, made_with) if is_sound else None
+                made_with = value.get("numerics", {})
+                is_valid = is_valid and isinstance(made_with, dict)
+                return cls(unit, key, outputs, rows, made_with) if is_valid else None
         return None
 
     @property
     def is_retracted(self) -> bool:
-        """Whether the unit was being redone when its process ended."""
+        """Whether the process ended while the unit was being redone."""
         return self.key == _STALE
 
     @property
@@ -200,7 +199,7 @@ class Receipt:
 
 
 def _is_output(suffix: str, output: Any) -> bool:
-    """Whether a receipt may name such an output: a file beside it, with digest and size."""
+    """Whether an entry of a receipt names a file in the unit's folder, with digest and size."""
     match output:
         case {"sha256": str(), "bytes": int()}:
             return suffix.startswith(".") and "/" not in suffix and "\0" not in suffix
@@ -208,10 +207,10 @@ def _is_output(suffix: str, output: Any) -> bool:
 
 
 class ItemStore:
-    """The units of one stage on disk: `<folder>/<unit><suffix>` and a receipt each.
+    """The units of one stage on disk: files `<folder>/<unit><suffix>` and a receipt each.
 
-    With `outputs` the files lie there and the receipts alone in `folder`: what is published carries
-    no bookkeeping.
+    With `outputs`, the files are there and only the receipts are in `folder`: published files come
+    without bookkeeping.
     """
 
     def __init__(self, folder: Path, outputs: Path | None = None) -> None:
@@ -219,11 +218,11 @@ class ItemStore:
         self.outputs = folder if outputs is None else outputs
 
     def path(self, unit: str, suffix: str) -> Path:
-        """Where the output of a unit with that suffix lies."""
+        """The path of a unit's output with that suffix."""
         return (self.folder if suffix == RECEIPT else self.outputs) / f"{unit}{suffix}"
 
     def receipt(self, unit: str) -> Receipt | None:
-        """The receipt of a unit whose outputs are all there and of the size written, else None."""
+        """The receipt of a unit if all its outputs exist and have the recorded size, else None."""
         receipt = Receipt.of(read_json(self.path(unit, RECEIPT)))
         for suffix, output in receipt.outputs.items() if receipt else ():
             path = self.path(unit, suffix)
@@ -232,15 +231,19 @@ class ItemStore:
         return receipt
 
     def current(self, unit: str, key: str) -> Receipt | None:
-        """The receipt of a unit that need not be redone."""
+        """The receipt of a unit if it is complete and has that key, else None."""
         receipt = self.receipt(unit)
         return receipt if receipt is not None and receipt.key == key else None
 
-    def retract(self, unit: str) -> None:
-        """Say of a unit that it is being redone: until `commit`, no key fits its receipt.
+    def size(self, receipt: Receipt) -> int:
+        """Bytes of a unit's outputs and its receipt."""
+        return receipt.n_bytes + self.path(receipt.unit, RECEIPT).stat().st_size
 
-        An output of the new key may lie beside the receipt of the old one when a process is killed
-        between the two, and may even have its size.
+    def retract(self, unit: str) -> None:
+        """Mark a unit as being redone: until `commit`, its receipt matches no key.
+
+        Otherwise, after a kill between writing output and receipt, an output of the new key could
+        be found with the receipt of the old key, and could even have the recorded size.
         """
         receipt = self.receipt(unit)
         if receipt is not None and receipt.key != _STALE:
@@ -254,9 +257,9 @@ class ItemStore:
         rows: dict[str, Any],
         numerics: Mapping[str, Any] | None = None,
     ) -> Receipt:
-        """Write the receipt of a unit whose outputs are written; older outputs of it go.
+        """Write the receipt of a unit after its outputs, and remove its older outputs.
 
-        The receipt's name may reach the disk later: until it does, the unit is not done.
+        The receipt is not synced: the unit is not done until its name reaches the disk.
         """
         outputs = {
             suffix: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
@@ -272,35 +275,35 @@ class ItemStore:
 
     def units(self) -> set[str]:
         """The units that have a receipt."""
-        found = self.folder.rglob(f"*{RECEIPT}") if self.folder.is_dir() else ()
-        whole = (p for p in found if not p.name.startswith(_TEMPORARY))
-        return {p.relative_to(self.folder).as_posix().removesuffix(RECEIPT) for p in whole}
+        paths = self.folder.rglob(f"*{RECEIPT}") if self.folder.is_dir() else ()
+        complete = (p for p in paths if not p.name.startswith(_TEMPORARY))
+        return {p.relative_to(self.folder).as_posix().removesuffix(RECEIPT) for p in complete}
 
     def prune(self, planned: Iterable[str]) -> list[str]:
-        """Remove what has lost its input; the units removed, sorted."""
+        """Remove units that are no longer planned; returns their names, sorted."""
         gone = sorted(self.units() - set(planned))
         for unit in gone:
             self.remove(unit)
         return gone
 
     def remove(self, unit: str) -> list[Path]:
-        """Remove a unit, its receipt first; the files that were there."""
+        """Remove a unit, its receipt first; returns the files removed."""
         receipt = Receipt.of(read_json(self.path(unit, RECEIPT)))
-        suffixes = receipt.outputs if receipt else ()  # `sweep` takes what no receipt names
+        suffixes = receipt.outputs if receipt else ()  # `sweep` removes files that no receipt names
         paths = [path for s in (RECEIPT, *suffixes) if (path := self.path(unit, s)).is_file()]
         for path in paths:
             path.unlink(missing_ok=True)
         return paths
 
     def sweep(self, known: Mapping[str, Receipt] | None = None) -> None:
-        """Remove what no receipt names: outputs and temporary files of killed processes.
+        """Remove files that no receipt names, such as those of killed processes, and empty folders.
 
-        Folders that became empty go, too. Only for one who works alone on the stage.
+        Only safe while no other process works on the stage.
 
         Parameters
         ----------
         known
-            All units' receipts, if they have been read already.
+            All units' receipts, if already read.
         """
         named = self._named(self._receipts() if known is None else known)
         for folder in {self.folder, self.outputs}:
@@ -324,9 +327,9 @@ class ItemStore:
 
 
 def sweep_temporaries(folder: Path, *, without: Collection[Path]) -> None:
-    """Remove what killed processes left half-written, but for what lies in some of its folders.
+    """Remove temporary files of killed processes, except in the folders `without`.
 
-    Only for one who works alone there.
+    Only safe while no other process works there.
     """
     for place in folder.iterdir():
         if place.name.startswith(_TEMPORARY):
@@ -337,7 +340,7 @@ def sweep_temporaries(folder: Path, *, without: Collection[Path]) -> None:
 
 
 def _is_remembered(row: Any) -> bool:
-    """Whether it is size, two times and a hash."""
+    """Whether a row is a size, two times and a hash."""
     match row:
         case [int(), int(), int(), str()]:
             return True
@@ -345,38 +348,38 @@ def _is_remembered(row: Any) -> bool:
 
 
 class FileHashes:
-    """Hashes of source files, remembered by path, size and times of change.
+    """A cache of source files' hashes by path, size, mtime and ctime.
 
-    A corpus of 400 GB is read once; the memory is local (never an output) and may be deleted. The
-    time of the inode's change counts, too: the time of writing can be set, and a clock set back may
-    give it twice. What is remembered serves only where both are what they were, never "older than".
+    A corpus of 400 GB is read only once. The cache is local (never an output) and may be deleted.
+    ctime counts too, because mtime can be set, and a clock set back may repeat it. A cached hash is
+    used only if both times are equal, never if they are "older".
     """
 
-    def __init__(self, memory: Path) -> None:
-        self.memory = memory
-        told = read_json(memory)  # a memory that cannot be read is none
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        content = read_json(file)  # a damaged cache counts as empty
         self._known: dict[str, list[Any]] = (
-            {name: row for name, row in told.items() if _is_remembered(row)}
-            if isinstance(told, dict)
+            {name: row for name, row in content.items() if _is_remembered(row)}
+            if isinstance(content, dict)
             else {}
         )
         self._changed = False
 
     def sha256(self, path: Path, start: int = 0, length: int | None = None) -> str:
-        """Sha256 of a file, or of `length` bytes of it from `start` (a member of a tar)."""
+        """The sha256 of a file, or of `length` bytes from `start` (a member of a tar)."""
         stamp = self._stamp(path)
         name = f"{path}:{start}:{length}"
         known = self._known.get(name)
         if known is not None and known[:-1] == stamp:
             return str(known[-1])
         value = self._read(path, start, stamp[0] - start if length is None else length)
-        if self._stamp(path) == stamp:  # else it is being written: read it again next time
+        if self._stamp(path) == stamp:  # else it is being written; read it again next time
             self._known[name] = [*stamp, value]
             self._changed = True
         return value
 
     def known(self, path: Path, start: int = 0, length: int | None = None) -> str | None:
-        """What is remembered of a file that has not changed since, else None; reads nothing."""
+        """The cached hash of an unchanged file, else None; does not read the file."""
         known = self._known.get(f"{path}:{start}:{length}")
         return str(known[-1]) if known is not None and known[:-1] == self._stamp(path) else None
 
@@ -386,7 +389,7 @@ class FileHashes:
         return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
     def forget(self, is_meant: Callable[[str], bool]) -> int:
-        """Drop what is remembered of files by their names; how many there were."""
+        """Drop entries by name; returns how many."""
         kept = {name: known for name, known in self._known.items() if not is_meant(name)}
         n = len(self._known) - len(kept)
         self._known, self._changed = kept, self._changed or n > 0
@@ -403,7 +406,7 @@ class FileHashes:
         return hasher.hexdigest()
 
     def save(self) -> None:
-        """Keep what was learnt for the next run."""
+        """Write the cache if it has changed."""
         if self._changed:
-            write_json(self.memory, self._known)
+            write_json(self.file, self._known)
             self._changed = False

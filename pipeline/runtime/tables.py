@@ -1,4 +1,4 @@
-"""The only module that touches Parquet for stages: typed tables, written whole or not at all."""
+"""The stages' Parquet tables: typed, and written completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 def write_table(path: Path, table: pa.Table, *, plain_columns: Sequence[str] = ()) -> None:
-    """Write one table, atomically and with the same bytes for the same rows.
+    """Write one table atomically, with the same bytes for the same rows.
 
     Parameters
     ----------
     plain_columns
-        Columns of pictures: neither compressed nor dictionary-encoded, without statistics.
+        Columns of encoded images: no compression, dictionary or statistics.
     """
     with atomic_path(path) as temporary:
         pq.write_table(
@@ -41,9 +41,9 @@ def write_batches(
     *,
     plain_columns: Sequence[str] = (),
 ) -> None:
-    """As `write_table`, for more rows than fit in memory: each batch becomes a row group.
+    """Write a table that may not fit in memory: each batch becomes a row group.
 
-    An error that `batches` raises leaves no file behind.
+    If `batches` raises an error, no file is left behind.
     """
     schema = schema.with_metadata(_metadata(schema))
     with (
@@ -68,7 +68,7 @@ def _encoding(schema: pa.Schema, plain_columns: Sequence[str]) -> dict[str, Any]
 
 
 def write_rows(path: Path, rows: Iterable[Row], kind: type[Row]) -> None:
-    """Write records as a table of their kind's schema, in the order given."""
+    """Write records in the given order, with the schema of their kind."""
     table = pa.Table.from_pylist([row.to_row() for row in rows], schema=kind.SCHEMA)
     write_table(path, table)
 
@@ -81,7 +81,7 @@ def read_table(
     Raises
     ------
     TableError
-        Where the file is damaged, of another schema version, or lacks a column.
+        The file is damaged, has another schema version, or lacks a column.
     """
     try:
         table = pq.read_table(path, columns=None if columns is None else list(columns))
@@ -94,12 +94,12 @@ def read_table(
 
 
 def iter_batches(path: Path, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
-    """Read a table's columns in small batches: a long take's pictures never fill the memory.
+    """Read a table's columns in batches, so that the images of a long take need little memory.
 
     Raises
     ------
     TableError
-        Where the file is damaged or of another schema version.
+        The file is damaged or has another schema version.
     """
     try:
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
@@ -121,16 +121,16 @@ def read_rows(path: Path, kind: type[AnyRow]) -> list[AnyRow]:
     Raises
     ------
     TableError
-        As `read_table`, and where a row is no record.
+        As `read_table`, or a row is not a valid record.
     """
     table = read_table(path, kind.SCHEMA)
     try:
         return [kind.from_row(row) for row in table.to_pylist()]
-    except (ValueError, TypeError) as error:  # bits that turned over in text or in numbers
+    except (ValueError, TypeError) as error:  # flipped bits in text or numbers
         raise TableError(f"{path}: damaged ({error}); remove it and rerun its stage") from error
 
 
 def sorted_rows(rows: Iterable[dict[str, Any]], kind: type[AnyRow], *by: str) -> list[AnyRow]:
-    """Records of plain rows (of receipts), sorted by the named fields."""
+    """Records made of plain rows (of receipts), sorted by the named fields."""
     records = [kind.from_row(row) for row in rows]
     return sorted(records, key=lambda record: tuple(getattr(record, name) or "" for name in by))

@@ -30,32 +30,31 @@ def _params(repository: Path, folder: Path) -> Path:
 
 
 def test_a_plan_of_one_stage(call: Any, repository: Path, tmp_path: Path) -> None:
-    given = ("-d", "made", "--params", _params(repository, tmp_path), "--trial", 0)
+    given = ("-d", "made", "--params", _params(repository, tmp_path))
     code, out, err = call("plan", "extract", *given)
     assert (code, err) == (0, "")
     row = next(line for line in out.splitlines() if line.split()[:1] == ["extract"])
     assert row.split()[1:4] == ["3", "0", "0"]
     assert row.endswith("new 3")
-    assert "to extract: 3 takes" in out
-    assert "about 3.0 s of sound (3 containers probed" in out
-    assert "rates of extract: shipped; this machine takes" in out
+    assert "rates defaults: extract" in out
     assert "align" not in out
 
 
 def test_a_plan_for_machines(call: Any, repository: Path, tmp_path: Path) -> None:
-    given = ("-d", "made", "--params", _params(repository, tmp_path), "--trial", 0, "--json")
+    given = ("-d", "made", "--params", _params(repository, tmp_path), "--json")
     code, out, _ = call("plan", "pose", *given)
     assert code == 0
-    told = json.loads(out)
-    assert list(told["stages"]) == ["demo", "extract", "align", "pose"]
-    assert set(told["stages"]["extract"]["run"].values()) == {"new"}
-    assert told["stages"]["align"]["certainty"] == "expected"
-    assert told["takes"]["pending"] == told["takes"]["probed"] == 3
-    assert told["totals"]["seconds"] > 0
+    plan = json.loads(out)
+    assert list(plan["stages"]) == ["demo", "extract", "align", "pose"]
+    assert set(plan["stages"]["extract"]["run"].values()) == {"new"}
+    assert plan["stages"]["align"]["depends_on"] == "extract"
+    assert plan["stages"]["align"]["at_most"] == 1
+    seconds = plan["totals"]["seconds"]
+    assert 0 < seconds["at_least"] < seconds["at_most"]
     assert not (tmp_path / "data").exists()
 
 
 def test_a_stage_that_is_none(call: Any) -> None:
     code, _, err = call("plan", "extrct")
     assert code in (1, 2)
-    assert "plan extrct: is no stage; they are: demo, extract" in err
+    assert "plan extrct: not a stage; the stages are: demo, extract" in err

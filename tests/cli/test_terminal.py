@@ -23,7 +23,7 @@ from cli.examples import EXAMPLES
 from cli.main import app
 from cli.progress import Shown, clock, how_far
 from cli.usage_errors import UsageError
-from pipeline.runtime.run import Summary
+from pipeline.runtime.summaries import Summary
 from pipeline.stages import STAGES
 
 Call = Callable[..., tuple[int, str, str]]

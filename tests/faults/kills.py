@@ -1,11 +1,10 @@
-"""Kill a run of the whole way at random moments, and count what is lost: nothing may be.
+"""Kill a run of the whole pipeline at random moments and check that no finished work is lost.
 
 `python -m tests.faults.kills --moments 200` makes a demo corpus of one actor and runs every stage
 on it, in one process after the other, each of which lives for a random time and then gets SIGKILL:
-alone, with its workers, or one of its workers alone. After every kill each file that a receipt
-names must be whole, and every table must open; when the way has come to its end, all bytes must be
-those of a run that nobody disturbed, and no source file may have changed. Then it begins again from
-nothing.
+alone, with its workers, or one of its workers alone. After every kill, each file that a receipt
+names must be complete and every table must open. At the end of the pipeline, all bytes must equal
+those of an uninterrupted run, and no source file may have changed. Then it starts afresh.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ from pipeline.digests import sha256_of
 from pipeline.runtime.store import RECEIPT
 from pipeline.stages import module_of
 from tests.digests import digests
-from tests.faults.lives import children_of
+from tests.faults.process_growth import children_of
 from tests.faults.small import Small, drawn, outputs, touched
 
 _STALE = "redone"
-_HANDS = ("group", "group", "parent", "worker")
+_TARGETS = ("group", "group", "parent", "worker")
 """Who is killed: the process with its workers, it alone, or one worker."""
 
 
 @dataclass
 class Figures:
-    """What came of all the kills."""
+    """The results of all kills."""
 
     kills: Counter[str] = field(default_factory=Counter)
     stages: Counter[str] = field(default_factory=Counter)
@@ -56,7 +55,7 @@ class Figures:
 
     @property
     def faults(self) -> int:
-        """What may not be above zero."""
+        """How many faults; must be zero."""
         return sum(map(len, (self.crashed, self.damaged, self.unequal, self.touched)))
 
     def lines(self) -> list[str]:
@@ -66,11 +65,11 @@ class Figures:
         return [
             f"kills: {self.kills.total()} ({who})",
             f"  while at: {at}",
-            f"  ways finished afterwards: {self.finished}, with bytes unequal: {len(self.unequal)}",
+            f"  runs completed: {self.finished}, with different bytes: {len(self.unequal)}",
             f"  files checked after kills: {self.files_checked}, damaged: {len(self.damaged)}",
             f"  runs that ended with an error of their own: {len(self.crashed)}",
             f"  source files touched: {len(self.touched)}",
-            f"  longest life of a run: {self.longest_s:.1f} s",
+            f"  longest run: {self.longest_s:.1f} s",
         ]
 
 
@@ -81,7 +80,7 @@ def drive(small: Small, engine: str, mark: Path) -> None:
     from pipeline.runtime.run import Options, Run
 
     values = params.load(small.params)
-    modules = {name: importlib.import_module(module_of(name)) for name in small.way}
+    modules = {name: importlib.import_module(module_of(name)) for name in small.stages}
     for name, module in modules.items():
         mark.write_text(name, encoding="utf-8")
         options = Options(engine=engine, workers=2)  # type: ignore[arg-type]
@@ -95,15 +94,15 @@ def damaged(small: Small) -> tuple[int, list[str]]:
     found, n = [], 0
     folder = small.data / small.dataset
     for receipt in folder.rglob(f"[!.]*{RECEIPT}"):
-        told = json.loads(receipt.read_bytes())
+        content = json.loads(receipt.read_bytes())
         items = receipt.relative_to(folder).parts[1]
         stem = receipt.name.removesuffix(RECEIPT)
         home = receipt.parent
         if receipt.relative_to(folder).parts[0] == "shards":
             home = Path(str(home).replace(f"{os.sep}{items}{os.sep}", f"{os.sep}data{os.sep}", 1))
-        for suffix, output in told["outputs"].items():
+        for suffix, output in content["outputs"].items():
             path = home / f"{stem}{suffix}"
-            if told["key"] == _STALE:
+            if content["key"] == _STALE:
                 continue
             n += 1
             if not path.is_file() or sha256_of(path) != output["sha256"]:
@@ -186,7 +185,7 @@ def _live(
     """One life of a run: its exit code, None where it was killed."""
     command = [
         sys.executable, "-m", "tests.faults.kills", "--drive", str(small.params), str(small.data),
-        small.dataset, ",".join(small.way), draw.choice(engines), str(mark),
+        small.dataset, ",".join(small.stages), draw.choice(engines), str(mark),
     ]  # fmt: skip
     began = time.monotonic()
     with (
@@ -201,7 +200,7 @@ def _live(
             try:
                 code = process.wait(draw.expovariate(1 / mean_s))
             except subprocess.TimeoutExpired:
-                if _kill(process, draw.choice(_HANDS), mark, draw, figures):
+                if _kill(process, draw.choice(_TARGETS), mark, draw, figures):
                     break
             else:
                 if code:
@@ -235,7 +234,7 @@ def _kill(
 
 
 def main() -> None:
-    """Kill, and print the figures."""
+    """Kill and print the figures."""
     if sys.argv[1:2] == ["--drive"]:
         path, data, dataset, way, engine, mark = sys.argv[2:]
         small = Small(Path(path), Path(data), dataset, Path(), tuple(way.split(",")))
@@ -244,16 +243,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moments", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--mean-s", type=float, default=3.0, help="mean life of a run at work")
-    parser.add_argument("--minutes", type=float, default=600.0, help="begin no life after these")
+    parser.add_argument("--mean-s", type=float, default=3.0, help="mean time until a run is killed")
+    parser.add_argument("--minutes", type=float, default=600.0, help="start no run after these")
     parser.add_argument("--folder", type=Path, help="where to work; else a temporary folder")
-    told = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=told.folder) as name:
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         work = Path(name)
-        small = drawn(told.folder or work)
+        small = drawn(arguments.folder or work)
         figures = run_kills(
-            small, work, moments=told.moments, seed=told.seed, mean_s=told.mean_s,
-            engines=("serial", "processes"), minutes=told.minutes,
+            small, work, moments=arguments.moments, seed=arguments.seed, mean_s=arguments.mean_s,
+            engines=("serial", "processes"), minutes=arguments.minutes,
         )  # fmt: skip
     print("\n".join(figures.lines()))
     for fault in (*figures.crashed, *figures.damaged, *figures.unequal, *figures.touched):

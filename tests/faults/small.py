@@ -19,8 +19,8 @@ from pipeline.stages import STAGES
 from tests.digests import digests
 from tests.made import make_inputs, make_run
 
-MADE_WAY = ("pose", "shards")
-"""What runs on the made takes, which stand where extract and align would leave theirs."""
+MADE_STAGES = ("pose", "shards")
+"""The stages that run on made takes, which replace the outputs of extract and align."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Small:
     data: Path
     dataset: str
     sources: Path
-    way: tuple[str, ...]
+    stages: tuple[str, ...]
 
     def elsewhere(self, data: Path) -> Small:
         """The same over another data folder."""
-        return Small(self.params, data, self.dataset, self.sources, self.way)
+        return Small(self.params, data, self.dataset, self.sources, self.stages)
 
     def command(self, stage: str, *more: str) -> list[str]:
         """The command line of a stage, with the interpreter that runs the tests."""
@@ -43,15 +43,6 @@ class Small:
             sys.executable, "-m", "cli.main", stage, "--dataset", self.dataset, "--data",
             str(self.data), "--params", str(self.params), "--no-lock", "--workers", "2", *more,
         ]  # fmt: skip
-
-    def run_way(self, *more: str) -> list[subprocess.CompletedProcess[str]]:
-        """Run every stage; stops at the first that fails."""
-        done = []
-        for stage in self.way:
-            done.append(run_command(self.command(stage, *more)))
-            if done[-1].returncode:
-                break
-        return done
 
 
 def run_command(command: Sequence[str], **environment: str) -> subprocess.CompletedProcess[str]:
@@ -80,11 +71,11 @@ def made(folder: Path) -> Small:
     write_params(
         folder / "params.yaml", run.params.model_copy(update={"datasets": {"made": entry}})
     )
-    return Small(folder / "params.yaml", folder / "data", "made", sources, MADE_WAY)
+    return Small(folder / "params.yaml", folder / "data", "made", sources, MADE_STAGES)
 
 
 def drawn(folder: Path, speakers: Sequence[str] = ("25",)) -> Small:
-    """A demo corpus of few speakers and three emotions, and the whole way on it."""
+    """A demo corpus of few speakers and three emotions, and all stages on it."""
     sources = folder / "corpus"
     write_params(folder / "params.yaml", few_of_demo(sources, speakers))
     small = Small(folder / "params.yaml", folder / "data", "demo", sources, STAGES[1:])
@@ -129,7 +120,7 @@ def fewer(base: Params) -> dict[str, object]:
 
 
 def outputs(small: Small) -> dict[str, str]:
-    """sha256 of every output of the way."""
+    """sha256 of every output of the pipeline."""
     return digests(small.data / small.dataset, without=("demo",))
 
 

@@ -1,4 +1,4 @@
-"""Run for long on much, and show that memory and file handles stay flat.
+"""Run for a long time on many takes, and show that memory and open files stay constant.
 
 `python -m tests.faults.soak --minutes 30 --times 10` cuts every take of the demo's MEAD speakers to
 its first 1.2 seconds, so that all stages come round several times, and lays them ten times over
@@ -25,7 +25,7 @@ from pipeline import corpora, params
 from pipeline.records import Source
 from pipeline.stages import STAGES, module_of
 from tests.digests import digests
-from tests.faults.lives import RUN, Life, Look, children_of, lines, swollen
+from tests.faults.process_growth import RUN, ProcessHistory, Sample, children_of, grew, lines
 from tests.faults.small import Small, fewer, run_command, touched, write_params
 from tests.hostile.seeds import ffmpeg
 
@@ -105,13 +105,13 @@ def set_up(folder: Path, corpus: Path | None, times: int) -> Small:
 
 
 def drive(small: Small, mark: Path, *, reuse: bool) -> None:
-    """Run the way again and again in this process, redoing all or nothing; SIGTERM ends it."""
+    """Run the pipeline repeatedly in this process, redoing all or nothing; SIGTERM ends it."""
     import importlib
 
     from pipeline.runtime.run import Options, Run
 
     values = params.load(small.params)
-    modules = {name: importlib.import_module(module_of(name)) for name in small.way}
+    modules = {name: importlib.import_module(module_of(name)) for name in small.stages}
     number = 0
     while True:
         for name, module in modules.items():
@@ -121,20 +121,22 @@ def drive(small: Small, mark: Path, *, reuse: bool) -> None:
         number += 1
 
 
-def watch(process: subprocess.Popen[bytes], mark: Path, minutes: float) -> list[Life]:
-    """Look at the run and its workers until the time is up or it ends."""
-    lives: dict[int, Life] = {}
+def watch(process: subprocess.Popen[bytes], mark: Path, minutes: float) -> list[ProcessHistory]:
+    """Sample at the run and its workers until the time is up or it ends."""
+    histories: dict[int, ProcessHistory] = {}
     began = time.monotonic()
     while process.poll() is None and time.monotonic() - began < 60 * minutes:
         number, _, stage = (mark.read_text("utf-8") if mark.exists() else "0 start").partition(" ")
         for pid in (process.pid, *filter(_is_worker, children_of(process.pid))):
             seen = _look(pid)
             if seen is not None:
-                life = lives.setdefault(pid, Life(RUN if pid == process.pid else "worker"))
+                history = histories.setdefault(
+                    pid, ProcessHistory(RUN if pid == process.pid else "worker")
+                )
                 passed = time.monotonic() - began
-                life.looks.append(Look(passed, int(number or 0), stage or "start", *seen))
+                history.samples.append(Sample(passed, int(number or 0), stage or "start", *seen))
         time.sleep(_EVERY_S)
-    return list(lives.values())
+    return list(histories.values())
 
 
 def _is_worker(pid: int) -> bool:
@@ -166,31 +168,32 @@ def main() -> None:
     parser.add_argument("--reuse", action="store_true", help="redo nothing after the first pass")
     parser.add_argument("--corpus", type=Path, help="a demo corpus that is there; else it is made")
     parser.add_argument("--folder", type=Path, help="where to work; else a temporary folder")
-    told = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=told.folder) as name:
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
-        small = set_up(folder, told.corpus, told.times)
+        small = set_up(folder, arguments.corpus, arguments.times)
         before = digests(small.sources)
         print(
-            f"{len(before)} source files, {told.times} times the demo's MEAD speakers", flush=True
+            f"{len(before)} source files, {arguments.times} times the demo's MEAD speakers",
+            flush=True,
         )
         mark = folder / "mark"
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.soak", "--drive", str(small.params),
-             str(small.data), small.dataset, str(small.sources), ",".join(small.way), str(mark),
-             "reuse" if told.reuse else "redo"]
+             str(small.data), small.dataset, str(small.sources), ",".join(small.stages), str(mark),
+             "reuse" if arguments.reuse else "redo"]
         )  # fmt: skip
-        lives = watch(process, mark, told.minutes)
+        histories = watch(process, mark, arguments.minutes)
         ended = process.poll()
         process.send_signal(signal.SIGTERM)
         process.wait()
         reached = mark.read_text(encoding="utf-8") if mark.exists() else "the start"
         lost = touched(small, before)
-    print("\n".join((*lines(lives), *swollen(lives))))
+    print("\n".join((*lines(histories), *grew(histories))))
     print(f"passes done and stage reached: {reached}; source files touched: {len(lost)}")
     if ended is not None:
         print(f"the run ended by itself with {ended}")
-    sys.exit(bool(lost or swollen(lives)) or ended is not None)
+    sys.exit(bool(lost or grew(histories)) or ended is not None)
 
 
 if __name__ == "__main__":

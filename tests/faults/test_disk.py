@@ -73,7 +73,7 @@ def test_a_full_disk_is_one_line_and_a_rerun_gives_the_same_bytes(
         ballast.unlink()
         assert list(mounted.rglob(".tmp-*")) == []
     stopped = len(said)
-    assert all("No space left on device; what is finished is kept" in line for line in said)
+    assert all("No space left on device; finished items are kept" in line for line in said)
     assert stopped >= 4
     _through(run)
     assert digests(run.data) == wanted
@@ -115,7 +115,7 @@ def test_a_limit_on_the_size_of_files_is_one_line(tmp_path: Path, work: str) -> 
     )
     done = _under(20_000, script, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "file: File too large; what is finished is kept" in done.stdout
+    assert "file: File too large; finished items are kept" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -181,7 +181,7 @@ def test_permission_lost_in_the_middle_is_one_line_each(tmp_path: Path, reposito
     assert lines[-1] == "equal"
     assert len(lines) == 4
     assert "cannot write DATA/made/pose/items/S1" in lines[0]
-    assert "Permission denied; what is finished is kept" in lines[0]
+    assert "Permission denied; finished items are kept" in lines[0]
     assert "cannot write DATA/made/pose/tables/" in lines[1]
     assert "DATA/made/extract/items/S1/S1_happy.frames.parquet" in lines[2]
 

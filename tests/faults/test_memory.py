@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from pipeline.records import Rejected
-from pipeline.runtime.run import Options, Run, Unit, UnitResult, run_units
+from pipeline.runtime.run import Options, Run
 from pipeline.runtime.store import ItemStore, write_bytes
+from pipeline.runtime.units import Unit, UnitResult, run_units
 from tests.made import make_run
 
 _ROOM = 1 << 30
@@ -57,6 +58,6 @@ def test_an_item_without_memory_is_recorded_and_costs_no_other(run: Run, how: st
     assert _reasons(batch) == {"b": "failed"}
     assert [name for name in "abcd" if store.path(name, ".txt").is_file()] == ["a", "c", "d"]
     again = replace(run, options=Options("processes", 2, retry_failed=True))
-    mended = [replace(unit, payload="fine") for unit in units]
-    assert _reasons(run_units(again, "pose", "take", mended, _hog)) == {}
+    repaired = [replace(unit, payload="fine") for unit in units]
+    assert _reasons(run_units(again, "pose", "take", repaired, _hog)) == {}
     assert store.path("b", ".txt").read_bytes() == b"b"

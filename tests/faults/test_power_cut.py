@@ -19,7 +19,7 @@ UNITS, ENDS = ("s/one", "s/two"), (".1", ".2")
 
 @dataclass
 class Disk:
-    """What a file system had been told, in order: the journal of one run's writes.
+    """The operations of a file system in order: the journal of one run's writes.
 
     `("sync", name, content)`: a file's bytes are on the disk. `("name", old, new)`: a rename, which
     may reach the disk at any later time, in any order, until `("names", folder)` syncs the folder.
@@ -37,35 +37,35 @@ class Disk:
 @pytest.fixture
 def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     """A disk that writes its journal while files below it are written as ever."""
-    told = Disk(tmp_path / "disk")
+    fake = Disk(tmp_path / "disk")
     fsync, replace, unlink = os.fsync, os.replace, Path.unlink
 
     def synced(descriptor: int) -> None:
         fsync(descriptor)
         path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
-        if not path.is_relative_to(told.root):
+        if not path.is_relative_to(fake.root):
             return
         if path.is_dir():
-            told.journal.append(("names", told.below(path)))
+            fake.journal.append(("names", fake.below(path)))
         else:
-            told.contents[len(told.journal)] = path.read_bytes()
-            told.journal.append(("sync", told.below(path)))
+            fake.contents[len(fake.journal)] = path.read_bytes()
+            fake.journal.append(("sync", fake.below(path)))
 
     def renamed(old: object, new: object) -> None:
         replace(old, new)  # type: ignore[arg-type]
-        if Path(str(new)).is_relative_to(told.root):
-            told.journal.append(("name", told.below(old), told.below(new)))
+        if Path(str(new)).is_relative_to(fake.root):
+            fake.journal.append(("name", fake.below(old), fake.below(new)))
 
     def removed(path: Path, missing_ok: bool = False) -> None:
         there = path.exists()
         unlink(path, missing_ok=missing_ok)
-        if there and path.is_relative_to(told.root):
-            told.journal.append(("gone", told.below(path)))
+        if there and path.is_relative_to(fake.root):
+            fake.journal.append(("gone", fake.below(path)))
 
     monkeypatch.setattr(reuse.os, "fsync", synced)
     monkeypatch.setattr(reuse.os, "replace", renamed)
     monkeypatch.setattr(Path, "unlink", removed)
-    yield told
+    yield fake
     monkeypatch.undo()
 
 
@@ -103,7 +103,7 @@ def _apply(files: dict[str, bytes], step: tuple[str, ...], live: dict[str, bytes
 
 
 def _work(store: ItemStore, key: str) -> None:
-    """What a stage does: each unit's output, then its receipt; the content tells its key."""
+    """What a stage does: write each unit's outputs, then its receipt; the content names the key."""
     for unit in UNITS:
         if store.current(unit, key) is None:
             store.retract(unit)

@@ -36,7 +36,7 @@ def test_runs_at_once_end_in_the_bytes_of_one(small: Small, tmp_path: Path) -> N
     refused = [line for run, line in zip(runs, said, strict=True) if run.returncode]
     assert any(run.returncode == 0 for run in runs), said
     for line in refused:
-        assert "error: another run works on pose of made" in line
+        assert "error: another run is working on pose of made" in line
         assert "Traceback" not in line
     together = outputs(small)
     assert run_command(small.command("pose", "--force")).returncode == 0
@@ -51,7 +51,7 @@ def test_a_reader_waits_or_refuses_while_its_input_is_written(small: Small) -> N
     assert (
         done.stderr.strip()
         .splitlines()[-1]
-        .startswith("error: another run works on align of made (lately process")
+        .startswith("error: another run is working on align of made (last process")
     )
     assert run_command(small.command("pose")).returncode == 0
 
@@ -61,7 +61,7 @@ def test_what_was_stopped_is_not_read(small: Small) -> None:
     (small.data / "made" / ".local" / "unfinished-pose").touch()
     done = run_command(small.command("shards"))
     assert done.returncode == 1
-    assert "made's pose was stopped before its end, or has parts left; run first" in done.stderr
+    assert "pose of made was interrupted or has parts left; run first" in done.stderr
     assert run_command(small.command("pose")).returncode == 0
     assert run_command(small.command("shards")).returncode == 0
 
@@ -83,7 +83,7 @@ def test_under_dvc_a_run_is_refused_too_and_then_done(small: Small, tmp_path: Pa
     with hold(small.data / "made", Claim.of("pose"), say=pytest.fail):
         refused = dvc("repro")
     assert refused.returncode != 0
-    assert "error: another run works on pose of made (lately process" in refused.stderr
+    assert "error: another run is working on pose of made (last process" in refused.stderr
     done = dvc("repro")
     assert done.returncode == 0, done.stderr
     assert outputs(small)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 import time
 
-from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore
+from pipeline.runtime.units import UnitResult
 from pipeline.stages.extract import stage as extract
 from pipeline.stages.extract.worker import extract_take
 

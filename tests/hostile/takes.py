@@ -20,9 +20,9 @@ from pipeline.digests import sha256_of
 from pipeline.errors import REASONS, Reject
 from pipeline.faces.mesh import MeshTracker
 from pipeline.records import FRAMES_SCHEMA, Clip, Take
-from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_table
+from pipeline.runtime.units import UnitResult
 from pipeline.stages.extract import stage as extract
 from pipeline.stages.extract.worker import AUDIO, FRAMES, extract_take
 from tests.hostile.mutate import mutant

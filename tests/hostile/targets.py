@@ -27,9 +27,10 @@ from pipeline.models.download import Source as Download
 from pipeline.models.registry import decode_metadata
 from pipeline.records import Source
 from pipeline.runtime import locks as locking
-from pipeline.runtime.costs import Provenance, ProvenanceCache, Rates, spent
-from pipeline.runtime.run import Options, Run, summaries
+from pipeline.runtime.costs import Provenance, ProvenanceCache, Rates, stage_cost
+from pipeline.runtime.run import Options, Run
 from pipeline.runtime.store import RECEIPT, FileHashes, ItemStore
+from pipeline.runtime.summaries import summaries
 from pipeline.stages.align.transcripts import read_transcripts
 from pipeline.tools.audit.pairlist import read_pair_list
 from pipeline.tools.forget.dvc_cache import listed_under
@@ -170,10 +171,13 @@ def _hashes(path: Path) -> object:
     return FileHashes(path).sha256(source)
 
 
+_COST = stage_cost([], planned=1, effort=0, loop_s=1.0, workers=1, out_bytes=0)
+
+
 def _rates(path: Path) -> object:
     memory = Rates(path)
     memory.known("extract")
-    memory.remember("extract", spent([], planned=[1.0], loop_s=1.0, workers=1, out_bytes=0))
+    memory.remember("extract", _COST)
     return memory.known("extract")
 
 
@@ -246,8 +250,7 @@ OWN: dict[str, Target] = {
         _one(b'{"/a/source:0:None": [1, 2, 3, "00"]}'), in_file("hashes.json", _hashes)
     ),
     "memory of costs": Target(
-        _one(json.dumps({"extract": [vars(spent([], planned=[1.0], loop_s=1.0, workers=1,
-                                                out_bytes=0))]}).encode()),
+        _one(json.dumps({"extract": [vars(_COST)]}).encode()),
         in_file("rates.json", _rates),
     ),
     "memory of origins": Target(

@@ -339,6 +339,6 @@ def test_folders_that_may_not_be_written_or_read(tmp_path: Path) -> None:
         "3 ['s0']",
         "[('row 4', 'missing_file'), ('s1_neu', 'unreadable')]",
         "['unreadable']",
-        "cannot write F/nowhere/data/made/.local/hashes.json: Permission denied; what is finished "
-        "is kept: mend it, then run the same command again",
+        "cannot write F/nowhere/data/made/.local/hashes.json: Permission denied; finished items "
+        "are kept: fix the cause, then run the same command again",
     ]

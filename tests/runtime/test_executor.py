@@ -252,7 +252,7 @@ def test_what_setup_raises_is_raised_once(engine: str) -> None:
 
 
 def test_workers_that_die_while_they_start_are_no_loop() -> None:
-    with pytest.raises(PipelineError, match=r"workers die while they start, 3 in a row.*code 3"):
+    with pytest.raises(PipelineError, match=r"3 workers in a row crashed on startup.*code 3"):
         _all(_add, {"a": 1, "b": 2}, "processes", setup=_die_at_once)
 
 

@@ -80,7 +80,7 @@ def test_dvc_watches_each_item_once(repository: Path) -> None:
 
 def test_a_second_run_of_a_stage_is_refused_in_one_line(tmp_path: Path) -> None:
     with _another(tmp_path / "demo", "align") as process:
-        message = rf"another run works on align of demo \(lately process {process.pid} on .*wait"
+        message = rf"another run is working on align of demo \(last process {process.pid} on .*wait"
         with (
             pytest.raises(BusyError, match=message),
             hold(tmp_path / "demo", Claim.of("align"), say=pytest.fail, patience_s=0),
@@ -125,7 +125,7 @@ def test_parts_of_one_number_work_at_once(tmp_path: Path) -> None:
 def test_a_process_holds_a_folder_once(tmp_path: Path) -> None:
     with ExitStack() as stack:
         stack.enter_context(hold(tmp_path, Claim.of("align"), say=pytest.fail))
-        with pytest.raises(BusyError, match=r"this process works on .* already"):
+        with pytest.raises(BusyError, match=r"this process is already working on .*"):
             stack.enter_context(hold(tmp_path, Claim.of("extract"), say=pytest.fail))
         assert Working(tmp_path, "align", (1, 1), lambda: 5)() == 5
     assert _may(tmp_path, "align")
@@ -142,7 +142,7 @@ def test_a_file_system_without_locks_is_told_of(
     with hold(tmp_path, Claim.of("align"), say=said.append):
         pass
     assert len(said) == 1
-    assert "knows no locks (No locks available): see to it" in said[0]
+    assert "does not support locks (No locks available): make sure" in said[0]
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

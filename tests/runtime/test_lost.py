@@ -1,4 +1,4 @@
-"""What becomes of an item whose worker hangs or gives another's answer: a row, and a next try."""
+"""An item whose worker hangs or returns another item's result is recorded and can be retried."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from cli.options import make_options
 from pipeline import params
 from pipeline.errors import ParameterError
 from pipeline.runtime.executor import Limits
-from pipeline.runtime.run import Options, Run, Unit, UnitResult, run_units
+from pipeline.runtime.run import Options, Run
 from pipeline.runtime.store import ItemStore, write_bytes
+from pipeline.runtime.units import Unit, UnitResult, run_units
 
 
 def _work(state: None, store: ItemStore, unit: str, payload: str) -> UnitResult:
@@ -37,15 +38,15 @@ def test_an_item_that_hangs_is_a_failed_row_and_is_tried_again_when_asked(tmp_pa
     run = Run("demo", params.load(None), tmp_path, options)
     units = _units(a="fine", b="hangs", c="fine", d="fine")
     batch = run_units(run, "align", "take", units, _work)
-    told = "it took longer than --item-timeout 4 (seconds)"
-    assert _why(batch) == {"b": ("timed_out", "failed", told)}
+    detail = "it took longer than --item-timeout 4 (seconds)"
+    assert _why(batch) == {"b": ("timed_out", "failed", detail)}
     assert (batch.done, len(batch.receipts)) == (4, 4)
     calm = _units(a="fine", b="fine", c="fine", d="fine")
     again = run_units(run, "align", "take", calm, _work)
     assert (again.done, _why(again)) == (0, _why(batch))
     retried = replace(run, options=replace(options, retry_failed=True))
-    mended = run_units(retried, "align", "take", calm, _work)
-    assert (mended.done, _why(mended)) == (1, {})
+    repaired = run_units(retried, "align", "take", calm, _work)
+    assert (repaired.done, _why(repaired)) == (1, {})
 
 
 def test_an_answer_of_another_item_is_no_answer(
@@ -54,7 +55,7 @@ def test_an_answer_of_another_item_is_no_answer(
     run = Run("demo", params.load(None), tmp_path, Options("serial"))
 
     def swapped(fn: Any, items: Any, **_: Any) -> Any:
-        """An engine whose workers mix up two answers and lose their minds at a third."""
+        """An engine whose workers swap two results and return an invalid third one."""
         state = None
         yield "a", fn(state, items["b"])
         yield "b", fn(state, items["b"])

@@ -25,8 +25,9 @@ from pipeline.digests import digest
 from pipeline.errors import ParameterError, PartDone, PipelineError
 from pipeline.runtime.executor import ray_cluster as joining
 from pipeline.runtime.executor.devices import share
-from pipeline.runtime.run import Options, Run, Unit, UnitResult, run_units
+from pipeline.runtime.run import Options, Run
 from pipeline.runtime.store import ItemStore, write_bytes
+from pipeline.runtime.units import Unit, UnitResult, run_units
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra ray")
 

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from pipeline import params
 from pipeline.digests import digest
 from pipeline.errors import ParameterError
 from pipeline.runtime import executor, numerics
-from pipeline.runtime.run import Unit
+from pipeline.runtime.units import Unit, keyed, no_setup
 from tests.made import make_run
 
 HOSTILE = {
@@ -66,19 +68,77 @@ def test_code_for_the_pinned_target_has_a_folder_of_its_own(
     assert numerics.settings("portable")["NUMBA_CACHE_DIR"] == str(wanted)
 
 
+@pytest.mark.parametrize("mode", numerics.MODES)
 def test_without_a_home_the_folder_is_of_this_user_alone(
-    environment: pytest.MonkeyPatch, tmp_path: Path
+    environment: pytest.MonkeyPatch, tmp_path: Path, mode: numerics.Mode
 ) -> None:
     for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME"):
         environment.delenv(name, raising=False)
     environment.setattr("tempfile.tempdir", str(tmp_path))
-    folder = Path(numerics.settings("portable")["NUMBA_CACHE_DIR"]).parent
+    folder = Path(numerics.settings(mode)["NUMBA_CACHE_DIR"]).parent
     assert folder.parent == tmp_path
     assert folder.stat().st_mode & 0o777 == 0o700
-    folder.chmod(0o777)  # somebody else could put code there
-    other = Path(numerics.settings("portable")["NUMBA_CACHE_DIR"]).parent
+    folder.chmod(0o777)  # another user could put code there
+    other = Path(numerics.settings(mode)["NUMBA_CACHE_DIR"]).parent
     assert other != folder
     assert other.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_modes_have_separate_folders(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    environment.setenv("NUMBA_CACHE_DIR", str(tmp_path / "numba-portable"))  # of a parent process
+    assert numerics.settings("native")["NUMBA_CACHE_DIR"] == str(tmp_path / "numba-native")
+
+
+AS_ANOTHER_USER = """
+import os, sys, tempfile
+from pipeline.runtime import numerics
+tempfile.tempdir = sys.argv[1]
+if os.getuid() == 0:
+    os.setgid(12345)
+    os.setuid(12345)
+for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME"):
+    os.environ.pop(name, None)
+for changes in ({}, {"HOME": "/nonexistent"}, {"HOME": "/"}, {"HOME": sys.argv[2]},
+                {"XDG_CACHE_HOME": sys.argv[2]}, {"NUMBA_CACHE_DIR": sys.argv[2]}):
+    os.environ.update(changes)
+    for mode in numerics.MODES:
+        values = numerics.settings(mode)
+        folder = values["NUMBA_CACHE_DIR"]
+        os.makedirs(folder, exist_ok=True)
+        assert os.access(folder, os.W_OK), folder
+        print(os.path.relpath(folder, sys.argv[1]), values.get("HOME", os.environ.get("HOME")))
+    for name in changes:
+        del os.environ[name]
+"""
+
+
+@pytest.fixture
+def for_all() -> Iterator[Path]:
+    """A folder that other users may read; pytest's own they may not."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_a_container_s_user_without_a_writable_home(for_all: Path, repository: Path) -> None:
+    """As with `docker run -u 12345`; one of the homes cannot even be read."""
+    private, temporary = for_all / "private", for_all / "tmp"
+    private.mkdir(mode=0o700 if os.getuid() == 0 else 0o500)
+    temporary.mkdir()
+    temporary.chmod(0o777)
+    done = subprocess.run(
+        [sys.executable, "-c", AS_ANOTHER_USER, str(temporary), str(private)],
+        env={**os.environ, "PYTHONPATH": str(repository)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    user = os.getuid() or 12345
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert len(lines) == 12
+    for folder, _ in lines:
+        assert folder in {f"spfem-data-{user}/numba-{mode}" for mode in numerics.MODES}
+    if os.getuid() == 0:  # that user has no entry in passwd, so libraries need some home
+        assert lines[0][1] == str(temporary / "spfem-data-12345")
 
 
 def seen(state: None, name: str) -> str | None:
@@ -92,7 +152,7 @@ def test_workers_have_the_settings(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("MKL_CBWR", "AUTO")
     names = ["OPENBLAS_CORETYPE", "MKL_CBWR", "NUMBA_CPU_NAME", "OPENBLAS_L2_SIZE"]
     found = dict(
-        executor.run(seen, {n: n for n in names}, setup=nothing, engine="processes", workers=1)
+        executor.run(seen, {n: n for n in names}, setup=no_setup, engine="processes", workers=1)
     )
     assert found == {
         "OPENBLAS_CORETYPE": "Haswell", "MKL_CBWR": "COMPATIBLE", "NUMBA_CPU_NAME": "haswell",
@@ -112,8 +172,8 @@ def test_the_command_line_computes_in_the_mode_of_params(
     text = params.default_text().replace("numerics: portable", f"numerics: {mode}")
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     code = (
-        "import os, sys; from cli import inventory, main; import pipeline.runtime.run as run\n"
-        "run.summaries = lambda *_: print(os.environ['OPENBLAS_CORETYPE']) or sys.exit(0)\n"
+        "import os, sys; from cli import inventory, main; import pipeline.runtime.summaries as s\n"
+        "s.summaries = lambda *_: print(os.environ['OPENBLAS_CORETYPE']) or sys.exit(0)\n"
         "sys.argv = ['spfem-data', 'status']; main.main()"
     )
     done = subprocess.run(
@@ -143,6 +203,6 @@ def test_the_fingerprint_names_the_processor_in_native_mode_alone() -> None:
 def test_native_units_have_keys_of_their_own(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     unit = Unit("u", "key", None)
-    assert run.keyed([unit]) == [unit]
+    assert keyed(run, [unit]) == [unit]
     native = replace(run, params=run.params.model_copy(update={"numerics": "native"}))
-    assert native.keyed([unit]) == [replace(unit, key=digest(["key", "native"]))]
+    assert keyed(native, [unit]) == [replace(unit, key=digest(["key", "native"]))]

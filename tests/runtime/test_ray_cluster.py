@@ -56,7 +56,7 @@ def test_a_missing_token_is_told_with_what_to_export(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     _ray_that_raises(monkeypatch, error)
-    with pytest.raises(PipelineError, match=r"asks for a token: export RAY_AUTH_MODE=token here"):
+    with pytest.raises(PipelineError, match=r"requires a token: export RAY_AUTH_MODE=token here"):
         _joined()
 
 
@@ -66,7 +66,7 @@ def test_another_token_is_told_with_where_it_comes_from(
 ) -> None:
     _ray_that_raises(monkeypatch, error)
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    with pytest.raises(PipelineError, match=r"missing or another: copy the head's ~/.ray/auth_tok"):
+    with pytest.raises(PipelineError, match=r"missing or wrong: copy the head's ~/.ray/auth_tok"):
         _joined()
 
 
@@ -157,5 +157,5 @@ def _asked(environment: dict[str, str]) -> str:
 def test_the_recipe_and_its_token(nodes: dict[str, str]) -> None:
     """The right token sees both nodes' cores; none, and another, are one line each."""
     assert float(_asked(nodes)) == 2.0
-    assert "another: copy the head's" in _asked({**nodes, "RAY_AUTH_TOKEN": "0" * 64})
+    assert "wrong: copy the head's" in _asked({**nodes, "RAY_AUTH_TOKEN": "0" * 64})
     assert "export RAY_AUTH_MODE=token" in _asked({**nodes, "RAY_AUTH_MODE": "disabled"})

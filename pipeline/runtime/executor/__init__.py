@@ -1,8 +1,8 @@
-"""Where work runs: `run(fn, items)` here, on processes of this machine or on Ray; one outcome.
+"""Run a function over items: in this process, on processes of this machine, or on Ray.
 
-A worker that dies takes nothing along: what it held is given to another, and an item that kills its
-worker each time ends as `Died`, not as a loop. An item that takes too long or too much memory is
-ended and tells so. No order of arrival, no engine and no number of workers changes a result.
+If a worker dies, its item is given to another one; an item that kills its worker each time ends as
+`Died`. An item that exceeds a limit is stopped. Neither the engine, the number of workers nor the
+order of arrival changes a result.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ ENGINES: tuple[EngineName, ...] = ("serial", "processes", "ray")
 _NO_LIMITS = Limits()
 
 
-class _Crew(Protocol):
+class _Pool(Protocol):
     def round(self, items: Mapping[str, Any], width: int) -> Iterator[tuple[str, Any]]:
-        """Give every item to a worker once."""
+        """Give each item to a worker once."""
 
 
 def run(
@@ -55,42 +55,41 @@ def run(
     devices: Sequence[str] = (),
     gpus: float = 0.0,
 ) -> Iterator[tuple[str, Result | Died]]:
-    """Apply `fn(state, item)` to every item and yield (key, outcome) as they come.
+    """Apply `fn(state, item)` to every item and yield (key, outcome) in order of completion.
 
     Parameters
     ----------
     fn, setup
-        Importable functions; `setup` is called once a worker and gives its state.
+        Importable functions. Each worker calls `setup` once; it returns the worker's state.
     engine
-        `serial` in this process, where nothing is isolated and no limit holds, on one thread as
-        each worker is: sums of more threads are rounded otherwise; `processes` on
-        `workers` spawned ones; `ray` on actors of a Ray cluster, 0 workers: as many as it holds.
+        `serial`: in this process, without isolation or limits, and on one thread like every worker,
+        because sums over more threads are rounded differently. `processes`: on `workers` spawned
+        processes. `ray`: on actors of a Ray cluster; 0 workers uses all its cores.
     limits
-        What one item may take.
+        Time and memory that one item may take.
     devices
-        For processes: the CUDA_VISIBLE_DEVICES of each worker.
+        For `processes`: the CUDA_VISIBLE_DEVICES of each worker.
     gpus
-        For Ray: how many GPUs a worker takes.
+        For `ray`: GPUs per worker.
 
     Raises
     ------
     Exception
-        What `fn` or `setup` raises is raised here: an item that cannot be used must return its
-        reason.
+        Whatever `fn` or `setup` raises. An item that cannot be used must return its reason instead.
     MissingExtraError
-        `ray` without the extra.
+        `ray` is not installed.
     PipelineError
-        When workers die before their first item.
+        Workers die before their first item.
     """
     if not items:
-        return  # what `setup` loads may be large
+        return  # `setup` may load large models
     if engine == "serial":
         from threadpoolctl import ThreadpoolController
 
         state = setup()
-        pools = ThreadpoolController()  # of what `setup` has loaded
+        thread_pools = ThreadpoolController()  # of the libraries that `setup` has loaded
         for key, item in items.items():
-            with pools.limit(limits=1):
+            with thread_pools.limit(limits=1):
                 outcome = fn(state, item)
             yield key, outcome
         return
@@ -98,27 +97,29 @@ def run(
         from pipeline.runtime.executor import on_ray, ray_cluster
 
         with ray_cluster.cluster() as cluster:
-            crew = on_ray.WorkerPool(fn, setup, limits, gpus)
-            yield from _insist(crew, dict(items), workers or cluster.room(gpus))
+            pool = on_ray.WorkerPool(fn, setup, limits, gpus)
+            yield from _with_retries(pool, dict(items), workers or cluster.room(gpus))
         return
-    yield from _insist(WorkerPool(fn, setup, limits, devices), dict(items), workers)
+    yield from _with_retries(WorkerPool(fn, setup, limits, devices), dict(items), workers)
 
 
-def _insist(crew: _Crew, items: dict[str, Any], workers: int) -> Iterator[tuple[str, Any]]:
-    """Rounds until each item has its outcome; the last try is alone, in case two at once were too
-    much for the machine."""
+def _with_retries(pool: _Pool, items: dict[str, Any], workers: int) -> Iterator[tuple[str, Any]]:
+    """Repeat rounds until each item has an outcome.
+
+    The last round runs items one at a time, in case several at once were too much for the machine.
+    """
     for tries in range(1, TRIES + 1):
         alone = tries == TRIES > 1
         failed: dict[str, Any] = {}
-        for key, outcome in crew.round(items, 1 if alone else workers):
+        for key, outcome in pool.round(items, 1 if alone else workers):
             if type(outcome) in (Died, InvalidResult) and tries < TRIES:
                 failed[key] = items[key]
             else:
-                yield key, _tried(outcome, tries)
+                yield key, _with_tries(outcome, tries)
         if not failed:
             return
         items = failed
 
 
-def _tried(outcome: Any, tries: int) -> Any:
+def _with_tries(outcome: Any, tries: int) -> Any:
     return replace(outcome, tries=tries) if isinstance(outcome, Died) else outcome

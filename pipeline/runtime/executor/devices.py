@@ -1,4 +1,4 @@
-"""Which GPUs each worker of this machine sees."""
+"""Assign the GPUs of this machine to workers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.errors import ParameterError
 
 
 def visible() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    """The GPUs that this process may use, named as in CUDA_VISIBLE_DEVICES."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return [name.strip() for name in named.split(",") if name.strip()]
@@ -19,17 +19,17 @@ def visible() -> list[str]:
 
 
 def share(devices: Sequence[str], per_worker: float) -> list[str]:
-    """CUDA_VISIBLE_DEVICES of each worker: as many workers as there are devices for.
+    """CUDA_VISIBLE_DEVICES of each worker, for as many workers as the devices have room for.
 
     Parameters
     ----------
     per_worker
-        A whole number of devices, or a part of one: 0.5 puts two workers on each.
+        A whole number of devices, or a fraction of one: 0.5 puts two workers on each.
 
     Raises
     ------
     ParameterError
-        When there are too few devices for one worker.
+        There are too few devices for one worker.
 
     Examples
     --------

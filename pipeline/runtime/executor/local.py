@@ -1,8 +1,8 @@
-"""Spawned processes of this machine, one item each at a time.
+"""Spawned processes of this machine, each working on one item at a time.
 
-`concurrent.futures` gives up the whole pool when one process dies and cannot say which item did
-it, nor end one that hangs; here each process has a pipe of its own, so that who died, and on what,
-is known exactly. Processes are spawned, since mediapipe, torch and OpenCV do not survive a fork.
+`concurrent.futures` breaks the whole pool if one process dies, cannot say which item it was on, and
+cannot stop one that hangs. Here each process has its own pipe, so the item is known. Processes are
+spawned because mediapipe, torch and OpenCV do not survive a fork.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from pipeline.runtime import numerics
 from pipeline.runtime.executor.outcomes import TRIES, Died, Limits, MemoryExceeded, TimedOut
 from pipeline.runtime.executor.worker import read, serve
 
-_LOOK_EVERY_S = 0.2
-"""How often the memory of workers is looked at."""
+_MEMORY_CHECK_S = 0.2
+"""How often the workers' memory is checked."""
 
 
 @dataclass
 class _Worker:
-    """A process, our end of its pipe, and what it holds: an item since when, or its setup."""
+    """A process, our end of its pipe, and its current item with the time it was given."""
 
     process: SpawnProcess
     pipe: Connection
@@ -41,19 +41,19 @@ class _Worker:
 
     def give(self, key: str, item: Any) -> None:
         self.key, self.since_s = key, time.monotonic()
-        # It may have died idle: then reading its pipe tells so, and the item counts as tried.
+        # If it died while idle, reading its pipe says so, and the item counts as tried.
         with suppress(BrokenPipeError, ConnectionResetError):
             self.pipe.send_bytes(pickle.dumps(item))
 
     def receive(self) -> Any:
-        """What it answered; `Died` when it died instead."""
+        """Its answer, or `Died`."""
         try:
             return read(self.pipe.recv_bytes())
         except (EOFError, ConnectionResetError):
             return Died(1)
 
     def end(self) -> None:
-        """Kill it: what it writes is whole or absent."""
+        """Kill it; files that it writes are complete or absent."""
         self.process.kill()
         self.process.join()
         self.pipe.close()
@@ -61,13 +61,12 @@ class _Worker:
 
 @dataclass
 class WorkerPool:
-    """The workers of one round; a round gives every item once.
+    """The workers of one round; a round gives each item to a worker once.
 
     Parameters
     ----------
     devices
-        What CUDA_VISIBLE_DEVICES is for each worker, as many as there may be workers; empty: it is
-        left as it is.
+        CUDA_VISIBLE_DEVICES for each worker, at least one entry per worker; empty: unchanged.
     """
 
     fn: Callable[[Any, Any], Any]
@@ -75,17 +74,17 @@ class WorkerPool:
     limits: Limits
     devices: Sequence[str] = ()
     _workers: list[_Worker] = field(default_factory=list)
-    _stillborn: int = 0
+    _failed_starts: int = 0
 
     def round(self, items: Mapping[str, Any], width: int) -> Iterator[tuple[str, Any]]:
-        """Give every item to one of `width` workers; yield (key, outcome) as they come."""
+        """Give each item to one of `width` workers; yield (key, outcome) as they finish."""
         todo = iter(items.items())
         left = len(items)
         try:
             while left:
-                self._man(min(width, left))
+                self._start_up_to(min(width, left))
                 self._hand_out(todo)
-                for key, outcome in self._look():
+                for key, outcome in self._outcomes():
                     left -= 1
                     yield key, outcome
         finally:
@@ -93,12 +92,12 @@ class WorkerPool:
                 worker.end()
             self._workers.clear()
 
-    def _man(self, width: int) -> None:
+    def _start_up_to(self, width: int) -> None:
         while len(self._workers) < width:
             self._workers.append(self._start())
 
     def _start(self) -> _Worker:
-        numerics.assign(numerics.assigned())  # whatever was set since, here or by a library
+        numerics.assign(numerics.assigned())  # the program or a library may have changed them
         taken = [worker.devices for worker in self._workers]
         free = list(self.devices)
         for devices in taken:
@@ -108,7 +107,7 @@ class WorkerPool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, self.fn, self.setup), daemon=True)
-        with _seeing(devices):
+        with _visible_devices(devices):
             process.start()
         theirs.close()
         return _Worker(process, ours, devices)
@@ -121,14 +120,14 @@ class WorkerPool:
                     return
                 worker.give(*entry)
 
-    def _look(self) -> Iterator[tuple[str, Any]]:
-        """Wait until a worker answers, dies or exceeds a limit; the outcomes of their items."""
+    def _outcomes(self) -> Iterator[tuple[str, Any]]:
+        """Wait until workers answer, die or exceed a limit; yield their items' outcomes."""
         pipes = {worker.pipe: worker for worker in self._workers}
-        for pipe in wait(list(pipes), self._patience_s()):
-            worker = pipes[pipe]  # type: ignore[index]  # our own pipes, nothing else
+        for pipe in wait(list(pipes), self._timeout_s()):
+            worker = pipes[pipe]  # type: ignore[index]  # only our own pipes
             outcome = worker.receive()
             if not worker.ready:
-                self._begun(worker, outcome)
+                self._started(worker, outcome)
                 continue
             key, worker.key = worker.key, None
             if isinstance(outcome, Died):
@@ -136,31 +135,31 @@ class WorkerPool:
             if key is not None:
                 yield key, outcome
         for worker in list(self._workers):
-            beyond = self._beyond(worker)
-            if beyond is not None and worker.key is not None:
+            exceeded = self._exceeded(worker)
+            if exceeded is not None and worker.key is not None:
                 self._dismiss(worker)
-                yield worker.key, beyond
+                yield worker.key, exceeded
 
-    def _begun(self, worker: _Worker, outcome: Any) -> None:
+    def _started(self, worker: _Worker, outcome: Any) -> None:
         worker.ready = not isinstance(outcome, Died)
         if worker.ready:
-            self._stillborn = 0
+            self._failed_starts = 0
             return
         self._dismiss(worker)
-        self._stillborn += 1
-        if self._stillborn >= TRIES:
+        self._failed_starts += 1
+        if self._failed_starts >= TRIES:
             raise PipelineError(
-                f"workers die while they start, {TRIES} in a row (exit code "
-                f"{worker.process.exitcode}): is there memory for them? Try fewer with --workers"
+                f"{TRIES} workers in a row crashed on startup (exit code "
+                f"{worker.process.exitcode}), probably out of memory; lower --workers"
             )
 
     def _dismiss(self, worker: _Worker) -> None:
         self._workers.remove(worker)
         worker.end()
 
-    def _patience_s(self) -> float | None:
+    def _timeout_s(self) -> float | None:
         if self.limits.worker_gb is not None:
-            return _LOOK_EVERY_S
+            return _MEMORY_CHECK_S
         if self.limits.item_s is None:
             return None
         busy = [worker.since_s for worker in self._workers if worker.key is not None]
@@ -168,7 +167,7 @@ class WorkerPool:
             return None
         return max(0.0, min(busy) + self.limits.item_s - time.monotonic()) + 0.01
 
-    def _beyond(self, worker: _Worker) -> Died | None:
+    def _exceeded(self, worker: _Worker) -> Died | None:
         if worker.key is None:
             return None
         item_s, worker_gb = self.limits.item_s, self.limits.worker_gb
@@ -180,7 +179,7 @@ class WorkerPool:
 
 
 def _resident_bytes(process: int | None) -> int:
-    """Resident memory of a process, 0 where it has ended."""
+    """Resident memory of a process; 0 if it has ended."""
     try:
         pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     except (FileNotFoundError, ProcessLookupError):
@@ -189,8 +188,8 @@ def _resident_bytes(process: int | None) -> int:
 
 
 @contextmanager
-def _seeing(devices: str | None) -> Iterator[None]:
-    """For the block, children see these GPUs alone; None: what this process sees."""
+def _visible_devices(devices: str | None) -> Iterator[None]:
+    """Let children started in the block see only these GPUs; None: those of this process."""
     if devices is None:
         yield
         return

@@ -1,8 +1,7 @@
-"""Actors of a Ray cluster: the same functions on many machines, weights loaded once an actor.
+"""Actors of a Ray cluster: the same functions on many machines.
 
-What Ray would do by itself, restarting actors and trying tasks again, is switched off: then an item
-that kills its worker is counted exactly as on processes. Answers are pickled by our worker, not by
-Ray.
+Ray's own restarts and retries are disabled, so that an item that kills its worker is counted as it
+is on processes. Answers are pickled by our worker, not by Ray.
 """
 
 from __future__ import annotations
@@ -21,28 +20,28 @@ from pipeline.runtime.executor.outcomes import TRIES, Died, Limits, TimedOut
 from pipeline.runtime.executor.ray_cluster import the_ray
 from pipeline.runtime.executor.worker import answer, keep_freed_memory, read
 
-_LOOK_EVERY_S = 1.0
+_POLL_S = 1.0
 
 
 class Actor:
-    """One worker's process on some node."""
+    """One worker process on some node."""
 
     def __init__(self, functions: bytes, folder: str, mode: numerics.Mode) -> None:
         self._functions, self._folder = functions, folder
-        numerics.assign(mode)  # before what `functions` imports reads it
+        numerics.assign(mode)  # before `functions` imports libraries
         keep_freed_memory()
 
     def prepare(self) -> bytes:
-        """Bring the state up; the answer says what went wrong, if anything."""
+        """Set up the state; the answer holds the exception, if any."""
         return answer(self._prepare)
 
     def _prepare(self) -> None:
         if not Path(self._folder).is_dir():
             raise PipelineError(
-                f"node {os.uname().nodename} has no {self._folder}: with --engine ray, every node "
-                "needs the run's folder at the same path (a shared file system)"
+                f"node {os.uname().nodename} has no folder {self._folder}: --engine ray needs the "
+                "project's folder at the same path on every node (a shared file system)"
             )
-        os.chdir(self._folder)  # relative paths mean the same as where the run was started
+        os.chdir(self._folder)  # relative paths are those of the run
         self._fn, setup = pickle.loads(self._functions)
         self._state = setup()
 
@@ -53,7 +52,7 @@ class Actor:
 
 @dataclass
 class _Worker:
-    """An actor, the answer that we wait for, and the item it is about; None: its setup."""
+    """An actor, its pending answer, and the item; key None: its setup."""
 
     actor: Any
     answer: Any
@@ -63,18 +62,18 @@ class _Worker:
 
 @dataclass
 class WorkerPool:
-    """The actors of one round; a round gives every item once. See `local.WorkerPool`."""
+    """The actors of one round; a round gives each item to an actor once."""
 
     fn: Callable[[Any, Any], Any]
     setup: Callable[[], Any]
     limits: Limits
     gpus: float = 0.0
     _workers: list[_Worker] = field(default_factory=list)
-    _stillborn: int = 0
+    _failed_starts: int = 0
     _width: int = 1
 
     def round(self, items: Mapping[str, Any], width: int) -> Iterator[tuple[str, Any]]:
-        """Give every item to one of `width` actors; yield (key, outcome) as they come."""
+        """Give each item to one of `width` actors; yield (key, outcome) as they finish."""
         todo = iter(items.items())
         left = len(items)
         self._width = width
@@ -84,7 +83,7 @@ class WorkerPool:
                 while len(self._workers) < min(width, left):
                     actor = start()
                     self._workers.append(_Worker(actor, actor.prepare.remote()))
-                for key, outcome in self._look(todo):
+                for key, outcome in self._outcomes(todo):
                     left -= 1
                     yield key, outcome
         finally:
@@ -98,22 +97,22 @@ class WorkerPool:
         functions = pickle.dumps((self.fn, self.setup))
         return lambda: kind.remote(functions, os.getcwd(), numerics.assigned())
 
-    def _look(self, todo: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-        """Wait until an actor answers, dies or exceeds the limit; the outcomes of their items."""
+    def _outcomes(self, todo: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+        """Wait until actors answer, die or exceed the limit; yield their items' outcomes."""
         waiting = {w.answer: w for w in self._workers if w.answer is not None}
-        answered, _ = the_ray().wait(list(waiting), timeout=_LOOK_EVERY_S)
+        answered, _ = the_ray().wait(list(waiting), timeout=_POLL_S)
         for reference in answered:
             worker = waiting[reference]
             key, outcome = worker.key, self._received(reference)
             if isinstance(outcome, Died):
                 self._dismiss(worker)
-                self._count_stillborn(key)
+                self._count_failed_start(key)
             else:
-                self._stillborn = 0
+                self._failed_starts = 0
                 self._give(worker, next(todo, None))
             if key is not None:
                 yield key, outcome
-        yield from self._overrun()
+        yield from self._timed_out()
 
     def _received(self, reference: Any) -> Any:
         ray = the_ray()
@@ -122,22 +121,22 @@ class WorkerPool:
         except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError):
             return Died(1)
 
-    def _count_stillborn(self, key: str | None) -> None:
-        self._stillborn += key is None
-        if self._stillborn >= TRIES * self._width:  # a node that goes takes many along at once
+    def _count_failed_start(self, key: str | None) -> None:
+        self._failed_starts += key is None
+        if self._failed_starts >= TRIES * self._width:  # a lost node takes many workers with it
             raise PipelineError(
-                f"Ray's workers die while they start, {self._stillborn} in a row: has every "
-                "node this environment, and memory for it?"
+                f"{self._failed_starts} Ray workers in a row crashed on startup: check that every "
+                "node has this environment and enough memory"
             )
 
     def _give(self, worker: _Worker, entry: tuple[str, Any] | None) -> None:
-        if entry is None:  # its core is of use to others
+        if entry is None:  # others can use its core
             self._dismiss(worker)
             return
         worker.key, worker.since_s = entry[0], time.monotonic()
         worker.answer = worker.actor.work.remote(pickle.dumps(entry[1]))
 
-    def _overrun(self) -> Iterator[tuple[str, Any]]:
+    def _timed_out(self) -> Iterator[tuple[str, Any]]:
         limit_s = self.limits.item_s
         for worker in list(self._workers) if limit_s is not None else ():
             if worker.key is not None and time.monotonic() - worker.since_s > (limit_s or 0.0):

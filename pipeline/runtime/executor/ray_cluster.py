@@ -1,4 +1,4 @@
-"""The Ray cluster that a run works on: the one named, one of this machine, or one of its own."""
+"""Connect to the Ray cluster of RAY_ADDRESS or of this machine, or start one for the run."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ _HIDDEN = "RAY_DEDUP_LOGS_SKIP_REGEX"
 _ADDRESS = "RAY_ADDRESS"
 _AUTH_MODE = "RAY_AUTH_MODE"
 _REFUSED = "InvalidAuthToken"
-"""What Ray's head says to one whose token is missing or another."""
-_KNOCK_S = 10.0
+"""Ray's reply to a missing or wrong token."""
+_CONNECT_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """What there is to work on."""
+    """The resources of a cluster."""
 
     cpus: float
     gpus: float
 
     def room(self, gpus: float) -> int:
-        """How many workers there is room for, each one core and `gpus`.
+        """How many workers fit, each with one core and `gpus` GPUs.
 
         Raises
         ------
         PipelineError
-            When there is room for none.
+            No worker fits.
         """
         n = int(self.cpus if gpus == 0 else min(self.cpus, self.gpus / gpus))
         if n < 1:
             raise PipelineError(
                 f"the Ray cluster has {self.cpus:g} cores and {self.gpus:g} GPUs, and a worker of "
-                f"this stage takes 1 core and {gpus:g} GPUs: start more nodes, or lower "
+                f"this stage needs 1 core and {gpus:g} GPUs: start more nodes, or lower "
                 "--gpus-per-worker"
             )
         return n
@@ -53,13 +53,13 @@ def cluster() -> Iterator[Cluster]:
     Raises
     ------
     MissingExtraError
-        Without Ray.
+        Ray is not installed.
     PipelineError
-        When the cluster that RAY_ADDRESS names does not answer, or asks for another token.
+        The cluster of RAY_ADDRESS does not answer, or requires another token.
     """
-    os.environ[_NO_TELEMETRY] = "0"  # before the import: a cluster of our own tells nobody
-    os.environ.setdefault(_HIDDEN, ".*")  # Ray would write its nodes' woes to our standard output
-    numerics.assign(numerics.assigned())  # a cluster of our own hands it down to its workers
+    os.environ[_NO_TELEMETRY] = "0"  # before the import: no telemetry from a cluster we start
+    os.environ.setdefault(_HIDDEN, ".*")  # else Ray prints its nodes' messages to our stdout
+    numerics.assign(numerics.assigned())  # inherited by the workers of a cluster we start
     ray = the_ray()
     ours = not ray.is_initialized()
     if ours:
@@ -73,12 +73,12 @@ def cluster() -> Iterator[Cluster]:
 
 
 def the_ray() -> Any:
-    """The library.
+    """The library, imported on demand.
 
     Raises
     ------
     MissingExtraError
-        Without it.
+        Ray is not installed.
     """
     try:
         import ray
@@ -88,37 +88,37 @@ def the_ray() -> Any:
 
 
 def _join(ray: Any, address: str) -> None:
-    _knock(address)
+    _check_address(address)
     lacks_token: type[Exception] = getattr(ray.exceptions, "AuthenticationError", ConnectionError)
     try:
         ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
     except (lacks_token, ConnectionError) as error:
-        raise _not_let_in(address, error) from None
+        raise _refused(address, error) from None
 
 
-def _knock(address: str) -> None:
-    """Refuse at once where nobody listens: Ray itself tries for minutes, then ends the process."""
+def _check_address(address: str) -> None:
+    """Fail at once if nothing listens there: Ray would try for minutes, then end the process."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon or not port.isdigit():  # none, `auto`, `local`: Ray looks for itself
+    if not colon or not port.isdigit():  # none, `auto`, `local`: Ray finds it
         return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _KNOCK_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_TIMEOUT_S).close()
     except OSError as error:
         raise PipelineError(f"the Ray cluster {address} does not answer: {error}") from None
 
 
-def _not_let_in(address: str, error: Exception) -> PipelineError:
-    """What to say where Ray did not let us in; it tells of tokens in the cause, or by its type."""
+def _refused(address: str, error: Exception) -> PipelineError:
+    """The error for a refused connection; a token problem shows in its type or its cause."""
     place = f"the Ray cluster {address or 'of this machine'}"
-    asks = not isinstance(error, ConnectionError) or _REFUSED in f"{error} {error.__cause__}"
-    if not asks:
+    needs_token = not isinstance(error, ConnectionError) or _REFUSED in f"{error} {error.__cause__}"
+    if not needs_token:
         return PipelineError(f"{place} does not answer: {error}")
     if os.environ.get(_AUTH_MODE, "").lower() != "token":
         return PipelineError(
-            f"{place} asks for a token: export {_AUTH_MODE}=token here and on every node, with the "
+            f"{place} requires a token: export {_AUTH_MODE}=token here and on every node, with the "
             "head's ~/.ray/auth_token"
         )
     return PipelineError(
-        f"{place} asks for a token, and the one here is missing or another: copy the head's "
-        "~/.ray/auth_token, or name it by RAY_AUTH_TOKEN_PATH or RAY_AUTH_TOKEN"
+        f"{place} requires a token, and the one here is missing or wrong: copy the head's "
+        "~/.ray/auth_token, or set RAY_AUTH_TOKEN_PATH or RAY_AUTH_TOKEN"
     )

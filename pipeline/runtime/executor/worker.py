@@ -1,7 +1,7 @@
-"""A worker's side, the same on every engine: bring the state up once, answer item by item.
+"""The worker's side, the same on every engine: set up the state once, then answer item by item.
 
-An answer is pickled here, so that what cannot be pickled is told as what it is, and read there, so
-that what cannot be read costs its item and not the run.
+Answers are pickled here, so that a result that cannot be pickled is reported as such, and unpickled
+by `read`, so that a damaged answer fails its item and not the run.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from typing import Any
 from pipeline.runtime.executor.outcomes import InvalidResult
 
 _KEPT_BYTES = {-1: 256 << 20, -3: 32 << 20}
-"""glibc's M_TRIM_THRESHOLD, and M_MMAP_THRESHOLD at the most that it takes."""
-_STARVED = 77
-"""The exit code of a worker that ran out of memory: its heap is not to be trusted further."""
+"""glibc's M_TRIM_THRESHOLD, and M_MMAP_THRESHOLD at its largest value."""
+_OUT_OF_MEMORY = 77
+"""The exit code of a worker that ran out of memory: its heap can no longer be trusted."""
 _UNREADABLE = (
     pickle.UnpicklingError, AttributeError, EOFError, ImportError, LookupError, MemoryError,
     OverflowError, TypeError, ValueError,
 )  # fmt: skip
-"""What reading a damaged pickle raises, by the documentation of `pickle`."""
+"""What unpickling damaged data raises, according to the documentation of `pickle`."""
 
 
-class Remote(Exception):
-    """The traceback of what a worker raised, as the cause of what is raised here."""
+class RemoteTraceback(Exception):
+    """A worker's traceback, as the cause of the exception that is raised again here."""
 
     def __str__(self) -> str:
         return f"\n{self.args[0]}"
 
 
 def keep_freed_memory() -> None:
-    """Let the allocator keep what was freed, up to 256 MB, for the next array of that size.
+    """Let glibc keep up to 256 MB of freed memory for the next arrays.
 
-    Matrices of a megabyte come and go with every item; glibc gives each back to the kernel, which
-    clears it anew: a fifth of the time of `align`. Elsewhere than under glibc nothing is done.
+    Every item allocates and frees matrices of a megabyte. By default glibc returns each to the
+    kernel, which clears it again: a fifth of the time of `align`. Does nothing without glibc.
     """
     if sys.platform == "linux":
         tune = getattr(ctypes.CDLL(None), "mallopt", None)
@@ -53,12 +53,12 @@ def keep_freed_memory() -> None:
 
 
 def answer(call: Callable[[], Any]) -> bytes:
-    """What `call` gives, or what it raises, pickled as (kind, value, traceback)."""
+    """What `call` returns or raises, pickled as (kind, value, traceback)."""
     try:
         return pickle.dumps(("done", call(), ""))
     except MemoryError:
-        os._exit(_STARVED)
-    except BaseException as error:  # is raised again where the run is
+        os._exit(_OUT_OF_MEMORY)
+    except BaseException as error:  # raised again in the run's process
         return _raised(error, traceback.format_exc())
 
 
@@ -72,19 +72,19 @@ def _raised(error: BaseException, text: str) -> bytes:
 
 
 def read(content: bytes) -> Any:
-    """The result inside an answer, or `InvalidResult`; what the worker raised is raised again."""
+    """The result in an answer, or `InvalidResult`; the worker's exception is raised again."""
     try:
         kind, value, text = pickle.loads(content)
     except _UNREADABLE:
         return InvalidResult(1)
     if kind == "raised":
-        raise value from Remote(text)
+        raise value from RemoteTraceback(text)
     return value if kind == "done" else InvalidResult(1)
 
 
 def serve(pipe: Connection, fn: Callable[[Any, Any], Any], setup: Callable[[], Any]) -> None:
-    """The life of a spawned worker: say when it is ready, then answer until the pipe closes."""
-    # Ctrl-C reaches the whole group: the parent decides, and ends its workers.
+    """The main loop of a spawned worker: report when set up, then answer until the pipe closes."""
+    # Ctrl-C reaches the whole process group; the parent ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -103,7 +103,7 @@ def _apply(fn: Callable[[Any, Any], Any], state: Any, item: bytes) -> Any:
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed has nobody to work for; its files are whole or absent."""
+    """End this worker if its parent was killed; its files are complete or absent."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

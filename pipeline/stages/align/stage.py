@@ -16,21 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.alignment.compiling import compile_kernels, is_compiled
-from pipeline.digests import digest
+from pipeline.digests import digest, short_digest
 from pipeline.errors import ParameterError
 from pipeline.params import Align, SplitRule
 from pipeline.records import Clip, Pair, Rejected, Sentence
-from pipeline.runtime.costs import short
-from pipeline.runtime.run import (
-    Run,
-    Summary,
-    Unit,
-    key_of,
-    reusable,
-    run_units,
-    summarise,
-)
+from pipeline.runtime.run import Run
+from pipeline.runtime.summaries import Summary, summarise
 from pipeline.runtime.tables import sorted_rows
+from pipeline.runtime.units import Unit, reusable, run_units
 from pipeline.splits import admitted, check_assigned
 from pipeline.stages.align.pairs import THRESHOLDS
 from pipeline.stages.align.settings import split_section
@@ -157,31 +150,13 @@ def _unit(speaker: str, clips: tuple[Clip, ...], run: Run, rule: SplitRule) -> U
     ]
     settings = section.key(without=(*THRESHOLDS, *_OF_FILES_ALONE))
     base = digest(["align", VERSION, settings, rule.key(), inputs])
-    thresholds = short([getattr(section, name) for name in THRESHOLDS])
+    thresholds = short_digest([getattr(section, name) for name in THRESHOLDS])
     extracted = run.items("extract").folder
     return Unit(
-        speaker, key_of(base, thresholds), SpeakerJob(clips, extracted, section, rule),
-        effort=_effort(clips), volume=_volume(clips, section), code=short(VERSION),
-        parameters=short(section.key(without=_OF_FILES_ALONE), rule.key()), base=base,
-        thresholds=thresholds,
+        speaker, digest([base, thresholds]), SpeakerJob(clips, extracted, section, rule),
+        effort=len(clips), code=short_digest(VERSION),
+        parameters=short_digest(section.key(without=_OF_FILES_ALONE), rule.key()),
     )  # fmt: skip
-
-
-def _effort(clips: tuple[Clip, ...]) -> float:
-    """Seconds of sound, each as often as it is read: once, and once beside a neutral take."""
-    return sum(
-        (clip.audio_end_s - clip.audio_start_s) * (1 if clip.emotion == "neutral" else 2)
-        for clip in clips
-    )
-
-
-def _volume(clips: tuple[Clip, ...], section: Align) -> float:
-    """Frames that may stand in a pair."""
-    return sum(
-        clip.n_frames or (clip.audio_end_s - clip.audio_start_s) * section.audio_fps
-        for clip in clips
-        if clip.emotion != "neutral"
-    )
 
 
 def _notes(pairs: list[Pair]) -> list[str]:

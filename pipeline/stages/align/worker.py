@@ -13,11 +13,9 @@ from pipeline import media
 from pipeline.errors import Reject
 from pipeline.params import Align, SplitRule
 from pipeline.records import Clip, rejected
-from pipeline.runtime.run import (
-    UnitResult,
-)
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_table
+from pipeline.runtime.units import UnitResult
 from pipeline.stages.align.pairs import HeldBack, PairMaker, Track, candidates
 from pipeline.stages.align.sentences import name_sentences
 from pipeline.stages.align.settings import split_section

@@ -15,12 +15,14 @@ from typing import Any
 
 from pipeline.demo_corpus import make
 from pipeline.demo_corpus.make import DemoParams, DemoTake
-from pipeline.digests import digest, sha256_of
+from pipeline.digests import digest, sha256_of, short_digest
 from pipeline.errors import ParameterError, PipelineError
 from pipeline.runtime import executor, numerics
-from pipeline.runtime.costs import Cost, Spent, peak_memory_mb, short, spent
-from pipeline.runtime.run import Batch, Run, Summary, Unit, nothing, summarise
+from pipeline.runtime.costs import StageCost, UnitCost, peak_memory_mb, stage_cost
+from pipeline.runtime.run import Run
 from pipeline.runtime.store import Receipt, make_folder
+from pipeline.runtime.summaries import Summary, summarise
+from pipeline.runtime.units import Batch, Unit, no_setup
 from pipeline.stages.demo.worker import make_take
 
 VERSION = 1
@@ -62,8 +64,8 @@ def run(run: Run) -> Summary:
         made_with = numerics.fingerprint(numerics.assigned())
         previous = store.commit(_UNIT, unit.key, [], {"files": rows}, made_with)
         made = len(takes)
-        cost = _spent(run, unit, rows, time.perf_counter() - began_s)
-    run.origins("demo").keep({_UNIT: (unit.key, unit.made)})
+        cost = _cost(run, unit, rows, time.perf_counter() - began_s)
+    run.provenance("demo").keep({_UNIT: (unit.key, unit.provenance)})
     batch = Batch({_UNIT: previous}, made, len(takes) - made, 0, cost)
     frames = f"{len(previous.rows['files'])} files"
     return summarise(
@@ -79,21 +81,20 @@ def plan(run: Run) -> Planned:
     key = digest(["demo", VERSION, make.VERSION, section.key()])
     unit = Unit(
         _UNIT, key, None, effort=len(takes),
-        code=short(VERSION, make.VERSION), parameters=short(section.key()),
+        code=short_digest(VERSION, make.VERSION), parameters=short_digest(section.key()),
     )  # fmt: skip
     previous = run.items("demo").receipt(_UNIT)
     return Planned([unit], takes, root, previous is not None and _whole(root, previous))
 
 
-def _spent(run: Run, unit: Unit, rows: list[dict[str, Any]], loop_s: float) -> Spent:
+def _cost(run: Run, unit: Unit, rows: list[dict[str, Any]], loop_s: float) -> StageCost:
     workers = 0 if run.options.engine == "serial" else run.options.workers
-    busy_s = loop_s * max(workers, 1)
-    cost = Cost(unit.effort, unit.effort, busy_s, peak_memory_mb(), is_first=False)
-    out_bytes = sum(row["bytes"] for row in rows)
-    found = spent(
-        [cost], planned=[unit.effort], loop_s=loop_s, workers=workers, out_bytes=out_bytes
-    )
-    return replace(found, processes=workers)  # its one unit is made by all of them
+    cost = stage_cost(
+        [UnitCost(loop_s * max(workers, 1), peak_memory_mb())],
+        planned=1, effort=unit.effort, loop_s=loop_s, workers=workers,
+        out_bytes=sum(row["bytes"] for row in rows),
+    )  # fmt: skip
+    return replace(cost, processes=workers)  # all workers share the one unit
 
 
 def _make(run: Run, takes: list[DemoTake], root: Path) -> None:
@@ -102,7 +103,7 @@ def _make(run: Run, takes: list[DemoTake], root: Path) -> None:
     outcomes = executor.run(
         partial(make_take, root),
         {take.id: take for take in takes},
-        setup=nothing,
+        setup=no_setup,
         engine=run.options.engine,
         workers=run.options.workers,
         limits=run.options.limits,

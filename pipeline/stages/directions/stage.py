@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.digests import digest
+from pipeline.digests import digest, short_digest
 from pipeline.errors import TableError
-from pipeline.latents.loading import Chosen, bring_up, chosen_weights, shape_of
+from pipeline.latents.loading import Chosen, bring_up, chosen_weights
 from pipeline.params import Directions
 from pipeline.records import Clip, Direction, InvertedTake, Rejected
-from pipeline.runtime.costs import short
-from pipeline.runtime.run import Batch, Run, Summary, Unit, summarise
+from pipeline.runtime.run import Run
+from pipeline.runtime.summaries import Summary, summarise
 from pipeline.runtime.tables import read_rows
+from pipeline.runtime.units import Batch, Unit
 from pipeline.stages.directions.worker import DIRECTION, GRAIN, FitJob, fit_direction, fitter
 from spfem_data.labels import EMOTIONS
 
 VERSION = 3
-_READ, _FITTED = 0.02, 500
-"""In pictures: the codes of a take; codes on which one boundary is as dear as a picture."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def _unit(
     clips: Mapping[str, Clip],
     chosen: Chosen,
 ) -> Unit:
-    section, n_vectors = run.params.directions, 2 + len(run.params.directions.compensate)
+    section = run.params.directions
     theirs = tuple(take for take in takes if speaker in (None, take.speaker))
     job = FitJob(
         emotion, speaker, theirs, tuple(clips[take.take_id] for take in theirs),
@@ -115,19 +114,9 @@ def _unit(
     )  # fmt: skip
     return Unit(
         emotion if speaker is None else f"{speaker}/{emotion}", key, job,
-        effort=_effort(section, emotion, theirs),
-        volume=n_vectors * shape_of(chosen).code_bytes,
-        code=short(VERSION),
-        parameters=short(section.key(), chosen.identity(run.params.invert)),
+        code=short_digest(VERSION),
+        parameters=short_digest(section.key(), chosen.identity(run.params.invert)),
     )  # fmt: skip
-
-
-def _effort(section: Directions, emotion: str, takes: Sequence[InvertedTake]) -> float:
-    """Pictures of the closed loop, and what reading codes and fitting take in such."""
-    shown = section.calibration_frames * (section.rounds + 2) if section.compensate else 0
-    asked = sum(take.n_kept for take in takes if take.emotion in ("neutral", emotion))
-    fitted = min(asked, 2 * section.codes)
-    return shown + _READ * len(takes) + (fitted / _FITTED) ** 2
 
 
 def _stored(run: Run, batch: Batch) -> list[Direction]:

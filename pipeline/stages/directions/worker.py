@@ -20,9 +20,9 @@ from pipeline.latents.networks import U8, Networks
 from pipeline.models.registry import Weights
 from pipeline.params import Directions, Invert
 from pipeline.records import Clip, Direction, InvertedTake, rejected
-from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import write_rows
+from pipeline.runtime.units import UnitResult
 from pipeline.stylegan import mouth, svm_direction
 from pipeline.stylegan.svm_direction import F64, Labelled
 

@@ -9,15 +9,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pipeline import corpora
-from pipeline.digests import digest
+from pipeline.digests import digest, short_digest
 from pipeline.errors import Reject
 from pipeline.faces.mediapipe_tasks import read_task
 from pipeline.params import Extract
 from pipeline.records import Clip, Rejected, Source, Take, rejected
-from pipeline.runtime.costs import short
-from pipeline.runtime.run import Run, Summary, Unit, run_units, summarise
+from pipeline.runtime.run import Run
 from pipeline.runtime.store import FileHashes
+from pipeline.runtime.summaries import Summary, summarise
 from pipeline.runtime.tables import sorted_rows
+from pipeline.runtime.units import Unit, run_units
 from pipeline.splits import admitted, check_assigned, split_of
 from pipeline.stages.extract.worker import (
     GRAIN,
@@ -74,7 +75,7 @@ def _plan(
     section = run.params.extract
     rule = run.params.split_rule(run.dataset)
     wanted, mesh = _key(section), version("mediapipe")  # a look at a file of metadata
-    code = short(VERSION, mesh)
+    code = short_digest(VERSION, mesh)
     units: list[Unit] = []
     rejects: list[Rejected] = []
     for take in takes:
@@ -93,7 +94,7 @@ def _plan(
         key = digest(["extract", VERSION, mesh, wanted, content, split, take.to_row()])
         name = f"{take.speaker}/{take.take_id}"
         job = Job(take, split, root, section)
-        units.append(Unit(name, key, job, code=code, parameters=short(wanted, split)))
+        units.append(Unit(name, key, job, code=code, parameters=short_digest(wanted, split)))
     return units, rejects
 
 

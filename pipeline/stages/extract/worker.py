@@ -14,8 +14,8 @@ from pipeline.faces.mediapipe_tasks import TaskTracker
 from pipeline.faces.mesh import FaceFinder, MeshTracker, Tracker
 from pipeline.params import Extract
 from pipeline.records import Clip, Source, Take, rejected
-from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore, atomic_path
+from pipeline.runtime.units import UnitResult
 from pipeline.stages.extract.frame_writer import NO_PICTURE, Picture, write_picture
 
 FRAMES = ".frames.parquet"
@@ -125,11 +125,6 @@ def extract_take(tools: Tools, store: ItemStore, unit: str, job: Job) -> UnitRes
     except Reject as reject:
         store.path(unit, FRAMES).unlink(missing_ok=True)  # of a pass whose square did not hold
         row = rejected("extract", GRAIN, job.take.take_id, reject.reason, reject.detail)
-        return UnitResult(rejects=[row], effort=0.0)
+        return UnitResult(rejects=[row])
     suffixes = [AUDIO, FRAMES] if clip.has_picture else [AUDIO]
-    return UnitResult(suffixes, {"clips": [clip.to_row()]}, effort=effort_of(clip))
-
-
-def effort_of(clip: Clip) -> float:
-    """Frames to decode; the sound of a take without picture is as dear as a frame a second."""
-    return clip.n_frames if clip.has_picture else clip.audio_end_s - clip.audio_start_s
+    return UnitResult(suffixes, {"clips": [clip.to_row()]})

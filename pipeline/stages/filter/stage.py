@@ -14,7 +14,7 @@ from itertools import groupby
 
 import pyarrow as pa
 
-from pipeline.digests import digest
+from pipeline.digests import digest, short_digest
 from pipeline.errors import TableError
 from pipeline.params import Filter
 from pipeline.records import (
@@ -27,8 +27,9 @@ from pipeline.records import (
     Suspect,
     YieldPoint,
 )
-from pipeline.runtime.costs import short
-from pipeline.runtime.run import Run, Summary, Unit, run_units, summarise
+from pipeline.runtime.run import Run
+from pipeline.runtime.summaries import Summary, summarise
+from pipeline.runtime.units import Unit, run_units
 from pipeline.splits import split_of_take
 from pipeline.stages.filter.decide import Decision, decide
 from pipeline.stages.filter.decision_rows import (
@@ -130,13 +131,13 @@ def _units(
     scored: Scored, takes: Sequence[FilteredTake], tables: Sequence[pa.Table], section: Filter
 ) -> list[Unit]:
     """A unit a speaker: its takes' rows, and a key that tells of them."""
-    code, parameters = short(VERSION), short(section.key())
+    code, parameters = short_digest(VERSION), short_digest(section.key())
     units = []
     for speaker, found in groupby(range(len(scored.takes)), lambda k: scored.takes[k].speaker):
         own = list(found)  # takes are sorted by speaker
         key = digest(["filter", VERSION, [takes[k].to_row() for k in own]])
         rows = pa.concat_tables([tables[k] for k in own])
-        units.append(Unit(speaker, key, rows, effort=len(rows), code=code, parameters=parameters))
+        units.append(Unit(speaker, key, rows, effort=len(own), code=code, parameters=parameters))
     return units
 
 

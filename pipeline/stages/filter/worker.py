@@ -7,9 +7,9 @@ import pyarrow as pa
 from pipeline.records import (
     CLEAR_SCHEMA,
 )
-from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import write_table
+from pipeline.runtime.units import UnitResult
 
 CLEAR = ".clear.parquet"
 

@@ -10,20 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.digests import digest
-from pipeline.latents.loading import Chosen, bring_up, chosen_weights, shape_of
+from pipeline.digests import digest, short_digest
+from pipeline.latents.loading import Chosen, bring_up, chosen_weights
 from pipeline.params import Invert
 from pipeline.records import Clip, InvertedTake, Rejected, Sentence
-from pipeline.runtime.costs import short
-from pipeline.runtime.run import Run, Summary, Unit, summarise
+from pipeline.runtime.run import Run
+from pipeline.runtime.summaries import Summary, summarise
 from pipeline.runtime.tables import sorted_rows
+from pipeline.runtime.units import Unit
 from pipeline.splits import split_of_take
 from pipeline.stages.invert.worker import GRAIN, InvertJob, invert_take, inverter
 from spfem_data.labels import EMOTIONS
 
 VERSION = 2
-_BESIDE_CODE = 160
-"""Bytes of a row without its code, about."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +73,15 @@ def plan(run: Run) -> Planned:
         {"encoder": section.encoder, "generator": section.generator},
         {"identity": section.identity, "perceptual": section.perceptual},
     )
-    frame_bytes = shape_of(chosen).code_bytes + _BESIDE_CODE
     units = [
-        _unit(run, clip, split_of_take(clip, sentences), chosen, frame_bytes)
+        _unit(run, clip, split_of_take(clip, sentences), chosen)
         for clip in clips
         if chosen.missing is None and clip.emotion in EMOTIONS
     ]
     return Planned(units, chosen, chosen.missing)
 
 
-def _unit(run: Run, clip: Clip, split: str | None, chosen: Chosen, frame_bytes: int) -> Unit:
+def _unit(run: Run, clip: Clip, split: str | None, chosen: Chosen) -> Unit:
     section = run.params.invert
     name = f"{clip.speaker}/{clip.take_id}"
     crop = [clip.crop_x_px, clip.crop_y_px, clip.crop_side_px, clip.crop_px]
@@ -106,10 +104,9 @@ def _unit(run: Run, clip: Clip, split: str | None, chosen: Chosen, frame_bytes: 
         section,
         (chosen.sha256("encoder"), chosen.sha256("generator")),
     )
-    effort = min(clip.n_found, section.frames_per_take or clip.n_found)
     return Unit(
-        name, key, job, effort=effort, volume=effort * frame_bytes,
-        code=short(VERSION), parameters=short(section.key(), chosen.identity(section)),
+        name, key, job, code=short_digest(VERSION),
+        parameters=short_digest(section.key(), chosen.identity(section)),
     )  # fmt: skip
 
 

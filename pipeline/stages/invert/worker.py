@@ -23,9 +23,9 @@ from pipeline.latents.networks import F32, U8, Networks, brought_to, cosines, pi
 from pipeline.models.registry import Weights
 from pipeline.params import Invert
 from pipeline.records import CODES_SCHEMA, Clip, InvertedTake, rejected
-from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import write_table
+from pipeline.runtime.units import UnitResult
 from pipeline.takes.frame_file import F64, read_columns
 
 GRAIN = "take"

@@ -13,13 +13,14 @@ from itertools import groupby
 
 import numpy as np
 
-from pipeline.digests import digest
+from pipeline.digests import digest, short_digest
 from pipeline.errors import TableError
 from pipeline.faces.expression import movements_sha256
 from pipeline.records import Clip, Pair, PosedPair, Rejected
-from pipeline.runtime.costs import short
-from pipeline.runtime.run import Run, Summary, Unit, run_units, summarise
+from pipeline.runtime.run import Run
+from pipeline.runtime.summaries import Summary, summarise
 from pipeline.runtime.tables import sorted_rows
+from pipeline.runtime.units import Unit, run_units
 from pipeline.stages.pose.worker import GRAIN, Match, SpeakerJob, pose_speaker
 
 VERSION = 4
@@ -88,8 +89,8 @@ def _unit(speaker: str, matches: tuple[Match, ...], run: Run) -> Unit:
     key = digest(["pose", VERSION, section.key(), asset, takes, inputs])
     return Unit(
         speaker, key, SpeakerJob(matches, run.items("extract").folder, section),
-        effort=sum(len(match.frame_a) for match in matches),
-        code=short(VERSION, asset), parameters=short(section.key()),
+        effort=len(matches), code=short_digest(VERSION, asset),
+        parameters=short_digest(section.key()),
     )  # fmt: skip
 
 

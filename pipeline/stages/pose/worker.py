@@ -15,9 +15,9 @@ from pipeline.faces.expression import landmarks_of
 from pipeline.faces.poses import Posed, PoseTrack, pose_pair, values_sha256
 from pipeline.params import Pose
 from pipeline.records import Clip, PosedPair, PosePair, Rejected, rejected
-from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import write_table
+from pipeline.runtime.units import UnitResult
 from pipeline.takes.frame_file import read_columns
 
 POSES = ".poses.parquet"

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from pipeline.errors import OutOfOrderError, TableError
 from pipeline.records import Clip, Pair, PosedPair, Rejected, Sentence
-from pipeline.runtime.run import Run, summaries
+from pipeline.runtime.run import Run
 from pipeline.runtime.store import ItemStore
+from pipeline.runtime.summaries import summaries
 from pipeline.takes.frame_file import read_columns
 
 F64 = NDArray[np.float64]

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.digests import digest
+from pipeline.digests import digest, short_digest
 from pipeline.records import Clip, Rejected
-from pipeline.runtime.costs import short
-from pipeline.runtime.run import Batch, Run, Summary, Unit, run_units, summarise
+from pipeline.runtime.run import Run
 from pipeline.runtime.store import write_bytes, write_json
+from pipeline.runtime.summaries import Summary, summarise
+from pipeline.runtime.units import Batch, Unit, run_units
 from pipeline.stages import READS
 from pipeline.stages.report import findings
 from pipeline.stages.report.accuracy import PairError
@@ -56,8 +57,6 @@ _GRAIN = "picture sheet"
 REPORTED = READS["report"]
 """The stages that the report counts, in the order of the way."""
 _CARDS, _FACES = "cards/", "faces/"
-_EFFORTS = {_CARDS: 1.0, _FACES: 0.05, SHEETS: 0.25, GRIDS: 0.5}
-"""Of drawing a sheet, in cards of pairs, which have sound; of others 0.3."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +109,11 @@ def plan(run: Run) -> Planned:
     clear, made = gather_clear(run), gather_made(run)
     accuracy, judged = _accuracy(run, inputs, clear)
     choice = choose(inputs.pairs, inputs.posed, section.pairs, section.seed)
-    units = sheets(run, inputs, choice, clear, made, accuracy.pairs if accuracy else {})
+    units = _units(run, inputs, choice, clear, made, accuracy.pairs if accuracy else {})
     return Planned(units, inputs, choice, clear, made, accuracy, judged)
 
 
-def sheets(
+def _units(
     run: Run,
     inputs: Inputs,
     choice: Choice,
@@ -123,22 +122,14 @@ def sheets(
     errors: Mapping[str, PairError],
 ) -> list[Unit]:
     """The sheets to draw, each with its key; `errors` of pairs by id, as far as truth is known."""
-    code, parameters = short(VERSION), short(run.params.report.key())
+    code, parameters = short_digest(VERSION), short_digest(run.params.report.key())
     units = [
         *_cards(run, inputs, choice, errors),
         *_faces(run, inputs),
         *_sheets(run, inputs, clear),
         *_grids(run, inputs, made),
     ]
-    return [
-        replace(unit, effort=effort_of(unit.name), code=code, parameters=parameters)
-        for unit in units
-    ]
-
-
-def effort_of(name: str) -> float:
-    """The effort of drawing the sheet of that name."""
-    return next((effort for kind, effort in _EFFORTS.items() if name.startswith(kind)), 0.3)
+    return [replace(unit, code=code, parameters=parameters) for unit in units]
 
 
 def _accuracy(run: Run, inputs: Inputs, clear: Clear) -> tuple[Accuracy | None, Judged | None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.runtime.costs import Spent
+from pipeline.runtime.costs import StageCost
 from pipeline.runtime.run import Run
 from pipeline.stages.report.page import template
 
@@ -20,8 +20,8 @@ class Timing:
     """One stage: its last run, and the last one in which it did the most units."""
 
     stage: str
-    last: Spent
-    fullest: Spent
+    last: StageCost
+    fullest: StageCost
 
     @property
     def unit_s(self) -> float | None:
@@ -35,7 +35,7 @@ def timings(run: Run, stages: Sequence[str]) -> list[Timing]:
     for stage in stages:
         known = run.rates().known(stage)
         if known:
-            fullest = max(reversed(known), key=lambda spent: spent.done)
+            fullest = max(reversed(known), key=lambda cost: cost.done)
             found.append(Timing(stage, known[-1], fullest))
     return found
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from pipeline.params import Report
 from pipeline.records import Clip
-from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore, write_json
+from pipeline.runtime.units import UnitResult
 from pipeline.stages.report import pictures
 from pipeline.stages.report.contact_sheets import SheetJob, sheet
 from pipeline.stages.report.film_strips import film

@@ -13,19 +13,18 @@ from functools import partial
 import numpy as np
 
 from pipeline.clip.judge import Judge, find_judge, load_scorer
-from pipeline.digests import digest
+from pipeline.digests import digest, short_digest
 from pipeline.errors import MissingWeightsError
 from pipeline.records import Clip, Rejected, ScoredTake
-from pipeline.runtime.costs import short
-from pipeline.runtime.run import Batch, Run, Summary, Unit, run_units, summarise
+from pipeline.runtime.run import Run
 from pipeline.runtime.store import make_folder
+from pipeline.runtime.summaries import Summary, summarise
 from pipeline.runtime.tables import sorted_rows
+from pipeline.runtime.units import Batch, Unit, run_units
 from pipeline.stages.score.worker import GRAIN, ScoreJob, score_one
 from spfem_data.labels import EMOTIONS
 
 VERSION = 2
-_BESIDE_EMBEDDING = 50
-"""Bytes of a frame's row without its embedding, about."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +83,9 @@ def _unit(clip: Clip, run: Run, judge: Judge) -> Unit:
     key = digest(["score", VERSION, judge.identity(), budget, clip.to_row()])
     name = f"{clip.speaker}/{clip.take_id}"
     frames_file = run.items("extract").path(name, ".frames.parquet")
-    effort = min(clip.n_found, budget or clip.n_found)
-    embedding = 4 * int(judge.architecture.config["embed_dim"])
     return Unit(
         name, key, ScoreJob(clip, frames_file, budget, judge),
-        effort=effort, volume=effort * (embedding + _BESIDE_EMBEDDING),
-        code=short(VERSION), parameters=short(judge.identity(), budget),
+        code=short_digest(VERSION), parameters=short_digest(judge.identity(), budget),
     )  # fmt: skip
 
 

@@ -9,9 +9,9 @@ from pipeline.clip.judge import Judge
 from pipeline.clip.scorer import Scorer
 from pipeline.digests import sha256_of
 from pipeline.records import Clip, ScoredTake, rejected
-from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import write_table
+from pipeline.runtime.units import UnitResult
 from pipeline.stages.score.take_scores import score_take, table_of
 
 SCORES = ".scores.parquet"

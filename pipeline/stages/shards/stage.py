@@ -17,7 +17,7 @@ import pyarrow as pa
 import simplejpeg
 from numpy.typing import NDArray
 
-from pipeline.digests import digest
+from pipeline.digests import digest, short_digest
 from pipeline.errors import PipelineError
 from pipeline.params import Shards
 from pipeline.records import (
@@ -30,16 +30,9 @@ from pipeline.records import (
     Sentence,
     rejected,
 )
-from pipeline.runtime.costs import short
-from pipeline.runtime.run import (
-    Batch,
-    Run,
-    Summary,
-    Unit,
-    run_units,
-    summaries,
-    summarise,
-)
+from pipeline.runtime.run import Run
+from pipeline.runtime.summaries import Summary, summaries, summarise
+from pipeline.runtime.units import Batch, Unit, run_units
 from pipeline.stages import READS
 from pipeline.stages.shards.card import Published
 from pipeline.stages.shards.emotions import ClearTake, clear_takes
@@ -65,8 +58,6 @@ _GRAIN = "clip pair"
 _SOURCES = ("extract", "pose", "score", "filter", "synth")
 """The stages whose items are packed."""
 _Item = KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | SeenTake
-_SOUND_S, _MADE, _WINDOWS = 0.9, 0.3, 0.1
-"""Volume of a second of sound, of a picture of the demo's generator, of a pair's windows."""
 
 
 @dataclass(frozen=True)
@@ -214,32 +205,10 @@ def _unit(run: Run, shard: Shard, items: tuple[Any, ...]) -> Unit:
     stores = {stage: run.items(stage).folder for stage in _SOURCES}
     payload = Payload(shard, items, stores, section)
     return Unit(
-        shard.unit, key, payload, effort=sum(_effort(item, section) for item in items),
-        volume=sum(_volume(item, section) for item in items),
-        code=short(VERSION, SCHEMA_VERSION, _versions()),
-        parameters=short(section.rows_per_group, settings[shard.config]),
+        shard.unit, key, payload, effort=len(items),
+        code=short_digest(VERSION, SCHEMA_VERSION, _versions()),
+        parameters=short_digest(section.rows_per_group, settings[shard.config]),
     )  # fmt: skip
-
-
-def _effort(item: _Item, section: Shards) -> float:
-    """Pictures to warp; what holds none is as dear as a picture an item."""
-    if isinstance(item, KeptPair):
-        return 2 * len(item.kept)
-    if isinstance(item, ClearTake):
-        return item.n_kept
-    if isinstance(item, SeenTake):
-        return min(item.clip.n_found, section.frames.per_take or item.clip.n_found)
-    return 1
-
-
-def _volume(item: _Item, section: Shards) -> float:
-    """Bytes over those of a picture of a pair, about."""
-    picture = (section.size_px / 256) ** 2
-    if isinstance(item, KeptPair | ClearTake | SeenTake):
-        return picture * _effort(item, section)
-    if isinstance(item, SpokenTake):
-        return _SOUND_S * (item.clip.audio_end_s - item.clip.audio_start_s)
-    return _MADE * item.n_pictures if isinstance(item, FamilyTake) else _WINDOWS
 
 
 def _identity(item: _Item) -> object:

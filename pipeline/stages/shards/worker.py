@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 from pipeline.faces.framing import Framing
 from pipeline.params import Shards
 from pipeline.records import CLEAR_SCHEMA, Clip, PosePair
-from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore, atomic_path
 from pipeline.runtime.tables import read_table
+from pipeline.runtime.units import UnitResult
 from pipeline.stages.shards.emotions import ClearSources, ClearTake, clear_rows
 from pipeline.stages.shards.families import FamilyTake, family_rows
 from pipeline.stages.shards.frames import SeenSources, SeenTake, seen_rows

@@ -13,17 +13,17 @@ import numpy as np
 
 from pipeline.clip.judge import Judge as ClipJudge
 from pipeline.clip.judge import find_judge
-from pipeline.digests import digest
+from pipeline.digests import digest, short_digest
 from pipeline.errors import MissingWeightsError, TableError
 from pipeline.latents.codes import CODES
-from pipeline.latents.loading import Chosen, bring_up, chosen_weights, shape_of
+from pipeline.latents.loading import Chosen, bring_up, chosen_weights
 from pipeline.records import Clip, Direction, InvertedTake, MadeFamily, MadePicture, Rejected
-from pipeline.runtime.costs import short
-from pipeline.runtime.run import Run, Summary, Unit, summarise
+from pipeline.runtime.run import Run
+from pipeline.runtime.summaries import Summary, summarise
 from pipeline.runtime.tables import sorted_rows
+from pipeline.runtime.units import Unit
 from pipeline.stages.synth.family import GRAIN, TARGET_EMOTIONS, MakeJob, n_families
 from pipeline.stages.synth.worker import make_families, maker
-from spfem_data.labels import EMOTIONS
 
 VERSION = 3
 
@@ -91,8 +91,7 @@ def plan(run: Run) -> Planned:
     )
     judge, unclear = chosen_clip(run)
     able = bool(directions) and chosen.missing is None
-    family = len(EMOTIONS) * shape_of(chosen).picture
-    units = [_unit(run, clips, take, directions, chosen, judge, family) for take in takes if able]
+    units = [_unit(run, clips, take, directions, chosen, judge) for take in takes if able]
     why = chosen.missing or "no codes or no directions: see invert and directions"
     return Planned(units, chosen, judge, unclear, None if units else why)
 
@@ -104,9 +103,7 @@ def _unit(
     directions: Sequence[Direction],
     chosen: Chosen,
     judge: ClipJudge | None,
-    family: float,
 ) -> Unit:
-    """What to make of a take; `family` is the volume of one source frame's pictures."""
     if take.take_id not in clips:
         raise TableError(
             f"invert names take {take.take_id} that extract no longer has; rerun invert"
@@ -131,10 +128,9 @@ def _unit(
         section,
         run.params.score.framing,
     )
-    effort = n_families(take, section)
     return Unit(
-        name, key, job, effort=effort, volume=effort * family, code=short(VERSION),
-        parameters=short(section.key(), chosen.identity(run.params.invert)),
+        name, key, job, code=short_digest(VERSION),
+        parameters=short_digest(section.key(), chosen.identity(run.params.invert)),
     )  # fmt: skip
 
 

@@ -22,9 +22,9 @@ from pipeline.latents.networks import F32, Networks
 from pipeline.models.registry import Weights
 from pipeline.params import Invert, Synth
 from pipeline.records import FAMILIES_SCHEMA, Rejected
-from pipeline.runtime.run import UnitResult
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_table, write_table
+from pipeline.runtime.units import UnitResult
 from pipeline.stages.synth.family import Made, MakeJob, Maker, Sources, gaps_of, length_of_gap
 from pipeline.stages.synth.rows import BLOBS, rows_of
 from pipeline.stylegan.ffhq import back

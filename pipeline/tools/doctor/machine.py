@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pipeline.runtime import machine
 from pipeline.tools.doctor.check import Check, in_words
 
 WORKER_BYTES = 1.0e9
@@ -19,10 +20,13 @@ TAKE_FRAMES = 120
 
 
 def cores_and_memory() -> Check:
-    """How many workers fit."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    n, memory = cores or 1, _memory_bytes()
-    found = f"{n} cores, {in_words(memory)} of memory"
+    """How many workers fit, and what limits them (affinity, cgroup, Slurm)."""
+    n, memories = machine.cores(), machine.memory_limits()
+    memory = min(limit.value for limit in memories)
+    found = (
+        f"{n} cores{_limits(machine.core_limits(), '{:g}'.format)}, "
+        f"{in_words(memory)} of memory{_limits(memories, in_words)}"
+    )
     fit = max(int(memory / WORKER_BYTES), 1)
     if fit < n:
         return Check("machine", "warn", f"{found}: too little for a worker a core", _workers(fit))
@@ -33,8 +37,11 @@ def _workers(fit: int) -> str:
     return f"give stages --workers {fit} (or: export SPFEM_WORKERS={fit})"
 
 
-def _memory_bytes() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def _limits(limits: Sequence[machine.Limit], shown: Callable[[float], str]) -> str:
+    """The limits in parentheses, if there are several."""
+    if len(limits) == 1:
+        return ""
+    return f" ({', '.join(f'{limit.source} {shown(limit.value)}' for limit in limits)})"
 
 
 def standing(folder: Path) -> Path:

@@ -1,1 +1,1 @@
-"""What a run would do, without doing it: units by the stages' own functions, prices by rates."""
+"""What a run would do and roughly cost, without running anything."""

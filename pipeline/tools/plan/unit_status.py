@@ -1,116 +1,91 @@
-"""What becomes of each unit of a stage: redone and why, reused, or removed and why."""
+"""Which units of a stage would run and why, which are reused, and which are removed."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+from pipeline import corpora
+from pipeline.records import Rejected
 from pipeline.runtime.costs import ProvenanceCache
-from pipeline.runtime.run import Run, Unit, key_of, reusable
-from pipeline.runtime.store import RECEIPT, ItemStore, Receipt
-
-Certainty = Literal["exact", "expected", "at most", "unknown"]
-"""exact: nothing that is still to run decides it. expected, at most: as the name says, since a
-stage before it has yet to run. unknown: not to be told before that."""
+from pipeline.runtime.run import Run
+from pipeline.runtime.store import RECEIPT, ItemStore
+from pipeline.runtime.units import Unit, keyed, reusable
 
 NEW = "new"
 INPUT = "input changed"
 PARAMETERS = "parameters changed"
-THRESHOLDS = "thresholds changed"
 CODE = "code version changed"
 FORCED = "forced"
 FAILED = "failed before"
-LOST_FILES = "its files are gone"
-STOPPED = "stopped while it was redone"
-UNREMEMBERED = "changed (what is not remembered)"
-LOST_INPUT = "lost its input"
-NARROWED = "narrowed select"
-FORGOTTEN = "its speaker is forgotten"
-NOT_ADMITTED = "its split admits it no longer"
-UNUSABLE = "its input can no longer be used"
-
-
-class Plan(Protocol):
-    """What the `plan` of every stage gives; some have `idle`, why there is nothing to do."""
-
-    units: list[Unit]
+FILES_MISSING = "output files missing"
+INTERRUPTED = "interrupted"
+UNRECORDED = "changed (cause not recorded)"
+INPUT_MISSING = "input missing"
+NOT_SELECTED = "outside select"
+FORGOTTEN = "speaker deleted"
+NOT_ADMITTED = "not admitted by the split"
+UNUSABLE = "input unusable"
 
 
 @dataclass(frozen=True)
-class Fates:
-    """The units of one stage: to be redone and removed with the reason, and those reused.
+class UnitStatus:
+    """The units of one stage by name: to run and to remove, with the reason, and reused."""
 
-    `idle` says why the stage does nothing (what lies there then stays), `certainty` how sure all
-    of this is, `receipts` are those of the reused units, and `settled` are those to be redone whose
-    outcome is known.
-    """
-
-    stage: str
-    units: tuple[Unit, ...] = ()
-    redo: Mapping[str, str] = field(default_factory=dict)
+    run: Mapping[str, str] = field(default_factory=dict)
+    reused: tuple[str, ...] = ()
     removed: Mapping[str, str] = field(default_factory=dict)
-    receipts: Mapping[str, Receipt] = field(default_factory=dict)
-    idle: str | None = None
-    certainty: Certainty = "exact"
-    settled: frozenset[str] = frozenset()
-
-    def __post_init__(self) -> None:
-        if self.certainty != "unknown" and len(self.redo) + len(self.receipts) != len(self.units):
-            raise AssertionError(f"{self.stage}: {len(self.units)} units, not all have a fate")
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the stage would change nothing; a stage of unknown fate would."""
-        return not self.redo and not self.removed and self.certainty != "unknown"
-
-    @property
-    def open_reasons(self) -> set[str]:
-        """Why units are redone whose outcome is not known."""
-        return {why for unit, why in self.redo.items() if unit not in self.settled}
-
-    def why(self) -> dict[str, int]:
-        """How many units are redone and removed for each reason."""
-        return dict(sorted(Counter([*self.redo.values(), *self.removed.values()]).items()))
 
 
-def fates_of(
-    run: Run,
-    stage: str,
-    units: Sequence[Unit],
-    idle: str | None = None,
-    certainty: Certainty = "exact",
-) -> Fates:
-    """Compare a stage's units with what lies on the disk, as the stage itself would."""
-    store, origins = run.items(stage), run.origins(stage)
-    units = run.keyed(units) if stage != "demo" else units  # the corpus is the same in both
-    receipts: dict[str, Receipt] = {}
-    redo: dict[str, str] = {}
-    for unit in units:
-        receipt = reusable(run, store, unit)
-        if receipt is not None:
-            receipts[unit.name] = receipt
-        else:
-            redo[unit.name] = _why_redone(run, store, origins, unit)
-    lost = [] if idle else sorted(store.units() - {unit.name for unit in units})
-    removed = dict.fromkeys(lost, LOST_INPUT)
-    return Fates(stage, tuple(units), redo, removed, receipts, idle, certainty)
+def unit_status(run: Run, stage: str, units: Sequence[Unit]) -> UnitStatus:
+    """Compare a stage's planned units with its receipts, as the stage itself does."""
+    store, provenance = run.items(stage), run.provenance(stage)
+    units = keyed(run, units) if stage != "demo" else units  # numerics do not change the corpus
+    to_run = {
+        unit.name: _why_run(run, store, provenance, unit)
+        for unit in units
+        if reusable(run, store, unit) is None
+    }
+    names = {unit.name for unit in units}
+    removed = dict.fromkeys(sorted(store.units() - names), INPUT_MISSING)
+    return UnitStatus(to_run, tuple(sorted(names - set(to_run))), removed)
 
 
-def _why_redone(run: Run, store: ItemStore, origins: ProvenanceCache, unit: Unit) -> str:
-    previous = store.receipt(unit.name)
-    if previous is None:
-        return LOST_FILES if store.path(unit.name, RECEIPT).is_file() else NEW
-    if previous.is_retracted:
-        return STOPPED
-    if previous.key == unit.key:
+def _why_run(run: Run, store: ItemStore, provenance: ProvenanceCache, unit: Unit) -> str:
+    receipt = store.receipt(unit.name)
+    if receipt is None:
+        return FILES_MISSING if store.path(unit.name, RECEIPT).is_file() else NEW
+    if receipt.is_retracted:
+        return INTERRUPTED
+    if receipt.key == unit.key:
         return FORCED if run.options.force else FAILED
-    made = origins.of(unit.name, previous.key)
-    if made is None:
-        return UNREMEMBERED
-    if unit.base and key_of(unit.base, made.thresholds) == previous.key:
-        return THRESHOLDS
-    if made.code != unit.code:
+    made_with = provenance.of(unit.name, receipt.key)
+    if made_with is None:
+        return UNRECORDED
+    if made_with.code != unit.code:
         return CODE
-    return PARAMETERS if made.parameters != unit.parameters else INPUT
+    return PARAMETERS if made_with.parameters != unit.parameters else INPUT
+
+
+def with_removal_reasons(run: Run, status: UnitStatus, rejects: Sequence[Rejected]) -> UnitStatus:
+    """The status of extract, with the reasons why takes are no longer planned."""
+    if not status.removed:
+        return status
+    rejected = {row.item: row.reason for row in rejects}
+    select = type(run.entry.select)(speakers=[], emotions=[], levels=[], views=[])
+    entry = run.entry.model_copy(update={"select": select})
+    corpus = corpora.list_takes(run.dataset, entry, Path(run.entry.root))
+    present = {take.take_id for take in corpus.takes}
+    forgotten = {name.casefold() for name in run.forgotten}
+
+    def why(unit: str) -> str:
+        speaker, take = unit.split("/", 1)
+        if speaker.casefold() in forgotten:
+            return FORGOTTEN
+        if take in rejected:
+            reason = rejected[take]
+            return NOT_ADMITTED if reason == "not_admitted" else f"{UNUSABLE} ({reason})"
+        return NOT_SELECTED if take in present else INPUT_MISSING
+
+    return replace(status, removed={unit: why(unit) for unit in status.removed})

@@ -25,7 +25,6 @@ from pipeline.stages.report.clear import (
 from pipeline.stages.report.clear_page import clear_page, surest
 from pipeline.stages.report.clear_truth import Judged, clear_figures, frame_truth
 from pipeline.stages.report.truth import TrueTake, Truth
-from pipeline.tools.plan.expected import blank
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
 from tests.stages.report.test_page import EVIL, Tags, content, with_clear
 
@@ -167,7 +166,9 @@ def test_hostile_names_stay_text() -> None:
 
 def test_clear_frames_of_other_columns_are_refused(tmp_path: Path) -> None:
     run = Run("made", load(None), tmp_path)
-    take = blank(FilteredTake, take_id="a", speaker="S1", emotion="happy")
+    take = FilteredTake(
+        "a", "S1", "happy", "train", 0, 0, 0, 0, 0, 0, None, "0" * 64, "0" * 64
+    )  # fmt: skip
     write_rows(run.table("filter", "filtered_takes"), [take], FilteredTake)
     for name, kind in (
         ("thresholds", ClarityThreshold), ("yields", YieldPoint), ("suspects", Suspect),

@@ -13,7 +13,8 @@ from pipeline import params
 from pipeline.errors import OutOfOrderError
 from pipeline.faces.affine import compose, invert
 from pipeline.records import Rejected, ScoredTake, Sentence
-from pipeline.runtime.run import Run, Summary
+from pipeline.runtime.run import Run
+from pipeline.runtime.summaries import Summary
 from pipeline.runtime.tables import read_rows, write_rows
 from pipeline.stages.filter import stage as filter_stage
 from pipeline.stages.pose import stage as pose

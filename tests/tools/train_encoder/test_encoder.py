@@ -169,7 +169,7 @@ def test_without_a_train_split_there_is_nothing_to_learn(tmp_path: Path) -> None
     run = _run(tmp_path)
     make_inputs(run)
     (run.table("extract", "clips")).unlink()
-    with pytest.raises(OutOfOrderError, match="made has no extract yet"):
+    with pytest.raises(OutOfOrderError, match="extract of made has not run yet"):
         train_on_dataset(run, tmp_path / "out")
 
 

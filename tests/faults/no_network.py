@@ -1,8 +1,8 @@
-"""Say nothing to the network: a guard for every Python process below, and a namespace without it.
+"""Run without network: a guard in every Python process, and an empty network namespace.
 
-`python -m tests.faults.quiet` makes a demo corpus of one actor and runs every stage on it, with a
-guard in every Python process that notes and refuses each attempt, and, where the kernel lets us, in
-a network namespace without any interface.
+`python -m tests.faults.no_network` makes a demo corpus of one actor and runs every stage on it. The
+guard records and refuses each attempt. If the kernel permits it, the stages also run in a network
+namespace without interfaces.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ socket.getaddrinfo = socket.gethostbyname = socket.create_connection = _resolve
 def guarded(
     command: Sequence[str], folder: Path
 ) -> tuple[subprocess.CompletedProcess[str], list[str]]:
-    """Run a command whose Python processes may not speak; what they attempted."""
+    """Run a command whose Python processes may not use the network; returns their attempts."""
     guard, attempts = folder / "guard", folder / "attempts.txt"
     guard.mkdir(exist_ok=True)
     (guard / "sitecustomize.py").write_text(_GUARD, encoding="utf-8")
@@ -53,8 +53,8 @@ def guarded(
     return done, attempts.read_text(encoding="utf-8").splitlines()
 
 
-def alone() -> list[str]:
-    """The command that gives another no network at all; empty where that is not permitted."""
+def network_namespace() -> list[str]:
+    """The command prefix for an empty network namespace; empty if not permitted."""
     for command in (["unshare", "--net"], ["unshare", "--user", "--map-root-user", "--net"]):
         if (
             shutil.which("unshare")
@@ -64,24 +64,28 @@ def alone() -> list[str]:
     return []
 
 
-def quiet_way(small: Small, folder: Path) -> tuple[int, list[str], list[str]]:
-    """Run every stage guarded and alone: how many, what was attempted, and what failed."""
+def run_without_network(small: Small, folder: Path) -> tuple[int, list[str], list[str]]:
+    """Run every stage without network: the number of stages, attempts and failures."""
     attempts, failed = [], []
-    for stage in small.way:
-        done, tried = guarded([*alone(), *small.command(stage)], folder)
+    for stage in small.stages:
+        done, tried = guarded([*network_namespace(), *small.command(stage)], folder)
         attempts += tried
         if done.returncode:
             failed.append(f"{stage}: {done.stderr[-800:]}")
-    return len(small.way), attempts, failed
+    return len(small.stages), attempts, failed
 
 
 def main() -> None:
-    """Run the way without network, and print the figures."""
+    """Run the pipeline without network and print the figures."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         small = drawn(folder)
-        n, attempts, failed = quiet_way(small, folder)
-    where = "in a network namespace of its own" if alone() else "no namespace is permitted here"
+        n, attempts, failed = run_without_network(small, folder)
+    where = (
+        "in a network namespace of its own"
+        if network_namespace()
+        else "no namespace is permitted here"
+    )
     print(f"no network: {n} stages ({where}), failed {len(failed)}, attempts {len(attempts)}")
     for line in (*failed, *attempts):
         print(line)

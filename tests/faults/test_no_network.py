@@ -1,4 +1,4 @@
-"""No telemetry, and no network unless `models fetch` is asked."""
+"""No telemetry, and no network except for `models fetch`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.quiet import alone, guarded, quiet_way
+from tests.faults.no_network import guarded, network_namespace, run_without_network
 from tests.faults.small import made, run_command
 
 
-def test_a_run_says_nothing_to_the_network(tmp_path: Path) -> None:
-    n, attempts, failed = quiet_way(made(tmp_path), tmp_path)
+def test_a_run_does_not_use_the_network(tmp_path: Path) -> None:
+    n, attempts, failed = run_without_network(made(tmp_path), tmp_path)
     assert (n, attempts, failed) == (2, [], [])
-    print(f"no network: {n} stages, namespace {' '.join(alone()) or 'not permitted'}")
+    print(f"no network: {n} stages, namespace {' '.join(network_namespace()) or 'not permitted'}")
 
 
-def test_the_guard_reaches_processes_below(tmp_path: Path) -> None:
+def test_the_guard_reaches_child_processes(tmp_path: Path) -> None:
     speak = "import socket; socket.create_connection(('192.0.2.1', 9), 1)"
     below = f"import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', {speak!r}]))"
     done, attempts = guarded([sys.executable, "-c", below], tmp_path)
@@ -28,7 +28,7 @@ def test_the_guard_reaches_processes_below(tmp_path: Path) -> None:
     assert attempts[0].startswith("getaddrinfo ('192.0.2.1', 9)")
 
 
-def test_models_fetch_is_what_asks(tmp_path: Path) -> None:
+def test_models_list_does_not_use_the_network(tmp_path: Path) -> None:
     small = made(tmp_path)
     text = small.params.read_text(encoding="utf-8")
     start = text.index("models:")
@@ -56,7 +56,7 @@ def test_telemetry_of_dvc_is_off_in_the_project(repository: Path) -> None:
     assert shown.stdout.strip() == "False", shown.stderr
 
 
-def test_every_way_of_calling_dvc_says_so_too(repository: Path) -> None:
+def test_every_call_of_dvc_disables_telemetry(repository: Path) -> None:
     for name in (
         "Makefile",
         ".ci/check-lock.sh",
@@ -74,7 +74,7 @@ def test_telemetry_of_ray_is_off(repository: Path) -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra ray")
-def test_ray_itself_says_that_it_reports_nothing() -> None:
+def test_ray_reports_that_usage_statistics_are_off() -> None:
     asked = (
         "from pipeline.runtime.executor.ray_cluster import cluster\n"
         "with cluster():\n"

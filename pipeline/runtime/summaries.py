@@ -1,0 +1,117 @@
+"""The count of a stage: how many items were planned, kept, and rejected for which reason."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import TableError
+from pipeline.records import Rejected
+from pipeline.runtime.run import Run
+from pipeline.runtime.store import read_json, write_json
+from pipeline.runtime.units import Batch
+
+_FILE = "summary.json"
+_STORED = ("stage", "dataset", "grain", "planned", "kept", "reasons", "notes", "look")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One stage's count: kept + rejected == planned.
+
+    `look` are the paths where a user finds the result.
+    """
+
+    stage: str
+    dataset: str
+    grain: str
+    planned: int
+    kept: int
+    reasons: Mapping[str, int]
+    done: int
+    reused: int
+    removed: int
+    notes: tuple[str, ...] = ()
+    look: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        lost = self.planned - self.kept - sum(self.reasons.values())
+        if lost:
+            raise AssertionError(
+                f"{self.stage}: {lost} of {self.planned} {self.grain} unaccounted for"
+            )
+
+
+def summarise(
+    stage: str,
+    run: Run,
+    grain: str,
+    planned: int,
+    kept: int,
+    rejects: Iterable[Rejected],
+    batch: Batch,
+    notes: Sequence[str] = (),
+    look: Sequence[str] = (),
+) -> Summary:
+    """Count the stage's main grain, and store the count with its tables.
+
+    The stored file leaves out what was done or reused: that differs from run to run, and outputs
+    must not.
+    """
+    reasons = Counter(reject.reason for reject in rejects if reject.grain == grain)
+    summary = Summary(
+        stage, run.dataset, grain, planned, kept, dict(sorted(reasons.items())),
+        batch.done, batch.reused, batch.removed, tuple(notes), tuple(look),
+    )  # fmt: skip
+    stored = {name: getattr(summary, name) for name in _STORED}
+    stored["look"] = [_relative(run.data, path) for path in look]
+    stored["numerics"] = batch.numerics()
+    write_json(_path(run, stage), stored)
+    run.unfinished(stage).unlink(missing_ok=True)
+    if batch.cost is not None:
+        whole_s = time.perf_counter() - run.began_s
+        run.rates().remember(stage, replace(batch.cost, whole_s=whole_s))
+    return summary
+
+
+def _path(run: Run, stage: str) -> Path:
+    return run.folder(stage) / "tables" / _FILE
+
+
+def _relative(folder: Path, place: str) -> str:
+    """A path relative to the data folder: an output must not name the machine's folders."""
+    path = Path(place)
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else place
+
+
+def summaries(run: Run, stages: Sequence[str]) -> dict[str, dict[str, Any] | None]:
+    """The stored count of each stage, None if it has not run.
+
+    Raises
+    ------
+    TableError
+        If a file is damaged.
+    """
+    return {stage: _read(run, stage) for stage in stages}
+
+
+def _read(run: Run, stage: str) -> dict[str, Any] | None:
+    path = _path(run, stage)
+    if not path.is_file():
+        return None
+    match content := read_json(path):
+        case {
+            "stage": str(),
+            "grain": str(),
+            "planned": int(),
+            "kept": int(),
+            "reasons": dict(reasons),
+        } if all(isinstance(n, int) for n in reasons.values()):
+            return dict(content)
+    raise TableError(
+        f"{path} is damaged; run again: spfem-data {stage} --dataset {run.dataset} --force"
+    )
