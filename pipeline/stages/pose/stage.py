@@ -22,7 +22,7 @@ from pipeline.runtime.run import Run, Summary, Unit, run_units, summarise
 from pipeline.runtime.tables import sorted_rows
 from pipeline.stages.pose.worker import GRAIN, Match, SpeakerJob, pose_speaker
 
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(frozen=True)

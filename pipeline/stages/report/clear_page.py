@@ -17,7 +17,7 @@ from spfem_data.labels import EMOTIONS
 SHEETS = "sheets/"
 _TITLES = {
     "best": "clearest",
-    "worst": "faintest kept",
+    "worst": "faintest of the others kept",
     "below": "clearest below the threshold",
 }
 

@@ -86,13 +86,15 @@ def grid_jobs(
 
 
 def inversion_takes(made: Made, count: int) -> dict[str, tuple[InvertedTake, ...]]:
-    """Takes with a family, by the pixel error of their codes: the worst first, the best first."""
+    """Takes with a family, by the pixel error of their codes: the worst and, of the rest, the best.
+
+    At most `count` of each kind; the extreme is first.
+    """
     with_family = {family.take_id for family in made.families}
     known = [t for t in made.inverted if t.pixel_error is not None and t.take_id in with_family]
     order = sorted(known, key=lambda take: (-(take.pixel_error or 0.0), take.take_id))
-    if len(order) <= count:
-        return {"worst": tuple(order)} if order else {}
-    return {"worst": tuple(order[:count]), "best": tuple(order[: -count - 1 : -1])}
+    kinds = {"worst": order[:count], "best": order[count:][: -count - 1 : -1]}
+    return {kind: tuple(takes) for kind, takes in kinds.items() if takes}
 
 
 def inversion_jobs(

@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.records import CORPUS_EMOTIONS, Pair
 from pipeline.stages.report.inputs import F64, Inputs
+from pipeline.stages.report.recording_findings import kept_with_findings
 
 _DIGITS = 4
 
@@ -142,6 +143,7 @@ def _of_clips(inputs: Inputs) -> dict[str, Any]:
         "frames": frames,
         "found_share": share(sum(clip.n_found for clip in clips), frames),
         "with_picture": sum(clip.has_picture for clip in clips),
+        "findings": dict(sorted(kept_with_findings(inputs).items())),
     }
 
 

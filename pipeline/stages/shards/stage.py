@@ -40,7 +40,7 @@ from pipeline.runtime.run import (
     summaries,
     summarise,
 )
-from pipeline.stages import READS
+from pipeline.stages import OPTIONAL, READS
 from pipeline.stages.shards.card import Published
 from pipeline.stages.shards.emotions import ClearTake, clear_takes
 from pipeline.stages.shards.families import FamilyTake, family_takes
@@ -93,7 +93,7 @@ def run(run: Run) -> Summary:
     Raises
     ------
     OutOfOrderError
-        When extract, align or pose has not run.
+        When extract, align or pose has not run, or any stage that it reads was stopped midway.
     PipelineError
         When a file could not be written, or a unit of the split lies in two splits: a dataset with
         a hole or a leak is not published.
@@ -120,8 +120,11 @@ def plan(run: Run) -> Planned:
     Raises
     ------
     OutOfOrderError
-        When extract, align or pose has not run.
+        When extract, align or pose has not run, or any stage that it reads was stopped midway.
     """
+    for stage, summary in summaries(run, OPTIONAL["shards"]).items():
+        if summary is not None:
+            run.check_finished(stage)
     clips = {clip.take_id: clip for clip in run.need("extract", "clips", Clip)}
     sentences = run.need("align", "sentences", Sentence)
     posed = {row.pair_id: row for row in run.need("pose", "pose_pairs", PosedPair)}

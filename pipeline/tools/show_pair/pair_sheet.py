@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pipeline.faces.sampling import U8
 from pipeline.records import Pair, PosedPair
 from pipeline.stages.report.figure import WIDTH
-from pipeline.stages.report.findings import number
+from pipeline.stages.report.truth_measures import number
 from pipeline.stages.report.pair_table import middle
 from pipeline.stages.report.pair_view import Portrait
 from pipeline.stages.report.pictures import row

@@ -132,7 +132,7 @@ def test_both_takes_sound_and_b_is_led_along_the_path(page: Path, tab: Browser) 
     tab.complaints.clear()
     tab.open(page)
     tab.run("document.querySelector('#cards [data-play=both]').click()")
-    bar = "document.querySelector('#cards .sound')"
+    bar = "document.querySelector('#cards .audio')"
     tab.run(f"new Promise(r => {{ const w = () => {bar}.audios.a.currentTime > 0.6 ? r()"
             " : setTimeout(w, 20); w(); })")  # fmt: skip
     a, b = json.loads(tab.run(
