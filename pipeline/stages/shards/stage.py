@@ -1,7 +1,7 @@
 """shards: pack frame pairs, windows and takes into Parquet files with a manifest and a card.
 
-The unit of work is one file. Which clip pairs it holds follows from a stable hash of their names,
-so that a new take rewrites the files that it falls into and no other.
+The unit of work is one file. A stable hash assigns clip pairs to files, so that a new take rewrites
+only the files that contain it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from pipeline.stages import OPTIONAL, READS
 from pipeline.stages.shards.card import Published
 from pipeline.stages.shards.emotions import ClearTake, clear_takes
 from pipeline.stages.shards.families import FamilyTake, family_takes
-from pipeline.stages.shards.frames import SeenTake, seen_takes
+from pipeline.stages.shards.frames import FaceTake, face_takes
 from pipeline.stages.shards.protocol_trials import draw
 from pipeline.stages.shards.publish import publish, refuse_leaks
 from pipeline.stages.shards.shard_plan import (
@@ -60,21 +60,21 @@ from pipeline.stages.shards.shard_plan import (
 from pipeline.stages.shards.worker import POSES, SUFFIX, Payload, one_thread, write_unit
 from spfem_data.schema import SCHEMA_VERSION
 
-VERSION = 3
+VERSION = 4
 _GRAIN = "clip pair"
 _SOURCES = ("extract", "pose", "score", "filter", "synth")
 """The stages whose items are packed."""
-_Item = KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | SeenTake
-_SOUND_S, _MADE, _WINDOWS = 0.9, 0.3, 0.1
-"""Volume of a second of sound, of a picture of the demo's generator, of a pair's windows."""
+_Item = KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | FaceTake
+_AUDIO_S, _SYNTHETIC, _WINDOWS = 0.9, 0.3, 0.1
+"""Bytes of a second of audio, of a synthetic image and of a pair's windows, in pair images."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The units of a dataset and what the files hold.
+    """The units of a dataset and the content of their files.
 
-    `others` are clips of the other configs with their splits, `lacking` those without one by
-    config.
+    `others` are the clips of emotions and families with their splits. `lacking` are the clips
+    without a split, by config.
     """
 
     units: list[Unit]
@@ -95,8 +95,8 @@ def run(run: Run) -> Summary:
     OutOfOrderError
         When extract, align or pose has not run, or any stage that it reads was stopped midway.
     PipelineError
-        When a file could not be written, or a unit of the split lies in two splits: a dataset with
-        a hole or a leak is not published.
+        When a file could not be written, or a unit of the split rule is in two splits. An
+        incomplete or leaking dataset is not published.
     """
     ready = plan(run)
     kept, takes = ready.kept, ready.takes
@@ -115,7 +115,7 @@ def run(run: Run) -> Summary:
 
 
 def plan(run: Run) -> Planned:
-    """The files to write, each with its key, and what they hold.
+    """The files to write, each with its key, and their content.
 
     Raises
     ------
@@ -153,9 +153,9 @@ def plan(run: Run) -> Planned:
 def _kept(
     run: Run, pairs: Sequence[Pair], clips: Mapping[str, Clip], posed: Mapping[str, PosedPair]
 ) -> list[KeptPair]:
-    """The pairs with any frame pair that has a pose and enough confidence."""
+    """The pairs with at least one frame pair that has a pose and enough confidence."""
     floor = run.params.shards.min_confidence
-    found = []
+    kept_pairs = []
     for speaker, theirs in by_speaker(pairs).items():
         posed_frames = _frames_of(run.read_item("pose", speaker, POSES, ["pair_id", "frame_a"]))
         for pair in theirs:
@@ -164,12 +164,12 @@ def _kept(
             kept = tuple(int(k) for k in np.flatnonzero(sure))
             sha256 = posed[pair.pair_id].poses_sha256
             if kept:
-                found.append(KeptPair(pair, clips[pair.take_a], clips[pair.take_b], kept, sha256))
-    return found
+                kept_pairs.append(KeptPair(pair, clips[pair.take_a], clips[pair.take_b], kept, sha256))
+    return kept_pairs
 
 
 def _frames_of(table: pa.Table) -> dict[str, NDArray[np.int32]]:
-    """`frame_a` of each pair, in the order of the rows: one pass, however many pairs there are."""
+    """`frame_a` of each pair, in row order; a single pass over all pairs."""
     ids = table["pair_id"].combine_chunks().dictionary_encode()
     codes = ids.indices.to_numpy()
     ends = np.cumsum(np.bincount(codes, minlength=len(ids.dictionary)))
@@ -184,7 +184,7 @@ def _plan(
     clear: Sequence[ClearTake],
     made: Sequence[FamilyTake],
 ) -> dict[Shard, list[Any]]:
-    """Every file with the items that it holds."""
+    """Every file with its items."""
     counts = section.n_shards
     pairs = spread("pairs", counts.pairs, ((k.pair.pair_id, k.pair.split, k) for k in kept))
     placed = [
@@ -196,7 +196,7 @@ def _plan(
     spoken = spread("takes", counts.takes, ((t.clip.take_id, t.split, t) for t in takes))
     emotions = spread("emotions", counts.emotions, ((t.clip.take_id, t.split, t) for t in clear))
     families = spread("families", counts.families, ((t.clip.take_id, t.split, t) for t in made))
-    seen = [(t.clip.take_id, t.split, t) for t in seen_takes(takes)]
+    seen = [(t.clip.take_id, t.split, t) for t in face_takes(takes)]
     frames = spread("frames", counts.frames, seen)
     return {**pairs, **sequences, **spoken, **emotions, **families, **frames}
 
@@ -225,24 +225,24 @@ def _unit(run: Run, shard: Shard, items: tuple[Any, ...]) -> Unit:
 
 
 def _effort(item: _Item, section: Shards) -> float:
-    """Pictures to warp; what holds none is as dear as a picture an item."""
+    """The number of images to warp, at least 1 per item."""
     if isinstance(item, KeptPair):
         return 2 * len(item.kept)
     if isinstance(item, ClearTake):
         return item.n_kept
-    if isinstance(item, SeenTake):
+    if isinstance(item, FaceTake):
         return min(item.clip.n_found, section.frames.per_take or item.clip.n_found)
     return 1
 
 
 def _volume(item: _Item, section: Shards) -> float:
-    """Bytes over those of a picture of a pair, about."""
+    """Approximate size, in images of a pair."""
     picture = (section.size_px / 256) ** 2
-    if isinstance(item, KeptPair | ClearTake | SeenTake):
+    if isinstance(item, KeptPair | ClearTake | FaceTake):
         return picture * _effort(item, section)
     if isinstance(item, SpokenTake):
-        return _SOUND_S * (item.clip.audio_end_s - item.clip.audio_start_s)
-    return _MADE * item.n_pictures if isinstance(item, FamilyTake) else _WINDOWS
+        return _AUDIO_S * (item.clip.audio_end_s - item.clip.audio_start_s)
+    return _SYNTHETIC * item.n_images if isinstance(item, FamilyTake) else _WINDOWS
 
 
 def _identity(item: _Item) -> object:
@@ -252,7 +252,7 @@ def _identity(item: _Item) -> object:
 
 
 def _versions() -> dict[str, str]:
-    """The libraries that decide the bytes of a shard."""
+    """The versions of the libraries that affect the bytes of a shard."""
     return {
         "opencv": str(cv2.__version__),
         "pyarrow": str(pa.__version__),
@@ -277,11 +277,11 @@ def _rejects(
     unsure = sorted(planned - {k.pair.pair_id for k in kept})
     return [
         *(
-            rejected("shards", _GRAIN, item, "low_confidence", "no posed frame pair is sure enough")
+            rejected("shards", _GRAIN, item, "low_confidence", "no posed frame pair reaches shards.min_confidence")
             for item in unsure
         ),
         *(
-            rejected("shards", "take", clip.take_id, "no_split", f"the config {config} lacks it")
+            rejected("shards", "take", clip.take_id, "no_split", f"not in the config {config}")
             for config, clips in lacking.items()
             for clip in sorted(clips, key=lambda clip: clip.take_id)
         ),
@@ -316,10 +316,10 @@ def _published(
 
 
 def _numerics(run: Run, batch: Batch) -> list[dict[str, Any]]:
-    """The different fingerprints that all which is packed was computed with, in a fixed order."""
-    said = [told for told in summaries(run, READS["shards"]).values() if told is not None]
-    found = [row for told in said for row in told.get("numerics", [])] + batch.numerics()
-    return [json.loads(text) for text in sorted({json.dumps(row, sort_keys=True) for row in found})]
+    """The distinct numerics fingerprints of this stage and the stages that it reads, sorted."""
+    read = [summary for summary in summaries(run, READS["shards"]).values() if summary is not None]
+    rows = [row for summary in read for row in summary.get("numerics", [])] + batch.numerics()
+    return [json.loads(text) for text in sorted({json.dumps(row, sort_keys=True) for row in rows})]
 
 
 def _notes(published: Published, filtered: Sequence[FilteredTake] | None) -> list[str]:
@@ -331,6 +331,6 @@ def _notes(published: Published, filtered: Sequence[FilteredTake] | None) -> lis
     notes = [f"{counts} in {len(published.files)} files, {size_mb:.1f} MB"]
     notes += [f"list {name}: {why}" for name, why in published.drawn.lacks.items()]
     if not rows.get("emotions"):
-        why = "filter has not run" if filtered is None else "filter found no clear frame"
+        why = "filter has not run" if filtered is None else "filter kept no clear frame"
         notes.append(f"no config emotions: {why}")
     return notes

@@ -18,7 +18,7 @@ from pipeline.records import Pair, PosedPair
 from pipeline.stages.report.figure import WIDTH
 from pipeline.stages.report.truth_measures import number
 from pipeline.stages.report.pair_table import middle
-from pipeline.stages.report.pair_view import Portrait
+from pipeline.stages.report.pair_view import PairView
 from pipeline.stages.report.pictures import row
 
 _LEFT, _MARGIN, _GAP = 96, 20, 12
@@ -43,7 +43,7 @@ class _Panel:
     mel: tuple[U8, Sequence[float]] | None = None
 
 
-def pair_sheet(pair: Pair, posed: PosedPair | None, drawn: Portrait) -> bytes:
+def pair_sheet(pair: Pair, posed: PosedPair | None, drawn: PairView) -> bytes:
     """The picture as PNG, the same bytes for the same pair."""
     blocks = [_head(pair, posed)]
     if drawn.tops:
@@ -110,7 +110,7 @@ def _head(pair: Pair, posed: PosedPair | None) -> Image.Image:
     return block
 
 
-def _film(pair: Pair, drawn: Portrait) -> Image.Image:
+def _film(pair: Pair, drawn: PairView) -> Image.Image:
     wide = _DRAWN_WIDTH - _LEFT - _MARGIN
     face = wide // len(drawn.tops)
     block = Image.new("RGB", (_DRAWN_WIDTH, 2 * face + 66), _GROUND)
@@ -148,7 +148,7 @@ def _aside(
     )
 
 
-def _panels(pair: Pair, drawn: Portrait) -> list[_Panel]:
+def _panels(pair: Pair, drawn: PairView) -> list[_Panel]:
     figure = drawn.figure
     highest = f"{figure['max_error_ms']:g} ms"
     found = [
@@ -174,7 +174,7 @@ def _panels(pair: Pair, drawn: Portrait) -> list[_Panel]:
     ]  # fmt: skip
 
 
-def _figure(pair: Pair, drawn: Portrait) -> Image.Image:
+def _figure(pair: Pair, drawn: PairView) -> Image.Image:
     panels = _panels(pair, drawn)
     wide = _DRAWN_WIDTH - _LEFT - _MARGIN
     block = Image.new("RGB", (_DRAWN_WIDTH, sum(p.tall + _GAP for p in panels) + 48), _GROUND)
