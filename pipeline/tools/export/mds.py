@@ -31,7 +31,8 @@ def write_mds(folder: Path, config: str, out: Path, step: Callable[[], None] = l
         import_torchvision()  # MosaicML's package imports it for classes that are not used here
         from streaming import MDSWriter
     except ModuleNotFoundError as error:
-        raise MissingExtraError("mosaicml-streaming", "mds") from error
+        name = "mosaicml-streaming" if error.name == "streaming" else str(error.name)
+        raise MissingExtraError(name, "mds") from error
     columns = {c.name: encoding(c) for c in COLUMNS[config]} if config in COLUMNS else {}
     count = 0
     for split in splits_of(folder, config):
