@@ -94,7 +94,7 @@ def _content(path: Path) -> dict[str, Any] | str:
         return ADVICE
     try:
         if not path.is_file():
-            return "is missing: this is not a shards folder, or the build did not finish"
+            return "there is no manifest: this is not a shards folder, or the build did not finish"
         if path.stat().st_size > _MAX_BYTES:
             return f"is larger than {_MAX_BYTES >> 20} MB"
         content = json.loads(path.read_bytes())

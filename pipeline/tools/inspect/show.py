@@ -77,8 +77,10 @@ def show(folder: Path, config: str, split: str | None, where: Sequence[Condition
     """
     try:
         return _shown(folder, config, split or _first_split(folder, config), where, n)
-    except DAMAGE as error:
+    except TableError:
         refuse_pointers(folder.glob("data/*/*.parquet"))
+        raise
+    except DAMAGE as error:
         raise TableError(f"{folder}: damaged ({error}); see: spfem-data verify {folder}") from error
 
 

@@ -1,4 +1,4 @@
-"""One pair of a dataset, found by its id and drawn: what `show-pair` does."""
+"""Draw one pair of a dataset by its id: `show-pair`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.tools.show_pair.pair_sheet import pair_sheet
 
 
 def draw_pair(run: Run, pair_id: str) -> bytes:
-    """The pair as PNG; without pose where that stage has not run.
+    """The pair as PNG, without poses if that stage has not run.
 
     Raises
     ------

@@ -77,11 +77,11 @@ def test_an_audit_with_a_dataset_shows_both_tables() -> None:
     pairs = [listed("001", EVEN), listed("002", EVEN)]
     found = audit(pairs, compare_all(pairs, KNOWN, 30.0))
     tables = {title: rows for title, _, rows in found.tables()}
-    assert tables["beside the dataset"] == [
+    assert tables["comparison with the dataset"] == [
         ["accepted", "", "1"],
         ["rejected", "wrong_sentence", "1"],
     ]
-    assert tables["their frames beside our alignment"][0][-1] == "wrong_sentence: score 1.4"
+    assert tables["listed frames compared with our alignment"][0][-1] == "wrong_sentence: score 1.4"
     assert len(found.as_json()["dataset"]) == 2  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""`doctor` on broken set-ups: it names the cause and the mend, and starts whatever is broken."""
+"""`doctor` on broken set-ups: it names the cause and the fix, and runs with any library broken."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.tools.doctor import libraries, machine, versioning
-from pipeline.tools.doctor import probe_runner as trials
+from pipeline.tools.doctor import probe_runner as probes
 from pipeline.tools.doctor.check import Check
 from pipeline.tools.doctor.probe_runner import Probe
 
@@ -119,7 +119,7 @@ def test_a_split_that_admits_nobody(call, params, takes: Path, without_trials) -
 @pytest.fixture
 def without_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """No processes: they are tried by themselves."""
-    monkeypatch.setattr(trials, "TRIALS", ())
+    monkeypatch.setattr(probes, "PROBES", ())
 
 
 def test_a_corpus_that_is_there(call, params, takes: Path, without_trials) -> None:
@@ -200,7 +200,7 @@ def test_wrong_numpy(params, tmp_path: Path, repository: Path) -> None:
     code, checks = _doctor(tmp_path, repository, PYTHONPATH=path)
     assert code == 1
     found = checks["version"]
-    assert found["detail"] == "numpy 2.1.0, the extra build needs >=1.26.4,<2"
+    assert found["detail"] == "numpy 2.1.0; the extra build needs >=1.26.4,<2"
     assert "-m pip install" in found["fix"]
     assert found["fix"].endswith("'numpy>=1.26.4,<2'")
 
@@ -211,7 +211,7 @@ def test_two_opencvs(params, tmp_path: Path, repository: Path) -> None:
     path = os.pathsep.join([str(tmp_path / "site"), str(repository)])
     code, checks = _doctor(tmp_path, repository, PYTHONPATH=path)
     assert code == 1
-    assert checks["opencv"]["detail"] == "opencv-python beside opencv-contrib-python: both own cv2"
+    assert checks["opencv"]["detail"] == "opencv-python conflicts with opencv-contrib-python: both install cv2"
     assert "uninstall -y opencv-python &&" in checks["opencv"]["fix"]
 
 
@@ -239,8 +239,8 @@ metadata.version = told
 @pytest.mark.parametrize(
     ("hidden", "lacks"),
     [
-        ({"mediapipe", "librosa"}, "the pipeline lacks librosa, mediapipe"),
-        ({"ruamel", "ruamel.yaml"}, "the pipeline lacks ruamel.yaml"),
+        ({"mediapipe", "librosa"}, "not installed: librosa, mediapipe; the pipeline needs them"),
+        ({"ruamel", "ruamel.yaml"}, "not installed: ruamel.yaml; the pipeline needs them"),
     ],
 )
 def test_missing_extra(
@@ -278,7 +278,7 @@ def test_pythons(version: tuple[int, int], state: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stderr", "mend"),
+    ("stderr", "fix"),
     [
         ("ImportError: libGL.so.1: cannot open shared object file", "apt-get install libgl1"),
         ("ModuleNotFoundError: No module named 'cv2'", "'opencv-contrib-python>=4.11,<4.12'"),
@@ -286,31 +286,31 @@ def test_pythons(version: tuple[int, int], state: str) -> None:
         ("OSError: something else", "--force-reinstall --no-deps numpy mediapipe"),
     ],
 )
-def test_what_mends_a_trial(stderr: str, mend: str) -> None:
-    found = trials._failed(Probe("faces", ("numpy", "mediapipe")), 1, f"Traceback\n{stderr}\n")
+def test_failed_probes_have_a_fix(stderr: str, fix: str) -> None:
+    found = probes._failed(Probe("faces", ("numpy", "mediapipe")), 1, f"Traceback\n{stderr}\n")
     assert found.state == "fail"
     assert found.detail == stderr
-    assert mend in found.fix
+    assert fix in found.fix
 
 
-def test_a_trial_that_dies_is_told(monkeypatch, tmp_path: Path) -> None:
+def test_a_probe_that_crashes_is_reported(monkeypatch, tmp_path: Path) -> None:
     dying = tmp_path / "python"
     dying.write_text("#!/bin/sh\nkill -SEGV $$\n")
     dying.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(dying))
-    found = trials.attempt(Probe("faces", ("mediapipe",)))
-    assert found.detail == "the process died of signal 11"
+    found = probes.attempt(Probe("faces", ("mediapipe",)))
+    assert found.detail == "the process was killed by signal 11"
 
 
-@pytest.mark.parametrize("name", ["tables", "pictures", "decoder"])
-def test_trials_work_here(name: str) -> None:
-    trial = next(t for t in trials.PROBES if t.name == name)
-    found = trials.attempt(trial)
+@pytest.mark.parametrize("name", ["tables", "images", "decoder"])
+def test_probes_pass_here(name: str) -> None:
+    trial = next(t for t in probes.PROBES if t.name == name)
+    found = probes.attempt(trial)
     assert found.state == "ok", found
 
 
 def test_trials_whose_libraries_are_missing_are_left_out() -> None:
-    assert list(trials.all_of({t.needs[0] for t in trials.PROBES})) == []
+    assert list(probes.all_of({t.needs[0] for t in probes.PROBES})) == []
 
 
 def test_dvc_that_reports_home(tmp_path: Path, monkeypatch) -> None:
@@ -325,7 +325,7 @@ def test_dvc_that_reports_home(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / ".gitattributes").write_text("*.mp4 filter=lfs diff=lfs\n")
     found = {check.name: check for check in versioning.examine(tmp_path)}
     assert found["dvc analytics"].state == "ok"
-    assert "git LFS" in found["git"].detail
+    assert "Git LFS" in found["git"].detail
 
 
 def test_dvc_not_on_path(tmp_path: Path, monkeypatch) -> None:
@@ -336,7 +336,7 @@ def test_dvc_not_on_path(tmp_path: Path, monkeypatch) -> None:
         assert found[name].fix == f'export PATH="{Path(sys.executable).parent}:$PATH"'
 
 
-def test_a_check_that_is_not_ok_has_a_mend() -> None:
+def test_a_check_that_is_not_ok_has_a_fix() -> None:
     with pytest.raises(AssertionError, match="needs a fix"):
         Check("x", "fail", "y")
 

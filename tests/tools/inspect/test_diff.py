@@ -136,7 +136,7 @@ def test_command_for_people_and_machines(call, built: Path, folder: Path) -> Non
 
 
 def test_what_is_no_dataset_is_told(call, built: Path, folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(TableError, match=r"manifest\.json: there is none"):
+    with pytest.raises(TableError, match=r"manifest\.json: there is no manifest"):
         compare(built, tmp_path)
     (folder / PAIRS).write_bytes(b"PAR1")
     code, _, err = call("diff", built, folder)
