@@ -152,7 +152,9 @@ def _again(run: Run, stages: list[str], sealed: bool) -> None:
         try:
             with console.waiting(f"{stage} {run.dataset}"):
                 began_s = time.perf_counter()
-                summary = importlib.import_module(module_of(stage)).run(replace(run, began_s=began_s))
+                summary = importlib.import_module(module_of(stage)).run(
+                    replace(run, began_s=began_s)
+                )
         except PipelineError as error:
             console.note(f"{stage} was not made again, nor what follows: {error}")
             return

@@ -35,9 +35,13 @@ TOOLS = {
 LAYERS = [
     {"spfem_data"},
     {
-        "pipeline", "pipeline.stages", "pipeline.errors", "pipeline.digests", "pipeline.yaml_files",
+        "pipeline",
+        "pipeline.stages",
+        "pipeline.errors",
+        "pipeline.digests",
+        "pipeline.yaml_files",
         "pipeline.install_hints",
-    },  # fmt: skip
+    },
     {"pipeline.params", "pipeline.splits", "pipeline.records"},
     {"pipeline.runtime"},
     {"pipeline.models", "pipeline.media"},

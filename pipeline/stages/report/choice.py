@@ -28,7 +28,7 @@ class Choice:
         return (*self.worst, *self.best, *self.random)
 
     def fewer(self, share: float) -> Choice:
-        """About this share of all pairs, at least one fewer. Groups are shortened evenly from the end."""
+        """About this share of all pairs, at least one fewer; groups lose pairs from the end."""
         groups = (self.worst, self.best, self.random)
         turns = sorted((place, n) for n, group in enumerate(groups) for place in range(len(group)))
         kept = Counter(n for _, n in turns[: min(int(len(turns) * share), len(turns) - 1)])
@@ -106,7 +106,9 @@ def choose(pairs: Sequence[Pair], posed: Mapping[str, PosedPair], count: int, se
     worst, rest = order[:each], order[each:]
     n_best = min(each, total - each)
     best, rest = rest[len(rest) - n_best :][::-1], rest[: len(rest) - n_best]
-    drawn = sorted(rest, key=lambda k: _random_order(pairs[k].pair_id, seed))[: total - each - n_best]
+    drawn = sorted(rest, key=lambda k: _random_order(pairs[k].pair_id, seed))[
+        : total - each - n_best
+    ]
     worst_pairs, best_pairs, random_pairs = (
         tuple(pairs[k] for k in group) for group in (worst, best, drawn)
     )

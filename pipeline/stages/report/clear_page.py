@@ -43,7 +43,7 @@ class Suspected:
 
 @dataclass(frozen=True)
 class ClearPage:
-    """Everything that the section shows. `sheets` by emotion; `figures` of the ground truth or empty.
+    """All that the section shows: `sheets` by emotion, `figures` of the ground truth or empty.
 
     `suspects` are the most certain of `n_suspects`.
     """

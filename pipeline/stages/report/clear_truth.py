@@ -42,7 +42,7 @@ class Judged:
     seen: I64
 
     def shows(self, emotion: I64) -> Mask:
-        """(n,) whether each frame truly shows the emotion (n,); for neutral, whether the face is still."""
+        """(n,) whether each frame truly shows the emotion (n,): neutral means a still face."""
         still = self.intensity < _STILL
         felt = (self.shown == emotion) & (self.intensity >= TRULY_CLEAR)
         return np.asarray(np.where(emotion == NEUTRAL, still, felt))

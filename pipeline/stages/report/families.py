@@ -23,7 +23,7 @@ _FAMILIES, _FRAMES = ".families.parquet", ".frames.parquet"
 
 @dataclass(frozen=True)
 class Made:
-    """The tables of invert, directions and synth; empty where they have not run or had no weights."""
+    """The tables of invert, directions and synth, empty if they have not run."""
 
     inverted: tuple[InvertedTake, ...]
     directions: tuple[Direction, ...]
@@ -193,7 +193,9 @@ def _moved(pictures: Sequence[MadePicture]) -> dict[str, Any]:
         values = [getattr(p, f"mouth_{name}_difference") for p in pictures]
         moved = [abs(value) for value in values if value is not None]
         figures[f"{name}_moved_median"] = _median(moved)
-        figures[f"{name}_moved_p95"] = rounded(float(np.percentile(moved, 95)), 4) if moved else None
+        figures[f"{name}_moved_p95"] = (
+            rounded(float(np.percentile(moved, 95)), 4) if moved else None
+        )
     return figures
 
 

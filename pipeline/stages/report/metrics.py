@@ -111,7 +111,9 @@ def pose_residuals(inputs: Inputs) -> dict[str, F64]:
     """`residual_before` and `residual_after` of all frame pairs, concatenated."""
     by_speaker = [inputs.residuals(speaker) for speaker in inputs.speakers]
     names = ("residual_before", "residual_after")
-    return {name: np.concatenate([np.empty(0), *(one[name] for one in by_speaker)]) for name in names}
+    return {
+        name: np.concatenate([np.empty(0), *(one[name] for one in by_speaker)]) for name in names
+    }
 
 
 def dataset_metrics(inputs: Inputs, residuals: dict[str, F64]) -> dict[str, Any]:

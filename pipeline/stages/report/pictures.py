@@ -123,7 +123,7 @@ def warped(mel: U8, knots: F64, start_b_s: float) -> U8:
 
 
 def grey_uri(grey: U8) -> str:
-    """A spectrogram (h, w) as a PNG data URI with sixteen grey levels, at most `_MAX_COLUMNS` wide."""
+    """A spectrogram (h, w) as a PNG data URI: sixteen grey levels, at most `_MAX_COLUMNS` wide."""
     if grey.shape[1] > _MAX_COLUMNS:
         size = (_MAX_COLUMNS, grey.shape[0])
         grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)

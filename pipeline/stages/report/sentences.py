@@ -92,7 +92,8 @@ class _Grid:
         if lost or unknown:
             parts = [f"{lost} rejected by extract"] * bool(lost)
             parts += [f"{unknown} without a known sentence"] * bool(unknown)
-            return f"no take is known to have this sentence; of {cell.takes} takes, {' and '.join(parts)}"
+            known = f"no take is known to have this sentence; of {cell.takes} takes"
+            return f"{known}, {' and '.join(parts)}"
         return "no take has this sentence"
 
 

@@ -83,7 +83,9 @@ def read_truth(root: Path, clips: Iterable[Clip]) -> Truth:
         When the corpus has no truth, or no clip is one of its takes.
     """
     if not (root / "truth" / "takes.parquet").is_file():
-        raise PipelineError(f"{root} has no ground truth; run first: spfem-data demo --dataset demo")
+        raise PipelineError(
+            f"{root} has no ground truth; run first: spfem-data demo --dataset demo"
+        )
     rows = read_takes(root)
     places = {(row["path"], row["member"] or None): n for n, row in enumerate(rows)}
     takes: dict[str, TrueTake] = {}
@@ -101,12 +103,14 @@ def read_truth(root: Path, clips: Iterable[Clip]) -> Truth:
             place=place,
         )
     if not takes:
-        raise PipelineError(f"no clip belongs to a take in {root / 'truth'}; rerun demo and extract")
+        raise PipelineError(
+            f"no clip belongs to a take in {root / 'truth'}; rerun demo and extract"
+        )
     return Truth(root, takes)
 
 
 def match_times(times_s: F64, true_s: F64) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """For each time (n,), the index of the nearest true time, and whether it is within half a frame."""
+    """For each time (n,), the index of the nearest true time, and whether it is close enough."""
     if len(true_s) < 2:
         return np.zeros(len(times_s), np.intp), np.zeros(len(times_s), np.bool_)
     middles = (true_s[1:] + true_s[:-1]) / 2

@@ -12,7 +12,7 @@ Figures = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class TruthMeasure:
+class Measure:
     """One measure with its value and the expected value; `met` is None where there is no limit."""
 
     subject: str
@@ -22,7 +22,7 @@ class TruthMeasure:
     met: bool | None = None
 
 
-def measures(figures: Figures) -> list[TruthMeasure]:
+def measures(figures: Figures) -> list[Measure]:
     """All measures by subject. Expected values were measured on the same kind of material."""
     return [
         *_alignment(figures["alignment"], figures["calibration"]),
@@ -40,7 +40,10 @@ def notes(figures: Figures) -> list[str]:
     lines: dict[str, list[str]] = {}
     for row in measures(figures):
         lines.setdefault(row.subject, []).append(f"{row.measure} {row.value}")
-    return [f"ground truth, {subject}: {'; '.join(parts)} ({CAVEAT})" for subject, parts in lines.items()]
+    return [
+        f"ground truth, {subject}: {'; '.join(parts)} ({CAVEAT})"
+        for subject, parts in lines.items()
+    ]
 
 
 def number(value: float | None, digits: int = 2, unit: str = "") -> str:
@@ -61,51 +64,51 @@ def _at_most(value: float | None, limit: float) -> bool | None:
     return None if value is None else value <= limit
 
 
-def _alignment(f: Figures, c: Figures) -> list[TruthMeasure]:
+def _alignment(f: Figures, c: Figures) -> list[Measure]:
     name = "alignment"
     return [
-        TruthMeasure(name, "time map, median error", number(f["map_median_ms"], 1, " ms"),
+        Measure(name, "time map, median error", number(f["map_median_ms"], 1, " ms"),
                 "about 3 to 5 ms"),
-        TruthMeasure(name, "time map, 95th percentile", number(f["map_p95_ms"], 1, " ms"),
+        Measure(name, "time map, 95th percentile", number(f["map_p95_ms"], 1, " ms"),
                 "about 11 to 31 ms"),
-        TruthMeasure(name, "frame pairs, median error", number(f["median_ms"], 1, " ms"),
+        Measure(name, "frame pairs, median error", number(f["median_ms"], 1, " ms"),
                 "10 ms is rounding at 25 fps"),
-        TruthMeasure(name, "frame pairs, 95th percentile", number(f["p95_ms"], 1, " ms")),
-        TruthMeasure(name, "within 40 ms",
+        Measure(name, "frame pairs, 95th percentile", number(f["p95_ms"], 1, " ms")),
+        Measure(name, "within 40 ms",
                 f"{percent(f['within_40ms_share'], 2)} of {f['frames']} frames", "about 99 %"),
-        TruthMeasure(name, "coverage, median", number(f["coverage_median"]), "about 0.84"),
-        TruthMeasure(name, "true error within the claimed error", percent(c["claim_holds_share"])),
-        TruthMeasure(name, "mean calibration gap of the confidence", number(c["confidence_gap"], 3), "0: calibrated"),
-        TruthMeasure(name, "rank correlation of claimed and true error", number(c["rank_correlation"])),
+        Measure(name, "coverage, median", number(f["coverage_median"]), "about 0.84"),
+        Measure(name, "true error within the claimed error", percent(c["claim_holds_share"])),
+        Measure(name, "confidence, calibration gap", number(c["confidence_gap"], 3), "0: calibrated"),
+        Measure(name, "rank correlation of claimed and true error", number(c["rank_correlation"])),
     ]  # fmt: skip
 
 
-def _identity(f: Figures) -> list[TruthMeasure]:
+def _identity(f: Figures) -> list[Measure]:
     name = "sentences"
     return [
-        TruthMeasure(name, "pairs with different words", f"{f['pairs_wrong']} of {f['pairs']}", "none",
+        Measure(name, "pairs with different words", f"{f['pairs_wrong']} of {f['pairs']}", "none",
                 f["pairs_wrong"] == 0),
-        TruthMeasure(name, "parallel takes paired",
+        Measure(name, "parallel takes paired",
                 f"{f['parallel_found']} of {f['parallel_possible']}"),
-        TruthMeasure(name, "sentences labelled correctly",
+        Measure(name, "sentences labelled correctly",
                 f"{f['labels_right']} of {f['labels']} ({f['labels_wrong']} wrong, "
                 f"{f['labels_missed']} missed)"),
     ]  # fmt: skip
 
 
-def _landmarks(f: Figures) -> list[TruthMeasure]:
+def _landmarks(f: Figures) -> list[Measure]:
     name = "landmarks"
     error = f["error_percent_median"]
     return [
-        TruthMeasure(name, "faces found", percent(f["found_share"]), "99 % or more",
+        Measure(name, "faces found", percent(f["found_share"]), "99 % or more",
                 _at_least(f["found_share"], 0.99)),
-        TruthMeasure(name, "median error, of eye distance", number(error, 2, " %"), "below 3.5 %",
+        Measure(name, "median error, of eye distance", number(error, 2, " %"), "below 3.5 %",
                 _at_most(error, 3.5)),
-        TruthMeasure(name, "95th percentile", number(f["error_percent_p95"], 2, " %")),
+        Measure(name, "95th percentile", number(f["error_percent_p95"], 2, " %")),
     ]  # fmt: skip
 
 
-def _head_pose(f: Figures) -> list[TruthMeasure]:
+def _head_pose(f: Figures) -> list[Measure]:
     rows = []
     for angle in ("yaw", "pitch", "roll"):
         fit = f[angle]
@@ -116,48 +119,48 @@ def _head_pose(f: Figures) -> list[TruthMeasure]:
             expected, met = "r above 0.98", _at_least(fit["r"], 0.98)
         elif angle == "roll":
             expected, met = "residual below 1.5°", _at_most(fit["residual_sd"], 1.5)
-        rows.append(TruthMeasure("head pose", angle, text, expected, met))
+        rows.append(Measure("head pose", angle, text, expected, met))
     return rows
 
 
-def _mouth(f: Figures) -> list[TruthMeasure]:
+def _mouth(f: Figures) -> list[Measure]:
     worst = number(f["worst_clip_r"], 3)
     return [
-        TruthMeasure("mouth opening", "all frames", f"r {number(f['r'], 3)}, slope {number(f['slope'])}",
+        Measure("mouth opening", "all frames", f"r {number(f['r'], 3)}, slope {number(f['slope'])}",
                 "r above 0.90", _at_least(f["r"], 0.90)),
-        TruthMeasure("mouth opening", "median of takes", f"r {number(f['clip_r_median'], 3)}"),
-        TruthMeasure("mouth opening", "worst take", f"r {worst} ({f['worst_clip'] or 'none'})",
+        Measure("mouth opening", "median of takes", f"r {number(f['clip_r_median'], 3)}"),
+        Measure("mouth opening", "worst take", f"r {worst} ({f['worst_clip'] or 'none'})",
                 "r above 0.75", _at_least(f["worst_clip_r"], 0.75)),
     ]  # fmt: skip
 
 
-def _pose(f: Figures) -> list[TruthMeasure]:
+def _pose(f: Figures) -> list[Measure]:
     name = "pose affine"
     return [
-        TruthMeasure(name, "residual at the true eyes and nose bridge, before",
+        Measure(name, "residual at the true eyes and nose bridge, before",
                 number(f["residual_before_median"], 3)),
-        TruthMeasure(name, "after the fitted affine", number(f["residual_ours_median"], 3)),
-        TruthMeasure(name, "after the optimal affine", number(f["residual_best_median"], 3)),
-        TruthMeasure(name, "after, as measured by the stage", number(f["residual_claimed_median"], 3)),
+        Measure(name, "after the fitted affine", number(f["residual_ours_median"], 3)),
+        Measure(name, "after the optimal affine", number(f["residual_best_median"], 3)),
+        Measure(name, "after, as measured by the stage", number(f["residual_claimed_median"], 3)),
     ]  # fmt: skip
 
 
-def _emotions(f: Figures | None) -> list[TruthMeasure]:
+def _emotions(f: Figures | None) -> list[Measure]:
     """Scores and clear frames; empty where no frame was scored."""
     if not f:
         return []
     name, wrong = "clear frames", f["mislabelled"]
     right, detected = f["accuracy"]["truly_clear"], f"{wrong['found']} of {wrong['takes']}"
     return [
-        TruthMeasure(name, "most probable emotion correct, at half intensity or more", percent(right)),
-        TruthMeasure(name, "purity before the filter", percent(f["purity_before"])),
-        TruthMeasure(name, "purity of D_n", percent(f["purity"]), "95 % or more",
+        Measure(name, "most probable emotion correct, at half intensity or more", percent(right)),
+        Measure(name, "purity before the filter", percent(f["purity_before"])),
+        Measure(name, "purity of D_n", percent(f["purity"]), "95 % or more",
                 _at_least(f["purity"], 0.95)),
-        TruthMeasure(name, "recall of truly clear frames",
+        Measure(name, "recall of truly clear frames",
                 f"{percent(f['truly_clear_kept_share'])} "
                 f"({percent(f['truly_clear_passing_share'])} pass the threshold)", "half or more",
                 _at_least(f["truly_clear_kept_share"], 0.5)),
-        TruthMeasure(name, "deliberately mislabelled takes, found",
+        Measure(name, "deliberately mislabelled takes, found",
                 f"{detected}, {wrong['false_alarms']} false alarms", "all, no false alarms",
                 wrong["found"] == wrong["takes"] and not wrong["false_alarms"]),
     ]  # fmt: skip

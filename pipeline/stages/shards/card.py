@@ -139,7 +139,9 @@ def _counts(published: Published) -> str:
 
 
 def _evaluation(published: Published) -> str:
-    lines = ["Trials for comparing methods on this dataset: which take is edited to which emotion.\n"]
+    lines = [
+        "Trials for comparing methods on this dataset: which take is edited to which emotion.\n"
+    ]
     lines += ["| list | trials | by emotion |", "|---|---|---|"]
     for name, trials in published.drawn.trials.items():
         emotions = Counter(trial.emotion for trial in trials)
@@ -150,7 +152,9 @@ def _evaluation(published: Published) -> str:
 
 
 def _provenance(published: Published) -> str:
-    libraries = ", ".join(f"{name} {version}" for name, version in sorted(published.versions.items()))
+    libraries = ", ".join(
+        f"{name} {version}" for name, version in sorted(published.versions.items())
+    )
     cite = TERMS[published.corpus].cite
     lines = [
         f"- Corpus: `{published.corpus}`" + (f" ({cite})" if cite else ""),

@@ -164,7 +164,9 @@ def _kept(
             kept = tuple(int(k) for k in np.flatnonzero(sure))
             sha256 = posed[pair.pair_id].poses_sha256
             if kept:
-                kept_pairs.append(KeptPair(pair, clips[pair.take_a], clips[pair.take_b], kept, sha256))
+                kept_pairs.append(
+                    KeptPair(pair, clips[pair.take_a], clips[pair.take_b], kept, sha256)
+                )
     return kept_pairs
 
 
@@ -277,7 +279,13 @@ def _rejects(
     unsure = sorted(planned - {k.pair.pair_id for k in kept})
     return [
         *(
-            rejected("shards", _GRAIN, item, "low_confidence", "no posed frame pair reaches shards.min_confidence")
+            rejected(
+                "shards",
+                _GRAIN,
+                item,
+                "low_confidence",
+                "no posed frame pair reaches shards.min_confidence",
+            )
             for item in unsure
         ),
         *(

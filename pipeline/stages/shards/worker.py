@@ -20,7 +20,7 @@ from pipeline.runtime.store import ItemStore, atomic_path
 from pipeline.runtime.tables import read_table
 from pipeline.stages.shards.emotions import ClearSources, ClearTake, clear_rows
 from pipeline.stages.shards.families import FamilyTake, family_rows
-from pipeline.stages.shards.frames import FrameSources, FaceTake, frame_rows
+from pipeline.stages.shards.frames import FaceTake, FrameSources, frame_rows
 from pipeline.stages.shards.rows import Sources, pair_rows, sequence_rows, take_row
 from pipeline.stages.shards.shard_plan import KeptPair, PlacedPair, Shard, SpokenTake
 from pipeline.stages.shards.writer import write_shard
@@ -64,9 +64,7 @@ def write_unit(state: None, store: ItemStore, unit: str, payload: Payload) -> Un
 def _metadata(payload: Payload) -> dict[str, str]:
     """The metadata of the file's schema."""
     section, config = payload.section, payload.shard.config
-    metadata = (
-        {"framing": f"{section.framing} {section.size_px}"} if config in WITH_IMAGES else {}
-    )
+    metadata = {"framing": f"{section.framing} {section.size_px}"} if config in WITH_IMAGES else {}
     if config == "frames":
         metadata = {"framing": f"{section.frames.framing} {section.size_px}"}
     weights = {item.weights_sha256 for item in payload.items if isinstance(item, ClearTake)}

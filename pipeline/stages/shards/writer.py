@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from spfem_data.schema import media_columns
 
 _VALUES_BETWEEN_PAGE_CHECKS = 8
-"""With pyarrow's default of 1024, a page of images is a whole row group, which a reader must hold."""
+"""With pyarrow's default of 1024, a page of images is a whole row group in the reader's memory."""
 _MAX_GROUP_BYTES = 32 << 20  # of images and audio: long takes give smaller groups
 
 

@@ -105,7 +105,9 @@ class Audit:
             if g.suspect
         ]  # fmt: skip
         columns = ["emotion", "neutral take", "its takes", "odd", "ratio", "diagonal", "speakers"]
-        title = "groups with length_ratio flags for at least three speakers and a quarter of the pairs"
+        title = (
+            "groups with length_ratio flags for at least three speakers and a quarter of the pairs"
+        )
         return title, columns, rows
 
     def _verdicts(self) -> TextTable:

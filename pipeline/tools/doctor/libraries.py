@@ -30,7 +30,12 @@ def python(version: tuple[int, int] = sys.version_info[:2]) -> Check:
     if not _FIRST <= version < _READ_UNTIL:
         return Check("python", "fail", f"{version_text}; Python 3.11 or 3.12 is required", fix)
     if version >= _BUILD_UNTIL:
-        return Check("python", "warn", f"{version_text}; the reader works, the pipeline needs 3.11 or 3.12", fix)
+        return Check(
+            "python",
+            "warn",
+            f"{version_text}; the reader works, the pipeline needs 3.11 or 3.12",
+            fix,
+        )
     return Check("python", "ok", version_text)
 
 
@@ -71,7 +76,9 @@ def _build(
         return Check("extra build", "ok", "the pipeline's libraries are installed")
     fix = extra_install(BUILD)
     if has_build or is_wanted:
-        return Check("extra build", "fail", f"not installed: {_names(gone)}; the pipeline needs them", fix)
+        return Check(
+            "extra build", "fail", f"not installed: {_names(gone)}; the pipeline needs them", fix
+        )
     detail = "not installed: shards can be read, verified and shown, but not built"
     return Check("extra build", "warn", detail, fix)
 
@@ -94,8 +101,12 @@ def _versions(asked: Iterable[Requirement]) -> list[Check]:
         if not requirement.allows(version):
             by = f"the extra {requirement.extra}" if requirement.extra else "the reader"
             detail = f"{requirement.name} {version}; {by} needs {requirement.versions}"
-            wrong[requirement.name] = Check("version", "fail", detail, pip_install(requirement.text))
-    return list(wrong.values()) or [Check("versions", "ok", f"{len(checked)} packages have supported versions")]
+            wrong[requirement.name] = Check(
+                "version", "fail", detail, pip_install(requirement.text)
+            )
+    return list(wrong.values()) or [
+        Check("versions", "ok", f"{len(checked)} packages have supported versions")
+    ]
 
 
 def _doubles() -> list[Check]:
@@ -116,5 +127,7 @@ def _extra(name: str, asked: Iterable[Requirement], use: str) -> Check:
     if not gone:
         return Check(f"extra {name}", "ok", "installed")
     if name == DEMO:
-        return Check(f"extra {name}", "warn", f"not installed: {_names(gone)}; {use}", extra_install(name))
+        return Check(
+            f"extra {name}", "warn", f"not installed: {_names(gone)}; {use}", extra_install(name)
+        )
     return Check(f"extra {name}", "ok", f"not installed; {use}: {extra_install(name)}")

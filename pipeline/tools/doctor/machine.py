@@ -25,7 +25,9 @@ def cores_and_memory() -> Check:
     found = f"{n} cores, {in_words(memory)} of memory"
     fit = max(int(memory / WORKER_BYTES), 1)
     if fit < n:
-        return Check("machine", "warn", f"{found}: not enough memory for one worker per core", _workers(fit))
+        return Check(
+            "machine", "warn", f"{found}: not enough memory for one worker per core", _workers(fit)
+        )
     return Check("machine", "ok", found)
 
 
@@ -69,8 +71,8 @@ def disk(dataset: str, takes: int, data: Path) -> Check:
     found = f"{in_words(free)} free, about {in_words(need)} more for {takes} takes"
     if free < need:
         fix = (
-            f"free {in_words(need - free)} at {nearest_existing(data)}, choose another disk (--data, "
-            f"SPFEM_DATA), or take fewer: datasets.{dataset}.select, extract.crop_px"
+            f"free {in_words(need - free)} at {nearest_existing(data)}, choose another disk "
+            f"(--data, SPFEM_DATA), or take fewer: datasets.{dataset}.select, extract.crop_px"
         )
         return Check(f"disk {dataset}", "fail", found, fix)
     return Check(f"disk {dataset}", "ok", found)

@@ -64,7 +64,9 @@ def attempt(probe: Probe) -> Check:
         )
     except subprocess.TimeoutExpired:
         again = " ".join(command)
-        return Check(probe.name, "fail", f"no result within {_LIMIT_S} s", f"run it directly: {again}")
+        return Check(
+            probe.name, "fail", f"no result within {_LIMIT_S} s", f"run it directly: {again}"
+        )
     lines = done.stdout.strip().splitlines()
     if done.returncode == 0 and lines:
         return _worked(probe, lines[-1])
@@ -87,7 +89,7 @@ def _failed(probe: Probe, code: int, stderr: str) -> Check:
 def _fix(probe: Probe, reason: str, stderr: str) -> str:
     system = _SYSTEM_LIBRARY.search(stderr)
     if system:
-        return "apt-get install libgl1 libglib2.0-0 (on Debian and Ubuntu; otherwise the package with that library)"
+        return "apt-get install libgl1 libglib2.0-0 (Debian, Ubuntu; elsewhere, its package)"
     module = _NO_MODULE.search(reason)
     if module:
         name = module[1].partition(".")[0]

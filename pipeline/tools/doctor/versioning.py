@@ -67,16 +67,18 @@ def _own_command() -> Check:
 
 def _git(here: Path) -> Check:
     if shutil.which("git") is None:
-        return Check("git", "warn", "git is not on PATH; versioning needs it", "apt-get install git")
+        return Check(
+            "git", "warn", "git is not on PATH; versioning needs it", "apt-get install git"
+        )
     root = next(
         (p for p in (here.absolute(), *here.absolute().parents) if (p / ".git").exists()), None
     )
     if root is None:
-        return Check("git", "warn", "this folder is not in a git repository", "git init && dvc init")
+        return Check(
+            "git", "warn", "this folder is not in a git repository", "git init && dvc init"
+        )
     attributes = root / ".gitattributes"
     if attributes.is_file() and "filter=lfs" in attributes.read_text("utf-8", "replace"):
         fix = "git lfs pull, then move the files to DVC: git lfs untrack, dvc add"
-        return Check(
-            "git", "warn", "some files are stored in Git LFS; use DVC instead", fix
-        )
+        return Check("git", "warn", "some files are stored in Git LFS; use DVC instead", fix)
     return Check("git", "ok", f"repository {root}, no LFS")

@@ -55,7 +55,7 @@ def _write_speaker(folder: Path, takes: Sequence[FramedTake], step: Callable[[],
 
 
 def names(takes: Sequence[FramedTake]) -> list[str]:
-    """`<emotion>_<take>_<k>` of each take; k distinguishes takes of the same name and other level."""
+    """`<emotion>_<take>_<k>` of each take; k distinguishes takes of equal names."""
     found: dict[str, int] = {}
     given = []
     for take in takes:

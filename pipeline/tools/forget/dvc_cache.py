@@ -29,7 +29,7 @@ def objects(cache: Path) -> list[Path]:
 
 
 def condemned(cache: Path, person: Person, media: set[bytes]) -> list[Path]:
-    """The objects that name a speaker, contain their images or audio, or are listed under their name."""
+    """The objects that name a speaker, contain their media, or are listed under their name."""
     stored = objects(cache)
     listed: set[str] = set()
     lists: set[Path] = set()

@@ -94,7 +94,11 @@ class Difference:
             yield "columns", ["config", "column", "change"], [list(c) for c in self.columns]
         if self.pairs:
             rows = [[c.kind, c.pair_id, c.why, c.detail] for c in self.pairs[:_MAX_ROWS]]
-            more = f"; the first {_MAX_ROWS} of {len(self.pairs)}" if len(self.pairs) > _MAX_ROWS else ""
+            more = (
+                f"; the first {_MAX_ROWS} of {len(self.pairs)}"
+                if len(self.pairs) > _MAX_ROWS
+                else ""
+            )
             yield f"pairs that changed{more}", ["what", "pair", "why", "detail"], rows
 
 
@@ -207,7 +211,9 @@ def _absent(pair_id: str, kind: str, takes: list[str], reasons: Reasons, rows: P
     reject = reasons.of(pair_id, *rows.takes)
     if reject is not None:
         was = "was " if kind == "gained" else ""
-        return Change(pair_id, kind, reject.reason, f"{was}rejected by {reject.stage}: {reject.detail}")
+        return Change(
+            pair_id, kind, reject.reason, f"{was}rejected by {reject.stage}: {reject.detail}"
+        )
     if takes:
         slug = "lost_take" if kind == "lost" else "new_take"
         return Change(pair_id, kind, slug, ", ".join(takes))

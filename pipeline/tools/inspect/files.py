@@ -36,7 +36,9 @@ def check_file(folder: Path, listed: Listed) -> Finding | None:
             what = f"{n_bytes} bytes, the manifest says {listed.bytes}"
             return Finding("files", listed.path, f"{what}: truncated or replaced")
         if sha256_of(path) != listed.sha256:
-            return Finding("checksum", listed.path, "its SHA-256 differs from the manifest: damaged")
+            return Finding(
+                "checksum", listed.path, "its SHA-256 differs from the manifest: damaged"
+            )
     except OSError as error:
         return Finding("files", listed.path, f"cannot be read: {error.strerror}")
     return None

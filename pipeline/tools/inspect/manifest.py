@@ -131,7 +131,9 @@ def _unit(manifest: Manifest, split: Any) -> str:
     unit = split.get("unit") if isinstance(split, dict) else None
     if isinstance(unit, str) and unit in UNITS:
         return unit
-    manifest.wrong(f"split.unit: {unit!r}, expected one of {', '.join(UNITS)}; leaks are not checked")
+    manifest.wrong(
+        f"split.unit: {unit!r}, expected one of {', '.join(UNITS)}; leaks are not checked"
+    )
     return ""
 
 

@@ -47,7 +47,9 @@ def _twice(config: str, parts: Sequence[Part]) -> Iterator[Finding]:
     counts = pc.value_counts(column(parts, name))
     more = counts.filter(pc.greater(counts.field("counts"), 1))
     if len(more):
-        said = f"{len(more)} values of {name} are not unique; the first: {more[0].as_py()['values']!r}"
+        said = (
+            f"{len(more)} values of {name} are not unique; the first: {more[0].as_py()['values']!r}"
+        )
         yield Finding("references", config, said)
 
 
@@ -60,9 +62,8 @@ def check_families(parts: Sequence[Part]) -> Iterator[Finding]:
             families.setdefault(row["family_id"], []).append(row["is_reconstruction"])
         odd = sorted(name for name, own in families.items() if sum(own) != 1 or len(own) < 2)
         if odd:
-            said = (
-                f"{len(odd)} families (the first: {odd[0]!r}) without exactly one reconstruction and another image"
-            )
+            families_text = f"{len(odd)} families (the first: {odd[0]!r})"
+            said = f"{families_text} without exactly one reconstruction and another image"
             yield Finding("references", part.listed.path, said)
 
 

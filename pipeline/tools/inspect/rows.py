@@ -58,7 +58,9 @@ def read_takes(folder: Path, manifest: Manifest) -> dict[str, str]:
     splits: dict[str, str] = {}
     for one in files:
         table = pq.read_table(folder / one.path, columns=["take_id", "split"], partitioning=None)
-        splits |= dict(zip(*(table[name].to_pylist() for name in ("take_id", "split")), strict=True))
+        splits |= dict(
+            zip(*(table[name].to_pylist() for name in ("take_id", "split")), strict=True)
+        )
     return splits
 
 

@@ -86,7 +86,9 @@ def write_picture(path: Path, picture: U8) -> None:
         When the suffix is unknown or the image is too large.
     """
     if max(picture.shape) > _MAX_PX:
-        raise ParameterError(f"the sheet would have {picture.shape[1]} x {picture.shape[0]} px; choose fewer rows")
+        raise ParameterError(
+            f"the sheet would have {picture.shape[1]} x {picture.shape[0]} px; choose fewer rows"
+        )
     kind = path.suffix.lower()
     if kind == ".png":
         write_bytes(path, png(picture))
@@ -100,7 +102,9 @@ def write_picture(path: Path, picture: U8) -> None:
 def png(picture: U8) -> bytes:
     """Encode an image (h, w, 3) RGB as PNG."""
     height, width, _ = picture.shape
-    lines = np.zeros((height, 1 + 3 * width), np.uint8)  # the first byte of each line is its filter: none
+    lines = np.zeros(
+        (height, 1 + 3 * width), np.uint8
+    )  # the first byte of each line is its filter: none
     lines[:, 1:] = picture.reshape(height, -1)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 6)), (b"IEND", b""))

@@ -60,9 +60,7 @@ def verify(
     _check_media(folder, whole, verdict, fast, threads, progress or Silent())
     _check_references(folder, manifest, whole, verdict)
     if not media.can_decode_sound():
-        verdict.notes.append(
-            "audio: only headers were read; install soundfile to decode it"
-        )
+        verdict.notes.append("audio: only headers were read; install soundfile to decode it")
     return verdict
 
 

@@ -16,10 +16,10 @@ from PIL import Image, ImageDraw, ImageFont
 from pipeline.faces.sampling import U8
 from pipeline.records import Pair, PosedPair
 from pipeline.stages.report.figure import WIDTH
-from pipeline.stages.report.truth_measures import number
 from pipeline.stages.report.pair_table import middle
 from pipeline.stages.report.pair_view import PairView
 from pipeline.stages.report.pictures import row
+from pipeline.stages.report.truth_measures import number
 
 _LEFT, _MARGIN, _GAP = 96, 20, 12
 _CURVE_PX, _MEL_PX, _PATH_PX = 54, 60, 76

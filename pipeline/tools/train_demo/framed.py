@@ -58,7 +58,7 @@ def framed_faces(
     workers: int,
     done: Callable[[int, int], None] = lambda made, total: None,
 ) -> Framed:
-    """Frame all images; each identity's are computed once and stored next to its rendered images."""
+    """Frame all images; those of an identity are computed once and stored in a file."""
     jobs = {
         path.stem: _Job(path, path.with_suffix(f".ffhq{size_px}-{VERSION}.npz"), size_px, n)
         for n, path in enumerate(faces.paths)

@@ -283,7 +283,9 @@ class Helper:
         try:
             row, judged = self._line.recv()
         except EOFError:
-            raise PipelineError("a training process crashed; run the command again to resume") from None
+            raise PipelineError(
+                "a training process crashed; run the command again to resume"
+            ) from None
         return Learnt(row, self._shared[0], self._shared[1] if judged else [])
 
     def stop(self) -> None:

@@ -170,7 +170,7 @@ class _Session:
 
     @torch.no_grad()
     def _average(self, step: int) -> None:
-        """Update the moving average of the weights, which gives better images than the last step."""
+        """Update the moving average of the weights, which gives better images."""
         keep = min(self.recipe.averaging, (1 + step) / (10 + step))
         torch._foreach_lerp_(self._means, self._values, 1 - keep)
 

@@ -124,7 +124,7 @@ class _Session:
         self.order = Order(len(crops), section.batch, section.seed)
 
     def step(self, step: int) -> dict[str, float]:
-        """One step of the encoder and of the discriminator; returns the unweighted losses by name."""
+        """One step of encoder and discriminator; returns the unweighted losses by name."""
         chosen, draw = self.order.at(step), chance(self.section.seed, step)
         pictures, labels = self._pictures(chosen), torch.from_numpy(self.crops.labels[chosen])
         self._learning_mode()

@@ -29,7 +29,7 @@ def laplacian_l1(made: Tensor, meant: Tensor, weights: Tensor, levels: int = 3) 
 
 
 def row_spread(codes: Tensor) -> Tensor:
-    """Mean squared difference of the rows of W+ codes (n, rows, dim) from the first: e4e's delta loss."""
+    """e4e's delta loss: mean squared difference of W+ rows (n, rows, dim) from the first."""
     return (codes[:, 1:] - codes[:, :1]).square().mean()
 
 
@@ -41,7 +41,7 @@ def contrast(features: Tensor, labels: Tensor, tau: float = 0.1) -> Tensor:
     features
         (n, d) of unit length.
     labels
-        (n,) integers. Samples without another of their label are ignored; if all are, the loss is 0.
+        (n,) integers. Samples without a partner are ignored; without any pair, the loss is 0.
     """
     logits = features @ features.T / tau
     itself = torch.eye(len(features), dtype=torch.bool, device=features.device)

@@ -111,7 +111,11 @@ def test_lists_that_are_no_more_are_removed(made: Run) -> None:
         ("demo", "license: mit", "Its images may be shown: they show no real person."),
         ("mead", "license: other\nlicense_name: research-only", "do not share images, audio"),
         ("ravdess", "license: cc-by-nc-sa-4.0", "no commercial use, share alike"),
-        ("custom", "license: other\nlicense_name: as-its-sources", "Its terms, and the consent of its"),
+        (
+            "custom",
+            "license: other\nlicense_name: as-its-sources",
+            "Its terms, and the consent of its",
+        ),
     ],
 )
 def test_card_has_the_terms_of_its_corpus(made: Run, corpus: str, licence: str, said: str) -> None:

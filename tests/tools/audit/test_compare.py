@@ -47,7 +47,8 @@ def test_every_verdict_says_why() -> None:
         (
             "rejected",
             "wrong_sentence",
-            "happy 004 says c02 (as neutral take M003_neutral_1_002), neutral 001 says c01",
+            "happy 004 has sentence c02 (that of neutral take M003_neutral_1_002), "
+            "neutral 001 has c01",
             1.25,
         ),
         ("unknown", "", "the dataset has no usable take happy 009", None),

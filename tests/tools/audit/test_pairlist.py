@@ -91,6 +91,6 @@ def test_what_is_written_is_read_again_and_the_order_given_does_not_matter(tmp_p
 def test_what_the_schema_cannot_say_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="does not allow _ in takes"):
         write_pair_list(tmp_path / "list.json", [listed("take_1", EVEN)])
-    with pytest.raises(PipelineError, match="M003 happy 001_002 stands for two pairs"):
+    with pytest.raises(PipelineError, match="M003 happy 001_002 would name two pairs"):
         write_pair_list(tmp_path / "list.json", [listed("002", EVEN), listed("002", EVEN)])
     assert list(tmp_path.iterdir()) == []

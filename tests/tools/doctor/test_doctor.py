@@ -101,7 +101,7 @@ def test_missing_corpus(call, params, tmp_path: Path) -> None:
     assert checks["corpus demo"]["fix"].startswith("set datasets.demo.root in params.yaml")
 
 
-def test_a_corpus_of_another_kind(call, params, takes: Path, without_trials) -> None:
+def test_a_corpus_of_another_layout(call, params, takes: Path, without_probes) -> None:
     params(("corpus: demo  ", "corpus: mead  "), ("data/demo/corpus ", f"{takes} "))
     code, checks = _examine(call)
     assert code == 1
@@ -109,7 +109,7 @@ def test_a_corpus_of_another_kind(call, params, takes: Path, without_trials) -> 
     assert "datasets.demo.corpus" in checks["corpus demo"]["fix"]
 
 
-def test_a_split_that_admits_nobody(call, params, takes: Path, without_trials) -> None:
+def test_a_split_that_admits_nobody(call, params, takes: Path, without_probes) -> None:
     params(*_corpus(takes), ("split: by_speaker            #", "split: asccl36 #"))
     code, checks = _examine(call)
     assert code == 1
@@ -117,12 +117,12 @@ def test_a_split_that_admits_nobody(call, params, takes: Path, without_trials) -
 
 
 @pytest.fixture
-def without_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     """No processes: they are tried by themselves."""
     monkeypatch.setattr(probes, "PROBES", ())
 
 
-def test_a_corpus_that_is_there(call, params, takes: Path, without_trials) -> None:
+def test_a_corpus_that_is_there(call, params, takes: Path, without_probes) -> None:
     params(*_corpus(takes))
     code, checks = _examine(call)
     assert code == 0
@@ -131,7 +131,7 @@ def test_a_corpus_that_is_there(call, params, takes: Path, without_trials) -> No
     assert f"about {need / 1e6:.0f} MB more for 2 takes" in checks["disk demo"]["detail"]
 
 
-def test_no_disk(call, params, takes: Path, without_trials, monkeypatch) -> None:
+def test_no_disk(call, params, takes: Path, without_probes, monkeypatch) -> None:
     params(*_corpus(takes))
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=5_000_000))
@@ -156,7 +156,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_disk_that_is_full_indeed(call, params, takes: Path, without_trials, tiny_disk) -> None:
+def test_a_disk_that_is_full_indeed(call, params, takes: Path, without_probes, tiny_disk) -> None:
     params(*_corpus(takes))
     code, checks = _examine(call, "--data", tiny_disk / "data")
     assert code == 1
@@ -211,7 +211,10 @@ def test_two_opencvs(params, tmp_path: Path, repository: Path) -> None:
     path = os.pathsep.join([str(tmp_path / "site"), str(repository)])
     code, checks = _doctor(tmp_path, repository, PYTHONPATH=path)
     assert code == 1
-    assert checks["opencv"]["detail"] == "opencv-python conflicts with opencv-contrib-python: both install cv2"
+    assert (
+        checks["opencv"]["detail"]
+        == "opencv-python conflicts with opencv-contrib-python: both install cv2"
+    )
     assert "uninstall -y opencv-python &&" in checks["opencv"]["fix"]
 
 
@@ -309,7 +312,7 @@ def test_probes_pass_here(name: str) -> None:
     assert found.state == "ok", found
 
 
-def test_trials_whose_libraries_are_missing_are_left_out() -> None:
+def test_probes_whose_libraries_are_missing_are_skipped() -> None:
     assert list(probes.all_of({t.needs[0] for t in probes.PROBES})) == []
 
 

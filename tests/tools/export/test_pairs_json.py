@@ -17,7 +17,9 @@ NEUTRAL, HAPPY = clip("neutral", "anna_take_1"), clip("happy", "anna_2")
 
 def test_underscores_in_names_become_hyphens(tmp_path: Path) -> None:
     path = tmp_path / "pairs.json"
-    write_pair_list(path, to_listed([pair(NEUTRAL, HAPPY)], [NEUTRAL, HAPPY], level=None, view=None))
+    write_pair_list(
+        path, to_listed([pair(NEUTRAL, HAPPY)], [NEUTRAL, HAPPY], level=None, view=None)
+    )
     (listed,) = read_pair_list(path)
     assert (listed.take_a, listed.take_b, listed.key) == (
         "anna-take-1", "anna-2", "anna-take-1_anna-2",

@@ -92,7 +92,9 @@ def test_without_its_library_mds_names_the_extra(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "streaming", None)
-    with pytest.raises(MissingExtraError, match=r"mosaicml-streaming is not installed; run: .* -e '\.\[mds\]'"):
+    with pytest.raises(
+        MissingExtraError, match=r"mosaicml-streaming is not installed; run: .* -e '\.\[mds\]'"
+    ):
         mds.write_mds(folder, "pairs", tmp_path)
 
 
@@ -141,7 +143,7 @@ def test_mds_comes_back(folder: Path, tmp_path: Path) -> None:
     wanted = list(Shards(folder, "pairs", "train").rows())
     assert [row["sample_id"] for row in back] == [row["sample_id"] for row in wanted]
     assert back[3]["affine"] == wanted[3]["affine"]
-    with pytest.raises(PipelineError, match="train is there already"):
+    with pytest.raises(PipelineError, match="train exists already"):
         mds.write_mds(folder, "pairs", tmp_path)
 
 

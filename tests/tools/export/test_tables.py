@@ -125,7 +125,9 @@ def test_sound_that_begins_late_is_silence_before(takes: list[FramedTake], tmp_p
 
 
 def test_two_takes_of_one_name_are_refused(takes: list[FramedTake], tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match="two takes would be named S1_ang_1_gry; choose one --view"):
+    with pytest.raises(
+        PipelineError, match="two takes would be named S1_ang_1_gry; choose one --view"
+    ):
         write_clips(tmp_path, [takes[0], takes[0]])
 
 

@@ -191,7 +191,9 @@ def test_reruns_report_their_time(
     from cli import console, forget
 
     shown: list[tuple[str, float]] = []
-    monkeypatch.setattr(console, "show_summary", lambda s, seconds: shown.append((s.stage, seconds)))
+    monkeypatch.setattr(
+        console, "show_summary", lambda s, seconds: shown.append((s.stage, seconds))
+    )
     forget._again(made, ["pose"], sealed=False)
     [(stage, seconds)] = shown
     assert (stage, seconds > 0) == ("pose", True)

@@ -73,4 +73,4 @@ def test_made_pictures_leak_like_real_ones() -> None:
 def test_key_that_stands_twice() -> None:
     twice = families(image_id=["f1-own", "f1-own"])
     (found,) = check_rows(Manifest(dataset="made"), {"families": [twice]})
-    assert found.what == "1 values of image_id stand twice; the first: 'f1-own'"
+    assert found.what == "1 values of image_id are not unique; the first: 'f1-own'"

@@ -39,7 +39,7 @@ def test_rows_are_spread_over_all_that_meet_the_conditions(built: Path) -> None:
     [
         (["short", "x" * 50], ["short", "x" * 41 + "..."]),
         (
-            [f"Actor_25_neutral_1_front_01-01--Actor_25_angry_2_front_01-01/{k:06d}" for k in (1, 2)],
+            [f"Actor_25_neutral_1_front_01-01--Actor_25_sad_2_front_01-01/{k:06d}" for k in (1, 2)],
             [f"Actor_25_neutral_1_f...2_front_01-01/{k:06d}" for k in (1, 2)],
         ),
         (

@@ -290,7 +290,7 @@ def test_row_that_points_nowhere(folder: Path, name: str, value: object, says: s
 
 def test_row_that_stands_twice(folder: Path) -> None:
     change_rows(folder, PAIRS, lambda rows: rows.append(rows[0]))
-    assert any("1 values of sample_id stand twice" in line for line in told(verify(folder)))
+    assert any("1 values of sample_id are not unique" in line for line in told(verify(folder)))
 
 
 def test_speaker_in_two_splits_is_named(folder: Path) -> None:
