@@ -78,7 +78,8 @@ def _alignment(f: Figures, c: Figures) -> list[Measure]:
                 f"{percent(f['within_40ms_share'], 2)} of {f['frames']} frames", "about 99 %"),
         Measure(name, "coverage, median", number(f["coverage_median"]), "about 0.84"),
         Measure(name, "true error within the claimed error", percent(c["claim_holds_share"])),
-        Measure(name, "confidence, calibration gap", number(c["confidence_gap"], 3), "0: calibrated"),
+        Measure(name, "confidence, calibration gap", number(c["confidence_gap"], 3),
+                "0: calibrated"),
         Measure(name, "rank correlation of claimed and true error", number(c["rank_correlation"])),
     ]  # fmt: skip
 

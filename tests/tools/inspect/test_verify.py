@@ -269,8 +269,8 @@ def test_window_that_points_elsewhere(folder: Path) -> None:
 
     change_rows(folder, WINDOWS, change)
     assert only(folder) == (
-        f"references | {WINDOWS} | 3 rows (the first: 0): `file` and `rows` do not point at the "
-        "rows of pairs that `sample_ids` names"
+        f"references | {WINDOWS} | 3 rows (the first: 0): `file` and `rows` do not point to the "
+        "rows of pairs in `sample_ids`"
     )
 
 
