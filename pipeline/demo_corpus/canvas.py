@@ -26,7 +26,7 @@ def fixed(points: F64) -> NDArray[np.int32]:
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], grain: int) -> F32:
-    """Noise (rows, columns) of unit deviation at the knots, with features of about `grain` texels."""
+    """Noise (rows, columns) of unit deviation at the knots, with `grain` texels per feature."""
     rows, columns = shape
     knots = rng.standard_normal((max(2, rows // grain), max(2, columns // grain)))
     noise = cv2.resize(knots.astype(np.float32), (columns, rows), interpolation=cv2.INTER_CUBIC)

@@ -19,7 +19,7 @@ from spfem_data.labels import EMOTIONS
 
 CLEAR = ".clear.parquet"
 KINDS = ("best", "worst", "below")
-"""Sheets of an emotion: the clearest kept, the faintest of the other kept, the clearest not kept."""
+"""Sheets of an emotion: clearest kept, faintest of the others kept, clearest not kept."""
 _BINS = 20
 
 Names = NDArray[np.str_]

@@ -97,11 +97,11 @@ def write_card(folder: Path, published: Published) -> None:
 
 def _rows(files: Mapping[Shard, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     """Rows by config and split."""
-    found: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = {}
     for shard, facts in files.items():
-        by_split = found.setdefault(shard.config, {})
+        by_split = counts.setdefault(shard.config, {})
         by_split[shard.split] = by_split.get(shard.split, 0) + int(facts["rows"])
-    return found
+    return counts
 
 
 def _front_matter(published: Published) -> str:
