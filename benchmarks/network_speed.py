@@ -34,7 +34,7 @@ from benchmarks.dataset_view import dataset_view
 from benchmarks.racing import Case, race, spread, table, timed
 from pipeline import params
 from pipeline.clip.scorer import Scorer
-from pipeline.errors import PartDone
+from pipeline.errors import PartDone, PipelineError
 from pipeline.latents.loading import chosen_weights
 from pipeline.latents.networks import Networks
 from pipeline.records import CODES_SCHEMA
@@ -81,6 +81,8 @@ def synthetic(name: str, data: Path, parts: int, rounds: int) -> None:
         _stage(STAGES[name], run)
         nets = _networks(run)
         n = _n_images(run, name)
+        if not n:
+            raise SystemExit(f"{name}: part 1 of {parts} has no images; lower --parts")
         forward = _inverted if name == "invert" else _generated
         cases: dict[str, Case] = {
             "ours, the stage": lambda: timed(n, lambda: _stage(STAGES[name], run)),
@@ -145,11 +147,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    for name in options.stages:
-        if name == "score":
-            score(options.data, options.parts, options.rounds)
-        else:
-            synthetic(name, options.data, options.parts, options.rounds)
+    try:
+        for name in options.stages:
+            if name == "score":
+                score(options.data, options.parts, options.rounds)
+            else:
+                synthetic(name, options.data, options.parts, options.rounds)
+    except PipelineError as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ class PairError:
 
     `error_ms` is the instant of frame b minus the true instant for frame a, NaN if frame a is
     before the first or after the last phoneme. `map_ms` is the same for the time map before
-    rounding to frames. `coverage` is the number of pairs within the phonemes over the smaller number of
-    frames that either take has there.
+    rounding to frames. `coverage` is the number of pairs within the phonemes over the smaller
+    number of frames that either take has there.
     """
 
     error_ms: F64
