@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.dataset_view import dataset_view
 from pipeline import params
 from pipeline.clip.architecture import read_architecture
 from pipeline.clip.judge import load_scorer
@@ -306,17 +307,22 @@ def _ensembles(options: argparse.Namespace) -> None:
 
 
 def _budgets(options: argparse.Namespace) -> None:
-    """What a budget of frames leaves of D_n, by the stages score and filter themselves."""
+    """The effect of a frame budget on D_n, with the stages score and filter in a view."""
+    loaded = params.load(None)
+    with dataset_view(options.data, ["score", "filter"]) as folder:
+        _budget_table(options, loaded, folder)
+
+
+def _budget_table(options: argparse.Namespace, loaded: params.Params, folder: Path) -> None:
     from pipeline.records import FilteredTake, ScoredTake
     from pipeline.runtime.run import Options, Run
     from pipeline.stages.filter import stage as sift
     from pipeline.stages.score import stage as score
 
-    loaded = params.load(None)
     for budget in (0, 24, 12, 8, 4, 2):
         section = loaded.score.model_copy(update={"frames_per_take": budget})
         run = Run(
-            options.data.name, loaded.model_copy(update={"score": section}), options.data.parent,
+            options.data.name, loaded.model_copy(update={"score": section}), folder,
             Options(workers=2),
         )  # fmt: skip
         began = time.perf_counter()

@@ -1,19 +1,17 @@
-"""score, invert and synth against the bare forward pass, and against a picture at a time.
+"""score, invert and synth compared with the bare forward pass and with one image at a time.
 
     python -m benchmarks.network_speed [score] [invert] [synth] [--data data/demo] [--parts 8]
 
-The stages run as they are, one worker, on one part of the dataset in `--parts`, nothing reused; the
-networks are those of params.yaml. Bare is the same networks on tensors that lie ready, as many
-pictures, in the stage's own batch. The naive script opens, aligns and shows the networks one
-picture at a time: for score it is open_clip's own pipeline.
+The stages run unchanged with one worker on one of `--parts` parts of the dataset, without reuse,
+with the networks of params.yaml; they write to a temporary folder. Bare: the same networks on
+prepared tensors, the same number of images, in the stage's batch size. Naive: a script that opens,
+aligns and processes one image at a time; for score, open_clip's own pipeline.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,10 +30,11 @@ from benchmarks.clip_scores import (
     some_frames,
     their_picture,
 )
+from benchmarks.dataset_view import dataset_view
 from benchmarks.racing import Case, race, spread, table, timed
 from pipeline import params
 from pipeline.clip.scorer import Scorer
-from pipeline.errors import PartDone
+from pipeline.errors import PartDone, PipelineError
 from pipeline.latents.loading import chosen_weights
 from pipeline.latents.networks import Networks
 from pipeline.records import CODES_SCHEMA
@@ -70,25 +69,27 @@ def score(data: Path, _: int, rounds: int) -> None:
         "bare forward pass": lambda: timed(n, lambda: bare(judge.network, ready, n)),
         "naive: open_clip, one by one": lambda: timed(n, naive),
     }
-    _told(f"score: {n} pictures of {px} px", race(cases, rounds))
+    _report(f"score: {n} images of {px} px", race(cases, rounds))
 
 
 def synthetic(name: str, data: Path, parts: int, rounds: int) -> None:
     """invert or synth on a part of a dataset."""
-    with _beside(data, name) as folder:
+    with dataset_view(data, [name]) as folder:
         loaded = params.load(None)
         options = Options(engine="serial", workers=1, force=True, shard=(1, parts))
         run = Run(data.name, loaded, folder, options)
         _stage(STAGES[name], run)
         nets = _networks(run)
-        n = _pictures(run, name)
+        n = _n_images(run, name)
+        if not n:
+            raise SystemExit(f"{name}: part 1 of {parts} has no images; lower --parts")
         forward = _inverted if name == "invert" else _generated
         cases: dict[str, Case] = {
             "ours, the stage": lambda: timed(n, lambda: _stage(STAGES[name], run)),
             "bare forward pass": lambda: timed(n, lambda: forward(nets, n)),
             "naive: one by one": lambda: timed(n, lambda: forward(replace(nets, batch=1), n)),
         }
-        _told(f"{name}: {n} pictures of {nets.size_px} px", race(cases, rounds))
+        _report(f"{name}: {n} images of {nets.size_px} px", race(cases, rounds))
 
 
 def _stage(stage: ModuleType, run: Run) -> None:
@@ -104,8 +105,8 @@ def _networks(run: Run) -> Networks:
     return inverter(chosen_weights(run, names, {}).weights, section)()
 
 
-def _pictures(run: Run, name: str) -> int:
-    """How many pictures a stage made or inverted."""
+def _n_images(run: Run, name: str) -> int:
+    """The number of images that a stage generated or inverted."""
     suffix = {"invert": ".codes.parquet", "synth": ".pictures.parquet"}[name]
     files = sorted(run.items(name).folder.rglob(f"*{suffix}"))
     column = CODES_SCHEMA.names[0] if name == "invert" else None
@@ -113,13 +114,13 @@ def _pictures(run: Run, name: str) -> int:
 
 
 def _inverted(nets: Networks, n: int) -> None:
-    """Pictures to codes and back."""
+    """Images to codes and back."""
     assert nets.encoder is not None
     _batched(nets, n, (3, nets.input_px, nets.input_px), lambda x: nets.generator(nets.encoder(x)))
 
 
 def _generated(nets: Networks, n: int) -> None:
-    """Codes to pictures."""
+    """Codes to images."""
     _batched(nets, n, (nets.n_latent, nets.dim), nets.generator)
 
 
@@ -130,23 +131,8 @@ def _batched(nets: Networks, n: int, shape: tuple[int, ...], forward: Callable[.
             forward(ready[: min(nets.batch, n - start)])
 
 
-@contextmanager
-def _beside(data: Path, stage: str) -> Iterator[Path]:
-    """A data folder in which all is as in `data` but the stage's own output."""
-    with tempfile.TemporaryDirectory(prefix="network_speed_") as name:
-        folder = Path(name)
-        (folder / data.name).mkdir()
-        for path in data.resolve().parent.iterdir():
-            if path.name != data.name:
-                (folder / path.name).symlink_to(path)
-        for path in data.resolve().iterdir():
-            if path.name != stage:
-                (folder / data.name / path.name).symlink_to(path)
-        yield folder
-
-
-def _told(title: str, took: dict[str, list[Any]]) -> None:
-    table(title, "pictures", took, "bare forward pass")
+def _report(title: str, took: dict[str, list[Any]]) -> None:
+    table(title, "images", took, "bare forward pass")
     ours, _, naive = took
     print(f"ours over bare {spread(took, ours, 'bare forward pass')}")
     print(f"ours over naive {spread(took, ours, naive)}")
@@ -161,11 +147,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    for name in options.stages:
-        if name == "score":
-            score(options.data, options.parts, options.rounds)
-        else:
-            synthetic(name, options.data, options.parts, options.rounds)
+    try:
+        for name in options.stages:
+            if name == "score":
+                score(options.data, options.parts, options.rounds)
+            else:
+                synthetic(name, options.data, options.parts, options.rounds)
+    except PipelineError as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Every stage that has a floor: ours, the script that one would write, the floor, in one run.
+"""Our stages, a naive script and the lower bound, for every stage that has one, in one run.
 
     python -m benchmarks.stages [--takes FOLDER] [--sounds FOLDER] [--data data/demo] [--only NAME]
 
-FOLDERs hold real takes in MEAD's layout and real sounds in RAVDESS's; without them the demo's
-corpus below DATA serves. Each table is that of a benchmark of its own: extract_speed, align_speed,
-network_speed; loader tells of reading shards.
+The folders contain real takes in MEAD's layout and real audio in RAVDESS's; by default, the demo
+corpus in DATA is used. Each table is also a benchmark of its own: extract_speed, align_speed,
+network_speed. For reading shards, see loader. No benchmark writes to DATA.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from benchmarks import align_speed, extract_speed, network_speed
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print every table."""
+    """Print all tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--takes", type=Path, help="real takes in MEAD's layout")
-    parser.add_argument("--sounds", type=Path, help="real sounds in RAVDESS's layout")
+    parser.add_argument("--sounds", type=Path, help="real audio in RAVDESS's layout")
     parser.add_argument("--data", type=Path, default=Path("data/demo"))
     parser.add_argument("--only", action="append", choices=list(TABLES))
     parser.add_argument("--rounds", type=int, default=3)
@@ -45,8 +45,8 @@ def _align(options: argparse.Namespace) -> None:
 
 
 def _networks(options: argparse.Namespace) -> None:
-    told = ["--data", str(options.data), "--rounds", str(options.rounds)]
-    network_speed.main(["score", "invert", "synth", *told])
+    arguments = ["--data", str(options.data), "--rounds", str(options.rounds)]
+    network_speed.main(["score", "invert", "synth", *arguments])
 
 
 TABLES: dict[str, Callable[[argparse.Namespace], None]] = {

@@ -38,7 +38,7 @@ def doctor(
     for check in _awaited(examine(Patient(path, data, path is not None, fast))):
         found.append(check)
         if not as_json:
-            console.show_check(check.state, check.name, check.found, check.mend)
+            console.show_check(check.state, check.name, check.detail, check.fix)
     failed = sum(check.state == "fail" for check in found)
     warned = sum(check.state == "warn" for check in found)
     if as_json:

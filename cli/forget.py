@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -124,7 +126,7 @@ def _forget(run: Run, person: Person, params: Path, *, rerun: bool, sealed: bool
             again = make_run(run.dataset, params, run.data, run.options)
             _again(again, ran, sealed and dvc_commit.may_seal(run.data, params))
         own = dvc_commit.may_seal(run.data, params)  # else the cache here is of other data
-        n_objects = _clean_cache(person, removed.media) if own else 0
+        n_objects = _clean_cache(person, removed.media, folder) if own else 0
         with console.waiting(f"forget {person.speaker}: searching"):
             found = left(run, person, removed.media, _sources(run))
         if found:
@@ -149,25 +151,30 @@ def _again(run: Run, stages: list[str], sealed: bool) -> None:
     for stage in stages:
         try:
             with console.waiting(f"{stage} {run.dataset}"):
-                summary = importlib.import_module(module_of(stage)).run(run)
+                began_s = time.perf_counter()
+                summary = importlib.import_module(module_of(stage)).run(
+                    replace(run, began_s=began_s)
+                )
         except PipelineError as error:
             console.note(f"{stage} was not made again, nor what follows: {error}")
             return
-        console.show_summary(summary, 0.0)
+        console.show_summary(summary, time.perf_counter() - began_s)
         if sealed:
             console.note(dvc_commit.seal(stage, run.dataset))
 
 
-def _clean_cache(person: Person, media: set[bytes]) -> int:
+def _clean_cache(person: Person, media: set[bytes], outputs: Path) -> int:
     from pipeline.tools.forget import dvc_cache
+    from pipeline.tools.forget.purge import drop_links
 
     folder = dvc_cache.cache_folder(Path())
     if folder is None:
         return 0
-    found = dvc_cache.condemned(folder, person, media)
-    for path in found:
+    objects = dvc_cache.condemned(folder, person, media)
+    drop_links(outputs, objects)
+    for path in objects:
         path.unlink()
-    return len(found)
+    return len(objects)
 
 
 def _elsewhere(run: Run) -> None:

@@ -21,6 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.install_hints import extra_install
 from spfem_data.errors import PipelineError, SpfemError, TableError, meant, printable
 
 __all__ = [
@@ -156,7 +157,7 @@ class MissingExtraError(PipelineError):
     """A library that only an extra installs is missing."""
 
     def __init__(self, library: str, extra: str) -> None:
-        super().__init__(f"{library} is not installed; run: pip install 'spfem-data[{extra}]'")
+        super().__init__(f"{library} is not installed; run: {extra_install(extra)}")
         self.library = library
         self.extra = extra
 

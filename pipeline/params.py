@@ -526,7 +526,7 @@ class Shards(Section):
 
 
 class Report(Section):
-    """The page of pictures and numbers."""
+    """The HTML page and metrics.json."""
 
     pairs: Count
     page_mb: Annotated[float, Field(gt=0)]

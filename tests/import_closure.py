@@ -12,6 +12,7 @@ COVERED_BY_VERSION = (
     "pipeline",
     "pipeline.digests",
     "pipeline.errors",
+    "pipeline.install_hints",
     "pipeline.params",
     "pipeline.records",
     "pipeline.runtime",

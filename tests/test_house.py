@@ -34,7 +34,14 @@ TOOLS = {
 
 LAYERS = [
     {"spfem_data"},
-    {"pipeline", "pipeline.stages", "pipeline.errors", "pipeline.digests", "pipeline.yaml_files"},
+    {
+        "pipeline",
+        "pipeline.stages",
+        "pipeline.errors",
+        "pipeline.digests",
+        "pipeline.yaml_files",
+        "pipeline.install_hints",
+    },
     {"pipeline.params", "pipeline.splits", "pipeline.records"},
     {"pipeline.runtime"},
     {"pipeline.models", "pipeline.media"},

@@ -1,6 +1,6 @@
-"""The demo corpus: acted takes that the tool makes itself, with the truth beside them.
+"""The demo corpus: synthetic acted takes with exact ground truth.
 
-What it is for: a measuring stick. Every number that a stage estimates (pose, mouth opening, time
-warp, emotion) is known here exactly, because the picture and the sound are made from it. A result
-on the demo says nothing about real faces and voices.
+It serves for measuring accuracy. Every quantity that a stage estimates (pose, mouth opening, time
+map, emotion) is known exactly, because the images and audio are generated from it. Results on the
+demo say nothing about real faces and voices.
 """

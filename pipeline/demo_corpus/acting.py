@@ -1,4 +1,4 @@
-"""A person acts: speech and emotion become face, gaze and head motion, frame by frame."""
+"""Animation: face, gaze and head motion per frame, from speech and emotion."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from pipeline.demo_corpus.visemes import JAW, PRESS, ROUND, TUCK, WIDE, mouth_tr
 
 F64 = NDArray[np.float64]
 
-HEAD_SHARE = 0.25  # pixels per unit as a share of the picture's side: the head fills 55 %
+HEAD_SHARE = 0.25  # pixels per unit relative to the frame's side: the head fills 55 %
 
 
 def rng_of(*parts: object) -> np.random.Generator:
-    """A generator that depends on the parts' text alone."""
+    """A random generator seeded by the text of the parts."""
     return np.random.default_rng(crc32("\x1f".join(map(str, parts)).encode()))
 
 
 @dataclass(frozen=True)
 class Performance:
-    """What a person does in each frame of a take.
+    """Expressions and poses of each frame of a take.
 
     Attributes
     ----------
     expressions, poses
-        One a frame.
+        One per frame.
     intensity
         (n,) 0..1 strength of the shown emotion; 0 throughout for neutral.
     """
@@ -51,7 +51,7 @@ def _ease(times: F64, start: float, stop: float) -> F64:
 def intensity_track(
     times_s: F64, duration_s: float, strength: float, rng: np.random.Generator
 ) -> F64:
-    """Rise from neutral, hold an apex that breathes a little, fall towards the end: (n,) 0..1."""
+    """Intensity (n,) 0..1: rise from neutral, a slightly varying apex, and a fall at the end."""
     start = rng.uniform(0.0, 0.12) * duration_s
     rise = rng.uniform(0.16, 0.28) * duration_s
     fall = rng.uniform(0.76, 0.86) * duration_s
@@ -63,7 +63,7 @@ def intensity_track(
 
 
 def _sway(times: F64, size: float, rng: np.random.Generator) -> F64:
-    """Slow wandering, about `size` high."""
+    """Slow random motion of about `size`."""
     total = np.zeros_like(times)
     for low, high, share in ((0.12, 0.3, 0.7), (0.35, 0.7, 0.4), (0.9, 1.4, 0.12)):
         total += share * np.sin(2 * np.pi * rng.uniform(low, high) * times + rng.uniform(0, 6.28))
@@ -71,13 +71,13 @@ def _sway(times: F64, size: float, rng: np.random.Generator) -> F64:
 
 
 def _pulses(times: F64, moments: F64, width_s: float) -> F64:
-    """One smooth hill of height 1 at each moment."""
+    """One smooth pulse of height 1 at each moment."""
     hills = np.exp(-(((times[:, None] - moments[None]) / width_s) ** 2) / 2)
     return np.asarray(hills.max(1, initial=0.0))
 
 
 def _blinks(times: F64, duration_s: float, rng: np.random.Generator) -> F64:
-    """Lids over time: shut within 70 ms, open again within 130 ms."""
+    """Eyelids over time: closed within 70 ms, open again within 130 ms."""
     lids = np.zeros_like(times)
     moment = rng.uniform(0.2, 1.6)
     while moment < duration_s:
@@ -88,7 +88,7 @@ def _blinks(times: F64, duration_s: float, rng: np.random.Generator) -> F64:
 
 
 def unit_gains(person: Person, emotion: str, seed: int) -> F64:
-    """How a person makes an emotion: (2, 17) factors, +-15 % a unit and a lopsidedness of 10 %."""
+    """Individual factors (2, 17) of an emotion: 15 % variation per unit, 10 % asymmetry."""
     rng = rng_of(seed, person.speaker, emotion, "gains")
     own = np.clip(rng.normal(1, 0.15, len(UNITS)), 0.7, 1.3)
     habit = rng_of(seed, person.speaker, "side").normal(0, 0.10, len(UNITS))
@@ -96,9 +96,9 @@ def unit_gains(person: Person, emotion: str, seed: int) -> F64:
 
 
 def speaking_face(face: Face, gains: F64, level: F64, mouth: F64) -> tuple[F64, F64]:
-    """Merge an emotion with speech: units (n, 2, 17) and jaw (n,).
+    """Combine an emotion with speech: units (n, 2, 17) and jaw (n,).
 
-    Pressed lips win over all: p, b and m close in every emotion.
+    Pressed lips take precedence: p, b and m close the mouth in every emotion.
     """
     n = len(level)
     units = np.zeros((n, 2, len(UNITS)))
@@ -129,7 +129,7 @@ def speaking_face(face: Face, gains: F64, level: F64, mouth: F64) -> tuple[F64, 
 
 
 def _gaze(times: F64, yaw_deg: F64, pitch_deg: F64, rng: np.random.Generator) -> F64:
-    """Where the eyes look, (n, 2): at the camera mostly, with small jumps."""
+    """Gaze direction (n, 2): mostly at the camera, with small saccades."""
     jumps = np.zeros((len(times), 2))
     moment, now = 0.0, np.zeros(2)
     while moment < times[-1] + 1:
@@ -150,7 +150,7 @@ def _poses(
     view_yaw_deg: float,
     rng: np.random.Generator,
 ) -> tuple[list[Pose], F64, F64]:
-    """Head motion; poses, and yaw and pitch before the view's turn."""
+    """Head poses, and yaw and pitch before the rotation by the view."""
     side = rng.choice([-1.0, 1.0], 2)
     yaw = rng.normal(0, 4) + _sway(times, 6, rng) + side[0] * face.yaw_deg * level
     pitch = rng.normal(0, 1.5) + _sway(times, 3, rng) + face.pitch_deg * level - 2.5 * stress
@@ -181,16 +181,16 @@ def perform(
     seed: int,
     key: str,
 ) -> Performance:
-    """Let a person act a reading.
+    """Animate a person speaking a reading.
 
     Parameters
     ----------
     times_s
         (n,) instants of the frames on the timeline of the reading.
     view_yaw_deg
-        Where the camera stands: the whole person appears turned by so much.
+        The camera angle: the whole person appears rotated by it.
     seed, key
-        Of the corpus and of the take; views of one take share them, and the motion.
+        Seeds of the corpus and of the take. Views of one take share them and therefore the motion.
     """
     rng = rng_of(seed, key, "acting")
     face = FACES[emotion]

@@ -1,8 +1,8 @@
-"""Action units as displacement fields of the face mesh, and the jaw that turns.
+"""Action units as displacement fields of the face mesh, and a rotating jaw.
 
-The numbers are those of the Facial Action Coding System (Ekman, Friesen 1978) where a field stands
-for one; `wide` spreads the lip corners (as in /i/). Two lists of points keep upper and lower lids
-and lips apart: a plain Gaussian would drag one with the other.
+Numbers are those of the Facial Action Coding System (Ekman, Friesen 1978) where one matches;
+`wide` spreads the lip corners (as in /i/). Two lists of points separate upper and lower lids
+and lips, because a plain Gaussian would move both.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ JAW_AXIS_YZ = (-0.28, -0.5)
 
 
 def _arch(points: F64, index: int) -> float:
-    """1 in the middle of the eye, 0 at its corners."""
+    """A weight of 1 at the centre of the eye and 0 at its corners."""
     outer, inner = EYE_CORNERS[0] if points[index, 0] < 0 else EYE_CORNERS[1]
     middle = (points[outer, 0] + points[inner, 0]) / 2
     return float(max(1 - ((points[index, 0] - middle) / 0.17) ** 2, 0))
@@ -144,7 +144,7 @@ def unit_fields(points: F64) -> F64:
 
 
 def jaw_weights(points: F64) -> F64:
-    """How far each point goes with the jaw: (468,), 0 upper lip, .42 corners, 1 lower lip, chin."""
+    """How far each point follows the jaw: (468,), 0 upper lip, .42 corners, 1 lower lip, chin."""
     y = points[:, 1]
     weight = np.clip((points[13, 1] + 0.14 - y) / 0.5, 0, 1)
     weight = weight**2 * (3 - 2 * weight)
@@ -160,7 +160,7 @@ def jaw_weights(points: F64) -> F64:
 
 
 def _press_lips(points: F64, press: float) -> None:
-    """Move both lips, all rows alike, towards the middle of their gap (in place)."""
+    """Move both lips towards the middle of their gap, in place."""
     gap = points[UPPER_INNER[1:-1], 1] - points[LOWER_INNER[1:-1], 1]
     move = press * np.clip(gap, 0, None) / 2
     for row in UPPER_ROWS:
@@ -170,7 +170,7 @@ def _press_lips(points: F64, press: float) -> None:
 
 
 class Muscles:
-    """A person's face that can be moved.
+    """A deformable face.
 
     Parameters
     ----------

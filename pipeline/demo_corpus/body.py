@@ -1,7 +1,7 @@
-"""What the head has beside its face: skull, hair, ears, neck and shoulders, as one mesh.
+"""The mesh of a person: face, skull, hair, ears, neck and shoulders.
 
-Every part but the face is a grid of points. All of them take their colour from one picture, the
-atlas (see `paint`), so that the rasteriser knows one kind of triangle only.
+Every part except the face is a grid of points. All share one texture atlas (see `paint`), so that
+the rasteriser handles a single kind of triangle.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Body:
     uv
         (V, 2) atlas texel coordinates (texel i covers i .. i + 1).
     two_sided
-        (T,) bool: hair, seen from both sides.
+        (T,) bool: hair, visible from both sides.
     neck, torso
-        Slices of the points that do not simply turn with the head.
+        Slices of the points that do not rotate rigidly with the head.
     welds
-        (N, 2) pairs of points that lie on each other and share a normal.
+        (N, 2) pairs of coincident points that share a normal.
     upness
         (73,) sine of each skull column's direction above the horizontal.
     """
@@ -57,7 +57,7 @@ class Body:
 
     @property
     def n_head(self) -> int:
-        """Number of points that turn with the head."""
+        """Number of points that rotate with the head."""
         return int(self.neck.start)
 
 
@@ -122,7 +122,7 @@ def build_body(
     shoulder_width: float,
     seed: int,
 ) -> Body:
-    """Put a person's mesh together around the neutral face (468, 3)."""
+    """Build a person's mesh around the neutral face (468, 3)."""
     rng = np.random.default_rng(seed)
     builder = _Builder(face, face_uv(face))
     rings, upness = head_parts.skull(face, hair, width, rng)
@@ -155,7 +155,7 @@ def build_body(
 
 
 def follow_face(body: Body, moved: F64) -> F64:
-    """Return all points (V, 3) with the face moved and the first rings of the skull after it."""
+    """Return all points (V, 3) with a moved face; the first rings of the skull follow it."""
     points = body.points.copy()
     shift = head_parts.halved_oval(moved) - head_parts.halved_oval(body.points[:N_POINTS])
     weight = np.clip(1 - np.arange(head_parts.N_RINGS + 1) / 4, 0, 1)[:, None, None]

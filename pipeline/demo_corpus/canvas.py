@@ -1,4 +1,4 @@
-"""A float picture that is painted on with soft brushes; all colours are BGR, 0..255."""
+"""A float image with soft brushes; all colours are BGR, 0..255."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fixed(points: F64) -> NDArray[np.int32]:
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], grain: int) -> F32:
-    """Noise (rows, columns) of unit sd at the knots, with features of about `grain` texels."""
+    """Noise (rows, columns) of unit deviation at the knots, with `grain` texels per feature."""
     rows, columns = shape
     knots = rng.standard_normal((max(2, rows // grain), max(2, columns // grain)))
     noise = cv2.resize(knots.astype(np.float32), (columns, rows), interpolation=cv2.INTER_CUBIC)
@@ -34,7 +34,7 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], grain: int) -
 
 
 class Canvas:
-    """A square picture in the making.
+    """A square image.
 
     Attributes
     ----------
@@ -49,14 +49,14 @@ class Canvas:
         self._columns: F32 = middles[None, :]
 
     def blend(self, mask: F32, colour: Any) -> None:
-        """Lay a colour over the picture where mask (size, size) in 0..1 says."""
+        """Blend a colour into the image with a mask (size, size) in 0..1."""
         weight = mask[:, :, None]
         self.pixels = np.asarray(
             self.pixels * (1 - weight) + np.asarray(colour, np.float32) * weight, np.float32
         )
 
     def blob(self, at: F64, sigma: tuple[float, float], colour: Any, strength: float) -> None:
-        """Lay a Gaussian spot of colour."""
+        """Blend in a Gaussian spot of colour."""
         x = (self._columns - np.float32(at[0])) / np.float32(sigma[0])
         y = (self._rows - np.float32(at[1])) / np.float32(sigma[1])
         weight = np.float32(strength) * np.exp(-(x * x + y * y) / 2)
@@ -69,7 +69,7 @@ class Canvas:
         return np.asarray(cv2.GaussianBlur(mask, (0, 0), blur))
 
     def polygon(self, points: F64, colour: Any, strength: float, blur: float) -> None:
-        """Fill a polygon softly."""
+        """Fill a polygon with soft edges."""
         self.blend(self.polygon_mask(points, blur) * np.float32(strength), colour)
 
     def line_mask(self, lines: Sequence[F64], thickness: int, blur: float) -> F32:

@@ -1,4 +1,4 @@
-"""The seven emotions: what each does to the face, the head and the voice, at full strength."""
+"""The seven emotions: face, head and voice of each at full strength."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ EMOTIONS = ("angry", "disgusted", "fear", "happy", "neutral", "sad", "surprised"
 
 @dataclass(frozen=True)
 class Face:
-    """The still face of an emotion.
+    """The face of an emotion without speech.
 
     Attributes
     ----------
@@ -22,7 +22,7 @@ class Face:
     pitch_deg, yaw_deg, roll_deg
         How the head is held; signs of yaw and roll are drawn per take.
     lean
-        Relative growth of the head in the picture (leaning in or back).
+        Relative change of the head's size in the frame (leaning in or back).
     """
 
     units: dict[str, float] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Face:
 
 @dataclass(frozen=True)
 class Tone:
-    """The sound of an emotion, as changes of a speaker's neutral voice.
+    """The voice of an emotion, relative to a speaker's neutral voice.
 
     Attributes
     ----------
@@ -45,15 +45,15 @@ class Tone:
     pitch, pitch_range
         Added to espeak-ng's settings (0..99).
     gain_db, tilt_db
-        Loudness, and level of the upper half of the spectrum against the lower.
+        Loudness, and level of the upper half of the spectrum relative to the lower.
     tempo_spread
         Standard deviation of the logarithm of the words' tempo.
     pause_chance, pause_s
-        Of a pause before a word, and its middle length.
+        Probability of a pause before a word, and its mean length.
     breath
-        Noise in the voice, as a share of its envelope.
+        Breath noise relative to the envelope of the voice.
     tremor
-        Depth of a 6 Hz tremble, 0..1.
+        Depth of a 6 Hz tremolo, 0..1.
     """
 
     rate: float = 1.0

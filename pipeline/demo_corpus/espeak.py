@@ -1,8 +1,8 @@
 """Speech with exact phoneme times: espeak-ng through ctypes.
 
-The only module that imports espeakng_loader (GPL-3, the extra `demo`). The library keeps state
-between two calls (its noise and its flutter go on), so that equal text gives unequal samples the
-second time; it is therefore unloaded and loaded afresh for each sentence, which takes 2 ms.
+This is the only module that imports espeakng_loader (GPL-3, the extra `demo`). The library keeps
+state between calls (noise and flutter), so that the same text gives different samples the second
+time. It is therefore reloaded for each sentence, which takes 2 ms.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _EVENT_END, _EVENT_WORD, _EVENT_PHONEME = 0, 1, 7
 _SYNCHRONOUS, _PHONEME_EVENTS = 2, 1
 _UTF8, _SSML = 1, 0x10
 _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
-_SILENT = 0.02  # of the loudest sample; what stays below it is a stop's closure
+_SILENT = 0.02  # relative to the loudest sample; below it, a stop's closure
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """How one sentence is spoken.
+    """The delivery of one sentence.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Delivery:
     words_per_minute, pitch, pitch_range
         espeak-ng's own scales (80..450, 0..99, 0..99).
     tempo
-        One factor a word on the rate; > 1 is faster.
+        One factor per word on the rate; > 1 is faster.
     """
 
     voice: str
@@ -59,14 +59,14 @@ class Speech:
     samples
         Mono, about -1..1, at `rate_hz`.
     phonemes
-        espeak-ng mnemonics without stress marks. Before each word and at the end stands `_`,
-        which covers the silence there (a stop's closure included) and may last 0 s, so that all
-        deliveries of a sentence have the same sequence.
+        espeak-ng mnemonics without stress marks. `_` before each word and at the end covers
+        the silence there (including a stop's closure) and may last 0 s, so that all deliveries of a
+        sentence have the same sequence.
     onsets
-        Sample where each phoneme begins, and where the last one ends (n + 1). A stop begins with
-        its burst.
+        (n + 1) sample where each phoneme begins and the last one ends. A stop begins with its
+        burst.
     closures
-        Sample where the silence before each phoneme begins; the onset itself where there is none.
+        Sample where the silence before each phoneme begins; its onset if there is none.
     word_starts
         Index of the `_` before each word.
     """
@@ -118,7 +118,7 @@ def _unload(library: ctypes.CDLL) -> None:
 def _collect(
     chunks: list[F32], events: list[tuple[int, int, str]], wav: Any, count: int, event: Any
 ) -> int:
-    """Take what espeak-ng hands over: samples, and (type, sample, mnemonic) of each event."""
+    """Collect the samples of espeak-ng, and (type, sample, mnemonic) of each event."""
     if count > 0 and wav:
         chunks.append(np.ctypeslib.as_array(wav, shape=(count,)).astype(np.float32) / 32768)
     k = 0
@@ -130,7 +130,7 @@ def _collect(
 
 
 def _run(markup: str, delivery: Delivery) -> tuple[F32, int, list[tuple[int, int, str]]]:
-    """Speak SSML with a library in its first state; samples, rate, events."""
+    """Synthesise SSML with a newly loaded library; returns samples, rate and events."""
     loader = _loader()
     chunks: list[F32] = []
     events: list[tuple[int, int, str]] = []
@@ -184,14 +184,14 @@ def _closure_start(samples: F32, onset: int) -> int:
 
 
 def say(text: str, delivery: Delivery) -> Speech:
-    """Speak a sentence.
+    """Synthesise a sentence.
 
     Raises
     ------
     MissingExtraError
-        Where espeakng_loader is not installed.
+        When espeakng_loader is not installed.
     PipelineError
-        Where espeak-ng refuses the voice or the text.
+        When espeak-ng rejects the voice or the text.
     """
     samples, rate_hz, events = _run(_markup(text, delivery.tempo), delivery)
     phonemes: list[str] = []

@@ -1,4 +1,4 @@
-"""Eyes and the inside of the mouth: painted flat into the holes of the face mesh."""
+"""Eyes and the inside of the mouth, painted into the holes of the face mesh."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.demo_corpus.head_pose import Pose
 from pipeline.demo_corpus.rasteriser import U8
 from pipeline.demo_corpus.speakers import Colour
 
-MIN_GAP = 0.02  # units; below it the lips' own line is all that shows, painted teeth would leak
+MIN_GAP = 0.02  # units; below it only the lip line is visible, and painted teeth would leak
 _SHIFT = 4
 _ONES = np.ones((3, 3), np.uint8)
 
@@ -24,7 +24,7 @@ def _fixed(points: F64) -> NDArray[np.int32]:
 
 
 class _Patch:
-    """The rectangle of the picture around a hole, with the hole's mask."""
+    """The rectangle of the image around a hole, with the hole's mask."""
 
     def __init__(self, outline: F64, shape: tuple[int, int]) -> None:
         low = np.maximum(np.floor(outline.min(0)).astype(int) - 4, 0)
@@ -36,7 +36,7 @@ class _Patch:
             return
         mask = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
         cv2.fillPoly(mask, [_fixed(outline - self.corner)], (255,), cv2.LINE_8, _SHIFT)
-        # One pixel more on all sides: the face covers it where it should.
+        # One extra pixel on all sides, which the face covers where necessary.
         self.mask: U8 = np.asarray(cv2.dilate(mask, _ONES))
         self.pixels: F32 = np.zeros((*mask.shape, 3), np.float32)
 

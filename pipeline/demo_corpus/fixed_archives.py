@@ -1,4 +1,4 @@
-"""Tar and zip files whose bytes depend on their members alone."""
+"""Tar and zip files whose bytes depend on their members only."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The head's shape: asset, index lists of the 468-point mesh, and a person's face made from them.
+"""The shape of the head: asset, index lists of the 468-point mesh, and individual faces.
 
 Head coordinates: x to the image's right, y up, z towards the viewer; one unit is the distance of
 the outer eye corners (points 33 and 263) of the base head. Point numbers and triangles are those
-of MediaPipe Face Mesh, so that its landmarks can be compared with the truth one to one.
+of MediaPipe Face Mesh, so that its landmarks can be compared directly with the truth.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ EYE_CORNERS = ((33, 133), (263, 362))  # (outer, inner), image-left eye first
 
 @dataclass(frozen=True)
 class Asset:
-    """The shipped head (made from drawings of the base head, see `head.npz`).
+    """The base head, from `head.npz`.
 
     Attributes
     ----------
@@ -108,20 +108,20 @@ def bump(
     only: list[int] | None = None,
     without: list[int] | None = None,
 ) -> F64:
-    """Displacement of a Gaussian bump at a point of the image's left half, and its mirror image.
+    """Displacement field of a Gaussian at a point of the image's left half, and its mirror image.
 
     Parameters
     ----------
     points
         (468, 3) head.
     centre
-        Index of the point in the middle of the bump.
+        Index of the point at the centre.
     sigma
         Width in units.
     vector
-        Displacement at the middle; its x is mirrored for the other side.
+        Displacement at the centre; x is mirrored for the other side.
     only, without
-        Points that alone move, points that do not.
+        The only points that move; points that do not move.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def bump(
 
 @dataclass(frozen=True)
 class FaceShape:
-    """A person's bone and flesh, as changes of the base head (units, or fractions where relative).
+    """An individual face shape, relative to the base head (in units, or as fractions).
 
     `width` scales x; `jaw` widens and `chin` lengthens the lower face; the others move the part
     they name (`_x` outwards, `_y` up, `_z` forwards).

@@ -1,4 +1,4 @@
-"""Draws one frame of a person, and says exactly what is in it."""
+"""Render one frame of a person, with its ground truth."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from pipeline.demo_corpus.truth import N_POINTS
 
 @dataclass(frozen=True)
 class Expression:
-    """What a face does in one frame.
+    """The expression of a face in one frame.
 
     Attributes
     ----------
     units
-        (2, 17) strengths for the image-left and image-right half, see `muscles.UNITS`.
+        (2, 17) strengths for the image-left and image-right half, see `action_units.UNITS`.
     jaw
         0..1.
     gaze
         Right and up, about -1..1.
     press
-        How far the lips are pressed shut, 0..1.
+        How far the lips are pressed together, 0..1.
     """
 
     units: F64
@@ -58,7 +58,7 @@ class Drawn:
     image
         (size, size, 3) uint8 BGR.
     landmarks_px
-        (468, 2) pixel-edge coordinates: x is drawn at sample index x - .5.
+        (468, 2) pixel-edge coordinates: x is rendered at sample index x - .5.
     face
         (468, 3) the moved face in head coordinates.
     """
@@ -69,14 +69,14 @@ class Drawn:
 
 
 class Head:
-    """A person who can be drawn; building one paints the textures (about .2 s).
+    """The renderer of one person; its construction paints the textures (about 0.2 s).
 
     Parameters
     ----------
     person
-        Who.
+        The person.
     size_px
-        Side of the square picture.
+        Side of the square frame.
     """
 
     def __init__(self, person: Person, size_px: int) -> None:
@@ -101,7 +101,7 @@ class Head:
         self._grain = rng.normal(0, person.grain_sd, (size_px, size_px)).astype(np.float32)
 
     def _shininess(self) -> F64:
-        """Strength of the highlight on every point (V,): skin shines, hair a little, cloth not."""
+        """Highlight strength at every point (V,): high for skin, low for hair, 0 for cloth."""
         shine = np.zeros(len(self.body.points))
         shine[:N_POINTS] = 1
         depth = (np.arange(N_RINGS + 1) / N_RINGS)[:, None]
@@ -112,11 +112,11 @@ class Head:
         return shine
 
     def background(self, frame: int) -> U8:
-        """The scene with nobody in it."""
+        """The scene without a person."""
         return self._finish(self.scene.copy(), frame)
 
     def draw(self, expression: Expression, pose: Pose, frame: int) -> Drawn:
-        """Draw one frame; `frame` moves the grain of the picture only."""
+        """Render one frame; `frame` only shifts the image grain."""
         face = self.muscles.deform(expression.units, expression.jaw, expression.press)
         turned = self._turn(follow_face(self.body, face), pose)
         screen = pose.to_screen(turned)
@@ -159,7 +159,7 @@ class Head:
         return bool(dropped or expression.units[:, UNIT_INDEX["20"]].mean() > 0.3)
 
     def _turn(self, points: F64, pose: Pose) -> F64:
-        """Turn head, neck and shoulders (V, 3); the pivot in the neck stays where it is."""
+        """Rotate head, neck and shoulders (V, 3) around the pivot in the neck."""
         head = pose.matrix
         shoulders = rotation(pose.body_yaw_deg, 0, 0)
         turned = points @ head.T
@@ -173,7 +173,7 @@ class Head:
         return np.asarray(turned)
 
     def _shade(self, turned: F64) -> tuple[F64, F64]:
-        """Colour of the light on every point (V, 3) and its highlight (V,)."""
+        """Light colour (V, 3) and highlight (V,) at every point."""
         normals = point_normals(turned, self.body.triangles, self.body.welds)
         key = np.clip(normals @ self._light, 0, 1)
         half = self._light + np.array([0, 0, 1.0])
@@ -185,7 +185,7 @@ class Head:
         return light, gloss
 
     def _crease_map(self, units: F64) -> F32:
-        """Darkening of the face by its folds at this moment (256, 256)."""
+        """Darkening of the face by skin folds in this frame (256, 256)."""
         total = np.zeros((256, 256), np.float32)
         half = total.shape[1] // 2
         for unit, layer in self._creases.items():

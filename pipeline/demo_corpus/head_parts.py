@@ -1,4 +1,4 @@
-"""The head's other parts as grids of points: skull, hair, ears, neck and shoulders."""
+"""Skull, hair, ears, neck and shoulders as grids of points."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ N_NECK_ROWS = 9
 
 @dataclass(frozen=True)
 class HairShape:
-    """How a person's hair lies.
+    """The shape of a person's hair.
 
     Attributes
     ----------
     side
-        Thickness beside the head as a share of that on top.
+        Thickness at the sides relative to the top.
     start
-        Where it begins, 0 at the face oval .. 1 at the pole behind, for directions from the middle
-        of the face: below the ear, ear, temple, forehead. 2 is nowhere.
+        Hairline, from 0 at the face oval to 1 at the back pole, for directions from the centre of
+        the face: below the ear, ear, temple, forehead. 2: no hair.
     thickness
-        Units above the skull.
+        In units, above the skull.
     curl
         Height of the bumps, units.
     curtain_y
         Lower end of long hair; 0 for none.
     bun
-        Whether a knot sits on the crown.
+        Whether there is a bun on the crown.
     """
 
     side: float = 1.0
@@ -44,17 +44,17 @@ class HairShape:
     bun: bool = False
 
     def start_at(self, upness: F64) -> F64:
-        """Where hair begins for directions with this sine above the horizontal (any shape)."""
+        """The hairline for directions with this sine above the horizontal (any shape)."""
         return np.asarray(np.interp(upness, [-0.45, -0.1, 0.25, 0.6], self.start))
 
     def cover(self, depth: F64, upness: F64) -> F64:
-        """How much of its thickness hair has reached at a depth 0..1 behind the face, 0..1."""
+        """The relative thickness 0..1 of hair at a depth 0..1 behind the face."""
         rise = np.clip((depth - self.start_at(upness)) / 0.30, 0, 1)
         return np.asarray(rise**0.8)
 
 
 def halved_oval(face: F64) -> F64:
-    """The face oval with its edges halved: (73, 3), first point repeated at the end."""
+    """The face oval with halved edges: (73, 3), the first point repeated at the end."""
     corner = face[OVAL]
     loop = np.empty((N_COLUMNS + 1, 3))
     loop[0:N_COLUMNS:2] = corner
@@ -64,7 +64,7 @@ def halved_oval(face: F64) -> F64:
 
 
 def _smooth_noise(rng: np.random.Generator, rows: int, columns: int) -> F64:
-    """Noise on a grid whose columns close into a ring, sd about 1."""
+    """Noise on a grid with periodic columns, standard deviation about 1."""
     noise = rng.standard_normal((rows, columns - 1))
     noise = noise + 0.5 * (np.roll(noise, 1, 1) + np.roll(noise, -1, 1))
     noise[1:-1] += 0.4 * (noise[:-2] + noise[2:])
@@ -113,7 +113,7 @@ def ear(side: int, x: float) -> F64:
 
 
 def curtain(bottom_y: float, rng: np.random.Generator) -> F64:
-    """Long hair behind the face: locks of uneven length, from one cheek around to the other."""
+    """Long hair behind the face: locks of varying length, from one cheek to the other."""
     n = 81
     around = np.linspace(np.deg2rad(-16), np.deg2rad(196), n)
     down = np.linspace(0, 1, 14)[:, None]

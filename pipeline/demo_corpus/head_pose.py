@@ -1,4 +1,4 @@
-"""Where a head is: rotation, place and size in the picture, and how points get there."""
+"""The pose of a head: rotation, position and scale in the frame, and the projection of points."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.demo_corpus.head_parts import NECK_PIVOT
 def rotation(yaw_deg: float, pitch_deg: float, roll_deg: float) -> F64:
     """Return the (3, 3) matrix R = Rz(roll) Rx(pitch) Ry(yaw).
 
-    As seen in the picture: yaw > 0 turns the nose to the image's right, pitch > 0 lifts it, roll
+    In the image: yaw > 0 turns the nose to the image's right, pitch > 0 lifts it, roll
     > 0 tilts the top of the head to the image's left (counter-clockwise).
     """
     yaw, pitch, roll = np.deg2rad([yaw_deg, -pitch_deg, roll_deg])
@@ -36,9 +36,9 @@ class Pose:
     scale_px
         Pixels per unit of head coordinates (about the distance of the outer eye corners).
     neck_x_px, neck_y_px
-        Where the pivot in the neck is, in pixel-edge coordinates; the head turns about it.
+        The pivot in the neck, in pixel-edge coordinates, about which the head rotates.
     body_yaw_deg
-        How far the shoulders are turned, as from a camera at the side.
+        Rotation of the shoulders, as from a camera at the side.
     """
 
     yaw_deg: float
@@ -56,9 +56,9 @@ class Pose:
 
     @property
     def origin_px(self) -> tuple[float, float]:
-        """tx, ty: where the head's origin (between the eyes) lies in the picture.
+        """tx, ty: the position of the head's origin (between the eyes) in the frame.
 
-        A head point V is seen at tx + scale (R V)_x, ty - scale (R V)_y.
+        A head point V is projected to tx + scale (R V)_x, ty - scale (R V)_y.
         """
         pivot = self.matrix @ NECK_PIVOT
         return (
@@ -67,7 +67,7 @@ class Pose:
         )
 
     def to_screen(self, turned: F64) -> F64:
-        """Project points that are turned already (N, 3) to x, y (down) in px and z in px."""
+        """Project rotated points (N, 3) to x, y (down) and z in px."""
         x, y = self.origin_px
         return np.stack(
             [x + self.scale_px * turned[:, 0], y - self.scale_px * turned[:, 1],

@@ -1,8 +1,8 @@
-"""Makes the demo corpus: plan the takes, make each, finish with what needs them all.
+"""Generate the demo corpus: plan the takes, generate each, then finish what needs all of them.
 
-`make_take` is a pure function of its take, so that any engine may map it, in any order and in any
-process; `finish` then packs the archives and the truth. Until then, what is not yet in its last
-place lies in `.staging` below the root.
+`make_take` is a pure function of its take, so that any engine can run it in any order and process.
+`finish` packs the archives and the truth. Files that are not in their final place yet are in
+`.staging` in the root.
 """
 
 from __future__ import annotations
@@ -52,21 +52,21 @@ Measures = dict[str, F64]
 
 STAGING = ".staging"
 LATE_S = 0.3
-_KEPT_SHARE = 0.6  # of a damaged file's bytes; its index, at the end, is lost
+_KEPT_SHARE = 0.6  # share of a damaged file's bytes; the index at its end is lost
 
 
 @dataclass(frozen=True)
 class TakeFiles:
-    """What a take left on disk.
+    """The files of a take.
 
     Attributes
     ----------
     take
         Its id.
     files
-        Paths below the root, those in `.staging` included.
+        Paths relative to the root, including those in `.staging`.
     n_frames
-        Frames drawn.
+        Rendered frames.
     """
 
     take: str
@@ -89,14 +89,14 @@ def _read(take: DemoTake) -> Reading:
 
 
 def _frame_times(take: DemoTake, reading: Reading) -> F64:
-    """Middles of the frames; pictures and sound are not equally long, as in life."""
+    """Midpoints of the frames; video and audio differ in length, as in real recordings."""
     extra = int(rng_of(take.params.seed, take.key, "length").integers(-1, 3))
     n = int(reading.duration_s * take.fps) + extra
     return np.array([float((i + 0.5) / take.fps) for i in range(n)])
 
 
 def _draw(take: DemoTake, performance: Performance, clip: ClipWriter) -> tuple[F64, Measures]:
-    """Draw all frames into the clip; landmarks (n, 468, 2) and measures."""
+    """Render all frames into the clip; returns landmarks (n, 468, 2) and measures."""
     head = _head(take.speaker, take.params.frame_px)
     n = len(performance.poses)
     landmarks = np.zeros((n, N_POINTS, 2))
@@ -143,7 +143,7 @@ def _take_row(take: DemoTake, reading: Reading, n_frames: int) -> dict[str, obje
         "fps_num": take.fps.numerator,
         "fps_den": take.fps.denominator,
         "n_frames": n_frames,
-        # A decoder hands out the encoder's priming samples too where sound does not start at 0.
+        # A decoder also returns the encoder's priming samples if audio does not start at 0.
         "audio_start_s": LATE_S - AAC_PRIMING_S if late else 0.0,
         "audio_end_s": reading.duration_s,
         "phonemes": list(reading.phonemes),
@@ -164,14 +164,14 @@ def _part_name(take: DemoTake) -> str:
 
 
 def make_take(take: DemoTake, root: Path) -> TakeFiles:
-    """Draw, speak and write one take and its truth below `root`.
+    """Render, synthesise and write one take and its truth to `root`.
 
-    Files appear whole or not at all; the truth comes last.
+    Files are written atomically, the truth last.
 
     Raises
     ------
     MissingExtraError
-        Where espeakng_loader is not installed.
+        When espeakng_loader is not installed.
     """
     reading = _read(take)
     times_s = _frame_times(take, reading)
@@ -189,7 +189,7 @@ def make_take(take: DemoTake, root: Path) -> TakeFiles:
     staging = root / STAGING
     parts = staging / "truth"
     parts.mkdir(parents=True, exist_ok=True)
-    # One sound serves all views: the front take writes it.
+    # All views share one audio file, which the front take writes.
     has_audio = take.audio and take.view == "front" and NO_AUDIO_FILE not in take.defects
     with tempfile.TemporaryDirectory(dir=staging) as scratch:
         video, audio = Path(scratch) / "take.mp4", Path(scratch) / "take.m4a"
@@ -231,19 +231,19 @@ def _archive_members(root: Path, takes: list[DemoTake]) -> dict[str, list[tuple[
 
 
 def finish(root: Path, takes: list[DemoTake]) -> None:
-    """Pack the archives and the truth tables once every take is made, and clear the staging.
+    """Pack the archives and truth tables when all takes are done, and delete the staging folder.
 
     Raises
     ------
     FileNotFoundError
-        Where a take has not been made.
+        When a take has not been generated.
     """
     takes = sorted(takes, key=lambda take: take.id)
     staging = root / STAGING
     for path, members in _archive_members(root, takes).items():
         scratch = staging / "archive.tmp"
         if path.endswith(".tar"):
-            # MEAD's tars come in no order.
+            # MEAD's tars are unordered.
             order = rng_of(takes[0].params.seed, path).permutation(len(members))
             write_tar(scratch, [members[i] for i in order])
         else:

@@ -1,4 +1,4 @@
-"""The painted face: skin, lips, lids, brows, beard, and the creases that each action unit folds."""
+"""The face texture: skin, lips, lids, brows, beard, and the creases of each action unit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class FacePainter:
     uv
         (468, 2) texel coordinates of the mesh points.
     rng
-        Where the strokes' irregularity comes from.
+        Random generator of the strokes.
     """
 
     def __init__(self, paint: Paint, uv: F64, rng: np.random.Generator) -> None:
@@ -43,7 +43,7 @@ class FacePainter:
         self._canvas = Canvas(SIZE, self._skin)
 
     def face(self) -> F32:
-        """Return the (512, 512, 3) picture of the face at rest."""
+        """Return the (512, 512, 3) texture of the face at rest."""
         self._tone()
         self._shadows()
         self._lips()
@@ -150,13 +150,13 @@ class FacePainter:
         lips = canvas.polygon_mask(uv[UPPER_OUTER + LOWER_OUTER[::-1]], 2.2)
         chin = canvas.polygon_mask(uv[[91, 84, 17, 314, 321, 335, 406, 18, 182, 106]], 5)
         mask = mask * np.clip(1 - 1.25 * lips, 0, 1) * (1 - 0.35 * chin)
-        # Cool shade first, hairs after: no noise in the mask, which reads as spots.
+        # Cool shade first, then hairs. Noise in the mask would look like spots.
         shade = self._hair * 0.9 + self._skin * 0.1
         canvas.blend(mask * np.float32(0.72 * self._paint.beard), shade)
         self._strands(mask, int(9000 * self._paint.beard), 5.0, (0.55, 1.25))
 
     def _fringe(self) -> None:
-        """Soften the hairline: hair at the top of the forehead and before the ears."""
+        """Soften the hairline at the top of the forehead and in front of the ears."""
         canvas, uv = self._canvas, self._uv
         rows = np.arange(SIZE, dtype=np.float32)[:, None]
         columns = np.arange(SIZE, dtype=np.float32)[None, :]
@@ -188,9 +188,9 @@ class FacePainter:
 
 
 def crease_layers(uv: F64) -> dict[str, F32]:
-    """Where each unit folds the skin: (256, 256) darkening at full strength, by unit.
+    """The skin folds of each unit: (256, 256) darkening at full strength.
 
-    These carry much of an expression: forehead 1 and 2, frown 4, nose 9, furrows 10 and 12.
+    They contribute much to an expression: forehead 1 and 2, frown 4, nose 9, furrows 10 and 12.
     """
     canvas = Canvas(SIZE, np.zeros(3, np.float32))
     x = np.linspace(-95, 95, 21)

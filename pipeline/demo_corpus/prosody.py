@@ -1,8 +1,8 @@
-"""A sentence in an emotion: sound on the take's own timeline, with its exact phoneme times.
+"""A sentence in an emotion: audio on the take's timeline, with exact phoneme times.
 
-Three things make the time map between two readings of a sentence non-linear: each word is spoken
-again at a tempo of its own (espeak-ng stretches vowels more than consonants), pauses are inserted
-between words, and shifting the formants scales what is left. All three are known to the sample.
+Three effects make the time map between two readings of a sentence non-linear: each word has its own
+tempo (espeak-ng stretches vowels more than consonants), pauses are inserted between words, and the
+formant shift scales the rest. All three are known to the sample.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Reading:
     samples
         Mono float32 at 48 kHz, from the start of the take.
     phonemes
-        n mnemonics; `_` before each word and at the end may last 0 s. Equal for all readings of
-        a sentence by whomever.
+        n mnemonics; `_` before each word and at the end may last 0 s. The same for all readings of
+        a sentence.
     onsets_s
         (n + 1) where each begins and the last one ends, from the start of the take.
     closures_s
@@ -53,7 +53,7 @@ class Reading:
 
     @property
     def duration_s(self) -> float:
-        """Length of the sound."""
+        """Duration of the audio."""
         return len(self.samples) / AUDIO_HZ
 
 
@@ -73,9 +73,9 @@ def _resampled(speech: Speech, formant: float) -> tuple[F32, F64, F64]:
 
 
 def _insert_pauses(samples: F32, at_s: F64, lengths_s: F64) -> tuple[F32, F64]:
-    """Cut the sound at times `at_s` (ascending) and put silence in; return it.
+    """Insert silence into the audio at times `at_s` (ascending).
 
-    With it comes by how much (s) the sound is later from each cut on.
+    Also returns the delay in seconds after each cut.
     """
     parts: list[F32] = []
     start, shift = 0, 0.0
@@ -104,7 +104,7 @@ def read_aloud(
     silences_s: tuple[float, float],
     rng: np.random.Generator,
 ) -> Reading:
-    """Speak a sentence in an emotion.
+    """Synthesise a sentence in an emotion.
 
     Parameters
     ----------
@@ -113,11 +113,11 @@ def read_aloud(
     voice
         The speaker's.
     emotion, strength
-        See `manners`; strength 0..1 goes from neutral to full.
+        See `emotion_profiles`; strength 0..1 from neutral to full.
     silences_s
         Silence (low noise) before and after.
     rng
-        Where tempo, pauses and noise come from.
+        Random generator of tempo, pauses and noise.
     """
     tone = mixed_tone(emotion, strength)
     words = tuple(text.split())
@@ -137,14 +137,14 @@ def read_aloud(
     samples, shifts_s = _insert_pauses(samples, onsets_s[boundaries], lengths_s)
     count = np.searchsorted(boundaries, np.arange(len(onsets_s)) - 0.5)
     after = np.concatenate([[0.0], shifts_s])
-    # A boundary's own `_` begins before its pause; what follows comes after it.
+    # The `_` of a boundary begins before its pause; the next phoneme is after it.
     lead_s, tail_s = silences_s
     onsets_s = lead_s + onsets_s + after[count]
     closures_s = lead_s + closures_s + after[count[:-1]]
     for k, boundary in enumerate(boundaries):
         closures_s[boundary + 1] -= shifts_s[k] - after[k]
     samples = add_voice_effects(samples, tone, AUDIO_HZ, rng)
-    # The speech is cut where its last phoneme ends and room noise goes on for the tail.
+    # Speech is cut at the end of its last phoneme; room noise continues.
     last_s = float(onsets_s[-2])
     total_s = last_s + tail_s
     samples = in_a_room(samples, lead_s, total_s, tone.gain_db, voice.snr_db, AUDIO_HZ, rng)

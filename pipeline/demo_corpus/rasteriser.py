@@ -2,7 +2,7 @@
 
 Screen coordinates are pixel-edge coordinates: pixel (row r, column c) covers c .. c + 1 and
 r .. r + 1 and is sampled at its centre (c + .5, r + .5). Landmarks are given in the same
-coordinates, so that a point at x is drawn at sample index x - .5.
+coordinates, so that a point at x is rendered at sample index x - .5.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EMPTY_Z = -1e9
 
 @njit(cache=True, error_model="numpy")
 def point_normals(points: F64, triangles: I64, welds: I64) -> F64:
-    """Area-weighted unit normals (V, 3); welded points share the sum of theirs."""
+    """Area-weighted unit normals (V, 3); welded points share the sum of their normals."""
     normals = np.zeros_like(points)
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
@@ -51,7 +51,7 @@ def point_normals(points: F64, triangles: I64, welds: I64) -> F64:
 def _span(
     y: float, ax: float, ay: float, bx: float, by: float, cx: float, cy: float
 ) -> tuple[float, float]:
-    """Least and greatest x where a triangle's edges cross a row; wide where one lies along it."""
+    """The x range where a triangle's edges cross a row; unbounded if an edge is parallel to it."""
     low, high = 1e9, -1e9
     for k in range(3):
         if k == 0:
@@ -60,7 +60,7 @@ def _span(
             px, py, qx, qy = bx, by, cx, cy
         else:
             px, py, qx, qy = cx, cy, ax, ay
-        # Half a pixel more: the inside test has the last word, this only skips what cannot pass.
+        # Half a pixel of margin: the inside test decides, this only skips impossible pixels.
         if min(py, qy) - 0.5 <= y <= max(py, qy) + 0.5:
             part = 0.5 if abs(qy - py) < 1.0 else (y - py) / (qy - py)
             reach = abs(qx - px) if abs(qy - py) < 1.0 else 1.0
@@ -89,7 +89,7 @@ def draw_triangles(
     Parameters
     ----------
     image
-        Float picture 0..255 with the background in it.
+        Float image 0..255 with the background.
     depth
         z of the nearest surface so far, greater is nearer; start with `EMPTY_Z`.
     hole
@@ -97,7 +97,7 @@ def draw_triangles(
     screen
         (V, 3) pixel-edge x, y (down) and z towards the viewer.
     triangles, two_sided, n_face
-        (T, 3), (T,); the first `n_face` are the face's. Triangles that look away are left out
+        (T, 3), (T,); the first `n_face` are the face's. Back-facing triangles are skipped
         unless `two_sided`.
     uv, light, gloss
         (V, 2) atlas texels, (V, 3) factor on the texture, (V,) added highlight 0..255.
@@ -115,7 +115,7 @@ def draw_triangles(
         bx, by, bz = screen[b, 0], screen[b, 1], screen[b, 2]
         cx, cy, cz = screen[c, 0], screen[c, 1], screen[c, 2]
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        # y points down on the screen, so that a front is wound to a negative area.
+        # y points down on the screen, so that front faces have negative area.
         if abs(area) < 1e-9 or (area > 0 and two_sided[t] == 0):
             continue
         x0 = max(int(np.floor(min(ax, bx, cx) - 0.5)), 0)
@@ -165,7 +165,7 @@ def draw_triangles(
 
 @njit(cache=True, error_model="numpy")
 def smooth_edges(image: F32, depth: F64, step: float) -> F32:
-    """Blend each pixel beside a depth step larger than `step` with its neighbours."""
+    """Blend each pixel next to a depth step larger than `step` with its neighbours."""
     height, width = depth.shape
     out = image.copy()
     for row in range(1, height - 1):

@@ -1,7 +1,7 @@
-"""What is said: MEAD-like sentences of our own making, and RAVDESS's two statements.
+"""The sentences: MEAD-like sentences of our own, and RAVDESS's two statements.
 
-MEAD's tables (3 common and 10 generic sentences in every emotion, the rest of one emotion only)
-are kept, its texts are not. Generic 1 and 2 are near twins.
+The structure is that of MEAD (3 common and 10 generic sentences in every emotion, the rest in one
+emotion only), the texts are not. Generic 1 and 2 are nearly identical.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def text_of(sentence_id: str) -> str:
 
 
 def mead_number(sentence_id: str, emotion: str, *, generic_first: bool = False) -> int:
-    """Return the number that a sentence's clip has on MEAD's disks before any clip is lost.
+    """Return the clip number of a sentence in MEAD, before any clip is lost.
 
     Common 1-3, own 4-20 (neutral 4-30), generic 21-30 (neutral 31-40); with `generic_first`, as in
     some actors' disgusted, own 1-17, generic 18-27, common 28-30.

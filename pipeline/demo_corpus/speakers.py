@@ -1,6 +1,6 @@
-"""The people of the demo corpus: six invented adults, as numbers.
+"""The speakers of the demo corpus: parameters of six invented adults.
 
-None is drawn after a person. Colours are (red, green, blue), 0..255.
+None resembles a real person. Colours are (red, green, blue), 0..255.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Paint:
-    """What colours a person.
+    """The colours of a person.
 
     Attributes
     ----------
     beard, freckles, age
         Strength of the beard 0..1, number of freckles, strength of lines at rest 0..1.
     brow_weight
-        Thickness of the brows, 1 is usual.
+        Thickness of the brows; 1 is average.
     grey
         Share of light strands in the hair.
     fringe
@@ -54,19 +54,19 @@ class Paint:
 
 @dataclass(frozen=True)
 class Voice:
-    """How a person sounds: an espeak-ng voice, and changes of it.
+    """The voice of a person: an espeak-ng voice with modifications.
 
     Attributes
     ----------
     variant
-        espeak-ng voice name with its variant; none of those whose file has a `breath` line (f2,
-        f3, f5), for which the library reads memory that it never set: other samples every time.
+        espeak-ng voice name with its variant; variants with a `breath` line (f2, f3, f5)
+        are excluded, because the library then reads uninitialised memory and varies.
     formant
         Factor on all formant frequencies (a shorter throat raises them).
     pitch, words_per_minute
         espeak-ng's pitch 0..99 and rate in neutral speech.
     snr_db
-        Speech over room noise.
+        Ratio of speech to room noise.
     """
 
     variant: str

@@ -1,4 +1,4 @@
-"""The rest of the atlas (skull, hair, skin, cloth) and the scene behind a person."""
+"""The rest of the texture atlas (skull, hair, skin, cloth) and the background scene."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from pipeline.demo_corpus.paint import FacePainter
 from pipeline.demo_corpus.rasteriser import U8
 from pipeline.demo_corpus.speakers import Person
 
-_CURLY = 0.02  # units; bumps higher than this are curls, and strands do not run straight
+_CURLY = 0.02  # units; higher bumps are curls, with irregular strands
 
 
 def _strand_pattern(rng: np.random.Generator, shape: tuple[int, int], person: Person) -> F32:
-    """Hair seen from near: light and dark strands running down the rows (rows, columns, 3)."""
+    """Hair texture: light and dark strands running down the rows (rows, columns, 3)."""
     rows, columns = shape
     fine = smooth_noise(rng, (1, columns), 2) * 0.10 + smooth_noise(rng, (1, columns), 9) * 0.09
     drift = smooth_noise(rng, (rows, columns), 24) * 0.05
@@ -75,7 +75,7 @@ def _ear_band(rng: np.random.Generator, person: Person) -> F32:
 
 
 def _neck_band(rng: np.random.Generator, person: Person) -> F32:
-    """Neck: dark under the chin, without which a detector does not see the jaw (48, 512, 3)."""
+    """Neck (48, 512, 3): dark under the chin, without which detectors miss the jaw."""
     rows = NECK_ROWS[1] - NECK_ROWS[0]
     shade = np.interp(np.arange(rows), [0, 14, 28, rows], [0.42, 0.56, 0.80, 0.92])
     noise = 1 + 0.012 * smooth_noise(rng, (rows, ATLAS_WIDTH), 10)
@@ -103,11 +103,11 @@ def _cloth_band(rng: np.random.Generator, person: Person) -> F32:
 
 
 def paint_atlas(body: Body, person: Person) -> U8:
-    """Paint everything a person wears: (1088, 512, 3) uint8 BGR, deterministic by the person."""
+    """Paint the texture atlas of a person: (1088, 512, 3) uint8 BGR, deterministic."""
     rng = np.random.default_rng([person.seed, 11])
     atlas = np.empty((ATLAS_HEIGHT, ATLAS_WIDTH, 3), np.float32)
     face = FacePainter(person.paint, body.uv[:468], rng).face()
-    # Half a texel of blur: the picture is drawn at about half the atlas's resolution.
+    # Half a texel of blur: frames are rendered at about half the atlas's resolution.
     atlas[slice(*FACE_ROWS)] = cv2.GaussianBlur(face, (0, 0), 0.8)
     atlas[slice(*SKULL_ROWS)] = _skull_band(rng, body, person)
     hair_shape = (HAIR_ROWS[1] - HAIR_ROWS[0], ATLAS_WIDTH)
@@ -119,7 +119,7 @@ def paint_atlas(body: Body, person: Person) -> U8:
 
 
 def paint_scene(person: Person, size_px: int) -> F32:
-    """Paint what stands behind a person, out of focus: (size, size, 3) float32 BGR."""
+    """Paint the blurred background: (size, size, 3) float32 BGR."""
     rng = np.random.default_rng([person.seed, 12])
     base = bgr(person.paint.background)
     y, x = np.mgrid[0:size_px, 0:size_px].astype(np.float32) / size_px

@@ -1,4 +1,4 @@
-"""Writes a take's media: H.264 and AAC by ffmpeg, byte for byte the same each time."""
+"""Write a take's media, H.264 and AAC, with ffmpeg and reproducible bytes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from pipeline.demo_corpus.rasteriser import F32, U8
 AAC_PRIMING_S = 1024 / AUDIO_HZ
 _AAC = {"acodec": "aac", "audio_bitrate": "96k", "flags:a": "+bitexact"}
 _HAS_AVX2 = cv2.checkHardwareSupport(11)  # CPU_AVX2, which the Python module does not name
-# The encoders' bytes differ by instruction set, and they use all that the processor has.
+# Encoders use all available instruction sets, and their bytes depend on them.
 _X264_CODE = ":asm=AVX2" if _HAS_AVX2 else ""
 _FFMPEG_CODE = ("-cpuflags", "avx2+fma3") if _HAS_AVX2 else ()
 _PLAIN = {
     "map_metadata": -1,
     "fflags": "+bitexact",
-    # Start times of late sound are kept to the sample, not to the millisecond.
+    # Keeps the start time of late audio to the sample, not to the millisecond.
     "movie_timescale": AUDIO_HZ,
 }
 
@@ -37,17 +37,17 @@ class ClipWriter:
     size_px, fps
         Side of the square frames and their rate.
     samples
-        Mono at 48 kHz; sample 0 is heard at `sound_start_s`.
+        Mono at 48 kHz; sample 0 is at `sound_start_s`.
     video_path, audio_path
-        An .mp4 with both, and an .m4a with the sound alone where wanted. A wav beside the mp4
-        serves as the way to ffmpeg and is removed.
+        An .mp4 with both, and an optional .m4a with the audio only. A temporary wav next to the
+        mp4 passes the audio to ffmpeg.
     crf
-        x264's quality.
+        Quality of x264.
 
     Raises
     ------
     ffmpeg.Error
-        On leaving the context, where ffmpeg failed; its stderr is in the error.
+        On leaving the context, if ffmpeg failed; the error has its stderr.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class ClipWriter:
         picture_options = {"vcodec": "libx264", "preset": "veryfast", "crf": crf}
         picture_options |= {"pix_fmt": "yuv420p", "flags:v": "+bitexact"}
         picture_options |= {"threads": 1, "fps_mode": "passthrough"}
-        # x264's macroblock tree reads memory that it never set: other bytes every now and then.
+        # x264's macroblock tree reads uninitialised memory, which makes bytes vary.
         picture_options |= {"x264-params": f"mbtree=0{_X264_CODE}"}
         outputs = [
             ffmpeg.output(pictures, sound, str(video_path), **picture_options, **_AAC, **_PLAIN)

@@ -1,4 +1,4 @@
-"""The list of takes, with all that is planned to be wrong with them."""
+"""The list of takes and their planned defects."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _FELT = tuple(emotion for emotion in EMOTIONS if emotion != "neutral")
 
 
 def _script_m901() -> Iterator[_Line]:
-    """The full programme: near twins in two emotions, faint takes."""
+    """All sentences: near-identical ones in two emotions, faint takes."""
     neutral = ("common_01", "common_02", "common_03", "generic_01", "generic_02", "own_01")
     yield from _lines(("neutral",), neutral)
     yield from _lines(_FELT, ("common_01", "common_02", "generic_01", "own_01"))
@@ -64,7 +64,7 @@ def _script_m901() -> Iterator[_Line]:
 
 
 def _script_w902() -> Iterator[_Line]:
-    """An odd frame rate, a second view, disgusted in the other block order."""
+    """An irregular frame rate, a second view, disgusted in the other block order."""
     yield from _lines(("neutral",), ("common_01", "common_02", "generic_01", "own_01"))
     yield from _lines(_FELT, ("common_01", "generic_01", "own_01"))
     yield _Line("neutral", "common_01", level=1, view="left_30")
@@ -72,14 +72,14 @@ def _script_w902() -> Iterator[_Line]:
 
 
 def _script_m903() -> Iterator[_Line]:
-    """Comes as two tar files."""
+    """Packed into two tar files."""
     yield from _lines(("neutral",), ("common_01", "common_02", "own_01"))
     yield from _lines(_FELT, ("common_01", "common_02"))
     yield from _lines(("angry",), ("own_01",))
 
 
 def _script_w904() -> Iterator[_Line]:
-    """One clip of happy is lost, and all after it are renumbered."""
+    """One happy clip is missing, and the following ones are renumbered."""
     yield from _lines(("neutral",), ("common_01", "common_02", "common_03", "generic_01"))
     yield from _lines(_FELT, ("common_01", "common_02"))
     yield from _lines(("happy",), ("common_03", "generic_01"))
@@ -107,7 +107,7 @@ def _with_wrongs(speaker: str, line: _Line) -> _Line:
 
 
 def _disk_number(speaker: str, line: _Line) -> tuple[int, tuple[str, ...]]:
-    """Return the clip's number on disk, and the defects that lie in the numbering."""
+    """Return the clip's number on disk and the defects of the numbering."""
     turned = (speaker, line.emotion) == ("W902", "disgusted")
     number = mead_number(line.sentence_id, line.emotion, generic_first=turned)
     defects = (GENERIC_FIRST,) if turned else ()

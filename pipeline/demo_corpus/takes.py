@@ -1,4 +1,4 @@
-"""What a take of the demo corpus is, and what can be chosen about the corpus."""
+"""The takes of the demo corpus, and its parameters."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ RENUMBERED = "renumbered"
 
 @dataclass(frozen=True)
 class DemoParams:
-    """What can be chosen about the demo corpus.
+    """The parameters of the demo corpus.
 
     Attributes
     ----------
     seed
-        Of everything that is drawn by chance.
+        The random seed.
     frame_px
-        Side of the square picture, even.
+        Side of the square frame; even.
     fps
-        Frames a second; one speaker keeps MEAD's odd rate of about 30.
+        Frame rate; one speaker has MEAD's irregular rate of about 30.
     crf
-        x264's quality, less is better.
+        Quality of x264; lower is better.
     speakers
-        Who acts, of `SPEAKERS`; each speaker's takes do not depend on the others.
+        A selection of `SPEAKERS`; the takes of a speaker do not depend on the others.
     """
 
     seed: int
@@ -59,31 +59,31 @@ class DemoParams:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a file lies: a path below the root, and inside an archive the member's name."""
+    """The location of a file: a path relative to the root, and the member name in an archive."""
 
     path: str
     member: str = ""
 
     @property
     def staged(self) -> str:
-        """Path below the staging folder where an archive's member waits."""
+        """Path of an archive's member in the staging folder."""
         return f"{self.path}/{self.member}"
 
 
 @dataclass(frozen=True)
 class DemoTake:
-    """One take to be made.
+    """One take to generate.
 
     Attributes
     ----------
     id
         Stable and unique; sorts by corpus, speaker, emotion, level, view, number.
     emotion, shown
-        What the folder or name says, and what face and voice do.
+        The label in the folder or file name, and the true emotion of face and voice.
     number
-        As on disk: MEAD's clip number, RAVDESS's statement.
+        The number on disk: MEAD's clip number, RAVDESS's statement.
     key
-        What chance depends on: the same for the views of one take.
+        The random seed; the same for the views of one take.
     defects
         Slugs of this module, sorted.
     """

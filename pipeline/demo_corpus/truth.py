@@ -1,7 +1,7 @@
-"""What is true of each take and each frame, and its tables on disk.
+"""The ground truth of takes and frames, and its tables on disk.
 
-`truth/takes.parquet` has one row a take; `truth/frames.parquet` one row a frame, one row group a
-take, in the same order. Sign conventions are those of `pose.rotation`.
+`truth/takes.parquet` has one row per take; `truth/frames.parquet` one row per frame and one row
+group per take, in the same order. Sign conventions are those of `pose.rotation`.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ MEASURES = tuple(FRAMES_SCHEMA.names[5:])
 def face_measures(face: F64) -> tuple[float, float, float]:
     """Return mouth_open, mouth_width, eye_open of a (468, 3) face.
 
-    All are distances in three dimensions over that of the outer eye corners: the mean of the three
-    middle gaps between the inner lips, the lip corners, the mean of both eyes' middle gaps.
+    All are 3D distances divided by the distance of the outer eye corners: the mean of the three
+    middle gaps between the inner lips, the distance of the lip corners, the mean lid gap.
     """
 
     def gap(a: list[int], b: list[int]) -> float:
@@ -106,7 +106,7 @@ def frames_table(
     measures
         (n,) each, by the names of `MEASURES`.
     face
-        Whether anybody is in the picture; if not, the rest is void (zeros and NaN).
+        Whether a person is in the frame; if not, all other values are 0 or NaN.
     """
     n = len(times_s)
     steps = np.round(landmarks_px.reshape(-1) * LANDMARK_STEPS).astype(np.int16)
@@ -128,7 +128,7 @@ class FrameTruth:
     Attributes
     ----------
     times_s, face
-        (n,) middle of each frame; whether a face is in it.
+        (n,) midpoint of each frame; whether it contains a face.
     landmarks_px
         (n, 468, 2) pixel-edge coordinates.
     measures
@@ -142,7 +142,7 @@ class FrameTruth:
 
 
 def read_takes(root: Path) -> list[dict[str, Any]]:
-    """Read `truth/takes.parquet` below the corpus, one dict a take, sorted by id."""
+    """Read `truth/takes.parquet` of the corpus: one dict per take, sorted by id."""
     rows: list[dict[str, Any]] = pq.read_table(root / "truth" / "takes.parquet").to_pylist()
     return rows
 
@@ -161,7 +161,7 @@ def read_frames(root: Path, row_group: int) -> FrameTruth:
 
 
 def write_parts(folder: Path, name: str, row: dict[str, Any], frames: pa.Table) -> None:
-    """Write one take's truth, to be gathered by `gather_parts`."""
+    """Write one take's truth for `gather_parts`."""
     pq.write_table(pa.Table.from_pylist([row], TAKES_SCHEMA), folder / f"{name}.take.parquet")
     pq.write_table(frames, folder / f"{name}.frames.parquet")
 

@@ -1,8 +1,7 @@
-"""The mouth that speaks: from phoneme times to jaw, lips and teeth over time.
+"""Mouth shapes over time, from phoneme times: jaw, lips and teeth.
 
-Table and smoothing were tuned on English sentences: a Gaussian of 35 ms stands for coarticulation,
-and lips that press (p, b, m) have a shorter one of their own, else they would never close at 25
-frames a second.
+Table and smoothing were tuned on English sentences. A Gaussian of 35 ms models coarticulation; lips
+that press (p, b, m) have a shorter one, because they would otherwise never close at 25 fps.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ def shape_of(phoneme: str) -> tuple[float, float, float, float, float]:
     Raises
     ------
     KeyError
-        Where the table has neither the mnemonic nor its beginning.
+        When the table has neither the mnemonic nor a prefix of it.
     """
     for name in (phoneme, phoneme + ":", phoneme[:2], phoneme[:1]):
         if name in _BY_PHONEME:
@@ -65,7 +64,7 @@ def shape_of(phoneme: str) -> tuple[float, float, float, float, float]:
 
 
 def press_interval_s(reading: Reading, index: int) -> tuple[float, float]:
-    """When the lips are shut for the p, b or m at `index`: from its closure to its burst."""
+    """The interval of closed lips for the p, b or m at `index`: from closure to burst."""
     onset, end = reading.onsets_s[index], reading.onsets_s[index + 1]
     start = min(float(reading.closures_s[index]), onset - 0.02)
     start = max(start, onset - 0.12)
@@ -89,7 +88,7 @@ def _steps(reading: Reading) -> tuple[F64, F64]:
 
 
 def loudness(reading: Reading, times_s: F64) -> F64:
-    """Loudness of the sound at the given times, 0..1 (1 is its 90th percentile)."""
+    """Loudness of the audio at the given times, 0..1 (1 is its 90th percentile)."""
     hop = round(len(reading.samples) / reading.duration_s / _STEP_HZ)
     n = len(reading.samples) // hop
     power = (reading.samples[: n * hop].astype(np.float64) ** 2).reshape(n, hop).mean(1)

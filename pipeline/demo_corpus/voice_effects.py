@@ -1,4 +1,4 @@
-"""What happens to a voice between the mouth and the file: breath, tremble, room, noise."""
+"""Voice effects: breath, tremolo, room reverberation, noise."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _TILT_HZ = 1500.0
 
 
 def _envelope(samples: F64, rate_hz: int) -> F64:
-    """Smoothed size of the sound, without delay worth naming (a 4 ms one-pole, both ways)."""
+    """Amplitude envelope with zero phase (a 4 ms one-pole filter in both directions)."""
     keep = float(np.exp(-1 / (0.004 * rate_hz)))
     forward = lfilter([1 - keep], [1, -keep], np.abs(samples))
     return np.asarray(lfilter([1 - keep], [1, -keep], forward[::-1])[::-1])
 
 
 def add_voice_effects(samples: F32, tone: Tone, rate_hz: int, rng: np.random.Generator) -> F32:
-    """Tilt the spectrum, let the voice tremble and breathe. Times stay within a tenth of a ms."""
+    """Apply spectral tilt, tremolo and breath noise. Times change by less than 0.1 ms."""
     voice = samples.astype(np.float64)
     keep = float(np.exp(-2 * np.pi * _TILT_HZ / rate_hz))
     low = lfilter([1 - keep], [1, -keep], voice)
@@ -40,7 +40,7 @@ def add_voice_effects(samples: F32, tone: Tone, rate_hz: int, rng: np.random.Gen
 
 
 def _room(rate_hz: int, rng: np.random.Generator) -> F64:
-    """A small room's answer: the direct sound first and at once, then a few dull echoes."""
+    """Impulse response of a small room: direct sound without delay, then a few dull echoes."""
     answer = np.zeros(round(0.18 * rate_hz))
     moments = np.arange(len(answer)) / rate_hz
     tail = rng.standard_normal(len(answer)) * 10 ** (-60 * moments / 0.22 / 20)
@@ -61,7 +61,7 @@ def in_a_room(
     rate_hz: int,
     rng: np.random.Generator,
 ) -> F32:
-    """Put speech into `total_s` of room: it begins `lead_s` after the start, noise all through.
+    """Place speech in `total_s` of room noise, beginning at `lead_s`.
 
     Returns mono float32, peaks below 1.
     """

@@ -81,17 +81,27 @@ class Run:
             If that stage has not run; the message names the command.
         """
         path = self.table(stage, name)
-        if self.unfinished(stage).exists():
-            raise OutOfOrderError(
-                f"{stage} of {self.dataset} was interrupted or has parts left; run first: "
-                f"spfem-data {stage} --dataset {self.dataset}"
-            )
+        self.check_finished(stage)
         if not path.is_file():
             raise OutOfOrderError(
                 f"{stage} of {self.dataset} has not run yet; run first: "
                 f"spfem-data {stage} --dataset {self.dataset}"
             )
         return read_rows(path, kind)
+
+    def check_finished(self, stage: str) -> None:
+        """Refuse to read a stage whose items may be newer than its tables.
+
+        Raises
+        ------
+        OutOfOrderError
+            When its last run was stopped, or other parts of it are missing.
+        """
+        if self.unfinished(stage).exists():
+            raise OutOfOrderError(
+                f"{self.dataset}'s {stage} was stopped before its end, or has parts left; run "
+                f"first: spfem-data {stage} --dataset {self.dataset}"
+            )
 
     def find(self, stage: str, name: str, kind: type[AnyRow]) -> list[AnyRow] | None:
         """The rows of an earlier stage's table; None if that stage has not run."""

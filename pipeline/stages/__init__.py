@@ -13,12 +13,14 @@ from dataclasses import dataclass
 class StageSpec:
     """One stage: its package, DVC stage, command and section of params.yaml carry its name.
 
-    `reads` are the stages whose outputs it reads, as dvc.yaml has it.
+    `reads` are the stages whose outputs it reads, as dvc.yaml has it; it runs without those of
+    them that are `optional` and have not run.
     """
 
     name: str
     purpose: str
     reads: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
 
     @property
     def module(self) -> str:
@@ -74,6 +76,7 @@ SPECS = (
         "shards",
         "Pack pairs, sequences and takes into Parquet shards with a manifest and a card.",
         reads=("extract", "align", "pose", "score", "filter", "synth"),
+        optional=("score", "filter", "synth"),
     ),
     StageSpec(
         "report",
@@ -82,12 +85,14 @@ SPECS = (
             "extract", "align", "pose", "score", "filter", "invert", "directions", "synth",
             "shards",
         ),
+        optional=("score", "filter", "invert", "directions", "synth", "shards"),
     ),
 )  # fmt: skip
 """The one list of stages; everything else derives from it."""
 
 STAGES = tuple(spec.name for spec in SPECS)
 READS = {spec.name: spec.reads for spec in SPECS}
+OPTIONAL = {spec.name: spec.optional for spec in SPECS}
 
 
 def module_of(stage: str) -> str:

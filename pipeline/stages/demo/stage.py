@@ -1,8 +1,7 @@
-"""demo: make the demo corpus, speaking heads in MEAD's and RAVDESS's layouts with their exact
-truth.
+"""demo: generate the demo corpus, talking heads in the layouts of MEAD and RAVDESS, with truth.
 
-The corpus is one unit: its archives and truth tables need all takes. The takes are drawn side by
-side.
+The corpus is one unit, because its archives and truth tables need all takes. The takes are rendered
+in parallel.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _UNIT = "corpus"
 
 @dataclass(frozen=True)
 class Planned:
-    """The corpus as one unit, its takes, where it lies and whether it is whole there."""
+    """The corpus as one unit, its takes, its root, and whether it is complete."""
 
     units: list[Unit]
     takes: list[DemoTake]
@@ -40,14 +39,14 @@ class Planned:
 
 
 def run(run: Run) -> Summary:
-    """Make the corpus below the dataset's root, or find it made.
+    """Generate the corpus in the dataset's root, unless it is complete.
 
     Raises
     ------
     ParameterError
-        When the dataset's corpus is another than demo.
+        When the dataset is not of corpus demo.
     PipelineError
-        When the root holds files that this stage did not write.
+        When the root contains files that this stage did not write.
     """
     if run.entry.corpus != "demo":
         raise ParameterError(f"dataset {run.dataset!r} is of corpus {run.entry.corpus}, not demo")
@@ -110,19 +109,19 @@ def _make(run: Run, takes: list[DemoTake], root: Path) -> None:
     )
     for name, outcome in outcomes:
         if isinstance(outcome, executor.Died):
-            raise PipelineError(f"{name} was not drawn: {outcome.detail}; run the command again")
+            raise PipelineError(f"{name} was not rendered: {outcome.detail}; run the command again")
         run.progress.step()
     run.progress.stop()
     make.finish(root, takes)
 
 
 def _clear(root: Path, previous: Receipt | None) -> None:
-    """Remove what this stage wrote before; refuse a folder that it did not write."""
+    """Delete the previous output of this stage; refuse folders with other files."""
     known = {row["path"] for row in previous.rows["files"]} if previous else set()
     strange = [path for path in _files(root) if path not in known]
     if strange and not (root / make.STAGING).is_dir():
         raise PipelineError(
-            f"{root} holds {strange[0]}, which the demo did not make; "
+            f"{root} contains {strange[0]}, which is not part of the demo; "
             "give the demo dataset a root of its own"
         )
     for path in known:

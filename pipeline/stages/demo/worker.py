@@ -1,4 +1,4 @@
-"""Drawing one take: what the workers of the stage `demo` do."""
+"""Render one take: the worker of the stage `demo`."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def pose_speaker(state: None, store: ItemStore, unit: str, speaker: SpeakerJob) 
     tables = [PosePair.SCHEMA.empty_table()]
     for match in speaker.matches:
         if not (match.a.has_picture and match.b.has_picture):
-            outcome.rejects.append(_reject(match, "no_landmarks", "a take of sound alone"))
+            outcome.rejects.append(_reject(match, "sound_only", "at least one take is audio only"))
             continue
         posed = pose_pair(
             match.pair_id, read(match.a), read(match.b),

@@ -1,4 +1,4 @@
-"""Our error against known truth: time maps, landmarks, poses, mouths. Arrays in, numbers out."""
+"""Errors of time maps, landmarks, poses and mouths against ground truth, from arrays."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pipeline.faces.affine import EYE_CORNERS, F64, NOSE_BRIDGE, apply, fit
 from pipeline.stages.report.metrics import median, quantile, rounded, share
 
 TOLERANCE_MS = 40.0
-"""What counts as aligned: one frame at 25 a second (facts of the alignment study)."""
+"""The error up to which a frame pair counts as aligned: one frame at 25 fps."""
 OUTER_EYES = (33, 263)
 N_TRUE = 468
 INNER = EYE_CORNERS + NOSE_BRIDGE
-"""Where a pose is judged: the hairline and the temples turn out of any flat map's reach."""
+"""The points for judging a pose. Hairline and temples rotate too much for any affine."""
 _FRAME_BINS = 5
 
 
@@ -26,10 +26,10 @@ _FRAME_BINS = 5
 class PairError:
     """The error of one pair against the true time map.
 
-    `error_ms` is frame b's instant minus where the truth puts frame a's, NaN where that frame of a
-    lies outside the first and the last phoneme; `map_ms` is the same of our time map, before it is
-    rounded to frames. `coverage`: pairs inside over the smaller number of frames that the two takes
-    have inside.
+    `error_ms` is the instant of frame b minus the true instant for frame a, NaN if frame a is
+    before the first or after the last phoneme. `map_ms` is the same for the time map before
+    rounding to frames. `coverage` is the number of pairs within the phonemes over the smaller
+    number of frames that either take has there.
     """
 
     error_ms: F64
@@ -38,7 +38,7 @@ class PairError:
 
     @property
     def inside_ms(self) -> F64:
-        """Absolute errors of the pairs that the truth covers."""
+        """Absolute errors of the pairs within the phonemes."""
         return _absolute(self.error_ms)
 
 
@@ -57,13 +57,13 @@ def pair_error(
     Parameters
     ----------
     knots_s
-        (n,) onsets of the same phonemes in take a and in take b; a phoneme may last 0 s in one.
+        (n,) onsets of the same phonemes in takes a and b; a phoneme may last 0 s.
     our_knots_s
-        (k, 2) knots of the time map as we found it.
+        (k, 2) knots of the estimated time map.
     instants_s
-        Middles of all frames of take a and of take b.
+        Midpoints of all frames of takes a and b.
     frames
-        (m,) positions of the paired frames in `instants_s`.
+        (m,) indices of the paired frames in `instants_s`.
     """
     knots_a, knots_b = knots_s
     all_a, all_b = instants_s
@@ -97,7 +97,7 @@ def alignment_figures(errors: Sequence[PairError]) -> dict[str, float | None]:
 
 @dataclass(frozen=True)
 class Bin:
-    """Frame pairs of like confidence: what was claimed and what is true."""
+    """Frame pairs of similar confidence: claimed and true values."""
 
     n: int
     confidence: float
@@ -111,19 +111,19 @@ class Bin:
 def calibration(
     confidence: F64, claimed_ms: F64, true_ms: F64
 ) -> tuple[list[Bin], dict[str, float | None]]:
-    """Is the claim true? Bins of equal size by confidence, and figures over all.
+    """Calibration: bins of equal size by confidence, and figures over all frame pairs.
 
     Parameters
     ----------
     confidence, claimed_ms, true_ms
-        (n,) a value a frame pair; the true error absolute.
+        (n,) values per frame pair; the true error is absolute.
 
     Returns
     -------
     bins, figures
         `confidence_gap`: mean distance of the confidence from the share within 40 ms, over the
-        bins (the expected calibration error); `claim_holds_share`: frame pairs whose true error is
-        at most the claimed one; `rank_correlation` of claimed and true error.
+        bins (the expected calibration error); `claim_holds_share`: share of frame pairs whose true
+        error is at most the claimed one; `rank_correlation` of claimed and true error.
     """
     if not len(confidence):
         return [], dict.fromkeys(("confidence_gap", "claim_holds_share", "rank_correlation"))
@@ -152,7 +152,7 @@ def _bin(confidence: F64, claimed_ms: F64, true_ms: F64) -> Bin:
 
 
 def landmark_errors(found: F64, true: F64, yaw_deg: F64) -> F64:
-    """Distances (n, 468) of the landmarks from their truth, over the outer eye corners' distance.
+    """Distances (n, 468) of landmarks from the truth, divided by the eye distance.
 
     Parameters
     ----------
@@ -166,14 +166,14 @@ def landmark_errors(found: F64, true: F64, yaw_deg: F64) -> F64:
 
 
 def eye_distance(points: F64, yaw_deg: F64) -> F64:
-    """Distance (n,) of the outer eye corners of (n, p, >= 2) points, as if no face turned."""
+    """Distance (n,) of the outer eye corners of (n, p, >= 2) points, corrected for yaw."""
     left, right = (points[:, k, :2] for k in OUTER_EYES)
     return np.asarray(np.linalg.norm(left - right, axis=-1) / np.cos(np.deg2rad(yaw_deg)))
 
 
 @dataclass(frozen=True)
 class Line:
-    """Measured against true values: correlation, slope and intercept, deviation of what is left."""
+    """Linear fit of measured to true values: correlation, slope, intercept, residual deviation."""
 
     n: int
     r: float | None
@@ -189,17 +189,17 @@ def line(true: F64, measured: F64) -> Line:
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return Line(len(x), None, None, None, None)
     slope, intercept = np.polyfit(x, y, 1)
-    left = y - (slope * x + intercept)
+    residual = y - (slope * x + intercept)
     r = float(np.corrcoef(x, y)[0, 1])
-    return Line(len(x), *(rounded(v) for v in (r, slope, intercept, left.std())))
+    return Line(len(x), *(rounded(v) for v in (r, slope, intercept, residual.std())))
 
 
 @dataclass(frozen=True)
 class PoseError:
-    """Residuals (n,) over a's eye distance, on the true eye corners and nose bridge.
+    """Residuals (n,) at the true eye corners and nose bridge, divided by a's eye distance.
 
-    `before`: without a pose, `ours`: with the stage's affine, `best`: with the best that the truth
-    allows; `claimed` is what the stage saw on the landmarks that it had.
+    `before`: without a pose; `ours`: with the stage's affine; `best`: with the optimal affine;
+    `claimed`: as the stage measured on its landmarks.
     """
 
     before: F64
@@ -211,7 +211,7 @@ class PoseError:
 def pose_error(
     affines: F64, by_crops: F64, claimed: F64, true_b: F64, true_a: F64, yaw_a_deg: F64
 ) -> PoseError:
-    """How well affines lay the true second face on the true first one.
+    """Residuals of affines that map the true face b onto the true face a.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def pose_error(
     claimed
         (n,) residual on the measured landmarks.
     true_b, true_a, yaw_a_deg
-        (n, 468, >= 2) true landmarks of the paired frames; (n,) how far a's face turns.
+        (n, 468, >= 2) true landmarks of the paired frames; (n,) yaw of face a.
     """
     scale = eye_distance(true_a, yaw_a_deg)
     b, a = (points[:, list(INNER), :2].astype(np.float64) for points in (true_b, true_a))

@@ -1,4 +1,4 @@
-"""Which pairs the page shows with pictures: the worst, the best, and some by lot."""
+"""Selection of the pairs that the page shows with images: the worst, the best, a random sample."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.stages.report.inputs import F64
 
 @dataclass(frozen=True)
 class Choice:
-    """Pairs to show, each in one group; worst and best begin with the extreme."""
+    """Pairs to show, each in one group. In `worst` and `best`, the extreme is first."""
 
     worst: tuple[Pair, ...]
     best: tuple[Pair, ...]
@@ -24,11 +24,11 @@ class Choice:
 
     @property
     def all(self) -> tuple[Pair, ...]:
-        """All pairs to show, group after group."""
+        """All pairs to show, group by group."""
         return (*self.worst, *self.best, *self.random)
 
     def fewer(self, share: float) -> Choice:
-        """About this part of all, at least one pair less: the groups lose their ends in turn."""
+        """About this share of all pairs, at least one fewer; groups lose pairs from the end."""
         groups = (self.worst, self.best, self.random)
         turns = sorted((place, n) for n, group in enumerate(groups) for place in range(len(group)))
         kept = Counter(n for _, n in turns[: min(int(len(turns) * share), len(turns) - 1)])
@@ -41,14 +41,14 @@ _WEAK = 0.9
 
 @dataclass(frozen=True)
 class Doubts:
-    """How doubtful pairs are among each other: `ranks` (checks, n) in 0..1, 1 the most doubtful."""
+    """The relative doubt of pairs: `ranks` (checks, n) in 0..1, 1 for the least reliable."""
 
     ids: tuple[str, ...]
     ranks: F64
 
     @property
     def mean(self) -> F64:
-        """The mean rank (n,) over the checks, so that no unit weighs more than another."""
+        """The mean rank (n,) over the checks; ranks make their units comparable."""
         return np.asarray(self.ranks.mean(axis=0))
 
     def by_id(self) -> dict[str, float]:
@@ -56,7 +56,7 @@ class Doubts:
         return dict(zip(self.ids, self.mean.tolist(), strict=True))
 
     def weak(self) -> dict[str, tuple[str, ...]]:
-        """The checks in which each pair is among the most doubtful tenth."""
+        """The checks in which each pair is among the least reliable tenth."""
         return {
             name: tuple(np.array(CHECKS)[self.ranks[:, k] > _WEAK].tolist())
             for k, name in enumerate(self.ids)
@@ -66,7 +66,7 @@ class Doubts:
 def doubts(pairs: Sequence[Pair], posed: Mapping[str, PosedPair]) -> Doubts:
     """Rank the pairs by sentence score, mouth agreement, median confidence, coverage and residual.
 
-    What a pair lacks ranks in the middle.
+    Missing values get the middle rank.
     """
     columns = [
         [pair.sentence_score for pair in pairs],
@@ -96,7 +96,7 @@ def _ranks(values: F64) -> F64:
 
 
 def choose(pairs: Sequence[Pair], posed: Mapping[str, PosedPair], count: int, seed: int) -> Choice:
-    """A third of `count` from each end of the doubt, the rest by lot (a hash, not the order)."""
+    """A third of `count` from each end of the ranking, the rest at random (by a hash of the id)."""
     if not pairs:
         return Choice((), (), ())
     score = doubts(pairs, posed).mean
@@ -106,7 +106,9 @@ def choose(pairs: Sequence[Pair], posed: Mapping[str, PosedPair], count: int, se
     worst, rest = order[:each], order[each:]
     n_best = min(each, total - each)
     best, rest = rest[len(rest) - n_best :][::-1], rest[: len(rest) - n_best]
-    drawn = sorted(rest, key=lambda k: _lot(pairs[k].pair_id, seed))[: total - each - n_best]
+    drawn = sorted(rest, key=lambda k: _random_order(pairs[k].pair_id, seed))[
+        : total - each - n_best
+    ]
     worst_pairs, best_pairs, random_pairs = (
         tuple(pairs[k] for k in group) for group in (worst, best, drawn)
     )
@@ -116,17 +118,17 @@ def choose(pairs: Sequence[Pair], posed: Mapping[str, PosedPair], count: int, se
 def overlaid(
     pairs: Sequence[Pair], posed: Mapping[str, PosedPair], count: int, seed: int
 ) -> set[str]:
-    """Ids of at most `count` posed pairs: of the largest and the least residual, the rest by lot.
+    """Ids of at most `count` posed pairs: largest and smallest residual, the rest at random.
 
-    A pair more or less thus changes the cards of few others.
+    Adding or removing a pair changes few other cards.
     """
     known = sorted(
         (pair.pair_id for pair in pairs if np.isfinite(_residual(posed.get(pair.pair_id)))),
         key=lambda name: (_residual(posed[name]), name),
     )
-    middle = sorted(known[1:-1], key=lambda name: _lot(name, seed))
+    middle = sorted(known[1:-1], key=lambda name: _random_order(name, seed))
     return set([*known[:-2:-1], *known[:1], *middle][:count])
 
 
-def _lot(name: str, seed: int) -> str:
+def _random_order(name: str, seed: int) -> str:
     return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The clear frames D_n for the page: how clear each emotion is, what was taken, what is odd."""
+"""The clear frames D_n for the page: clarity by emotion, what was kept, contact sheets."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from pipeline.records import CLEAR_SCHEMA, ClarityThreshold, FilteredTake, Suspect, YieldPoint
 from pipeline.runtime.run import Run
+from pipeline.runtime.tables import AnyRow
 from pipeline.stages.report.inputs import F64
 from pipeline.stages.report.metrics import Distribution, distribution, rounded, share, table
 from spfem_data.labels import EMOTIONS
 
 CLEAR = ".clear.parquet"
 KINDS = ("best", "worst", "below")
-"""Sheets of an emotion: the clearest frames kept, the faintest kept, the clearest not kept."""
+"""Sheets of an emotion: clearest kept, faintest of the others kept, clearest not kept."""
 _BINS = 20
 
 Names = NDArray[np.str_]
@@ -28,7 +29,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Clear:
-    """What the filter left. The arrays (n,) are its rows, speaker by speaker.
+    """The filter's output, empty where it has not run. The arrays (n,) are rows by speaker.
 
     `emotion`, `verdict` and `take` hold names, `clarity` is NaN where there is none.
     """
@@ -54,23 +55,17 @@ class Clear:
 
 
 def gather_clear(run: Run) -> Clear:
-    """Read what the filter wrote.
-
-    Raises
-    ------
-    OutOfOrderError
-        When it has not run.
-    """
-    takes = {row.take_id: row for row in run.need("filter", "filtered_takes", FilteredTake)}
+    """Read the filter's tables."""
+    takes = {row.take_id: row for row in _rows(run, "filtered_takes", FilteredTake)}
     speakers = sorted({row.speaker for row in takes.values()})
     parts = [run.read_item("filter", one, CLEAR, schema=CLEAR_SCHEMA) for one in speakers]
     rows = pa.concat_tables([CLEAR_SCHEMA.empty_table(), *parts])
     text = {name: np.array(rows[name].to_pylist(), np.str_) for name in ("emotion", "verdict")}
     return Clear(
         takes,
-        tuple(run.need("filter", "thresholds", ClarityThreshold)),
-        tuple(run.need("filter", "yields", YieldPoint)),
-        tuple(run.need("filter", "suspects", Suspect)),
+        _rows(run, "thresholds", ClarityThreshold),
+        _rows(run, "yields", YieldPoint),
+        _rows(run, "suspects", Suspect),
         np.array(rows["take_id"].to_pylist(), np.str_),
         rows["frame"].to_numpy().astype(np.int64),
         clarity=rows["clarity"].to_numpy(zero_copy_only=False).astype(np.float64),
@@ -78,11 +73,15 @@ def gather_clear(run: Run) -> Clear:
     )
 
 
+def _rows(run: Run, name: str, kind: type[AnyRow]) -> tuple[AnyRow, ...]:
+    return tuple(run.find("filter", name, kind) or ())
+
+
 @dataclass(frozen=True)
 class Panel:
     """One emotion: its frames by clarity, those kept, and the yield at each threshold.
 
-    `counts` and `kept` stand between `edges`; `curve` holds (threshold, share that passes).
+    `counts` and `kept` are per bin of `edges`; `curve` holds (threshold, share that passes).
     """
 
     emotion: str
@@ -96,7 +95,7 @@ class Panel:
 
 
 def panels(clear: Clear) -> list[Panel]:
-    """One panel an emotion; none where nothing was scored."""
+    """One panel per emotion; none where no frame was scored."""
     if not len(clear.frame):
         return []
     return [_panel(clear, threshold) for threshold in clear.thresholds]
@@ -118,7 +117,7 @@ def _panel(clear: Clear, threshold: ClarityThreshold) -> Panel:
 
 
 def clarity_plot(clear: Clear) -> Distribution:
-    """All scored frames by clarity, a series an emotion."""
+    """All scored frames by clarity, one series per emotion."""
     series = {name: clear.clarity[clear.of(name)] for name in EMOTIONS}
     return distribution("clarity", "Clarity of scored frames", "", 0, 1, _BINS, series)
 
@@ -139,7 +138,7 @@ def yield_tables(clear: Clear) -> dict[str, str]:
 
 
 def clear_metrics(clear: Clear) -> dict[str, Any]:
-    """The numbers of metrics.json beside planned and kept takes."""
+    """The filter's numbers in metrics.json, next to planned and kept takes."""
     kept = clear.kept
     return {
         "frames_scored": len(kept),
@@ -155,18 +154,23 @@ def clear_metrics(clear: Clear) -> dict[str, Any]:
 
 
 def chosen_frames(clear: Clear, count: int) -> dict[tuple[str, str], list[int]]:
-    """Rows for the sheets (emotion, kind): at most `count` each, one a take before a second."""
-    found = {}
+    """Rows of the sheets (emotion, kind): at most `count` each, one per take before a second.
+
+    No frame is on two sheets.
+    """
+    sheets = {}
     for emotion in EMOTIONS:
         own = clear.of(emotion)
         kept = np.flatnonzero(own & clear.kept)
         below = np.flatnonzero(own & (clear.verdict == "unclear") & np.isfinite(clear.clarity))
-        best, rest = kept[_order(-clear.clarity[kept])], below[_order(-clear.clarity[below])]
-        worst = kept[_order(clear.clarity[kept])]
+        best = _take_by_take(kept[_order(-clear.clarity[kept])].tolist(), clear.take, count)
+        others = np.setdiff1d(kept, best)
+        worst = others[_order(clear.clarity[others])].tolist()
+        rest = below[_order(-clear.clarity[below])].tolist()
         for kind, rows in zip(KINDS, (best, worst, rest), strict=True):
-            if len(rows):
-                found[emotion, kind] = _take_by_take(rows.tolist(), clear.take, count)
-    return found
+            if rows:
+                sheets[emotion, kind] = _take_by_take(rows, clear.take, count)
+    return sheets
 
 
 def _order(values: F64) -> I64:
@@ -174,7 +178,7 @@ def _order(values: F64) -> I64:
 
 
 def _take_by_take(rows: Sequence[int], takes: Names, count: int) -> list[int]:
-    """The first `count` rows, but a take's second row after the first of every other."""
+    """The first `count` rows, a take's second row only after the first of every other take."""
     seen: dict[str, int] = {}
     turns = []
     for place, row in enumerate(rows):
@@ -185,7 +189,7 @@ def _take_by_take(rows: Sequence[int], takes: Names, count: int) -> list[int]:
 
 
 def suspect_frames(clear: Clear, suspect: Suspect, count: int) -> list[int]:
-    """Rows of a suspect take, evenly over its scored frames."""
+    """At most `count` rows of a suspect take, evenly spaced over its scored frames."""
     rows = np.flatnonzero(clear.take == suspect.take_id)
     places = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)
     return [int(rows[place]) for place in places]

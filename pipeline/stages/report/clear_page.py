@@ -1,4 +1,4 @@
-"""The page's part on clear frames: panels, contact sheets and suspects, ready for the template."""
+"""The page's section on clear frames: panels, contact sheets and suspects, for the template."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from spfem_data.labels import EMOTIONS
 SHEETS = "sheets/"
 _TITLES = {
     "best": "clearest",
-    "worst": "faintest kept",
+    "worst": "faintest of the others kept",
     "below": "clearest below the threshold",
 }
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """One strip of faces and what stands under each."""
+    """One strip of faces and the label of each."""
 
     title: str
     picture: str
@@ -34,7 +34,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Suspected:
-    """A take that looks mislabelled; `truly` what the truth says, None where nothing is known."""
+    """A take that looks mislabelled. `truly` is its true emotion, None if unknown."""
 
     suspect: Suspect
     sheet: Sheet | None
@@ -43,9 +43,9 @@ class Suspected:
 
 @dataclass(frozen=True)
 class ClearPage:
-    """All that the section shows. `sheets` by emotion; `figures` against truth, or empty.
+    """All that the section shows: `sheets` by emotion, `figures` of the ground truth or empty.
 
-    `suspects` are the surest of `n_suspects`.
+    `suspects` are the most certain of `n_suspects`.
     """
 
     panels: tuple[Panel, ...]
@@ -59,7 +59,7 @@ class ClearPage:
 def sheet_jobs(
     clear: Clear, clips: Mapping[str, Clip], extracted: Path, section: Report
 ) -> Iterator[tuple[str, SheetJob]]:
-    """The sheets to draw, by the name of their unit."""
+    """The sheets to draw, by unit name."""
     for name, rows in _rows(clear, section).items():
         frames = tuple((clips[str(clear.take[row])], int(clear.frame[row])) for row in rows)
         yield f"{SHEETS}{name}", SheetJob(frames, extracted, section.sheet_px)
@@ -68,14 +68,14 @@ def sheet_jobs(
 def _rows(clear: Clear, section: Report) -> dict[str, list[int]]:
     """The rows of every sheet: `<emotion>-<kind>` and `suspect-<take>`."""
     chosen = chosen_frames(clear, section.sheet)
-    found = {f"{emotion}-{kind}": rows for (emotion, kind), rows in chosen.items()}
+    sheets = {f"{emotion}-{kind}": rows for (emotion, kind), rows in chosen.items()}
     for suspect in surest(clear.suspects, section.suspects):
-        found[f"suspect-{suspect.take_id}"] = suspect_frames(clear, suspect, section.sheet)
-    return found
+        sheets[f"suspect-{suspect.take_id}"] = suspect_frames(clear, suspect, section.sheet)
+    return sheets
 
 
 def surest(suspects: Sequence[Suspect], count: int) -> list[Suspect]:
-    """At most so many, by their share of frames that are clear as another emotion."""
+    """At most `count` suspects, by their share of frames that are clear as another emotion."""
     order = sorted(suspects, key=lambda one: (-one.share, -one.p_seen, one.take_id))
     return order[:count]
 
@@ -87,12 +87,12 @@ def clear_page(
     figures: Mapping[str, Any],
     section: Report,
 ) -> ClearPage:
-    """Put the section together.
+    """Assemble the section.
 
     Parameters
     ----------
     drawn
-        The sheets that were drawn, by the name of their unit below `sheets/`.
+        The sheets that were drawn, by unit name relative to `sheets/`.
     """
     truth = frame_truth(judged) if judged else {}
     rows = _rows(clear, section)
@@ -105,9 +105,10 @@ def clear_page(
 
     sheets = {
         emotion: tuple(
-            found
+            drawn_sheet
             for kind in KINDS
-            if f"{emotion}-{kind}" in rows and (found := sheet(f"{emotion}-{kind}", _TITLES[kind]))
+            if f"{emotion}-{kind}" in rows
+            and (drawn_sheet := sheet(f"{emotion}-{kind}", _TITLES[kind]))
         )
         for emotion in EMOTIONS
     }
@@ -117,7 +118,7 @@ def clear_page(
         )
         for one in surest(clear.suspects, section.suspects)
     )  # fmt: skip
-    shown = {emotion: found for emotion, found in sheets.items() if found}
+    shown = {emotion: some for emotion, some in sheets.items() if some}
     n, bins = len(clear.suspects), tuple(intensity_bins())
     return ClearPage(tuple(panels(clear)), shown, suspects, n, figures, bins)
 

@@ -1,4 +1,4 @@
-"""Scores and clear frames against the demo's truth: who is right, how pure D_n is, at what cost."""
+"""Accuracy of scores, and purity and recall of D_n, against the demo's ground truth."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from pipeline.takes.frame_file import read_columns
 from spfem_data.labels import EMOTIONS
 
 TRULY_CLEAR = 0.5
-"""Half of the full intensity: from there on a frame truly shows its emotion."""
+"""The intensity from which a frame counts as truly showing its emotion."""
 _STILL = 0.1
-"""A face that shows so little is neutral, whatever its take will show."""
+"""The intensity below which a frame counts as neutral, whatever the emotion of its take."""
 _BINS = ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0001))
 _PASSED = ("kept", "duplicate", "over_quota")
 _SCORES = ".scores.parquet"
@@ -32,8 +32,8 @@ _COLUMNS = tuple(f"p_{emotion}" for emotion in EMOTIONS)
 class Judged:
     """The scored frames whose truth is known, as columns (n,).
 
-    `row` is their place in `Clear`; `shown` the number of the emotion that the take shows,
-    `intensity` how strongly at that frame, `seen` the likeliest emotion by the scores.
+    `row` is their position in `Clear`, `shown` the index of the take's true emotion, `intensity`
+    its intensity at that frame, `seen` the index of the most probable emotion by the scores.
     """
 
     row: I64
@@ -42,7 +42,7 @@ class Judged:
     seen: I64
 
     def shows(self, emotion: I64) -> Mask:
-        """(n,) whether each frame truly shows the emotion (n,): neutral is a still face."""
+        """(n,) whether each frame truly shows the emotion (n,): neutral means a still face."""
         still = self.intensity < _STILL
         felt = (self.shown == emotion) & (self.intensity >= TRULY_CLEAR)
         return np.asarray(np.where(emotion == NEUTRAL, still, felt))
@@ -76,7 +76,7 @@ def judge(inputs: Inputs, clear: Clear, truth: Truth, scores: ItemStore) -> Judg
 
 
 def clear_figures(clear: Clear, judged: Judged, truth: Truth) -> dict[str, Any]:
-    """The nested numbers under metrics.truth.emotions; None where nothing could be measured."""
+    """The nested numbers under metrics.truth.emotions; None where there is nothing to measure."""
     if not len(judged.row):
         return {}
     names = list(EMOTIONS)
@@ -113,7 +113,7 @@ def _of_emotion(own: Mask, true: Mask, kept: Mask, passed: Mask) -> dict[str, An
 
 
 def _accuracy(judged: Judged) -> dict[str, Any]:
-    """How often the likeliest emotion is the one shown, by the true intensity of the frame."""
+    """The accuracy of the most probable emotion, by the true intensity of the frame."""
     right = judged.seen == judged.shown
     still = judged.shown == NEUTRAL
     strong = judged.intensity >= TRULY_CLEAR
@@ -143,14 +143,14 @@ def _share(right: Mask, among: Mask) -> float | None:
 
 
 def _mislabelled(clear: Clear, truth: Truth) -> dict[str, Any]:
-    """Takes mislabelled on purpose: how many are found, and who is suspected wrongly."""
+    """The deliberately mislabelled takes: how many are found, and false alarms."""
     wrong = {take for take in clear.takes if take in truth.takes and truth.takes[take].mislabelled}
-    found = {suspect.take_id for suspect in clear.suspects}
+    suspects = {suspect.take_id for suspect in clear.suspects}
     return {
         "takes": len(wrong),
-        "found": len(wrong & found),
-        "false_alarms": len(found - wrong),
-        "missed": sorted(wrong - found),
+        "found": len(wrong & suspects),
+        "false_alarms": len(suspects - wrong),
+        "missed": sorted(wrong - suspects),
     }
 
 
@@ -160,7 +160,7 @@ def intensity_bins() -> list[str]:
 
 
 def frame_truth(judged: Judged) -> Mapping[int, tuple[str, float]]:
-    """What each frame truly shows and how strongly, by its row in `Clear`."""
+    """The true emotion and intensity of each frame, by its row in `Clear`."""
     return {
         row: (EMOTIONS[shown], rounded(intensity, 2))
         for row, shown, intensity in zip(

@@ -1,4 +1,4 @@
-"""Contact sheets: frames of several takes side by side, to judge what a choice took."""
+"""Contact sheets: frames of several takes side by side."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FILMS_IN_MEMORY = 4
 
 @dataclass(frozen=True)
 class SheetJob:
-    """The frames of one sheet, in the order shown: take and frame number."""
+    """The frames of one sheet in display order: take and frame number."""
 
     frames: tuple[tuple[Clip, int], ...]
     extracted: Path

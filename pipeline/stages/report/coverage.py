@@ -1,4 +1,4 @@
-"""What the dataset covers: takes and pairs by speaker, emotion and level, and why it has holes."""
+"""Coverage: takes and pairs by speaker, emotion and level, and why cells are empty."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pipeline.records import CORPUS_EMOTIONS, Clip, Pair, Rejected
 from pipeline.stages.report.inputs import Inputs
 
 _TAKE_ID = re.compile(rf"([^_/]+)_({'|'.join(CORPUS_EMOTIONS)})_(\d+)_")
-"""How ids of takes begin in every corpus: speaker, emotion, level."""
+"""Take ids of every corpus begin with speaker, emotion and level."""
+_COUNTED = ("extract", "align")
+"""The stages that decide how many pairs a cell has. Later stages reject frames, not pairs."""
 PAIR_JOINT = "--"
 
 Column = tuple[str, int]
@@ -21,9 +23,9 @@ Column = tuple[str, int]
 class Cell:
     """One speaker, emotion and level.
 
-    `takes` are all that the corpus names, `clips` those extracted, `pairs` those made with these
-    takes as the second of the pair (for the anchors: as the first). `reasons` counts the rejects of
-    takes and pairs; `sentences` are those of the pairs.
+    `takes` are all that the corpus names, `clips` those extracted, `pairs` those in which these
+    takes are take b (for neutral: take a). `reasons` counts what extract and align rejected;
+    `sentences` are those of the pairs.
     """
 
     takes: int = 0
@@ -34,7 +36,7 @@ class Cell:
 
     @property
     def why(self) -> str:
-        """The rejects in words, most frequent first; why nothing is here where nothing is."""
+        """The reject reasons with their counts, most frequent first."""
         if not self.takes:
             return "the corpus has no such take"
         order = sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
@@ -43,7 +45,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Coverage:
-    """The matrix: speakers by (emotion, level), in the project's order of emotions."""
+    """The matrix of speakers by (emotion, level), in the project's order of emotions."""
 
     speakers: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -51,12 +53,12 @@ class Coverage:
     most_pairs: int
 
     def cell(self, speaker: str, column: Column) -> Cell:
-        """The cell of a speaker; an empty one where the corpus has nothing."""
+        """The cell of a speaker, empty where the corpus has no such take."""
         return self.cells.get((speaker, column), Cell())
 
     @property
     def emotions(self) -> list[tuple[str, int]]:
-        """Emotions in order, each with how many columns it spans."""
+        """Emotions in order, each with the number of columns that it spans."""
         spans = Counter(emotion for emotion, _ in self.columns)
         return [(emotion, spans[emotion]) for emotion in CORPUS_EMOTIONS if emotion in spans]
 
@@ -78,7 +80,8 @@ def coverage(inputs: Inputs) -> Coverage:
         cell.takes += 1
         cell.clips += 1
     _count_pairs(cells, inputs.pairs, inputs.clips)
-    _count_rejects(cells, inputs.rejects, inputs.clips)
+    counted = [row for row in inputs.rejects if row.stage in _COUNTED]
+    _count_rejects(cells, counted, inputs.clips)
     speakers = tuple(sorted({speaker for speaker, _ in cells}))
     columns = sorted(
         {column for _, column in cells}, key=lambda c: (CORPUS_EMOTIONS.index(c[0]), c[1])
@@ -104,18 +107,20 @@ def _count_pairs(
 def _count_rejects(
     cells: dict[tuple[str, Column], Cell], rejects: Iterable[Rejected], clips: Mapping[str, Clip]
 ) -> None:
+    by_utterance = {clip.utterance_id: clip for clip in clips.values()}
     for row in rejects:
-        takes = [clips[take] for take in takes_of(row.item) if take in clips]
-        if takes:
-            cells[_place(takes[-1])].reasons[row.reason] += 1
+        named = takes_of(row.item)[-1]
+        clip = clips.get(named) or by_utterance.get(named)
+        if clip is not None:
+            cells[_place(clip)].reasons[row.reason] += 1
             continue
-        named = _TAKE_ID.match(row.item)
-        if named and row.stage == "extract":
-            cell = cells[named[1], (named[2], int(named[3]))]
+        parts = _TAKE_ID.match(row.item)
+        if parts and row.stage == "extract":
+            cell = cells[parts[1], (parts[2], int(parts[3]))]
             cell.takes += 1
             cell.reasons[row.reason] += 1
 
 
 def takes_of(item: str) -> list[str]:
-    """The take ids that a reject's item may name, a pair's second take last."""
+    """The take ids that a reject's item may name, a pair's take b last."""
     return item.split("/")[-1].split(PAIR_JOINT)

@@ -1,4 +1,4 @@
-"""The page's part on synthetic families: figures an emotion, directions, and grids to draw."""
+"""The page's section on synthetic families: figures per emotion, directions, grids to draw."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from pipeline.stages.report.metrics import rounded
 from spfem_data.labels import EMOTIONS
 
 GRIDS, INVERSIONS = "families/", "inversions/"
-_TITLES = {"worst": "Farthest from their source", "best": "Nearest to their source"}
+_TITLES = {"worst": "Largest pixel error", "best": "Smallest pixel error"}
 _FAMILIES, _FRAMES = ".families.parquet", ".frames.parquet"
 
 
 @dataclass(frozen=True)
 class Made:
-    """What invert, directions and synth left; all empty where they had no weights."""
+    """The tables of invert, directions and synth, empty if they have not run."""
 
     inverted: tuple[InvertedTake, ...]
     directions: tuple[Direction, ...]
@@ -33,7 +33,7 @@ class Made:
 
 @dataclass(frozen=True)
 class FamiliesPage:
-    """All that the section shows; `grids` by take, of some of the speakers who have families."""
+    """Everything that the section shows. `grids` by take, for some speakers with families."""
 
     figures: Mapping[str, Any]
     directions: tuple[Direction, ...]
@@ -44,7 +44,7 @@ class FamiliesPage:
 
 @dataclass(frozen=True)
 class Inversions:
-    """Inversion pairs: a title, the strips, and the take of each column."""
+    """Inversion pairs: title, strips, and the take of each column."""
 
     title: str
     drawn: Mapping[str, Any]
@@ -68,9 +68,9 @@ def gather_made(run: Run) -> Made:
 def grid_jobs(
     made: Made, clips: Mapping[str, Clip], run: Run, section: Report
 ) -> Iterator[tuple[str, Sequence[str], GridJob]]:
-    """Unit, digests of what it shows, and job: one take a speaker, a few families of it.
+    """Unit, digests of its content, and job: one take per speaker with a few of its families.
 
-    Where more speakers have families than grids are asked for, every n-th has one.
+    If more speakers have families than there are grids, every n-th speaker gets one.
     """
     by_speaker: dict[str, list[MadeFamily]] = {}
     for family in made.families:
@@ -86,19 +86,21 @@ def grid_jobs(
 
 
 def inversion_takes(made: Made, count: int) -> dict[str, tuple[InvertedTake, ...]]:
-    """Takes with a family, by the pixel error of their codes: the worst first, the best first."""
+    """Takes with a family, by the pixel error of their codes: the worst and, of the rest, the best.
+
+    At most `count` of each kind; the extreme is first.
+    """
     with_family = {family.take_id for family in made.families}
     known = [t for t in made.inverted if t.pixel_error is not None and t.take_id in with_family]
     order = sorted(known, key=lambda take: (-(take.pixel_error or 0.0), take.take_id))
-    if len(order) <= count:
-        return {"worst": tuple(order)} if order else {}
-    return {"worst": tuple(order[:count]), "best": tuple(order[: -count - 1 : -1])}
+    kinds = {"worst": order[:count], "best": order[count:][: -count - 1 : -1]}
+    return {kind: tuple(takes) for kind, takes in kinds.items() if takes}
 
 
 def inversion_jobs(
     made: Made, clips: Mapping[str, Clip], run: Run, section: Report
 ) -> Iterator[tuple[str, Sequence[str], InversionJob]]:
-    """Unit, digests of what it shows, and job: a frame a take."""
+    """Unit, digests of its content, and job: one frame per take."""
     first = {family.take_id: family for family in reversed(made.families)}
     for kind, takes in inversion_takes(made, section.sheet).items():
         jobs = tuple(
@@ -123,14 +125,14 @@ def families_page(
     inverted: Mapping[str, Mapping[str, Any]] | None = None,
     count: int = 0,
 ) -> FamiliesPage | None:
-    """The section, None where nothing was inverted.
+    """The section; None where no take was inverted.
 
     Parameters
     ----------
     drawn, inverted
-        The grids by take and the inversion pairs by kind, as they were drawn.
+        The drawn grids by take and the drawn inversion pairs by kind.
     count
-        The most inversion pairs of a kind.
+        The maximum number of inversion pairs of a kind.
     """
     if not made.inverted:
         return None
@@ -145,7 +147,7 @@ def families_page(
 
 
 def family_figures(made: Made) -> dict[str, Any]:
-    """Figures for metrics.json and the page: of inversion, of families, and of each emotion."""
+    """Figures for metrics.json and the page: inversion, families and each emotion."""
     planned = {picture.family_id for picture in made.pictures}
     return {
         "inverted_takes": len(made.inverted),
@@ -186,13 +188,15 @@ def _emotion(made: Made, emotion: str) -> dict[str, Any]:
 
 
 def _moved(pictures: Sequence[MadePicture]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for name in ("open", "width", "corner"):
         values = [getattr(p, f"mouth_{name}_difference") for p in pictures]
         moved = [abs(value) for value in values if value is not None]
-        found[f"{name}_moved_median"] = _median(moved)
-        found[f"{name}_moved_p95"] = rounded(float(np.percentile(moved, 95)), 4) if moved else None
-    return found
+        figures[f"{name}_moved_median"] = _median(moved)
+        figures[f"{name}_moved_p95"] = (
+            rounded(float(np.percentile(moved, 95)), 4) if moved else None
+        )
+    return figures
 
 
 def _median(values: Sequence[float | None]) -> float | None:

@@ -1,8 +1,8 @@
-"""The figure of a pair: where every curve, mark and line of its panels lies, as plain numbers.
+"""The figure of a pair: coordinates of all curves, marks and lines of its panels.
 
-Pure geometry: the page's template and `pair_sheet` draw it. Every panel lies on one axis, take a's
-clock: what stands under a frame of take a belongs to it, and take b is moved there by the time map.
-Across, a panel runs from 0 to `WIDTH`; down, from 0 to 1.
+Pure geometry, drawn by the page's template and by `pair_sheet`. All panels share one axis, the time
+of take a; the time map moves take b there. The horizontal range is 0 to `WIDTH`, the vertical range
+0 to 1.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ class TakeCurves:
 
     @property
     def span_s(self) -> tuple[float, float]:
-        """From the first to the last thing that is to be seen or heard."""
+        """The time range of frames and audio."""
         ends = [self.start_s, self.end_s, *self.instants_s[[0, -1]]] if len(self.instants_s) else []
         return (min(ends), max(ends)) if ends else (self.start_s, self.end_s)
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Seconds to places of a panel that is `length` long."""
+    """Map seconds to positions in a panel of this length."""
 
     start_s: float
     end_s: float
     length: float = WIDTH
 
     def x(self, time_s: float) -> float:
-        """Where an instant lies."""
+        """The position of an instant."""
         return (time_s - self.start_s) / (self.end_s - self.start_s) * self.length
 
     def ticks(self) -> list[dict[str, Any]]:
-        """Marks at round times, at most about ten."""
+        """Ticks at round times, about ten at most."""
         span = self.end_s - self.start_s
         step = next(s for s in _STEPS_S if span / s <= _TICKS or s == _STEPS_S[-1])
         first = math.ceil(self.start_s / step - 1e-9)
@@ -68,7 +68,7 @@ class Axis:
 def figure(
     pair: Pair, a: TakeCurves, b: TakeCurves, shown: Sequence[int], true_ms: Sequence[float | None]
 ) -> dict[str, Any]:
-    """All coordinates of a pair's figure, rounded, ready to draw.
+    """All coordinates of a pair's figure, rounded.
 
     Parameters
     ----------
@@ -103,14 +103,14 @@ def figure(
 
 
 def shared_axis(a: TakeCurves, b: TakeCurves, knots: F64) -> Axis:
-    """Take a's clock, long enough for both takes: b's ends are moved there by the time map."""
+    """The time axis of take a, long enough for both takes under the time map."""
     moved = map_times(knots[:, ::-1], b.span_s)
     start, end = min(a.span_s[0], float(moved[0])), max(a.span_s[1], float(moved[1]))
     return Axis(start, end)
 
 
 def _stretch(axis: Axis, start_s: float, end_s: float) -> list[float]:
-    """Place and length of a stretch of time."""
+    """Position and length of a time range."""
     return [_px(axis.x(start_s)), _px(axis.x(end_s) - axis.x(start_s))]
 
 
@@ -119,18 +119,18 @@ def _errors(errors_ms: Sequence[float]) -> list[float]:
 
 
 def _broken_line(x: Sequence[float], y: Sequence[float], frames: Sequence[int]) -> list[str]:
-    """Points of polylines, one for each stretch of frames without a gap."""
+    """Points of polylines, one for each run of frames without a gap."""
     lines: list[list[str]] = []
     for k, (px, py) in enumerate(zip(x, y, strict=True)):
         if k == 0 or frames[k] - frames[k - 1] > 1:
             lines.append([])
         lines[-1].append(f"{_px(px):g},{_unit(py):g}")
-    # A lone point twice: a line of one point would not be drawn.
+    # Repeat a single point, because a line of one point is not drawn.
     return [" ".join(line * 2 if len(line) == 1 else line) for line in lines]
 
 
 def _mouths(a: TakeCurves, b: TakeCurves, axis: Axis, knots: F64) -> dict[str, Any] | None:
-    """Mouth openings of both takes over a's time; None where either has none."""
+    """Mouth openings of both takes in the time of a; None if either has none."""
     known = [v[np.isfinite(v)] for v in (a.mouth_open, b.mouth_open)]
     if not len(known[0]) or not len(known[1]):
         return None
@@ -153,7 +153,7 @@ def _curve(times_s: F64, values: F64, axis: Axis, top: float) -> list[str]:
 
 
 def _path(axis: Axis, b: TakeCurves, knots: F64) -> dict[str, Any]:
-    """The warping path: b's clock, upwards, over a's; `even` is one tempo from end to end."""
+    """The warping path: b's time (vertical) over a's; `even` is constant speed."""
     start, end = b.span_s
     down = Axis(end, start, 1.0)
     points = [f"{_px(axis.x(s)):g},{_unit(down.x(t)):g}" for s, t in knots]

@@ -1,4 +1,4 @@
-"""The frames of a take as the report shows them: stored crops and how its face is framed."""
+"""The frames of a take for the report: stored crops and the framing of the face."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.takes.frame_file import landmarks_of
 
 @dataclass(frozen=True)
 class Film:
-    """The frames of a take: its clip, crops as JPEG and the framing of its face."""
+    """The frames of a take: clip, JPEG crops and the framing of the face."""
 
     clip: Clip
     crops: Sequence[bytes]
@@ -32,7 +32,7 @@ class Film:
 
 
 def film(clip: Clip, extracted: Path, size_px: int) -> Film:
-    """Read a take's crops, framed for pictures of `size_px`."""
+    """Read a take's crops, with a framing for images of `size_px`."""
     path = ItemStore(extracted).path(item_of(clip), ".frames.parquet")
     table = read_table(path, columns=["landmarks", "crop"])
     points = landmarks_of(table["landmarks"]).astype(np.float64)

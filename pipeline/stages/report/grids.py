@@ -1,4 +1,4 @@
-"""Grids of families: a row a source frame: its picture, its reconstruction and six emotions."""
+"""Grids of families. One row per source frame: image, reconstruction and six emotions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SHOWN = (
 
 @dataclass(frozen=True)
 class GridJob:
-    """The families of one take to draw, in the order shown, and where its files lie."""
+    """The families of one take in display order, and the take's files."""
 
     clip: Clip
     families: tuple[str, ...]
@@ -42,13 +42,13 @@ class GridJob:
 
 @dataclass(frozen=True)
 class InversionJob:
-    """Source frames beside their reconstructions: one family each, in the order shown."""
+    """Source frames and their reconstructions: one family each, in display order."""
 
     frames: tuple[GridJob, ...]
 
 
 def inversions(job: InversionJob) -> dict[str, Any]:
-    """Two strips as a data URI: the source frames above, what their codes give back below."""
+    """Two strips as a data URI: source frames above, reconstructions below."""
     columns = []
     for one in job.frames:
         table = read_table(one.families_file, columns=[*_SHOWN, "picture"])
@@ -57,13 +57,13 @@ def inversions(job: InversionJob) -> dict[str, Any]:
             for row in table.to_pylist()
             if row["family_id"] == one.families[0] and row["is_reconstruction"]
         )
-        given_back = _cell({**rebuilt, "verdict": "kept"}, one.size_px)
-        columns.append(np.concatenate([_source(one, rebuilt), given_back], axis=0))
+        reconstruction = _cell({**rebuilt, "verdict": "kept"}, one.size_px)
+        columns.append(np.concatenate([_source(one, rebuilt), reconstruction], axis=0))
     return {"picture": pictures.strip(columns), "size_px": job.frames[0].size_px}
 
 
 def grid(job: GridJob) -> dict[str, Any]:
-    """The grid as a data URI, and under each picture what was measured; rejects have a red rim."""
+    """The grid as a data URI and the measures of each image. Rejected images have a red frame."""
     table = read_table(job.families_file, columns=[*_SHOWN, "picture"])
     rows = [row for row in table.to_pylist() if row["family_id"] in job.families]
     strips, labels = [], []
@@ -94,7 +94,7 @@ def _cell(row: dict[str, Any] | None, size_px: int) -> U8:
 
 
 def _source(job: GridJob, rebuilt: dict[str, Any]) -> U8:
-    """The source frame, framed as the reconstruction is."""
+    """The source frame in the framing of the reconstruction."""
     size = decode_jpeg(rebuilt["picture"]).shape[0]
     smaller = np.array([[job.size_px / size, 0.0, 0.0], [0.0, job.size_px / size, 0.0]])
     framing = compose(smaller, np.array(rebuilt["frame_to_picture"]).reshape(2, 3))

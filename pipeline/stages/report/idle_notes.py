@@ -1,30 +1,36 @@
-"""Which stages had nothing to do and why: one note instead of empty tables."""
+"""Stages without results: those that planned nothing and those that have not run, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_SYNTHETIC = ("invert", "directions", "synth")
+from pipeline.stages import SPECS
+
+_PURPOSES = {spec.name: spec.purpose for spec in SPECS}
 
 
 @dataclass(frozen=True)
-class Asleep:
-    """Stages that planned nothing: their own words, stage by stage, and whether they are synth's.
+class Idle:
+    """Stages with nothing to do and their own notes; stages that have not run, and their purpose.
 
-    `synthetic`: none of invert, directions and synth had anything to do.
+    `synthetic` tells why there are no synthetic families: the first of invert, directions and synth
+    that planned nothing or has not run, or "".
     """
 
-    stages: Mapping[str, str]
-    synthetic: bool
+    without_work: Mapping[str, str]
+    not_run: Mapping[str, str]
+    synthetic: str
 
 
-def asleep(summaries: Mapping[str, Mapping[str, Any]]) -> Asleep:
-    """The stages without work, by what they said when they ran."""
-    found = {
+def idle(summaries: Mapping[str, Mapping[str, Any]], missing: Sequence[str]) -> Idle:
+    """Sort out the stages without results from their summaries and the stages that have not run."""
+    without_work = {
         stage: "; ".join(summary.get("notes", ())) or "nothing was planned"
         for stage, summary in summaries.items()
         if not summary["planned"]
     }
-    return Asleep(found, all(stage in found for stage in _SYNTHETIC))
+    without = [s for s in ("invert", "directions", "synth") if s in without_work or s in missing]
+    purposes = {stage: _PURPOSES[stage] for stage in missing}
+    return Idle(without_work, purposes, without[0] if without else "")

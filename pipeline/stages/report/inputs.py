@@ -1,4 +1,4 @@
-"""What the report reads of a run: the tables of all stages before it, joined by their ids."""
+"""What the report reads of a run: the tables of the stages before it, joined by their ids."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pipeline.records import Clip, Pair, PosedPair, Rejected, Sentence
 from pipeline.runtime.run import Run
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.summaries import summaries
+from pipeline.stages import OPTIONAL
 from pipeline.takes.frame_file import read_columns
 
 F64 = NDArray[np.float64]
@@ -23,7 +24,10 @@ F64 = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Inputs:
-    """One dataset as the stages left it. Rejects are of all stages, in the order of the way."""
+    """One dataset as the stages left it. Rejects of all stages are in pipeline order.
+
+    `missing` are optional stages that have not run.
+    """
 
     dataset: str
     clips: Mapping[str, Clip]
@@ -34,6 +38,7 @@ class Inputs:
     summaries: Mapping[str, Mapping[str, Any]]
     extracted: ItemStore
     poses: ItemStore
+    missing: tuple[str, ...] = ()
 
     @cached_property
     def speakers(self) -> tuple[str, ...]:
@@ -41,7 +46,7 @@ class Inputs:
         return tuple(sorted({clip.speaker for clip in self.clips.values()}))
 
     def frames_path(self, clip: Clip) -> Path:
-        """Where the frames of a clip lie."""
+        """The frame file of a clip."""
         return self.extracted.path(item_of(clip), ".frames.parquet")
 
     def mouth_open(self, clip: Clip) -> F64:
@@ -58,17 +63,18 @@ class Inputs:
 
 
 def item_of(clip: Clip) -> str:
-    """The name of a clip's files below extract's items."""
+    """The name of a clip's files among extract's items."""
     return f"{clip.speaker}/{clip.take_id}"
 
 
 def gather(run: Run, stages: Sequence[str]) -> Inputs:
-    """Read the tables of the stages that the report counts.
+    """Read the tables of the stages that the report covers.
 
     Raises
     ------
     OutOfOrderError
-        When a stage before the report has not run; the message names the command.
+        When extract, align or pose has not run, or any of the stages was stopped midway. The
+        message names the command to run.
     TableError
         When pairs name clips that extract no longer has.
     """
@@ -83,24 +89,27 @@ def gather(run: Run, stages: Sequence[str]) -> Inputs:
                 "rerun align"
             )
     sentences = tuple(run.need("align", "sentences", Sentence))
+    done = _summaries(run, stages)
     return Inputs(
-        run.dataset, clips, sentences, pairs, posed, tuple(rejects_of(run, stages)),
-        _summaries(run, stages), run.items("extract"), run.items("pose"),
+        run.dataset, clips, sentences, pairs, posed, tuple(rejects_of(run, list(done))), done,
+        run.items("extract"), run.items("pose"), tuple(s for s in stages if s not in done),
     )  # fmt: skip
 
 
 def rejects_of(run: Run, stages: Sequence[str]) -> list[Rejected]:
-    """The rejects of the stages, in the order given; none of one that has not run."""
+    """The rejects of the stages, in the order given; none of a stage that has not run."""
     return [row for stage in stages for row in run.find(stage, "rejected", Rejected) or ()]
 
 
 def _summaries(run: Run, stages: Sequence[str]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+    done: dict[str, dict[str, Any]] = {}
     for stage, summary in summaries(run, stages).items():
-        if summary is None:
+        if summary is not None:
+            run.check_finished(stage)
+            done[stage] = summary
+        elif stage not in OPTIONAL["report"]:
             raise OutOfOrderError(
                 f"{run.dataset} has no {stage} yet; run first: "
                 f"spfem-data {stage} --dataset {run.dataset}"
             )
-        found[stage] = summary
-    return found
+    return done

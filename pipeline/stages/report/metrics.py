@@ -1,4 +1,4 @@
-"""The numbers of a dataset, for `dvc metrics diff`, for DVC's plots and for the page."""
+"""The numbers of a dataset for `dvc metrics diff`, DVC's plots and the page."""
 
 from __future__ import annotations
 
@@ -11,35 +11,36 @@ import numpy as np
 
 from pipeline.records import CORPUS_EMOTIONS, Pair
 from pipeline.stages.report.inputs import F64, Inputs
+from pipeline.stages.report.recording_findings import kept_with_findings
 
 _DIGITS = 4
 
 
 def rounded(value: float, digits: int = _DIGITS) -> float:
-    """A number as it is printed: a difference beyond is none, and -0 is 0."""
+    """A number rounded for output; -0 becomes 0."""
     return round(float(value), digits) + 0.0
 
 
 def quantile(values: Iterable[float] | F64, share: float) -> float | None:
-    """The quantile of the finite values, rounded; None where there are none."""
+    """The rounded quantile of the finite values; None if there are none."""
     array = np.asarray(values if isinstance(values, np.ndarray) else list(values), np.float64)
     array = array[np.isfinite(array)]
     return rounded(float(np.quantile(array, share))) if array.size else None
 
 
 def median(values: Iterable[float] | F64) -> float | None:
-    """The median of the finite values, rounded; None where there are none."""
+    """The rounded median of the finite values; None if there are none."""
     return quantile(values, 0.5)
 
 
 def share(hits: float, total: float) -> float | None:
-    """Part of a whole, rounded; None of nothing."""
+    """The rounded share `hits / total`; None if `total` is 0."""
     return rounded(hits / total) if total else None
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """Counts between edges; what lies beyond an end counts in the last bin at that end.
+    """A histogram; values beyond an end count in the last bin at that end.
 
     `edges` has one value more than each row of `counts`.
     """
@@ -52,11 +53,11 @@ class Distribution:
 
     @property
     def total(self) -> int:
-        """How many values there are in the largest series."""
+        """The number of values in the largest series."""
         return max((sum(row) for row in self.counts.values()), default=0)
 
     def tables(self) -> dict[str, str]:
-        """A table a series for DVC's plots, by name: the left edge of each bin and its count."""
+        """One table per series for DVC's plots, by name: the left edge and count of each bin."""
         return {
             self.name if len(self.counts) == 1 else f"{self.name}_{key}": table(
                 "from,count", zip(self.edges[:-1], row, strict=True)
@@ -83,38 +84,40 @@ def distribution(
 
 
 def distributions(inputs: Inputs, residuals: dict[str, F64]) -> list[Distribution]:
-    """The pairs at large: frames by confidence, error and residual, pairs by their checks."""
+    """All pairs: frame pairs by confidence, error and residual, clip pairs by their checks."""
     pairs = inputs.pairs
     agreements = [p.mouth_agreement for p in pairs if p.mouth_agreement is not None]
     return [
         distribution("confidence", "Confidence of frame pairs", "", 0, 1, 20,
                      {"frame pairs": per_frame(pairs, "confidence")}),
-        distribution("error", "Claimed error in time", "ms", 0, 100, 20,
+        distribution("error", "Claimed time error", "ms", 0, 100, 20,
                      {"frame pairs": per_frame(pairs, "error_ms")}),
-        distribution("sentence", "Sentence score (low is alike)", "", 0, 1.5, 15,
+        distribution("sentence", "Sentence score (low: same sentence)", "", 0, 1.5, 15,
                      {"pairs": np.array([p.sentence_score for p in pairs], np.float64)}),
         distribution("mouth", "Mouth agreement", "r", -1, 1, 20,
                      {"pairs": np.array(agreements, np.float64)}),
-        distribution("residual", "Pose residual", "of eye distance", 0, 0.4, 20,
+        distribution("residual", "Pose residual", "of the eye distance", 0, 0.4, 20,
                      {key.removeprefix("residual_"): v for key, v in residuals.items()}),
     ]  # fmt: skip
 
 
 def per_frame(pairs: Sequence[Pair], column: str) -> F64:
-    """A per-frame column of all pairs, end to end."""
+    """A per-frame column of all pairs, concatenated."""
     parts = [np.asarray(getattr(pair, column), np.float64) for pair in pairs]
     return np.concatenate(parts) if parts else np.empty(0)
 
 
 def pose_residuals(inputs: Inputs) -> dict[str, F64]:
-    """`residual_before` and `residual_after` of all frame pairs, end to end."""
-    found = [inputs.residuals(speaker) for speaker in inputs.speakers]
+    """`residual_before` and `residual_after` of all frame pairs, concatenated."""
+    by_speaker = [inputs.residuals(speaker) for speaker in inputs.speakers]
     names = ("residual_before", "residual_after")
-    return {name: np.concatenate([np.empty(0), *(f[name] for f in found)]) for name in names}
+    return {
+        name: np.concatenate([np.empty(0), *(one[name] for one in by_speaker)]) for name in names
+    }
 
 
 def dataset_metrics(inputs: Inputs, residuals: dict[str, F64]) -> dict[str, Any]:
-    """The nested numbers of metrics.json; None where nothing could be measured."""
+    """The nested numbers of metrics.json; None where there is nothing to measure."""
     metrics: dict[str, Any] = {
         stage: {
             "planned": summary["planned"],
@@ -142,6 +145,7 @@ def _of_clips(inputs: Inputs) -> dict[str, Any]:
         "frames": frames,
         "found_share": share(sum(clip.n_found for clip in clips), frames),
         "with_picture": sum(clip.has_picture for clip in clips),
+        "findings": dict(sorted(kept_with_findings(inputs).items())),
     }
 
 

@@ -1,7 +1,7 @@
-"""The sound of a take as the page plays it: Opus in Ogg, a few kilobytes a second.
+"""The audio of a take for the page: Opus in Ogg, about 3 kB per second.
 
-Opus, because every current browser plays it and its container says how much of the coder's delay to
-skip: what is heard stays at its time.
+Every current browser plays Opus, and its container specifies the encoder delay to skip, so that
+playback stays in sync.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ BITS_PER_S = 24_000
 
 
 def opus_bytes(samples: NDArray[np.float32], rate_hz: int) -> bytes:
-    """A sound as Opus in Ogg, the same bytes for the same samples.
+    """Encode audio as Opus in Ogg. The same samples give the same bytes.
 
     Parameters
     ----------
     samples
         (n,) mono, full scale 1, n >= 1.
     rate_hz
-        One that Opus codes: 8, 12, 16, 24 or 48 kHz.
+        A rate that Opus supports: 8, 12, 16, 24 or 48 kHz.
     """
     target = io.BytesIO()
     # bitexact: no random serial number and no version in the file

@@ -1,4 +1,4 @@
-"""The page: one HTML file with everything inside. Names come from strangers, so all is escaped."""
+"""The page: one self-contained HTML file. Names come from untrusted corpora, so all is escaped."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from markupsafe import Markup
 from pipeline import __version__
 from pipeline.errors import REASONS
 from pipeline.records import Pair, Rejected
-from pipeline.stages.report import findings
+from pipeline.stages.report import truth_measures
 from pipeline.stages.report.choice import Choice, doubts
 from pipeline.stages.report.clear_page import ClearPage
 from pipeline.stages.report.coverage import Coverage, takes_of
 from pipeline.stages.report.families import FamiliesPage
-from pipeline.stages.report.idle_notes import asleep
+from pipeline.stages.report.idle_notes import idle
 from pipeline.stages.report.inputs import Inputs
 from pipeline.stages.report.measure import CAVEAT, Accuracy
 from pipeline.stages.report.metrics import Distribution
 from pipeline.stages.report.pair_table import Drawn, middle, pair_table
+from pipeline.stages.report.recording_findings import FindingCount
 from pipeline.stages.report.sentences import sentence_grids
 
 ANCHOR = "pair-"
@@ -37,7 +38,7 @@ _SPARE = 0.97
 
 @dataclass(frozen=True)
 class Content:
-    """All that the page shows. `cards` by pair id, `faces` (data URIs) by take id."""
+    """Everything that the page shows. `cards` by pair id, `faces` (data URIs) by take id."""
 
     inputs: Inputs
     metrics: Mapping[str, Any]
@@ -50,17 +51,18 @@ class Content:
     examples: int
     clear: ClearPage | None = None
     made: FamiliesPage | None = None
+    findings: Sequence[FindingCount] = ()
 
 
 _GROUPS = {
-    "worst": ("Worst first", "the least trusted by the mean rank of five checks"),
-    "best": ("Best first", "the most trusted by the same rank"),
-    "lot": ("By lot", "drawn by a fixed seed from the rest"),
+    "worst": ("Worst first", "the least reliable by the mean rank of five checks"),
+    "best": ("Best first", "the most reliable by the same rank"),
+    "random": ("Random", "a random sample of the rest with a fixed seed"),
 }
 
 
 def render(content: Content) -> bytes:
-    """The page in UTF-8; equal content gives equal bytes."""
+    """The page in UTF-8. Equal content gives equal bytes."""
     inputs, accuracy = content.inputs, content.accuracy
     ranked = doubts(inputs.pairs, inputs.posed)
     doubt, weak = ranked.by_id(), ranked.weak()
@@ -82,12 +84,13 @@ def render(content: Content) -> bytes:
         distributions=content.distributions,
         coverage=content.coverage,
         sentences=sentence_grids(inputs, content.coverage),
-        asleep=asleep(inputs.summaries),
+        idle=idle(inputs.summaries, inputs.missing),
+        recording_findings=content.findings,
         groups=[(name, *_GROUPS[name], pairs) for name, pairs in groups.items() if pairs],
         cards=cards,
         overlays=_overlays(choice, content),
         rejects=reject_groups(content),
-        findings=findings.findings(accuracy.figures) if accuracy else [],
+        measures=truth_measures.measures(accuracy.figures) if accuracy else [],
         accuracy=accuracy,
         caveat=CAVEAT,
         table=pair_table(inputs.pairs, inputs.posed, accuracy, doubt, drawn),
@@ -96,15 +99,15 @@ def render(content: Content) -> bytes:
         made=content.made,
     )  # fmt: skip
     page = io.BytesIO()
-    for piece in pieces:  # as one text, any dash would make it twice as large as its bytes
+    for piece in pieces:  # as one str, a single dash would double the memory
         page.write(piece.encode())
     return page.getvalue()
 
 
 def render_within(content: Content, limit_bytes: float) -> tuple[bytes, int]:
-    """The page with pictures of fewer pairs where it would be too large, and of how many.
+    """The page and its number of pair cards: as many as fit into `limit_bytes`.
 
-    Without any card it may still be larger: everything else is on it.
+    A page without cards may still exceed the limit.
     """
     page = render(content)
     while len(page) > limit_bytes and content.choice.all:
@@ -115,7 +118,7 @@ def render_within(content: Content, limit_bytes: float) -> tuple[bytes, int]:
 
 
 def template(name: str) -> Template:
-    """One of the package's templates, with its filters."""
+    """A template of this package, with its filters."""
     return _environment().get_template(name)
 
 
@@ -126,8 +129,8 @@ def _environment() -> Environment:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {
-        "number": findings.number,
-        "percent": findings.percent,
+        "number": truth_measures.number,
+        "percent": truth_measures.percent,
         "whole": lambda value: "–" if value is None else f"{value:,}",  # noqa: RUF001
         "signed": lambda value: f"{value:+d}".replace("-", "−"),  # noqa: RUF001
         "words": lambda slug: slug.replace("_", " "),
@@ -141,13 +144,13 @@ def _environment() -> Environment:
 
 
 def _source(name: str) -> Markup:
-    """A file of the page's own, as it is."""
+    """The unescaped content of a file in `templates`."""
     path = resources.files("pipeline.stages.report") / "templates" / name
     return Markup(path.read_text(encoding="utf-8"))
 
 
 def script_json(value: Any) -> Markup:
-    """JSON that is safe inside a script element, whatever strings it holds."""
+    """JSON that is safe in a script element, whatever strings it contains."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
@@ -189,7 +192,7 @@ def _overlays(choice: Choice, content: Content) -> list[tuple[Pair, Mapping[str,
 
 
 def reject_groups(content: Content) -> list[dict[str, Any]]:
-    """Rejects by stage and reason in the order of the way, each with its first examples."""
+    """Rejects by stage and reason in pipeline order, each with its first examples."""
     groups: dict[tuple[str, str], list[Rejected]] = {}
     for row in content.inputs.rejects:
         groups.setdefault((row.stage, row.reason), []).append(row)

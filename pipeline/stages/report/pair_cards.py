@@ -6,11 +6,12 @@ from typing import Any
 
 from pipeline.stages.report import pictures
 from pipeline.stages.report.opus import opus_bytes
-from pipeline.stages.report.pair_view import RATE_HZ, CardJob, PoseFiles, portray
+from pipeline.stages.report.pair_view import RATE_HZ, CardJob, PoseFiles, pair_view
 
 
 def card(files: PoseFiles, job: CardJob) -> dict[str, Any]:
-    drawn, size = portray(files, job), job.section.thumb_px
+    """The card of one pair as JSON values; images and audio are data URIs."""
+    drawn, size = pair_view(files, job), job.section.thumb_px
     strip, overlay = None, None
     if drawn.tops:
         faces = {"a": pictures.strip(drawn.tops), "b": pictures.strip(drawn.bottoms)}

@@ -1,4 +1,4 @@
-"""All pairs as one table of plain values, for the page to sort and filter."""
+"""All pairs as one table of plain values, which the page sorts and filters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.stages.report.measure import Accuracy
 
 
 class _Facts(NamedTuple):
-    """What is known of one pair."""
+    """The data of one pair."""
 
     pair: Pair
     posed: PosedPair | None
@@ -23,7 +23,7 @@ class _Facts(NamedTuple):
 
 
 class _Column(NamedTuple):
-    """A column: its head, `text` or the digits after the point, its value."""
+    """A column: its header, `text` or its number of decimals, its value."""
 
     name: str
     kind: str
@@ -43,7 +43,7 @@ _COLUMNS = (
     _Column("confidence", "2", lambda f: middle(f.pair.confidence)),
     _Column("claimed ms", "1", lambda f: middle(f.pair.error_ms)),
     _Column("sentence score", "2", lambda f: f.pair.sentence_score),
-    _Column("odd span", "2", lambda f: f.pair.odd_span_score),
+    _Column("extra word score", "2", lambda f: f.pair.odd_span_score),
     _Column("mouth r", "2", lambda f: f.pair.mouth_agreement),
     _Column("residual before", "3", lambda f: f.posed.residual_before if f.posed else None),
     _Column("after", "3", lambda f: f.posed.residual_after if f.posed else None),
@@ -57,13 +57,13 @@ _ID = _Column("pair", "text", lambda f: f.pair.pair_id)
 
 
 def middle(values: Any) -> float | None:
-    """The median, None of nothing."""
+    """The median; None if there are no values."""
     return float(np.median(values)) if len(values) else None
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """What the page shows of a pair beside its row: where its card is and in which group."""
+    """The card of a pair: its anchor and group."""
 
     anchor: str
     group: str
@@ -76,9 +76,9 @@ def pair_table(
     doubt: Mapping[str, float],
     drawn: Mapping[str, Drawn],
 ) -> dict[str, Any]:
-    """Heads with their kinds, rows with a number first and the pair's id last, cards by id.
+    """Headers with their kinds, rows with a number first and the pair id last, cards by id.
 
-    Cards are [anchor, group]; `filters` names the columns that the page offers to choose by.
+    Cards are [anchor, group]. `filters` names the columns that the page offers as filters.
     """
     columns = (*_COLUMNS, *(_OF_TRUTH if accuracy else ()), _ID)
     return {

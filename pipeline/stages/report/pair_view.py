@@ -1,4 +1,4 @@
-"""One pair as pictures and curves: what a card of the page and the sheet of `show-pair` draw."""
+"""One pair as images and curves, for the cards of the page and the sheet of `show-pair`."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ Poses = dict[tuple[int, int], tuple[F64, float]]
 
 @dataclass(frozen=True)
 class CardJob:
-    """What is needed to draw one pair.
+    """The input for drawing one pair.
 
-    `true_ms`: the error by truth, a value a frame pair, or empty.
+    `true_ms` is the true error of each frame pair, or empty.
     """
 
     pair: Pair
@@ -51,7 +51,7 @@ class CardJob:
 
 @dataclass(frozen=True)
 class Overlay:
-    """Five faces: a, b before the pose, both as fringes, b after, both as fringes."""
+    """Five faces: a, b before the pose, both overlaid, b after the pose, both overlaid."""
 
     faces: tuple[U8, ...]
     frame_a: int
@@ -59,12 +59,12 @@ class Overlay:
 
 
 @dataclass(frozen=True)
-class Portrait:
+class PairView:
     """A pair ready to draw.
 
-    `figure` as `report.figure` gives it; `tops` and `bottoms` are the strip's faces (both empty
-    without pictures), a column of `columns` each; `sounds` the samples at `RATE_HZ` and `mels`
-    their spectrograms, b's on a's clock.
+    `figure` is the result of `report.figure`. `tops` and `bottoms` are the faces of the strip, one
+    per entry of `columns`, and empty for audio-only takes. `sounds` are the samples at `RATE_HZ`,
+    `mels` their spectrograms, b's in the time of a.
     """
 
     figure: dict[str, Any]
@@ -78,7 +78,7 @@ class Portrait:
 
 
 class PoseFiles:
-    """The pose file read last: the pairs of a speaker follow each other."""
+    """A cache of the last pose file; the pairs of a speaker are processed in sequence."""
 
     def __init__(self) -> None:
         self._path: Path | None = None
@@ -88,18 +88,18 @@ class PoseFiles:
         """Affine (2, 3) and residual of each posed frame pair (a, b) of a clip pair."""
         if path != self._path or self._table is None:
             self._path, self._table = path, read_table(path, columns=_POSES)
-        found = self._table.filter(pc.equal(self._table["pair_id"], pair_id)).to_pylist()
+        rows = self._table.filter(pc.equal(self._table["pair_id"], pair_id)).to_pylist()
         return {
             (row["frame_a"], row["frame_b"]): (
                 np.reshape(row["affine"], (2, 3)),
                 float(row["residual_after"]),
             )
-            for row in found
+            for row in rows
         }
 
 
-def portray(files: PoseFiles, job: CardJob) -> Portrait:
-    """Read what a pair needs and frame its faces."""
+def pair_view(files: PoseFiles, job: CardJob) -> PairView:
+    """Read the data of a pair and frame its faces."""
     pair, size = job.pair, job.section.thumb_px
     poses = files.rows(job.poses, pair.pair_id) if job.poses is not None else {}
     a, b = (film(c, job.extracted, size) if c.has_picture else None for c in (job.a, job.b))
@@ -111,11 +111,11 @@ def portray(files: PoseFiles, job: CardJob) -> Portrait:
     overlay = _overlay(job, a, b, poses) if a and b and job.overlay and poses else None
     columns = tuple(_column(job, poses, k, curves) for k in shown)
     mels = _mels(pair, job, sounds)
-    return Portrait(drawn, tops, bottoms, columns, bool(poses), sounds, mels, overlay)
+    return PairView(drawn, tops, bottoms, columns, bool(poses), sounds, mels, overlay)
 
 
 def _positions(pair: Pair, poses: Poses, count: int) -> list[int]:
-    """Positions in the pair's columns, evenly along it; only posed ones where there are any."""
+    """Evenly spaced positions in the pair's columns; only posed ones if there are any."""
     frames = list(zip(pair.frame_a, pair.frame_b, strict=True))
     known = [k for k, both in enumerate(frames) if both in poses] or list(range(len(frames)))
     count = min(count, len(known))
@@ -144,7 +144,7 @@ def _mels(
 ) -> tuple[U8, U8]:
     a, b = (pictures.spectrogram(sound, RATE_HZ) for sound in sounds)
     knots = np.column_stack([pair.knots_a_s, pair.knots_b_s])
-    return a, pictures.moved(b, knots, job.b.audio_start_s)
+    return a, pictures.warped(b, knots, job.b.audio_start_s)
 
 
 def _faces(
@@ -179,7 +179,7 @@ def _column(job: CardJob, poses: Poses, k: int, curves: list[TakeCurves]) -> dic
 
 
 def _overlay(job: CardJob, a: Film, b: Film, poses: Poses) -> Overlay:
-    """Before and after the pose, for the frame pair of median residual."""
+    """The overlay of the frame pair of median residual."""
     order = sorted(poses, key=lambda frames: (poses[frames][1], frames))
     i, j = order[len(order) // 2]
     size = job.section.thumb_px
@@ -192,5 +192,5 @@ def _overlay(job: CardJob, a: Film, b: Film, poses: Poses) -> Overlay:
 
 
 def _unit_crop(clip: Clip) -> F64:
-    """From the stored crop as a square of side 1 to the full frame: b's crop laid on a's."""
+    """From the stored crop as a unit square to the full frame."""
     return crop_to_frame(clip.crop_x_px or 0.0, clip.crop_y_px or 0.0, clip.crop_side_px or 1.0, 1)

@@ -1,4 +1,4 @@
-"""Pictures of the report: faces from stored crops, sounds as spectrograms, as data URIs."""
+"""Images of the report as data URIs: faces from stored crops, and spectrograms."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def decode(crop: bytes, what: str) -> U8:
     Raises
     ------
     TableError
-        Where the bytes are no picture.
+        When the bytes are not a JPEG image.
     """
     try:
         return decode_jpeg(crop)
     except ValueError as error:
-        raise TableError(f"{what}: the stored crop is no picture; rerun extract") from error
+        raise TableError(f"{what}: the stored crop is not an image; rerun extract") from error
 
 
 def face(crop: U8, clip: Clip, framing: F64, size_px: int, pose: F64 | None = None) -> U8:
@@ -45,9 +45,9 @@ def face(crop: U8, clip: Clip, framing: F64, size_px: int, pose: F64 | None = No
     Parameters
     ----------
     framing
-        (2, 3) from the full frame of take a to the picture.
+        (2, 3) from the full frame of take a to the image.
     pose
-        (2, 3) from the full frame of `clip` to that of take a; None: they are the same.
+        (2, 3) from the full frame of `clip` to that of take a; None for the identity.
     """
     to_frame = full_frame(clip)
     if pose is not None:
@@ -60,35 +60,35 @@ def full_frame(clip: Clip) -> F64:
     place = clip.crop_x_px, clip.crop_y_px, clip.crop_side_px, clip.crop_px
     x, y, side, size = (0.0 if value is None else float(value) for value in place)
     if not size:
-        raise TableError(f"{clip.take_id}: it has frames but no crop; rerun extract")
+        raise TableError(f"{clip.take_id} has frames but no crop; rerun extract")
     return crop_to_frame(x, y, side, int(size))
 
 
-def row(pictures: Sequence[U8]) -> U8:
-    """Pictures of one height, side by side."""
-    return np.asarray(np.concatenate(list(pictures), axis=1), np.uint8)
+def row(images: Sequence[U8]) -> U8:
+    """Images of equal height, side by side."""
+    return np.asarray(np.concatenate(list(images), axis=1), np.uint8)
 
 
-def strip(pictures: Sequence[U8]) -> str:
-    """Pictures of one size, side by side, as a JPEG data URI."""
-    return jpeg_uri(row(pictures))
+def strip(images: Sequence[U8]) -> str:
+    """Images of equal size, side by side, as a JPEG data URI."""
+    return jpeg_uri(row(images))
 
 
 def fringes(a: U8, b: U8) -> U8:
-    """Both faces in one picture: a in red, b in cyan; what does not meet shows in colour."""
+    """Both faces overlaid, a in red and b in cyan, so that differences show in colour."""
     grey_a, grey_b = (np.asarray(p @ _LUMA).round().astype(np.uint8) for p in (a, b))
     return np.stack([grey_a, grey_b, grey_b], axis=-1)
 
 
-def jpeg_uri(picture: U8) -> str:
-    """A picture (h, w, 3) RGB as a JPEG data URI."""
-    return data_uri("image/jpeg", encode_jpeg(picture, _JPEG_QUALITY))
+def jpeg_uri(image: U8) -> str:
+    """An image (h, w, 3) RGB as a JPEG data URI."""
+    return data_uri("image/jpeg", encode_jpeg(image, _JPEG_QUALITY))
 
 
 def spectrogram(samples: NDArray[np.float32], rate_hz: int) -> U8:
-    """A sound as a mel spectrogram (bands, n): 0 loud to 255 still, low tones at the bottom.
+    """The mel spectrogram (bands, n) of audio: 0 loud to 255 silent, low frequencies at the bottom.
 
-    Column k is about second k * `MEL_HOP_S` of the sound.
+    Column k is at about second k * `MEL_HOP_S`.
 
     Parameters
     ----------
@@ -104,15 +104,15 @@ def spectrogram(samples: NDArray[np.float32], rate_hz: int) -> U8:
     return np.asarray((ink * 255).round(), np.uint8)
 
 
-def moved(mel: U8, knots: F64, start_b_s: float) -> U8:
-    """The spectrogram of take b on take a's clock: its columns where the time map puts them.
+def warped(mel: U8, knots: F64, start_b_s: float) -> U8:
+    """The spectrogram of take b, warped by the time map to the time of take a.
 
-    It begins on a's clock where the map puts `start_b_s`, the beginning of b's sound.
+    It begins at the time of a that the map assigns to `start_b_s`, the start of b's audio.
 
     Parameters
     ----------
     knots
-        (k, 2) of the time map, seconds of a and b.
+        (k, 2) knots of the time map: seconds of a and b.
     """
     ends_b_s = [start_b_s, start_b_s + mel.shape[1] * MEL_HOP_S]
     start_s, end_s = map_times(knots[:, ::-1], ends_b_s)
@@ -123,7 +123,7 @@ def moved(mel: U8, knots: F64, start_b_s: float) -> U8:
 
 
 def grey_uri(grey: U8) -> str:
-    """A spectrogram (h, w) as a PNG data URI of sixteen greys, at most `_MAX_COLUMNS` wide."""
+    """A spectrogram (h, w) as a PNG data URI: sixteen grey levels, at most `_MAX_COLUMNS` wide."""
     if grey.shape[1] > _MAX_COLUMNS:
         size = (_MAX_COLUMNS, grey.shape[0])
         grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -134,7 +134,7 @@ def grey_uri(grey: U8) -> str:
 
 
 def _sixteen_greys(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Sixteen steps are as good to the eye at this size, and a third of the bytes."""
+    """Reduce to sixteen levels: no visible difference at this size, a third of the bytes."""
     return np.asarray((grey // 17) * 17, np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Small tables, one plot a file: `dvc plots diff` lays those of two revisions over each other."""
+"""Small tables, one file per plot, for `dvc plots diff` between revisions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.stages.report.metrics import Distribution, rounded, table
 def plot_tables(
     inputs: Inputs, pairs: tuple[Pair, ...], clear: Clear, curves: Iterable[Distribution]
 ) -> dict[str, str]:
-    """Every table, by its path below `plots`; mouths are those of `pairs`, best the first one."""
+    """Every table, by its path in `plots`. The mouth curves are those of the first of `pairs`."""
     counted = [*curves, clarity_plot(clear)]
     return {
         f"{folder}/{name}.csv": text
@@ -29,7 +29,7 @@ def plot_tables(
 
 
 def write_plots(folder: Path, plots: dict[str, str]) -> None:
-    """Write the tables, and remove those of another version or of stages that ran otherwise."""
+    """Write the tables and remove all other tables in the folder."""
     for name, text in sorted(plots.items()):
         write_bytes(folder / name, text.encode())
     for path in folder.rglob("*.csv"):
@@ -38,7 +38,7 @@ def write_plots(folder: Path, plots: dict[str, str]) -> None:
 
 
 def mouth_curve(inputs: Inputs, pairs: tuple[Pair, ...]) -> dict[str, str]:
-    """Mouth openings of take a and of take b at the paired frames: place along the map, opening."""
+    """Mouth openings of takes a and b at the paired frames: position along the map, opening."""
     rows: dict[str, list[tuple[float, float]]] = {"a": [], "b": []}
     for pair in pairs:
         takes = {"a": (pair.take_a, pair.frame_a), "b": (pair.take_b, pair.frame_b)}

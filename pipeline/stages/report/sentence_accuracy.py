@@ -1,4 +1,4 @@
-"""Did we pair what says the same? Sentences as resolved against sentences as spoken."""
+"""Accuracy of the sentence assignment: resolved against spoken sentences."""
 
 from __future__ import annotations
 
@@ -26,12 +26,9 @@ def wrong_pairs(pairs: Iterable[Pair], spoken: Mapping[str, str]) -> set[str]:
 def parallel_pairs(
     clips: Iterable[Clip], spoken: Mapping[str, str], mode: Literal["neutral", "all"]
 ) -> set[tuple[str, str]]:
-    """Utterance pairs (a, b) that could be made: one speaker, one sentence, a common view.
-
-    Takes that fall into two splits may not be paired, and are none of these.
-    """
+    """Possible utterance pairs (a, b): same speaker, sentence, view and split."""
     known = sorted((c for c in clips if c.take_id in spoken), key=lambda c: c.speaker)
-    found = set()
+    pairs = set()
     for _, group in groupby(known, key=lambda c: c.speaker):
         for a, b in product(list(group), repeat=2):
             if (
@@ -40,8 +37,8 @@ def parallel_pairs(
                 and a.view == b.view
                 and a.split == b.split
             ):
-                found.add((a.utterance_id, b.utterance_id))
-    return found
+                pairs.add((a.utterance_id, b.utterance_id))
+    return pairs
 
 
 def _leads(a: str, b: str, mode: Literal["neutral", "all"]) -> bool:
@@ -52,15 +49,15 @@ def _leads(a: str, b: str, mode: Literal["neutral", "all"]) -> bool:
 
 
 def label_counts(sentences: Sequence[Sentence], spoken: Mapping[str, str]) -> dict[str, int]:
-    """How many of the utterances (utterance id to sentence) got the right sentence.
+    """Count the utterances (utterance id to sentence) with the right sentence.
 
-    By the sound: right where the anchor says the same, or where no neutral utterance of the speaker
-    does and none was chosen. By name: right where all that share the label say the same.
+    By audio: right if the neutral anchor has the same sentence, or if the speaker has no such
+    neutral utterance and none was chosen. By name: right if all with the label have one sentence.
 
     Returns
     -------
     dict
-        `n`, `right`, `wrong` (another sentence), `missed` (a partner was there and not chosen).
+        `n`, `right`, `wrong` (another sentence), `missed` (a partner existed and was not chosen).
     """
     known = [row for row in sentences if row.utterance_id in spoken]
     anchors: dict[str, set[str]] = defaultdict(set)
@@ -93,7 +90,7 @@ def identity_figures(
     spoken: Mapping[str, str],
     mode: Literal["neutral", "all"],
 ) -> dict[str, float | None]:
-    """Pairs that are wrong, parallel pairs that were found, labels that are right."""
+    """Counts of wrong pairs, of parallel pairs found, and of right labels."""
     wrong = wrong_pairs(pairs, spoken)
     possible = parallel_pairs(clips.values(), spoken, mode)
     made = {(clips[p.take_a].utterance_id, clips[p.take_b].utterance_id) for p in pairs}

@@ -1,4 +1,4 @@
-"""Coverage sentence by sentence: what each emotion and level has of it, and why it has holes."""
+"""Coverage by sentence: pairs of each emotion and level, and why cells are empty."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pipeline.records import Clip, Rejected, Sentence
 from pipeline.stages.report.coverage import Column, Coverage, takes_of
 from pipeline.stages.report.inputs import Inputs
 
-UNKNOWN = "not known"
+UNKNOWN = "unknown"
 _Cell = tuple[str, Column]
 
 
 def sentence_grids(inputs: Inputs, coverage: Coverage) -> dict[str, Any]:
-    """A grid a speaker for the page: sentences by (emotion, level), as plain values.
+    """One grid per speaker for the page: sentences by (emotion, level), as plain values.
 
     Returns
     -------
     dict
-        `columns` [emotion, level]; `reasons` all texts; `speakers` by name: `sentences` (the last
-        is `UNKNOWN` where takes have none) and `cells` [row][column], each [pairs, takes] where
-        there is a pair (of the anchors: a take), else [0, takes, number of the reason].
+        `columns` [emotion, level]; `reasons`, a list of texts; `speakers` by name: `sentences` (the
+        last is `UNKNOWN` if takes have none) and `cells` [row][column], each [pairs, takes] if
+        there is a pair (for neutral: a take), else [0, takes, index of the reason].
     """
     texts: dict[str, int] = {}
     grids = {}
@@ -51,7 +51,7 @@ def _plain(cell: tuple[int, int, str], texts: dict[str, int]) -> list[int]:
 
 
 class _Grid:
-    """One speaker's sentences; answers what a cell holds and why it is empty."""
+    """One speaker's sentences: the content of a cell, or the reason why it is empty."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class _Grid:
         self._anchored = {name for (name, (emotion, _)) in self._utterances if emotion == "neutral"}
 
     def cell(self, sentence: str, column: Column) -> tuple[int, int, str]:
-        """Pairs, takes, and the reason where the cell is a hole (else empty)."""
+        """Pairs, takes, and the reason if the cell is empty (else "")."""
         own = self._utterances.get((sentence, column), [])
         made = sum(self._pairs.get(utterance, 0) for utterance in own)
         if made or (own and column[0] == "neutral"):
@@ -80,39 +80,40 @@ class _Grid:
         counts = sum((self._why.get(utterance, Counter()) for utterance in own), Counter[str]())
         if counts:
             return ", ".join(reason.replace("_", " ") for reason, _ in counts.most_common())
-        return "no pair" if sentence in self._anchored else "no neutral take says it"
+        return "no pair" if sentence in self._anchored else "no neutral take of this sentence"
 
     def _of_none(self, column: Column) -> str:
-        """Why no take says the sentence here: none exists, some were lost, or some say another."""
+        """Why no take has this sentence: no take exists, some were lost, or they have another."""
         cell = self._coverage.cell(self._speaker, column)
         if not cell.takes:
             return "the corpus has no take of this emotion and level"
         lost = cell.takes - cell.clips
         unknown = len(self._utterances.get((UNKNOWN, column), []))
         if lost or unknown:
-            parts = [f"{lost} lost by extract"] * bool(lost)
-            parts += [f"{unknown} of no known sentence"] * bool(unknown)
-            return f"no take is known to say it; of {cell.takes} here {' and '.join(parts)}"
-        return "no take says it"
+            parts = [f"{lost} rejected by extract"] * bool(lost)
+            parts += [f"{unknown} without a known sentence"] * bool(unknown)
+            known = f"no take is known to have this sentence; of {cell.takes} takes"
+            return f"{known}, {' and '.join(parts)}"
+        return "no take has this sentence"
 
 
 def _pairs(inputs: Inputs) -> Counter[str]:
-    """Pairs of each utterance."""
+    """The number of pairs of each utterance."""
     takes = (take for pair in inputs.pairs for take in {pair.take_a, pair.take_b})
     return Counter(inputs.clips[take].utterance_id for take in takes)
 
 
 def _reasons(inputs: Inputs) -> dict[str, Counter[str]]:
-    """Why utterances are in no pair, as align said it of a take, a pair or an utterance."""
-    found: dict[str, Counter[str]] = defaultdict(Counter)
+    """The align rejects of each utterance, also those of its takes and pairs."""
+    reasons: dict[str, Counter[str]] = defaultdict(Counter)
     for row in inputs.rejects:
         if row.stage == "align":
             for name in _named(row, inputs.clips):
-                found[name][row.reason] += 1
-    return found
+                reasons[name][row.reason] += 1
+    return reasons
 
 
 def _named(row: Rejected, clips: Mapping[str, Clip]) -> set[str]:
-    """The utterance that a reject is about: the second of a pair, or the one named itself."""
+    """The utterance of a reject: take b's of a pair, or the named one."""
     name = takes_of(row.item)[-1]
     return {clips[name].utterance_id if name in clips else name}

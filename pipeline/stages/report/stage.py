@@ -1,7 +1,7 @@
-"""report: metrics.json, curves for DVC, and one page of pictures to judge the pairs by.
+"""report: metrics.json, plots for DVC, and one HTML page for inspecting the pairs.
 
-The unit of work is a picture sheet: the card of one pair, or the face of a take that was rejected.
-The page is put together from all of them.
+The unit of work is an image sheet: the card of one pair, the face of a rejected take, a contact
+sheet or a grid. The page is assembled from all sheets.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeline.runtime.store import write_bytes, write_json
 from pipeline.runtime.summaries import Summary, summarise
 from pipeline.runtime.units import Batch, Unit, run_units
 from pipeline.stages import READS
-from pipeline.stages.report import findings
+from pipeline.stages.report import truth_measures
 from pipeline.stages.report.accuracy import PairError
 from pipeline.stages.report.choice import Choice, choose, overlaid
 from pipeline.stages.report.clear import Clear, clear_metrics, gather_clear
@@ -48,20 +48,21 @@ from pipeline.stages.report.metrics import (
 from pipeline.stages.report.page import Content, render_within
 from pipeline.stages.report.pair_view import CardJob, PoseFiles
 from pipeline.stages.report.plots import plot_tables, write_plots
+from pipeline.stages.report.recording_findings import finding_counts
 from pipeline.stages.report.timings import TIMINGS, timings_page
 from pipeline.stages.report.truth import read_truth
 from pipeline.stages.report.worker import SUFFIX, FaceJob, draw
 
-VERSION = 4
-_GRAIN = "picture sheet"
+VERSION = 5
+_GRAIN = "image sheet"
 REPORTED = READS["report"]
-"""The stages that the report counts, in the order of the way."""
+"""The stages that the report covers, in pipeline order."""
 _CARDS, _FACES = "cards/", "faces/"
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The units of a dataset, and all that the page is put together from beside the sheets."""
+    """The units of a dataset, and everything else that the page is assembled from."""
 
     units: list[Unit]
     inputs: Inputs
@@ -78,18 +79,19 @@ def run(run: Run) -> Summary:
     Raises
     ------
     OutOfOrderError
-        When a stage before it has not run.
+        When extract, align or pose has not run, or any stage before it was stopped midway. Other
+        stages may be missing; the page lists them.
     """
     ready = plan(run)
-    units, inputs, choice = ready.units, ready.inputs, ready.choice
-    clear, made = ready.clear, ready.made
-    accuracy, judged = ready.accuracy, ready.judged
+    units, accuracy = ready.units, ready.accuracy
     batch = run_units(run, "report", _GRAIN, units, draw, PoseFiles)
     rejects = batch.rejects()
     run.write_tables("report", {"rejected": (Rejected, rejects)})
-    said, look = _write(run, inputs, choice, accuracy, clear, judged, made, batch)
-    notes = [said]
-    notes += findings.notes(accuracy.figures) if accuracy else []
+    drawn, look = _write(run, ready, batch)
+    notes = [drawn]
+    if ready.inputs.missing:
+        notes.append(f"not run: {', '.join(ready.inputs.missing)}")
+    notes += truth_measures.notes(accuracy.figures) if accuracy else []
     return summarise(
         "report", run, _GRAIN, len(units), len(units) - len(rejects), rejects, batch,
         notes=notes, look=look,
@@ -97,12 +99,12 @@ def run(run: Run) -> Summary:
 
 
 def plan(run: Run) -> Planned:
-    """The sheets to draw, each with its key, and what the page tells.
+    """The sheets to draw, each with its key, and the content of the page.
 
     Raises
     ------
     OutOfOrderError
-        When a stage before it has not run.
+        When extract, align or pose has not run, or any stage before it was stopped midway.
     """
     inputs = gather(run, REPORTED)
     section = run.params.report
@@ -133,7 +135,7 @@ def _units(
 
 
 def _accuracy(run: Run, inputs: Inputs, clear: Clear) -> tuple[Accuracy | None, Judged | None]:
-    """Our errors against truth, and the truth of the scored frames, where there is truth."""
+    """Errors against the ground truth and the truth of the scored frames; None without truth."""
     if run.entry.corpus != "demo" or not inputs.clips:
         return None, None
     truth = read_truth(Path(run.entry.root), inputs.clips.values())
@@ -146,16 +148,16 @@ def _accuracy(run: Run, inputs: Inputs, clear: Clear) -> tuple[Accuracy | None, 
 def _cards(
     run: Run, inputs: Inputs, choice: Choice, errors: Mapping[str, PairError]
 ) -> Iterator[Unit]:
-    """The sheets of the chosen pairs, speaker by speaker: a worker reads each pose file once."""
+    """The cards of the chosen pairs by speaker, so that a worker reads each pose file once."""
     section = run.params.report
-    laid = overlaid(choice.all, inputs.posed, section.overlays, section.seed)
+    overlays = overlaid(choice.all, inputs.posed, section.overlays, section.seed)
     for pair in sorted(choice.all, key=lambda p: (p.speaker, p.pair_id)):
         a, b = inputs.clips[pair.take_a], inputs.clips[pair.take_b]
         posed = inputs.posed.get(pair.pair_id)
         poses = inputs.poses.path(pair.speaker, ".poses.parquet") if posed else None
         job = CardJob(
             pair, a, b, inputs.extracted.folder, poses, section, run.params.align.audio_fps,
-            true_ms(errors.get(pair.pair_id)), pair.pair_id in laid,
+            true_ms(errors.get(pair.pair_id)), pair.pair_id in overlays,
         )  # fmt: skip
         key = digest([
             "card", VERSION, section.thumb_px, section.frames_per_strip, pair.to_row(),
@@ -166,7 +168,7 @@ def _cards(
 
 
 def _faces(run: Run, inputs: Inputs) -> Iterator[Unit]:
-    """The faces beside the rejects that the page shows as examples."""
+    """The faces of the rejected takes that the page shows as examples."""
     section = run.params.report
     shown: dict[tuple[str, str], int] = {}
     takes: set[str] = set()
@@ -191,7 +193,7 @@ def _sheets(run: Run, inputs: Inputs, clear: Clear) -> Iterator[Unit]:
 
 
 def _grids(run: Run, inputs: Inputs, made: Made) -> Iterator[Unit]:
-    """A grid of families a speaker, and inversion pairs."""
+    """One grid of families per speaker, and inversion pairs."""
     for name, shown, job in grid_jobs(made, inputs.clips, run, run.params.report):
         key = digest(["grid", VERSION, job.size_px, shown, _identity(job.clip)])
         yield Unit(name, key, job)
@@ -205,22 +207,17 @@ def _identity(clip: Clip) -> list[object]:
     return [clip.take_id, clip.frames_sha256, clip.audio_sha256, clip.audio_start_s, *crop]
 
 
-def _write(
-    run: Run,
-    inputs: Inputs,
-    choice: Choice,
-    accuracy: Accuracy | None,
-    clear: Clear,
-    judged: Judged | None,
-    made: Made,
-    batch: Batch,
-) -> tuple[str, list[str]]:
-    """Write metrics, plots and the page; what is on it, and where to look."""
+def _write(run: Run, ready: Planned, batch: Batch) -> tuple[str, list[str]]:
+    """Write metrics, plots and the page; return a note on its content and the paths."""
+    inputs, choice, clear, made = ready.inputs, ready.choice, ready.clear, ready.made
+    accuracy = ready.accuracy
     folder = run.folder("report")
     residuals = pose_residuals(inputs)
     metrics = dataset_metrics(inputs, residuals)
-    metrics["filter"] |= clear_metrics(clear)
-    metrics["synth"] |= family_figures(made) if made.inverted else {}
+    if "filter" in metrics:
+        metrics["filter"] |= clear_metrics(clear)
+    if made.inverted:
+        metrics.setdefault("synth", {}).update(family_figures(made))
     if accuracy is not None:
         metrics["truth"] = dict(accuracy.figures)
     curves = distributions(inputs, residuals)
@@ -229,22 +226,22 @@ def _write(
     write_json(folder / "metrics.json", metrics)
     sheets = _drawn(run, batch)
     emotions = accuracy.figures["emotions"] if accuracy else {}
-    shown = clear_page(clear, _below(SHEETS, sheets), judged, emotions, run.params.report)
+    shown = clear_page(clear, _below(SHEETS, sheets), ready.judged, emotions, run.params.report)
     families = families_page(
         made, _below(GRIDS, sheets), _below(INVERSIONS, sheets), run.params.report.sheet
     )
-    page, n_shown = _page(run, inputs, choice, accuracy, shown, families, sheets, metrics, curves)
+    page, n_shown = _page(run, ready, shown, families, sheets, metrics, curves)
     write_bytes(folder / "report.html", page)
     write_bytes(run.local(TIMINGS), timings_page(run, REPORTED).encode())
-    said = f"{n_shown} of {len(inputs.pairs)} pairs drawn, {len(plots)} plots"
+    note = f"{n_shown} of {len(inputs.pairs)} pairs drawn, {len(plots)} plots"
     if n_shown < len(choice.all):
         limit = f"report.page_mb is {run.params.report.page_mb:g}"
-        said += f"; {len(choice.all) - n_shown} left out of the page: {limit}"
-    return said, [str(folder / "report.html"), str(folder / "metrics.json")]
+        note += f"; {len(choice.all) - n_shown} left out of the page: {limit}"
+    return note, [str(folder / "report.html"), str(folder / "metrics.json")]
 
 
 def _drawn(run: Run, batch: Batch) -> dict[str, Any]:
-    """The content of all sheets that were drawn, by the name of their unit."""
+    """The content of all drawn sheets, by unit name."""
     return {
         name: json.loads(run.items("report").path(name, SUFFIX).read_bytes())
         for name, receipt in batch.receipts.items()
@@ -254,9 +251,7 @@ def _drawn(run: Run, batch: Batch) -> dict[str, Any]:
 
 def _page(
     run: Run,
-    inputs: Inputs,
-    choice: Choice,
-    accuracy: Accuracy | None,
+    ready: Planned,
     clear: ClearPage,
     families: FamiliesPage | None,
     sheets: dict[str, Any],
@@ -264,10 +259,11 @@ def _page(
     curves: list[Distribution],
 ) -> tuple[bytes, int]:
     faces = {name: sheet["picture"] for name, sheet in _below(_FACES, sheets).items()}
-    section = run.params.report
+    section, inputs = run.params.report, ready.inputs
     content = Content(
-        inputs, metrics, curves, coverage(inputs), choice, _below(_CARDS, sheets), faces,
-        accuracy, section.examples, clear, families,
+        inputs, metrics, curves, coverage(inputs), ready.choice, _below(_CARDS, sheets), faces,
+        ready.accuracy, section.examples, clear, families,
+        finding_counts(inputs, run.params.extract.policies.model_dump()),
     )  # fmt: skip
     return render_within(content, section.page_mb * 1e6)
 

@@ -1,6 +1,6 @@
-"""How long the stages took on this machine: a page of its own beside no output.
+"""Run times of the stages on this machine, on a page of its own.
 
-Outputs must not tell of the machine that made them, so this one lies in `.local`.
+Outputs must not depend on the machine, so this page is in `.local`.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ class Timing:
 
     @property
     def unit_s(self) -> float | None:
-        """Seconds of one worker a unit, in the fullest run; None where nothing was done."""
+        """Worker seconds per unit in the fullest run; None if no unit was processed."""
         return self.fullest.busy_s / self.fullest.done if self.fullest.done else None
 
 
 def timings(run: Run, stages: Sequence[str]) -> list[Timing]:
-    """What is remembered of each stage, in the order of the way."""
-    found = []
+    """The recorded runs of each stage, in pipeline order."""
+    rows = []
     for stage in stages:
         known = run.rates().known(stage)
         if known:
             fullest = max(reversed(known), key=lambda cost: cost.done)
-            found.append(Timing(stage, known[-1], fullest))
-    return found
+            rows.append(Timing(stage, known[-1], fullest))
+    return rows
 
 
 def timings_page(run: Run, stages: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""The demo corpus's truth, joined to the clips by their source file."""
+"""The ground truth of the demo corpus, joined to the clips by source file."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from pipeline.stages.report.inputs import F64
 
 @dataclass(frozen=True)
 class TrueTake:
-    """What is true of a take: the emotion `shown`, `onsets_s` (n + 1) of its phonemes.
+    """The truth of a take: the emotion `shown`, `onsets_s` (n + 1) of its phonemes.
 
-    `place` is its row there.
+    `place` is its row in the truth tables.
     """
 
     sentence: str
@@ -32,7 +32,7 @@ class TrueTake:
 
 @dataclass(frozen=True)
 class TrueFrames:
-    """What is true of the frames of a clip, in the clip's own order; NaN where nothing is known.
+    """The truth of the frames of a clip, in the clip's order; NaN where unknown.
 
     `landmarks_px` (n, 468, 2); angles and openings (n,) in the conventions of `records`.
     """
@@ -47,27 +47,27 @@ class TrueFrames:
 
 @dataclass(frozen=True)
 class Truth:
-    """The truth of every clip that the demo's maker made, by take id."""
+    """The truth of every demo clip, by take id."""
 
     root: Path
     takes: Mapping[str, TrueTake]
 
     def frames(self, take_id: str, instants_s: F64) -> TrueFrames:
-        """The truth of the frames shown at these instants: the nearest, where it is near enough."""
+        """The truth of the frames shown at these instants, from the nearest true frame."""
         true = read_frames(self.root, self.takes[take_id].place)
         nearest, near = match_times(instants_s, true.times_s)
         measures = {
             name: np.where(near, true.measures[name][nearest].astype(np.float64), np.nan)
             for name in ("yaw_deg", "pitch_deg", "roll_deg", "mouth_open")
         }
-        # The maker counts roll against the clock, records with it.
+        # The renderer's roll is counterclockwise, that of records clockwise.
         measures["roll_deg"] = -measures["roll_deg"]
         face = near & true.face[nearest]
         points = np.where(face[:, None, None], true.landmarks_px[nearest], np.nan)
         return TrueFrames(face, points, **measures)
 
     def intensity(self, take_id: str, instants_s: F64) -> F64:
-        """How strongly (n,) the take's emotion is shown at these instants, 0..1; NaN if unknown."""
+        """The intensity (n,) of the take's emotion at these instants, 0..1; NaN if unknown."""
         true = read_frames(self.root, self.takes[take_id].place)
         nearest, near = match_times(instants_s, true.times_s)
         known = near & true.face[nearest]
@@ -80,10 +80,12 @@ def read_truth(root: Path, clips: Iterable[Clip]) -> Truth:
     Raises
     ------
     PipelineError
-        Where the corpus holds no truth, or none of its takes is among the clips.
+        When the corpus has no truth, or no clip is one of its takes.
     """
     if not (root / "truth" / "takes.parquet").is_file():
-        raise PipelineError(f"{root} holds no truth; run first: spfem-data demo --dataset demo")
+        raise PipelineError(
+            f"{root} has no ground truth; run first: spfem-data demo --dataset demo"
+        )
     rows = read_takes(root)
     places = {(row["path"], row["member"] or None): n for n, row in enumerate(rows)}
     takes: dict[str, TrueTake] = {}
@@ -101,12 +103,14 @@ def read_truth(root: Path, clips: Iterable[Clip]) -> Truth:
             place=place,
         )
     if not takes:
-        raise PipelineError(f"no clip is of a take in {root / 'truth'}; rerun demo and extract")
+        raise PipelineError(
+            f"no clip belongs to a take in {root / 'truth'}; rerun demo and extract"
+        )
     return Truth(root, takes)
 
 
 def match_times(times_s: F64, true_s: F64) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """For each time (n,) the place of the nearest true one, and whether it is near enough."""
+    """For each time (n,), the index of the nearest true time, and whether it is close enough."""
     if len(true_s) < 2:
         return np.zeros(len(times_s), np.intp), np.zeros(len(times_s), np.bool_)
     middles = (true_s[1:] + true_s[:-1]) / 2

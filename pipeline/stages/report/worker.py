@@ -1,4 +1,4 @@
-"""Picture sheets as JSON: a card a pair, a face a reject, sheets and grids. The stage's worker."""
+"""Image sheets as JSON: pair cards, faces of rejected takes, contact sheets and grids."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SUFFIX = ".json"
 
 @dataclass(frozen=True)
 class FaceJob:
-    """One picture of a take that a reject names."""
+    """One face of a rejected take."""
 
     clip: Clip
     extracted: Path
@@ -33,7 +33,7 @@ Job = CardJob | FaceJob | SheetJob | GridJob | InversionJob
 
 
 def draw(state: PoseFiles, store: ItemStore, unit: str, job: Job) -> UnitResult:
-    """Draw one card, face, contact sheet or grid and keep it as JSON."""
+    """Draw one card, face, contact sheet or grid and write it as JSON."""
     write_json(store.path(unit, SUFFIX), _content(state, job))
     return UnitResult(suffixes=[SUFFIX])
 
@@ -49,10 +49,10 @@ def _content(state: PoseFiles, job: Job) -> dict[str, Any]:
         case InversionJob():
             return inversions(job)
         case FaceJob():
-            return _portrait(job)
+            return _face(job)
 
 
-def _portrait(job: FaceJob) -> dict[str, Any]:
+def _face(job: FaceJob) -> dict[str, Any]:
     shown = film(job.clip, job.extracted, job.section.thumb_px)
     middle = shown.crop(len(shown.crops) // 2)
     picture = pictures.face(middle, job.clip, shown.framing, job.section.thumb_px)

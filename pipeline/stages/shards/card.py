@@ -1,4 +1,4 @@
-"""What lies beside the shards: the manifest that proves them and the card that explains them."""
+"""The manifest, which lists the files with checksums, and the dataset card."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from spfem_data.protocols import protocol_file
 from spfem_data.schema import COLUMNS, CONFIGS, SCHEMA_VERSION
 
 ABOUT = (
-    "Pairs of frames of one speaker: the same instant of the same sentence in two emotions, "
-    "aligned in time by sound and in place by an affine of stable landmarks. Each row says how far "
-    "it can be trusted."
+    "Frame pairs of one speaker at the same moment of the same sentence in two emotions, aligned "
+    "in time by audio and in the image by an affine of stable landmarks. Each row carries measures "
+    "of its reliability."
 )
 _COUNTED = {
     "pairs": "frame pairs",
     "sequences": "windows",
     "takes": "takes",
     "emotions": "clear frames",
-    "families": "made pictures",
-    "frames": "frames by themselves",
+    "families": "synthetic images",
+    "frames": "single frames",
 }
-"""What a row of each config is."""
+"""What one row of each config is."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What the card and the manifest tell of one dataset."""
+    """What the card and the manifest say about one dataset."""
 
     dataset: str
     corpus: str
@@ -42,15 +42,15 @@ class Published:
     versions: Mapping[str, str]
     framing: str
     files: Mapping[Shard, Mapping[str, Any]]
-    """Of each file: sha256, bytes, rows."""
+    """sha256, bytes and rows of each file."""
     pairs: Sequence[KeptPair]
     rule: str
-    """The split's rule, by its name in params.yaml."""
+    """The name of the split rule in params.yaml."""
     unit: str
-    """What that rule keeps in one split."""
+    """The unit that the rule never divides between splits."""
     drawn: Drawn
     numerics: Sequence[Mapping[str, Any]]
-    """What the bytes may depend on besides inputs, parameters and code: see `numerics`."""
+    """What the bytes may depend on besides inputs, parameters and code; see `runtime.numerics`."""
 
 
 def write_manifest(
@@ -58,7 +58,7 @@ def write_manifest(
 ) -> None:
     """Write manifest.json: every file with its checksum, rows and bytes; no time, host or path.
 
-    `documents` are the files beside the Parquet files, with sha256 and bytes.
+    `documents` are the files other than Parquet, with sha256 and bytes.
     """
     files = {shard.file: dict(facts) for shard, facts in published.files.items()}
     write_json(
@@ -83,7 +83,7 @@ def write_card(folder: Path, published: Published) -> None:
     terms = TERMS[published.corpus]
     parts = [
         _front_matter(published),
-        f"# {published.dataset}\n\n{ABOUT} Made by spfem-data.",
+        f"# {published.dataset}\n\n{ABOUT} Built with spfem-data.",
         f"## Terms\n\n{terms.text}\n\n{faces(terms)}",
         f"## Personal data\n\n{personal(terms)}",
         f"## Counts\n\n{_counts(published)}",
@@ -97,11 +97,11 @@ def write_card(folder: Path, published: Published) -> None:
 
 def _rows(files: Mapping[Shard, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     """Rows by config and split."""
-    found: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = {}
     for shard, facts in files.items():
-        by_split = found.setdefault(shard.config, {})
+        by_split = counts.setdefault(shard.config, {})
         by_split[shard.split] = by_split.get(shard.split, 0) + int(facts["rows"])
-    return found
+    return counts
 
 
 def _front_matter(published: Published) -> str:
@@ -134,50 +134,53 @@ def _counts(published: Published) -> str:
         cells = [split, speakers, len(pairs), *counts]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     emotions = Counter(kept.pair.emotion_b for kept in published.pairs)
-    told = ", ".join(f"{emotion} {n}" for emotion, n in sorted(emotions.items())) or "none"
-    return "\n".join(lines) + f"\n\nClip pairs by the second take's emotion: {told}."
+    counts_text = ", ".join(f"{emotion} {n}" for emotion, n in sorted(emotions.items())) or "none"
+    return "\n".join(lines) + f"\n\nClip pairs by emotion of take b: {counts_text}."
 
 
 def _evaluation(published: Published) -> str:
-    lines = ["Who is given whose emotion, for all who compare themselves on this dataset:\n"]
-    lines += ["| list | trials | of each emotion |", "|---|---|---|"]
+    lines = [
+        "Trials for comparing methods on this dataset: which take is edited to which emotion.\n"
+    ]
+    lines += ["| list | trials | by emotion |", "|---|---|---|"]
     for name, trials in published.drawn.trials.items():
-        told = Counter(trial.emotion for trial in trials)
-        each = ", ".join(f"{emotion} {n}" for emotion, n in told.items()) or "none"
+        emotions = Counter(trial.emotion for trial in trials)
+        each = ", ".join(f"{emotion} {n}" for emotion, n in emotions.items()) or "none"
         lines.append(f"| `{protocol_file(name)}` | {len(trials)} | {each} |")
     lacks = [f"\n`{name}`: {why}." for name, why in published.drawn.lacks.items()]
     return "\n".join(lines + lacks)
 
 
 def _provenance(published: Published) -> str:
-    made = ", ".join(f"{name} {version}" for name, version in sorted(published.versions.items()))
+    libraries = ", ".join(
+        f"{name} {version}" for name, version in sorted(published.versions.items())
+    )
     cite = TERMS[published.corpus].cite
     lines = [
         f"- Corpus: `{published.corpus}`" + (f" ({cite})" if cite else ""),
-        f"- Split: rule `{published.rule}`; no {published.unit} lies in two splits",
+        f"- Split: rule `{published.rule}`; no {published.unit} is in two splits",
         f"- Parameters: sha256 `{published.params_sha256}`",
-        f"- Made with: {made}",
-        "- Every file's checksum: `manifest.json`; to check them all: `spfem-data verify DIR`",
+        f"- Libraries: {libraries}",
+        "- Checksums of all files: `manifest.json`; to check them, run `spfem-data verify DIR`",
     ]
     return "\n".join(lines)
 
 
 def _limits(published: Published) -> str:
     clear = (
-        "- In `emotions`, what counts as clear is what CLIP says of a picture with the label of "
-        "its take: `clarity`, `p_*` and `rank` let you ask for more, and each file's metadata "
-        "says which weights judged.\n"
+        "- In `emotions`, a frame is clear if CLIP assigns it the emotion of its take. Use "
+        "`clarity`, `p_*` and `rank` for a stricter selection. The metadata of each file names "
+        "the weights.\n"
     )
     return (
         "## Limits\n\n"
-        f"- Pictures are framed as `{published.framing}`; `target` is bent by an affine, which "
-        "cannot mend a turned head: see `yaw_difference_deg`, `pitch_difference_deg`, "
-        "`residual_after`.\n"
-        "- `error_ms` is a claim that was measured on made speech with known truth, not on this "
-        "corpus.\n"
-        "- Emotions are as acted and named by the corpus; nobody has judged each frame.\n"
+        f"- Images are framed as `{published.framing}`. `target` is warped by an affine, which "
+        "cannot correct a difference in yaw or pitch: see `yaw_difference_deg`, "
+        "`pitch_difference_deg` and `residual_after`.\n"
+        "- `error_ms` was calibrated on synthetic speech with known truth, not on this corpus.\n"
+        "- Emotion labels are those of the corpus; individual frames have not been annotated.\n"
         f"{clear if 'emotions' in _rows(published.files) else ''}"
-        "- Where a framing reaches beyond what the camera saw, content is mirrored: `valid_b` and "
+        "- Where a framing extends beyond the camera frame, content is mirrored. `valid_b` and "
         "`frame_to_target` give the mask (`spfem_data.masks.valid_mask`)."
     )
 

@@ -1,7 +1,8 @@
-"""croissant.json: what the shards hold, for readers of MLCommons' Croissant 1.0.
+"""croissant.json: metadata of the shards in MLCommons' Croissant 1.0.
 
-Every file is a FileObject with its checksum, every config a FileSet over its files and a RecordSet
-over their columns. It holds no date and no address: the same shards give the same bytes.
+Every file is a FileObject with its checksum. Every config is a FileSet over its files and a
+RecordSet over their columns. The document contains no date and no address, so that the same shards
+give the same bytes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The config `emotions`: the clear frames D_n with their scores, embedding and picture."""
+"""The config `emotions`: the clear frames D_n with scores, embedding and image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DECIDED = ("emotion", "clarity", "rank")
 
 @dataclass(frozen=True)
 class ClearTake:
-    """A take with clear frames: its clip, its split, which network judged and what was decided."""
+    """A take with clear frames: clip, split, and digests of the network and of the decisions."""
 
     clip: Clip
     split: str
@@ -29,16 +29,16 @@ class ClearTake:
     n_kept: int
 
     def identity(self) -> tuple[object, ...]:
-        """All that the rows of this take depend on."""
+        """Everything that the rows of this take depend on."""
         return self.clip.to_row(), self.split, self.weights_sha256, self.clear_sha256
 
 
 @dataclass(frozen=True)
 class ClearSources:
-    """Where the rows come from: frame file and framing of a take, its decisions and its scores.
+    """The inputs of the rows: frame file, framing, decisions and scores of a take.
 
-    `decided` gives the rows of `CLEAR_SCHEMA` of the take's kept frames, `scores` those of
-    `SCORES_SCHEMA` of all its scored ones.
+    `decided` returns the rows of `CLEAR_SCHEMA` of the take's kept frames, `scores` the rows of
+    `SCORES_SCHEMA` of all its scored frames.
     """
 
     frames_file: Callable[[Clip], Path]
@@ -50,8 +50,8 @@ class ClearSources:
 def clear_takes(
     filtered: Iterable[FilteredTake], clips: Mapping[str, Clip]
 ) -> tuple[list[ClearTake], list[Clip]]:
-    """The takes with a clear frame, and those among them that have no split."""
-    found, without = [], []
+    """The takes with a clear frame, and those of them without a split."""
+    with_split, without = [], []
     for row in filtered:
         if not row.n_kept:
             continue
@@ -59,10 +59,10 @@ def clear_takes(
         if row.split is None:
             without.append(clip)
         else:
-            found.append(
+            with_split.append(
                 ClearTake(clip, row.split, row.weights_sha256, row.clear_sha256, row.n_kept)
             )
-    return found, without
+    return with_split, without
 
 
 def clear_rows(
@@ -73,8 +73,8 @@ def clear_rows(
     decided = sources.decided(clip)
     scores = sources.scores(clip)
     scores = scores.filter(pc.is_in(scores["frame"], decided["frame"].combine_chunks()))
-    pictures = stored_frames(sources.frames_file(clip), decided["frame"].to_pylist())
-    rows = zip(decided.to_pylist(), scores.to_pylist(), pictures, strict=True)
+    frames = stored_frames(sources.frames_file(clip), decided["frame"].to_pylist())
+    rows = zip(decided.to_pylist(), scores.to_pylist(), frames, strict=True)
     for row, score, stored in rows:
         frame = row["frame"]
         yield {

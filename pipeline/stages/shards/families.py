@@ -1,4 +1,4 @@
-"""The config `families`: kept pictures of kept families, what was measured, what made them."""
+"""The config `families`: kept images of kept families, with measures and provenance."""
 
 from __future__ import annotations
 
@@ -23,40 +23,39 @@ _SAME = (
 
 @dataclass(frozen=True)
 class FamilyTake:
-    """A take with kept families: its clip, its split, a digest of their rows, and how many
-    pictures of them are kept."""
+    """A take with kept families: clip, split, digest of their rows, number of kept images."""
 
     clip: Clip
     split: str
     rows_sha256: str
-    n_pictures: int
+    n_images: int
 
     def identity(self) -> tuple[object, ...]:
-        """All that the rows of this take depend on."""
+        """Everything that the rows of this take depend on."""
         return self.clip.take_id, self.split, self.rows_sha256
 
 
 def family_takes(
     families: Iterable[MadeFamily], clips: Mapping[str, Clip]
 ) -> tuple[list[FamilyTake], list[Clip]]:
-    """The takes with a kept family, and those among them that have no split."""
+    """The takes with a kept family, and those of them without a split."""
     by_take: dict[str, list[MadeFamily]] = {}
     for family in families:
         by_take.setdefault(family.take_id, []).append(family)
-    found, without = [], []
+    with_split, without = [], []
     for take_id, theirs in sorted(by_take.items()):
         split = theirs[0].split
         if split is None:
             without.append(clips[take_id])
         else:
             rows = digest([family.rows_sha256 for family in theirs])
-            n_pictures = sum(1 + family.n_kept for family in theirs)
-            found.append(FamilyTake(clips[take_id], split, rows, n_pictures))
-    return found, without
+            n_images = sum(1 + family.n_kept for family in theirs)
+            with_split.append(FamilyTake(clips[take_id], split, rows, n_images))
+    return with_split, without
 
 
 def family_rows(take: FamilyTake, families_file: Path) -> Iterator[dict[str, Any]]:
-    """The rows of one take: a family's pictures together, its reconstruction first."""
+    """The rows of one take: the images of a family in sequence, its reconstruction first."""
     table = read_table(families_file, columns=[*_SAME, "frame_to_picture", "verdict", "family_kept",
                                                "picture"])  # fmt: skip
     kept = pc.and_(table["family_kept"], pc.equal(table["verdict"], "kept"))

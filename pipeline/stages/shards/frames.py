@@ -1,7 +1,7 @@
-"""The config `frames`: real frames of every take, with nothing beside them but their emotion.
+"""The config `frames`: unpaired real frames of every take with their emotion.
 
-SSERD's hybrid training reads them (3.3: real unpaired images), and so does a generator's
-regularisation (CDRL 3.3).
+SSERD's hybrid training uses them (3.3, real unpaired images), and so does the regularisation of a
+generator (CDRL 3.3).
 """
 
 from __future__ import annotations
@@ -25,53 +25,53 @@ _MEASURES = (
 
 
 @dataclass(frozen=True)
-class SeenTake:
-    """A take whose face is seen: its clip, split and what it says."""
+class FaceTake:
+    """A take with a detected face: its clip, split and sentence."""
 
     clip: Clip
     split: str
     sentence: str | None
 
     def identity(self) -> tuple[object, ...]:
-        """All that the rows of this take depend on."""
+        """Everything that the rows of this take depend on."""
         return self.clip.to_row(), self.split, self.sentence
 
 
 @dataclass(frozen=True)
-class SeenSources:
-    """Where the rows come from: the frame file and the framing of a take."""
+class FrameSources:
+    """The inputs of the rows: the frame file and the framing of a take."""
 
     frames_file: Callable[[Clip], Path]
     framing: Callable[[Clip], FrameTo]
 
 
-def seen_takes(takes: Iterable[SpokenTake]) -> list[SeenTake]:
-    """The takes of the config `takes` that have a picture."""
+def face_takes(takes: Iterable[SpokenTake]) -> list[FaceTake]:
+    """The takes of the config `takes` with a detected face."""
     return [
-        SeenTake(take.clip, take.split, take.sentence.sentence)
+        FaceTake(take.clip, take.split, take.sentence.sentence)
         for take in takes
         if take.clip.n_found and take.clip.crop_side_px is not None
     ]
 
 
 def spaced(n: int, wanted: int) -> list[int]:
-    """`wanted` of n places at even distances, each in the middle of its share; 0: all."""
+    """`wanted` of n positions, evenly spaced, each in the middle of its interval; 0: all."""
     if wanted == 0 or wanted >= n:
         return list(range(n))
     return [int((2 * k + 1) * n / (2 * wanted)) for k in range(wanted)]
 
 
-def seen_rows(
-    take: SeenTake, sources: SeenSources, per_take: int, size_px: int, quality: int
+def frame_rows(
+    take: FaceTake, sources: FrameSources, per_take: int, size_px: int, quality: int
 ) -> Iterator[dict[str, Any]]:
-    """The rows of one take in order of time: frames with a face, spread over the take."""
+    """The rows of one take in order of time: frames with a face, evenly spaced over the take."""
     clip, framing = take.clip, sources.framing(take.clip)
     file = sources.frames_file(clip)
     table = read_table(file, columns=["frame", "found", *_MEASURES])
-    found = np.flatnonzero(table["found"].to_numpy())
-    rows = table.take(pa.array(found[spaced(len(found), per_take)])).to_pylist()
-    pictures = stored_frames(file, [row["frame"] for row in rows])
-    for row, stored in zip(rows, pictures, strict=True):
+    with_face = np.flatnonzero(table["found"].to_numpy())
+    rows = table.take(pa.array(with_face[spaced(len(with_face), per_take)])).to_pylist()
+    frames = stored_frames(file, [row["frame"] for row in rows])
+    for row, stored in zip(rows, frames, strict=True):
         frame = row["frame"]
         yield {
             **frame_columns(clip, frame, stored, framing(frame), size_px, quality),

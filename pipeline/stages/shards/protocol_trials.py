@@ -1,9 +1,9 @@
-"""Drawing the lists for evaluation from the takes of one split: the same lists wherever they lie.
+"""Lists of evaluation trials, drawn from the takes of one split; independent of the machine.
 
-Sources are neutral for the six emotions, and of every emotion for neutral; the papers name
-emotions, settings and measures, and neither sources nor references. A reference says another
-sentence than its source, so that a mouth that is copied from it is found out: of the same speaker
-always (it would be the answer itself), of another speaker where there is one.
+For the six emotions, sources are neutral; for neutral, sources are of every emotion. The papers
+specify emotions, settings and measures, but neither sources nor references. A reference has a
+different sentence from its source, so that a mouth copied from it is detected: always for the same
+speaker, where it would be the target itself, and where possible for another speaker.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Targets = Mapping[tuple[str, str], str]
 
 @dataclass(frozen=True)
 class Drawn:
-    """The trials of each list, and for each list what it lacks, in words."""
+    """The trials of each list, and a message for each list without trials of some emotion."""
 
     trials: Mapping[str, tuple[Trial, ...]]
     lacks: Mapping[str, str]
@@ -33,11 +33,10 @@ class Drawn:
 def draw(
     takes: Iterable[SpokenTake], kept: Iterable[KeptPair], split: str, per_emotion: int
 ) -> Drawn:
-    """Both lists, as many trials an emotion as the scarcest of its emotions has, and at most
-    `per_emotion`.
+    """Draw both lists, each with the same number of trials per emotion, at most `per_emotion`.
 
-    An emotion without any trial is left out and named. Which take is drawn follows from a hash of
-    its name: not from order, seeds or machines.
+    Emotions without any trial are left out and named in `lacks`. Takes are drawn by a hash of their
+    names, independent of order, seeds and machines.
     """
     chosen = [take for take in takes if take.split == split and take.clip.has_picture]
     targets = _targets(kept)
@@ -46,10 +45,10 @@ def draw(
         by_emotion = {
             emotion: _trials(name, emotion, chosen, targets, per_emotion) for emotion in EMOTIONS
         }
-        found = {emotion: some for emotion, some in by_emotion.items() if some}
-        count = min(map(len, found.values()), default=0)
-        trials[name] = tuple(trial for some in found.values() for trial in some[:count])
-        lost = [emotion for emotion in EMOTIONS if emotion not in found]
+        possible = {emotion: some for emotion, some in by_emotion.items() if some}
+        count = min(map(len, possible.values()), default=0)
+        trials[name] = tuple(trial for some in possible.values() for trial in some[:count])
+        lost = [emotion for emotion in EMOTIONS if emotion not in possible]
         if lost:
             speakers = len({take.clip.speaker for take in chosen})
             lacks[name] = f"{split} has {speakers} speakers and no trial of {', '.join(lost)}"
@@ -57,19 +56,19 @@ def draw(
 
 
 def _targets(kept: Iterable[KeptPair]) -> Targets:
-    """Of a take and an emotion, the first take that says the same in it."""
-    found: dict[tuple[str, str], str] = {}
+    """For each take and emotion, the first paired take of that emotion."""
+    targets: dict[tuple[str, str], str] = {}
     for one in sorted(kept, key=lambda k: k.pair.pair_id):
         pair = one.pair
-        found.setdefault((pair.take_a, pair.emotion_b), pair.take_b)
-        found.setdefault((pair.take_b, pair.emotion_a), pair.take_a)
-    return found
+        targets.setdefault((pair.take_a, pair.emotion_b), pair.take_b)
+        targets.setdefault((pair.take_b, pair.emotion_a), pair.take_a)
+    return targets
 
 
 def _trials(
     protocol: str, emotion: str, takes: Sequence[SpokenTake], targets: Targets, most: int
 ) -> list[Trial]:
-    """The trials of one emotion: speakers take turns as sources, each with its own references."""
+    """The trials of one emotion; speakers alternate as sources."""
     references = [take for take in takes if take.clip.emotion == emotion]
     sources = [
         take
@@ -79,14 +78,14 @@ def _trials(
         and take.clip.emotion in EMOTIONS
     ]
     place = _placer(f"{protocol}:{emotion}")
-    found: list[Trial] = []
+    trials: list[Trial] = []
     for source in _in_turns(sources, place):
         reference = _reference(protocol, source, references, place)
         if reference is not None:
-            found.append(_trial(protocol, emotion, source, reference, targets))
-        if len(found) == most:
+            trials.append(_trial(protocol, emotion, source, reference, targets))
+        if len(trials) == most:
             break
-    return found
+    return trials
 
 
 def _placer(salt: str) -> Callable[[str], str]:
@@ -94,7 +93,7 @@ def _placer(salt: str) -> Callable[[str], str]:
 
 
 def _in_turns(sources: Sequence[SpokenTake], place: Callable[[str], str]) -> list[SpokenTake]:
-    """One of each speaker, then a second of each: speakers and their takes in the hash's order."""
+    """One take of each speaker, then a second of each; speakers and takes in hash order."""
     by_speaker: dict[str, list[SpokenTake]] = defaultdict(list)
     for take in sorted(sources, key=lambda take: place(take.clip.take_id)):
         by_speaker[take.clip.speaker].append(take)
@@ -108,7 +107,7 @@ def _reference(
     references: Sequence[SpokenTake],
     place: Callable[[str], str],
 ) -> SpokenTake | None:
-    """The reference of a source, of its view: see the module for what it says."""
+    """The reference of a source, of the same view; see the module for its sentence."""
     same_speaker = protocol == "intra_id"
     fitting = [
         take
@@ -125,8 +124,8 @@ def _reference(
 
 
 def _same(source: SpokenTake, reference: SpokenTake) -> bool:
-    said = source.sentence.sentence
-    return said is not None and said == reference.sentence.sentence
+    sentence = source.sentence.sentence
+    return sentence is not None and sentence == reference.sentence.sentence
 
 
 def _trial(

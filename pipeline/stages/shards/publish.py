@@ -1,6 +1,6 @@
-"""What stands beside the Parquet files: lists for evaluation, card, Croissant, manifest.
+"""The files other than Parquet: lists for evaluation, card, Croissant, manifest.
 
-The manifest is written last and names all the others with their checksums.
+The manifest is written last and lists all others with their checksums.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ def refuse_leaks(
     kept: Iterable[KeptPair],
     others: Iterable[tuple[Clip, str]] = (),
 ) -> None:
-    """Refuse to publish what training would see and a test would ask for again.
+    """Refuse to publish a dataset whose splits share data.
 
     Parameters
     ----------
     unit
-        What the split's rule judges: speaker, sentence, speaker+sentence or take.
+        The unit of the split rule: speaker, sentence, speaker+sentence or take.
     others
-        Clips of other configs, each with its split.
+        Clips of the configs emotions and families, each with its split.
 
     Raises
     ------
     PipelineError
-        One line that names the speakers, sentences or takes in two splits.
+        When a unit is in two splits; the message names the speakers, sentences or takes.
     """
     takes = list(takes)
-    said = {take.clip.utterance_id: take.sentence.sentence for take in takes}
-    leaks = find_leaks(unit, _placed(takes, kept, others, said))
+    sentences = {take.clip.utterance_id: take.sentence.sentence for take in takes}
+    leaks = find_leaks(unit, _placed(takes, kept, others, sentences))
     if leaks:
         raise PipelineError(
-            f"shards: {leak_line(unit, leaks)}; the split's unit is {unit}: run align again, then "
+            f"shards: {leak_line(unit, leaks)}; the split's unit is {unit}: rerun align and "
             "the stages after it, or choose another rule under `splits`"
         )
 
@@ -56,7 +56,7 @@ def _placed(
     takes: Iterable[SpokenTake],
     kept: Iterable[KeptPair],
     others: Iterable[tuple[Clip, str]],
-    said: dict[str, str | None],
+    sentences: dict[str, str | None],
 ) -> Iterator[Placed]:
     for take in takes:
         clip = take.clip
@@ -65,11 +65,11 @@ def _placed(
         for clip in (one.a, one.b):
             yield Placed(one.pair.split, clip.speaker, one.pair.sentence, clip.utterance_id)
     for clip, split in others:
-        yield Placed(split, clip.speaker, said.get(clip.utterance_id), clip.utterance_id)
+        yield Placed(split, clip.speaker, sentences.get(clip.utterance_id), clip.utterance_id)
 
 
 def publish(folder: Path, published: Published) -> None:
-    """Write everything beside the Parquet files, and remove what none of it names."""
+    """Write all files other than Parquet, and remove files that none of them lists."""
     named = [shard.file for shard in published.files]
     documents = _documents(folder, published)
     _remove_others(folder, {*named, *documents})
@@ -77,7 +77,7 @@ def publish(folder: Path, published: Published) -> None:
 
 
 def _documents(folder: Path, published: Published) -> list[str]:
-    """Write lists, card and Croissant; their paths below the folder."""
+    """Write lists, card and Croissant; return their paths relative to the folder."""
     names = []
     for name, trials in published.drawn.trials.items():
         write_bytes(folder / protocol_file(name), to_csv(trials))

@@ -1,4 +1,4 @@
-"""The rows of each config, one after the other: whoever writes them decides how many to hold."""
+"""Generators of the rows of each config."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _POSE = (
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the rows come from: the frame file and the framing of a take, the poses of a pair."""
+    """The inputs of the rows: frame file and framing of a take, poses of a pair."""
 
     frames_file: Callable[[Clip], Path]
     framing: Callable[[Clip], FrameTo]
@@ -68,8 +68,8 @@ def pair_rows(
             **{name: getattr(kept.pair, name)[k] for name in _PER_FRAME},
             **{name: pose[name] for name in _POSE},
             "affine": _six(compose(to_target, invert(framing_b(j)))),
-            **_picture("source", "a", kept.a, a, i, to_source, size_px, quality),
-            **_picture("target", "b", kept.b, b, j, to_target, size_px, quality),
+            **_image("source", "a", kept.a, a, i, to_source, size_px, quality),
+            **_image("target", "b", kept.b, b, j, to_target, size_px, quality),
         }
 
 
@@ -81,7 +81,7 @@ def _six(matrix: F64) -> list[float]:
     return [float(value) for value in matrix.reshape(-1)]
 
 
-def _picture(
+def _image(
     name: str,
     which: str,
     clip: Clip,
@@ -91,29 +91,29 @@ def _picture(
     size_px: int,
     quality: int,
 ) -> dict[str, Any]:
-    """The columns of one of the two pictures of a row."""
+    """The columns of one of the two images of a row."""
     six, valid = _six(matrix), valid_box(clip)
-    picture = framed(stored.crop, clip, matrix, size_px)
+    image = framed(stored.crop, clip, matrix, size_px)
     return {
         f"frame_to_{name}": six,
         f"valid_{which}": list(valid),
         f"{name}_covered": float(valid_mask(six, valid, size_px).mean()),
-        name: {"bytes": encode(picture, quality), "path": f"{clip.take_id}.{frame:06d}.jpg"},
+        name: {"bytes": encode(image, quality), "path": f"{clip.take_id}.{frame:06d}.jpg"},
     }
 
 
 def sequence_rows(
     placed: PlacedPair, poses: PosesOf, section: ShardsWindows
 ) -> Iterator[dict[str, Any]]:
-    """The rows of the config `sequences` of one clip pair: its windows, by name and by address."""
+    """The rows of the config `sequences` of one clip pair: its windows, by sample id and by row."""
     kept = placed.kept
     frames = kept.frames()
     confidence, error_ms = (
         np.array(getattr(kept.pair, name))[list(kept.kept)] for name in ("confidence", "error_ms")
     )
     residual = poses(kept)["residual_after"].to_numpy()
-    found = kept.windows(section)
-    for index, weight in zip(found.index, found.weight, strict=True):
+    windows = kept.windows(section)
+    for index, weight in zip(windows.index, windows.weight, strict=True):
         sure = index[confidence[index] >= section.min_confidence]
         window = [frames[k] for k in index]
         yield {
@@ -132,7 +132,7 @@ def sequence_rows(
         }
 
 
-def take_row(take: SpokenTake, sound_file: Path) -> dict[str, Any]:
+def take_row(take: SpokenTake, audio_file: Path) -> dict[str, Any]:
     """The row of the config `takes` of one take."""
     clip = take.clip
     same = (
@@ -145,5 +145,5 @@ def take_row(take: SpokenTake, sound_file: Path) -> dict[str, Any]:
         "sentence_method": take.sentence.method,
         "sentence_verified": take.sentence.verified,
         "split": take.split,
-        "audio": {"bytes": sound_file.read_bytes(), "path": f"{clip.take_id}.flac"},
+        "audio": {"bytes": audio_file.read_bytes(), "path": f"{clip.take_id}.flac"},
     }

@@ -1,4 +1,4 @@
-"""Which clip pair goes to which shard, at which row, and which windows it holds."""
+"""Assignment of clip pairs to shards and rows, and their windows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class KeptPair:
-    """One clip pair and the frame pairs of it that go into the shards.
+    """One clip pair and its frame pairs that go into the shards.
 
     `kept` are indices into the pair's per-frame columns; `poses_sha256` is the digest of its poses.
     """
@@ -43,7 +43,7 @@ class KeptPair:
         return find_windows(*chosen, **section.model_dump())
 
     def identity(self) -> tuple[object, ...]:
-        """All that the rows of this pair depend on."""
+        """Everything that the rows of this pair depend on."""
         clips = [
             (c.frames_sha256, c.crop_x_px, c.crop_y_px, c.crop_side_px) for c in (self.a, self.b)
         ]
@@ -52,7 +52,7 @@ class KeptPair:
 
 @dataclass(frozen=True)
 class PlacedPair:
-    """A kept pair with the file of the config `pairs` that holds it and its first row there."""
+    """A kept pair with its file in the config `pairs` and its first row there."""
 
     kept: KeptPair
     file: str
@@ -61,21 +61,22 @@ class PlacedPair:
 
 @dataclass(frozen=True)
 class SpokenTake:
-    """A take for the config `takes`: its clip and what its utterance says."""
+    """A take of the config `takes`: its clip and the sentence of its utterance."""
 
     clip: Clip
     sentence: Sentence
     split: str
 
     def identity(self) -> tuple[object, ...]:
-        """All that its row depends on: how well its sentence was matched is not in it."""
-        said = self.sentence
-        return self.clip.to_row(), said.sentence, said.method, said.verified, self.split
+        """Everything that its row depends on; the sentence score is not part of it."""
+        sentence = self.sentence
+        label = sentence.sentence, sentence.method, sentence.verified
+        return self.clip.to_row(), *label, self.split
 
 
 @dataclass(frozen=True)
 class Shard:
-    """The place of one file: config, split, and its number among its fellows."""
+    """One file: config, split, and its number among the files of both."""
 
     config: str
     split: str
@@ -84,38 +85,38 @@ class Shard:
 
     @property
     def unit(self) -> str:
-        """Its name as a unit of work: the file's path below `data/`, without the suffix."""
+        """The unit name: the path relative to `data/`, without the suffix."""
         return self.file.removeprefix("data/").removesuffix(".parquet")
 
     @property
     def file(self) -> str:
-        """Its path below the dataset's shards."""
+        """The path relative to the dataset's shards folder."""
         return file_name(self.config, self.split, self.index, self.count)
 
 
 def shard_of(name: str, count: int) -> int:
-    """The number of a name's shard: a stable hash, so that a new name moves no other."""
+    """The shard number of a name by a stable hash, so that a new name moves no other."""
     return int(hashlib.sha256(name.encode()).hexdigest()[:15], 16) % count
 
 
 def spread(
     config: str, count: int, items: Iterable[tuple[str, str, Item]]
 ) -> dict[Shard, list[Item]]:
-    """Items (name, split, item) by shard, in the order of their names.
+    """Items (name, split, item) by shard, sorted by name.
 
-    Every shard of a split that has any item is there, also the empty ones: the number of files then
-    says nothing about the data and does not change with it.
+    A split with any item has all its shards, including empty ones, so that the number of files does
+    not depend on the data.
     """
-    found: dict[Shard, list[Item]] = {}
+    shards: dict[Shard, list[Item]] = {}
     for name, split, item in sorted(items, key=lambda entry: entry[0]):
-        if Shard(config, split, 0, count) not in found:
-            found |= {Shard(config, split, i, count): [] for i in range(count)}
-        found[Shard(config, split, shard_of(name, count), count)].append(item)
-    return found
+        if Shard(config, split, 0, count) not in shards:
+            shards |= {Shard(config, split, i, count): [] for i in range(count)}
+        shards[Shard(config, split, shard_of(name, count), count)].append(item)
+    return shards
 
 
 def place(shards: Mapping[Shard, Sequence[KeptPair]]) -> list[PlacedPair]:
-    """The file and first row of every pair: its rows lie together, in order of time."""
+    """The file and first row of every pair. The rows of a pair are contiguous, in order of time."""
     placed = []
     for shard, pairs in shards.items():
         row = 0
@@ -128,7 +129,7 @@ def place(shards: Mapping[Shard, Sequence[KeptPair]]) -> list[PlacedPair]:
 def spoken_takes(
     clips: Iterable[Clip], sentences: Iterable[Sentence]
 ) -> tuple[list[SpokenTake], list[Clip]]:
-    """The takes whose utterance align knows, and those among them that have no split."""
+    """The takes with a row in align's sentences, and those of them without a split."""
     by_utterance = {row.utterance_id: row for row in sentences}
     spoken, without = [], []
     for clip in clips:
@@ -144,8 +145,8 @@ def spoken_takes(
 
 
 def by_speaker(pairs: Iterable[Pair]) -> dict[str, list[Pair]]:
-    """Pairs by speaker, the speakers in order."""
-    found: dict[str, list[Pair]] = defaultdict(list)
+    """Pairs by speaker, sorted by speaker."""
+    groups: dict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:
-        found[pair.speaker].append(pair)
-    return dict(sorted(found.items()))
+        groups[pair.speaker].append(pair)
+    return dict(sorted(groups.items()))

@@ -1,7 +1,7 @@
 """shards: pack frame pairs, windows and takes into Parquet files with a manifest and a card.
 
-The unit of work is one file. Which clip pairs it holds follows from a stable hash of their names,
-so that a new take rewrites the files that it falls into and no other.
+The unit of work is one file. A stable hash assigns clip pairs to files, so that a new take rewrites
+only the files that contain it.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from pipeline.records import (
 from pipeline.runtime.run import Run
 from pipeline.runtime.summaries import Summary, summaries, summarise
 from pipeline.runtime.units import Batch, Unit, run_units
-from pipeline.stages import READS
+from pipeline.stages import OPTIONAL, READS
 from pipeline.stages.shards.card import Published
 from pipeline.stages.shards.emotions import ClearTake, clear_takes
 from pipeline.stages.shards.families import FamilyTake, family_takes
-from pipeline.stages.shards.frames import SeenTake, seen_takes
+from pipeline.stages.shards.frames import FaceTake, face_takes
 from pipeline.stages.shards.protocol_trials import draw
 from pipeline.stages.shards.publish import publish, refuse_leaks
 from pipeline.stages.shards.shard_plan import (
@@ -57,15 +57,15 @@ VERSION = 4
 _GRAIN = "clip pair"
 _SOURCES = ("extract", "pose", "score", "filter", "synth")
 """The stages whose items are packed."""
-_Item = KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | SeenTake
+_Item = KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | FaceTake
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The units of a dataset and what the files hold.
+    """The units of a dataset and the content of their files.
 
-    `others` are clips of the other configs with their splits, `lacking` those without one by
-    config.
+    `others` are the clips of emotions and families with their splits. `lacking` are the clips
+    without a split, by config.
     """
 
     units: list[Unit]
@@ -84,10 +84,10 @@ def run(run: Run) -> Summary:
     Raises
     ------
     OutOfOrderError
-        When extract, align or pose has not run.
+        When extract, align or pose has not run, or any stage that it reads was stopped midway.
     PipelineError
-        When a file could not be written, or a unit of the split lies in two splits: a dataset with
-        a hole or a leak is not published.
+        When a file could not be written, or a unit of the split rule is in two splits. An
+        incomplete or leaking dataset is not published.
     """
     ready = plan(run)
     kept, takes = ready.kept, ready.takes
@@ -106,13 +106,16 @@ def run(run: Run) -> Summary:
 
 
 def plan(run: Run) -> Planned:
-    """The files to write, each with its key, and what they hold.
+    """The files to write, each with its key, and their content.
 
     Raises
     ------
     OutOfOrderError
-        When extract, align or pose has not run.
+        When extract, align or pose has not run, or any stage that it reads was stopped midway.
     """
+    for stage, summary in summaries(run, OPTIONAL["shards"]).items():
+        if summary is not None:
+            run.check_finished(stage)
     clips = {clip.take_id: clip for clip in run.need("extract", "clips", Clip)}
     sentences = run.need("align", "sentences", Sentence)
     posed = {row.pair_id: row for row in run.need("pose", "pose_pairs", PosedPair)}
@@ -141,9 +144,9 @@ def plan(run: Run) -> Planned:
 def _kept(
     run: Run, pairs: Sequence[Pair], clips: Mapping[str, Clip], posed: Mapping[str, PosedPair]
 ) -> list[KeptPair]:
-    """The pairs with any frame pair that has a pose and enough confidence."""
+    """The pairs with at least one frame pair that has a pose and enough confidence."""
     floor = run.params.shards.min_confidence
-    found = []
+    kept_pairs = []
     for speaker, theirs in by_speaker(pairs).items():
         posed_frames = _frames_of(run.read_item("pose", speaker, POSES, ["pair_id", "frame_a"]))
         for pair in theirs:
@@ -152,12 +155,14 @@ def _kept(
             kept = tuple(int(k) for k in np.flatnonzero(sure))
             sha256 = posed[pair.pair_id].poses_sha256
             if kept:
-                found.append(KeptPair(pair, clips[pair.take_a], clips[pair.take_b], kept, sha256))
-    return found
+                kept_pairs.append(
+                    KeptPair(pair, clips[pair.take_a], clips[pair.take_b], kept, sha256)
+                )
+    return kept_pairs
 
 
 def _frames_of(table: pa.Table) -> dict[str, NDArray[np.int32]]:
-    """`frame_a` of each pair, in the order of the rows: one pass, however many pairs there are."""
+    """`frame_a` of each pair, in row order; a single pass over all pairs."""
     ids = table["pair_id"].combine_chunks().dictionary_encode()
     codes = ids.indices.to_numpy()
     ends = np.cumsum(np.bincount(codes, minlength=len(ids.dictionary)))
@@ -172,7 +177,7 @@ def _plan(
     clear: Sequence[ClearTake],
     made: Sequence[FamilyTake],
 ) -> dict[Shard, list[Any]]:
-    """Every file with the items that it holds."""
+    """Every file with its items."""
     counts = section.n_shards
     pairs = spread("pairs", counts.pairs, ((k.pair.pair_id, k.pair.split, k) for k in kept))
     placed = [
@@ -184,7 +189,7 @@ def _plan(
     spoken = spread("takes", counts.takes, ((t.clip.take_id, t.split, t) for t in takes))
     emotions = spread("emotions", counts.emotions, ((t.clip.take_id, t.split, t) for t in clear))
     families = spread("families", counts.families, ((t.clip.take_id, t.split, t) for t in made))
-    seen = [(t.clip.take_id, t.split, t) for t in seen_takes(takes)]
+    seen = [(t.clip.take_id, t.split, t) for t in face_takes(takes)]
     frames = spread("frames", counts.frames, seen)
     return {**pairs, **sequences, **spoken, **emotions, **families, **frames}
 
@@ -218,7 +223,7 @@ def _identity(item: _Item) -> object:
 
 
 def _versions() -> dict[str, str]:
-    """The libraries that decide the bytes of a shard."""
+    """The versions of the libraries that affect the bytes of a shard."""
     return {
         "opencv": str(cv2.__version__),
         "pyarrow": str(pa.__version__),
@@ -243,11 +248,17 @@ def _rejects(
     unsure = sorted(planned - {k.pair.pair_id for k in kept})
     return [
         *(
-            rejected("shards", _GRAIN, item, "low_confidence", "no posed frame pair is sure enough")
+            rejected(
+                "shards",
+                _GRAIN,
+                item,
+                "low_confidence",
+                "no posed frame pair reaches shards.min_confidence",
+            )
             for item in unsure
         ),
         *(
-            rejected("shards", "take", clip.take_id, "no_split", f"the config {config} lacks it")
+            rejected("shards", "take", clip.take_id, "no_split", f"not in the config {config}")
             for config, clips in lacking.items()
             for clip in sorted(clips, key=lambda clip: clip.take_id)
         ),
@@ -282,10 +293,10 @@ def _published(
 
 
 def _numerics(run: Run, batch: Batch) -> list[dict[str, Any]]:
-    """The different fingerprints that all which is packed was computed with, in a fixed order."""
-    said = [told for told in summaries(run, READS["shards"]).values() if told is not None]
-    found = [row for told in said for row in told.get("numerics", [])] + batch.numerics()
-    return [json.loads(text) for text in sorted({json.dumps(row, sort_keys=True) for row in found})]
+    """The distinct numerics fingerprints of this stage and the stages that it reads, sorted."""
+    read = [summary for summary in summaries(run, READS["shards"]).values() if summary is not None]
+    rows = [row for summary in read for row in summary.get("numerics", [])] + batch.numerics()
+    return [json.loads(text) for text in sorted({json.dumps(row, sort_keys=True) for row in rows})]
 
 
 def _notes(published: Published, filtered: Sequence[FilteredTake] | None) -> list[str]:
@@ -297,6 +308,6 @@ def _notes(published: Published, filtered: Sequence[FilteredTake] | None) -> lis
     notes = [f"{counts} in {len(published.files)} files, {size_mb:.1f} MB"]
     notes += [f"list {name}: {why}" for name, why in published.drawn.lacks.items()]
     if not rows.get("emotions"):
-        why = "filter has not run" if filtered is None else "filter found no clear frame"
+        why = "filter has not run" if filtered is None else "filter kept no clear frame"
         notes.append(f"no config emotions: {why}")
     return notes

@@ -1,4 +1,4 @@
-"""What may be done with the shards of each corpus: the one home of its terms."""
+"""The terms of use of each corpus, which also apply to shards built from it."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Terms:
-    """A corpus's terms, as they pass on to shards made of it.
+    """The terms of a corpus.
 
     Attributes
     ----------
     licence
-        The identifier of the Hub, `other` where it knows none.
+        The Hub's identifier, or `other`.
     name
-        Of the licence, where the identifier is `other`.
+        The name of the licence if the identifier is `other`.
     url
-        Where the terms stand, empty where nothing is published.
+        The address of the terms; empty if they are not published.
     text
-        What holds for the shards, for people.
+        The terms of the shards in prose.
     show_faces
-        Whether a card, a page or a paper may show pictures out of it. Where not, or where nobody
-        said so, nothing that is published holds one.
+        Whether a card, a page or a paper may show images. If not, or if unknown, no published
+        file contains one.
     cite
-        What the corpus asks to be named by.
+        The citation that the corpus asks for.
     """
 
     licence: str
@@ -40,9 +40,9 @@ TERMS: Mapping[str, Terms] = {
         "other",
         "research-only",
         "https://wywu.github.io/projects/MEAD/MEAD.html",
-        "MEAD (Wang et al. 2020) is given out for research; no licence of its data is "
-        "published. These shards hold frames of it: keep them private, and pass on no picture, no "
-        "sound and no copy of the shards.",
+        "MEAD (Wang et al. 2020) is available for research; its data has no published licence. "
+        "These shards contain frames of it: keep them private, and do not share images, audio or "
+        "copies of the shards.",
         False,
         "Wang et al., MEAD: A Large-scale Audio-visual Dataset for Emotional Talking-face "
         "Generation, ECCV 2020",
@@ -51,8 +51,8 @@ TERMS: Mapping[str, Terms] = {
         "cc-by-nc-sa-4.0",
         "",
         "https://creativecommons.org/licenses/by-nc-sa/4.0/",
-        "RAVDESS (Livingstone, Russo 2018) is under CC BY-NC-SA 4.0: name its authors, use "
-        "it for no commercial end, share alike. Its speakers agreed to research: keep the shards "
+        "RAVDESS (Livingstone, Russo 2018) is licensed under CC BY-NC-SA 4.0: credit its authors, "
+        "no commercial use, share alike. Its speakers consented to research use: keep the shards "
         "private.",
         False,
         "Livingstone, Russo, The Ryerson Audio-Visual Database of Emotional Speech and Song "
@@ -62,9 +62,8 @@ TERMS: Mapping[str, Terms] = {
         "other",
         "as-its-sources",
         "",
-        "These shards hold frames of the corpus that they were made from: its terms, and "
-        "what its speakers agreed to, hold for the shards too. Unless those say otherwise, keep "
-        "them private.",
+        "These shards contain frames of their source corpus. Its terms, and the consent of its "
+        "speakers, also apply to the shards. Unless those permit sharing, keep the shards private.",
         False,
         "",
     ),
@@ -72,8 +71,8 @@ TERMS: Mapping[str, Terms] = {
         "mit",
         "",
         "https://opensource.org/license/mit",
-        "The heads and voices of the demo were drawn and spoken by a program; no person is in "
-        "it. A result on it says nothing about real faces.",
+        "The heads and voices of the demo are synthetic; it contains no real person. Results on it "
+        "say nothing about real faces.",
         True,
         "",
     ),
@@ -81,26 +80,26 @@ TERMS: Mapping[str, Terms] = {
 
 
 def faces(terms: Terms) -> str:
-    """What the card says of showing pictures."""
+    """The card's statement on showing images."""
     if terms.show_faces:
-        return "Its pictures may be shown: no person is in them."
+        return "Its images may be shown: they show no real person."
     return (
-        "No picture of it stands on this card, and none may be put beside it: what is published "
-        "of this dataset is numbers and names of takes."
+        "This card contains no image of the dataset, and none may be added: only numbers and "
+        "names of takes may be published."
     )
 
 
 def personal(terms: Terms) -> str:
-    """What the card says of the people shown: what may be kept, shared, and asked for."""
+    """The card's statement on personal data: storage, sharing and deletion."""
     if terms.show_faces:
-        return "There is none: heads and voices are made by a program."
+        return "None: heads and voices are synthetic."
     return (
-        "Faces and voices of recorded people are personal data, and so is what is computed from "
-        "them: landmarks, angles, embeddings, codes. Keep these shards where only those who work "
-        "with them can read them, for the purpose that the speakers agreed to, and no longer than "
-        "it lasts. Share numbers over many people, and names of takes; share pictures, sounds, "
-        "embeddings or the shards only as the corpus's terms allow. When a speaker asks to be left "
-        "out, `spfem-data forget --speaker ID` takes them out of everything that was made here and "
-        "keeps them out; pass the next version on to whom you gave this one, and say so: copies, "
-        "and networks that were trained on them, are beyond this program's reach."
+        "Faces and voices of recorded people are personal data, and so is everything computed from "
+        "them: landmarks, angles, embeddings, codes. Restrict access to the people who work with "
+        "these shards, use them only for the purpose that the speakers consented to, and delete "
+        "them when it ends. You may share aggregate numbers and names of takes; share images, "
+        "audio, embeddings or shards only as the corpus's terms allow. If a speaker withdraws "
+        "consent, `spfem-data forget --speaker ID` deletes their data from all outputs and "
+        "excludes them from later runs. Send the new version to everyone who received this one, "
+        "and tell them why: copies, and networks trained on them, are not affected by the command."
     )

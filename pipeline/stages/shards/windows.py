@@ -19,10 +19,10 @@ class Windows:
     Attributes
     ----------
     index : int64 [shape=(n_windows, length)]
-        Positions in the pair's per-frame columns, strictly increasing in a window. They follow each
-        other without a gap unless pairs below the threshold were stepped over.
+        Positions in the pair's per-frame columns, strictly increasing in a window. They are
+        consecutive unless pairs below the threshold were skipped.
     weight : float64 in [0, 1] [shape=(n_windows, length)]
-        The confidence of each pair; 0 for a pair below the threshold that stays in its place.
+        The confidence of each pair; 0 for a pair below the threshold that was not skipped.
     """
 
     index: IntArray
@@ -42,18 +42,18 @@ def find_windows(
     min_confidence: float,
     keep_rejected: bool,
 ) -> Windows:
-    """All windows of `length` frame pairs, one for each pair that can begin one; they overlap.
+    """All overlapping windows of `length` frame pairs, one for each possible first pair.
 
-    From pair to pair both takes advance, by at most `max_step` frames (STCCL 4.2 asks for
-    consecutive frames at the same place in both; its public code takes cells of the path, which
-    stand still). Pairs below `min_confidence` are stepped over, where `max_step` allows it. With
-    `keep_rejected` they stay, with weight 0, so that the frames of a window are more even in time;
-    more than half of a window's pairs must then be above the threshold.
+    From pair to pair, both takes advance by 1 to `max_step` frames. (STCCL 4.2 requires consecutive
+    frames in both takes; its public code uses cells of the path, where a take can stand still.)
+    Pairs below `min_confidence` are skipped if `max_step` allows it. With `keep_rejected` they stay
+    with weight 0, so that the frames of a window are more evenly spaced; more than half of a
+    window's pairs must then be above the threshold.
 
     Parameters
     ----------
     frame_a, frame_b : int [shape=(n,)], never decreasing
-        Where a take stands still, as in the maps of preset compat_scmcl, no window goes on.
+        A window ends where a take stands still, as in the maps of preset compat_scmcl.
     confidence : float [shape=(n,)]
 
     Raises

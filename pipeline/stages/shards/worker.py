@@ -1,4 +1,4 @@
-"""Writing one shard: what the workers of the stage `shards` do."""
+"""Write one shard: the worker of the stage `shards`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.runtime.tables import read_table
 from pipeline.runtime.units import UnitResult
 from pipeline.stages.shards.emotions import ClearSources, ClearTake, clear_rows
 from pipeline.stages.shards.families import FamilyTake, family_rows
-from pipeline.stages.shards.frames import SeenSources, SeenTake, seen_rows
+from pipeline.stages.shards.frames import FaceTake, FrameSources, frame_rows
 from pipeline.stages.shards.rows import Sources, pair_rows, sequence_rows, take_row
 from pipeline.stages.shards.shard_plan import KeptPair, PlacedPair, Shard, SpokenTake
 from pipeline.stages.shards.writer import write_shard
@@ -30,23 +30,23 @@ from spfem_data.schema import schema as schema_of
 SUFFIX = ".parquet"
 POSES, CLEAR, SCORES = ".poses.parquet", ".clear.parquet", ".scores.parquet"
 FAMILIES = ".families.parquet"
-WITH_PICTURES = ("pairs", "emotions")
+WITH_IMAGES = ("pairs", "emotions")
 _FRAMINGS_IN_MEMORY = 256
 _SPEAKERS_IN_MEMORY = 4
 
 
 @dataclass(frozen=True)
 class Payload:
-    """What the worker is given: one file's items and the folder of each stage's items."""
+    """The worker's input: the items of one file and the item folder of each stage."""
 
     shard: Shard
-    items: tuple[KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | SeenTake, ...]
+    items: tuple[KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | FaceTake, ...]
     stores: Mapping[str, Path]
     section: Shards
 
 
 def one_thread() -> None:
-    """Pictures are warped by as many processes as there are workers; threads would only collide."""
+    """Warp with one thread per process, because there is one process per worker."""
     cv2.setNumThreads(1)
 
 
@@ -55,26 +55,26 @@ def write_unit(state: None, store: ItemStore, unit: str, payload: Payload) -> Un
     shard, section = payload.shard, payload.section
     with atomic_path(store.path(unit, SUFFIX)) as temporary:
         rows = write_shard(
-            temporary, schema_of(shard.config, _told(payload)), shard.config, _rows(payload),
+            temporary, schema_of(shard.config, _metadata(payload)), shard.config, _rows(payload),
             section.rows_per_group,
         )  # fmt: skip
     return UnitResult([SUFFIX], {"files": [{"unit": unit, "rows": rows}]})
 
 
-def _told(payload: Payload) -> dict[str, str]:
-    """What the file's metadata says beside the columns."""
+def _metadata(payload: Payload) -> dict[str, str]:
+    """The metadata of the file's schema."""
     section, config = payload.section, payload.shard.config
-    told = {"framing": f"{section.framing} {section.size_px}"} if config in WITH_PICTURES else {}
+    metadata = {"framing": f"{section.framing} {section.size_px}"} if config in WITH_IMAGES else {}
     if config == "frames":
-        told = {"framing": f"{section.frames.framing} {section.size_px}"}
+        metadata = {"framing": f"{section.frames.framing} {section.size_px}"}
     weights = {item.weights_sha256 for item in payload.items if isinstance(item, ClearTake)}
-    return told | ({"clip_weights_sha256": ",".join(sorted(weights))} if weights else {})
+    return metadata | ({"clip_weights_sha256": ",".join(sorted(weights))} if weights else {})
 
 
 def _rows(payload: Payload) -> Iterator[dict[str, Any]]:
     section = payload.section
     sources, clear = _sources(payload), _clear_sources(payload)
-    seen = SeenSources(_frames_file(payload), _framing(payload, section.frames.framing))
+    frames = FrameSources(_frames_file(payload), _framing(payload, section.frames.framing))
     for item in payload.items:
         if isinstance(item, KeptPair):
             yield from pair_rows(item, sources, section.size_px, section.jpeg_quality)
@@ -82,9 +82,9 @@ def _rows(payload: Payload) -> Iterator[dict[str, Any]]:
             yield from sequence_rows(item, sources.poses, section.windows)
         elif isinstance(item, ClearTake):
             yield from clear_rows(item, clear, section.size_px, section.jpeg_quality)
-        elif isinstance(item, SeenTake):
-            yield from seen_rows(
-                item, seen, section.frames.per_take, section.size_px, section.jpeg_quality
+        elif isinstance(item, FaceTake):
+            yield from frame_rows(
+                item, frames, section.frames.per_take, section.size_px, section.jpeg_quality
             )
         elif isinstance(item, FamilyTake):
             yield from family_rows(item, _file_of(payload, "synth", item.clip, FAMILIES))
@@ -132,7 +132,7 @@ def _frames_file(payload: Payload) -> Callable[[Clip], Path]:
 
 
 def _framing(payload: Payload, name: Framing | None = None) -> Callable[[Clip], FrameTo]:
-    """How the frames of a take are framed: as named, else as the section says."""
+    """The framing of a take's frames: `name`, or the section's."""
     section, file = payload.section, _frames_file(payload)
     return lru_cache(_FRAMINGS_IN_MEMORY)(
         lambda clip: framing_of(name or section.framing, section.size_px, clip, file(clip))

@@ -1,4 +1,4 @@
-"""Writing one shard: row group by row group, the same bytes for the same rows."""
+"""Write one shard by row group. The same rows give the same bytes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from spfem_data.schema import media_columns
 
 _VALUES_BETWEEN_PAGE_CHECKS = 8
-"""With pyarrow's 1024, a page of pictures is a whole row group and so is the reader's memory."""
-_MAX_GROUP_BYTES = 32 << 20  # of pictures and sound: long takes make smaller groups
+"""With pyarrow's default of 1024, a page of images is a whole row group in the reader's memory."""
+_MAX_GROUP_BYTES = 32 << 20  # of images and audio: long takes give smaller groups
 
 
 def write_shard(
@@ -23,10 +23,10 @@ def write_shard(
     rows: Iterable[Mapping[str, Any]],
     rows_per_group: int,
 ) -> int:
-    """Write rows to a Parquet file and return how many; no more than one row group is in memory.
+    """Write rows to a Parquet file and return their number. At most one row group is in memory.
 
-    Pictures and sound are neither compressed nor dictionary-encoded (JPEG and FLAC do not shrink,
-    and a dictionary halves the reading rate), and have no statistics.
+    Images and audio have no compression, dictionary or statistics: JPEG and FLAC do not shrink, and
+    a dictionary halves the reading rate.
     """
     media = media_columns(config)
     leaves = list(_leaves(schema))
@@ -67,7 +67,7 @@ def _groups(
 
 
 def _leaves(schema: pa.Schema) -> Iterator[str]:
-    """Parquet's names of the columns: `source.bytes`, `affine.list.element`."""
+    """The Parquet column names: `source.bytes`, `affine.list.element`."""
     for field in schema:
         if pa.types.is_struct(field.type):
             yield from (f"{field.name}.{child.name}" for child in field.type)

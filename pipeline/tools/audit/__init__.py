@@ -1,1 +1,1 @@
-"""Pair lists in the published schema: what can be told from the list, and what a corpus adds."""
+"""Audit of pair lists in the published schema, alone or compared with a dataset."""

@@ -1,4 +1,4 @@
-"""A list beside a dataset: are its pairs accepted, and how far are they from our alignment."""
+"""Compare a list with a dataset: verdicts, and time differences from our alignment."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _MS = 1000.0
 
 @dataclass(frozen=True)
 class Compared:
-    """One listed pair as the dataset sees it.
+    """One listed pair compared with the dataset.
 
     Attributes
     ----------
     verdict
-        accepted: we emit this clip pair; rejected: we do not; unknown: a take is not there.
+        accepted: the dataset has this clip pair; rejected: it does not; unknown: a take is missing.
     reason
-        A slug of `errors.REASONS` where rejected, else empty; `detail` says it in words.
+        A slug of `errors.REASONS` if rejected, else empty; `detail` is the message.
     score
-        The same-sentence score of these two takes, low is alike; None where unknown.
+        The sentence score of the two takes, low for the same sentence; None if unknown.
     n_compared
-        Listed frame pairs inside our time map.
+        The number of listed frame pairs within our time map.
     median_ms, p95_ms
-        How far they lie from our time map; None where not accepted.
+        Their distance from our time map; None if not accepted.
     """
 
     pair: ListedPair
@@ -48,7 +48,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Known:
-    """What the stages extract and align said of a dataset.
+    """The results of extract and align for a dataset.
 
     Attributes
     ----------
@@ -59,9 +59,9 @@ class Known:
     sentences
         By utterance id.
     score
-        The same-sentence score of two clips' sounds.
+        The sentence score of two clips.
     audio_fps
-        Frames a second of takes of sound alone.
+        The frame rate for audio-only takes.
     """
 
     clips: Mapping[tuple[str, str, str], Clip]
@@ -73,9 +73,9 @@ class Known:
 
 
 def compare(pair: ListedPair, known: Known, fps: float | None) -> Compared:
-    """Judge one listed pair; its frame i is shown at (i + 0.5) / fps on the takes' clocks.
+    """Compare one listed pair; its frame i is at (i + 0.5) / fps in the time of each take.
 
-    Without `fps` each take has its own rate, as extract measured it.
+    Without `fps`, each take has the rate that extract measured.
     """
     places = [
         (pair.speaker, "neutral", pair.take_a),
@@ -83,7 +83,7 @@ def compare(pair: ListedPair, known: Known, fps: float | None) -> Compared:
     ]
     missing = [f"{e} {take}" for s, e, take in places if (s, e, take) not in known.clips]
     if missing:
-        detail = f"the dataset has no usable take {' nor '.join(missing)}"
+        detail = f"the dataset has no usable take {' or '.join(missing)}"
         return Compared(pair, "unknown", "", detail, None, 0, None, None)
     a, b = (known.clips[place] for place in places)
     ours = known.pairs.get(f"{a.take_id}--{b.take_id}")
@@ -100,25 +100,25 @@ def compare(pair: ListedPair, known: Known, fps: float | None) -> Compared:
 
 
 def _why(a: Clip, b: Clip, known: Known) -> tuple[str, str]:
-    """The reason that align gave, else what each take says by our reading."""
-    said = known.rejected.get(f"{a.take_id}--{b.take_id}") or known.rejected.get(b.take_id)
-    if said is not None:
-        return said.reason, said.detail
-    says = [known.sentences[clip.utterance_id] for clip in (a, b)]
-    heard = f" (as neutral take {says[1].anchor})" if says[1].anchor else ""
+    """The reason that align gave, else the sentences of both takes."""
+    reject = known.rejected.get(f"{a.take_id}--{b.take_id}") or known.rejected.get(b.take_id)
+    if reject is not None:
+        return reject.reason, reject.detail
+    sentences = [known.sentences[clip.utterance_id] for clip in (a, b)]
+    anchor = f" (that of neutral take {sentences[1].anchor})" if sentences[1].anchor else ""
     return (
         "wrong_sentence",
-        f"{b.emotion} {b.take} says {says[1].sentence}{heard}, neutral {a.take} says "
-        f"{says[0].sentence}",
+        f"{b.emotion} {b.take} has sentence {sentences[1].sentence}{anchor}, neutral {a.take} has "
+        f"{sentences[0].sentence}",
     )
 
 
 def differences_ms(
     frame_a: IntArray, frame_b: IntArray, ours: Pair, rates: tuple[float, float]
 ) -> FloatArray:
-    """How far listed frame pairs lie from our time map, in ms, those inside it only.
+    """Distance of listed frame pairs from our time map in ms, for those within the map.
 
-    `rates` are the frames a second of take a and take b.
+    `rates` are the frame rates of takes a and b.
     """
     a_s, b_s = (frame_a + 0.5) / rates[0], (frame_b + 0.5) / rates[1]
     knots_a, knots_b = np.array(ours.knots_a_s), np.array(ours.knots_b_s)

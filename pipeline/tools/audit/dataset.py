@@ -1,4 +1,4 @@
-"""What a dataset's tables hold for an audit, read once."""
+"""Read the tables of a dataset for an audit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.tools.audit.take_lookup import clips_by_name, one_view
 
 
 def read_known(run: Run, *, level: int | None, view: str | None) -> Known:
-    """The takes of one level and view, and what align said of them.
+    """The takes of one level and view, with the results of align.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Pairs of all speakers with one emotion and one neutral take: there a wrong rule shows."""
+"""Pairs of all speakers grouped by emotion and neutral take, which reveals a wrong pairing rule."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Group:
     median_ratio, median_diagonal
         Over the group's pairs.
     suspect
-        Whether at least three speakers, and a quarter of the group, are odd: no reader's habit.
+        Whether at least three speakers and a quarter of the group are odd.
     """
 
     emotion: str
@@ -38,7 +38,7 @@ class Group:
 
     @property
     def suspect(self) -> bool:
-        """Whether the rule that paired these takes must be wrong for many speakers."""
+        """Whether the rule that paired these takes is probably wrong for many speakers."""
         return len(self.odd) >= max(_LEAST, _SHARE * self.n_pairs)
 
 

@@ -1,4 +1,4 @@
-"""What the frames of a listed pair tell by themselves, without the corpus."""
+"""Measures of listed pairs that need no corpus."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy.typing as npt
 from pipeline.tools.audit.pairlist import IntArray, ListedPair
 
 MAX_RATIO = 1.8
-"""Two readings of one sentence rarely differ more in length."""
+"""Two takes of one sentence rarely differ more in length."""
 MAX_RUN = 9
-"""Frames; a run of ten is a third of a second of one picture at 30 fps."""
+"""Frames; at 30 fps, a run of ten repeats one frame for a third of a second."""
 MIN_DIAGONAL = 0.5
 MIN_ONE_TO_ONE = 0.5
 _FELLOWS = 3
@@ -23,10 +23,10 @@ FLAGS = {
     "length_ratio": f"one take is more than {MAX_RATIO} times as long as the other",
     "odd_among_fellows": f"its ratio is more than {MAX_RATIO} times off the median of this speaker "
     "and emotion",
-    "long_run": f"one frame stands {MAX_RUN + 1} times or more",
+    "long_run": f"one frame is repeated {MAX_RUN + 1} times or more",
     "off_diagonal": f"fewer than {MIN_DIAGONAL:.0%} of the steps advance both takes by one frame",
     "few_one_to_one": f"fewer than {MIN_ONE_TO_ONE:.0%} of the frame pairs are one-to-one",
-    "backwards": "a take runs backwards",
+    "backwards": "a take goes backwards in time",
     "take_twice": "this take of the emotion is paired with two neutral takes",
 }
 """Every flag with its meaning."""
@@ -34,9 +34,9 @@ FLAGS = {
 
 @dataclass(frozen=True)
 class Run:
-    """The longest stretch of one frame repeated: how many times, which frame, where in the pair.
+    """The longest run of one repeated frame: length, frame, position in the pair.
 
-    `place` is the middle of the run over the pair's length, from 0 to 1.
+    `place` is the middle of the run relative to the pair's length, 0 to 1.
     """
 
     length: int
@@ -51,19 +51,19 @@ class Measures:
     Attributes
     ----------
     n_frames_a, n_frames_b
-        Last frame number and one: a list does not say more.
+        The last frame number plus one; a list has no other information.
     ratio
         n_frames_b over n_frames_a.
     ratio_among_fellows
         `ratio` over the median of this speaker's pairs of this emotion; None below three pairs.
     run_a, run_b
-        How long the list stands on one frame.
+        The longest run of one frame.
     diagonal
         Share of the steps that advance both takes by exactly one frame.
     one_to_one
-        Share of the frame pairs neither of whose frames stands in another pair.
+        Share of the frame pairs whose frames are in no other frame pair.
     monotone
-        Whether no take ever runs backwards.
+        Whether both takes never go backwards.
     start, end
         First and last frame pair.
     """
@@ -84,7 +84,7 @@ class Measures:
 
     @property
     def excess(self) -> float:
-        """How many times the longer take is as long as the shorter."""
+        """Length of the longer take over that of the shorter."""
         return max(self.ratio, 1 / self.ratio)
 
     @property
@@ -145,13 +145,13 @@ def _beyond(ratio: float) -> bool:
 
 
 def _once(frames: IntArray) -> npt.NDArray[np.bool_]:
-    """Which entries hold a frame that stands nowhere else."""
+    """Which entries have a frame that occurs once."""
     _, where, count = np.unique(frames, return_inverse=True, return_counts=True)
     return np.asarray(count[where] == 1)
 
 
 def longest_run(frames: IntArray) -> Run:
-    """The longest stretch of one frame repeated, the first of equals.
+    """The longest run of one repeated frame; the first if several are equally long.
 
     >>> longest_run(np.array([4, 5, 5, 5, 6]))
     Run(length=3, frame=5, place=0.5)

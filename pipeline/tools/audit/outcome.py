@@ -1,4 +1,4 @@
-"""The outcome of an audit, for people and for machines."""
+"""The result of an audit, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PERCENTILES = (5, 50, 95)
 
 @dataclass(frozen=True)
 class Audit:
-    """All that was found; `compared` is empty without a dataset."""
+    """The result of an audit; `compared` is empty without a dataset."""
 
     measured: Sequence[Measures]
     groups: Sequence[Group]
@@ -35,11 +35,11 @@ class Audit:
     @property
     def flagged(self) -> list[Measures]:
         """The flagged pairs, worst first: by the number of flags, then by ratio and run."""
-        found = [row for row in self.measured if row.flags]
-        return sorted(found, key=lambda r: (-len(r.flags), -r.excess, -r.longest_run, r.pair.name))
+        rows = [row for row in self.measured if row.flags]
+        return sorted(rows, key=lambda r: (-len(r.flags), -r.excess, -r.longest_run, r.pair.name))
 
     def as_json(self) -> dict[str, object]:
-        """Everything, pairs in the order of the list."""
+        """The result as JSON values, pairs in the order of the list."""
         value: dict[str, object] = {
             "summary": {
                 "pairs": len(self.measured),
@@ -57,7 +57,7 @@ class Audit:
         return value
 
     def tables(self) -> list[TextTable]:
-        """The same as (title, columns, rows) of text; empty ones are left out."""
+        """The result as tables (title, columns, rows) of text, without empty ones."""
         found = [
             self._summary(), self._numbers(), self._flagged_table(), self._group_table(),
             self._verdicts(), self._compared_table(),
@@ -85,7 +85,7 @@ class Audit:
             low, middle, high = np.percentile(values, _PERCENTILES)
             ends = (min(values), low, middle, high, max(values))
             rows.append([name, *(f"{value:.2f}" for value in ends)])
-        columns = ["", "least", "p5", "median", "p95", "most"]
+        columns = ["", "min", "p5", "median", "p95", "max"]
         return "over all clip pairs", columns, rows
 
     def _flagged_table(self) -> TextTable:
@@ -105,30 +105,32 @@ class Audit:
             if g.suspect
         ]  # fmt: skip
         columns = ["emotion", "neutral take", "its takes", "odd", "ratio", "diagonal", "speakers"]
-        title = "groups that are odd for three speakers and a quarter of all, by length_ratio"
+        title = (
+            "groups with length_ratio flags for at least three speakers and a quarter of the pairs"
+        )
         return title, columns, rows
 
     def _verdicts(self) -> TextTable:
         counts = Counter((row.verdict, row.reason) for row in self.compared)
         rows = [[verdict, reason, str(n)] for (verdict, reason), n in sorted(counts.items())]
-        return "beside the dataset", ["verdict", "reason", "pairs"], rows
+        return "comparison with the dataset", ["verdict", "reason", "pairs"], rows
 
     def _compared_table(self) -> TextTable:
         order = {"rejected": 0, "unknown": 1, "accepted": 2}
-        found = sorted(self.compared, key=lambda r: (order[r.verdict], -(r.p95_ms or 0)))
+        ordered = sorted(self.compared, key=lambda r: (order[r.verdict], -(r.p95_ms or 0)))
         rows = [
             [
                 row.pair.name, row.verdict, _number(row.score), _number(row.median_ms, 0),
                 _number(row.p95_ms, 0), f"{row.reason}: {row.detail}" if row.reason else row.detail,
             ]
-            for row in found
+            for row in ordered
         ]  # fmt: skip
         columns = ["pair", "verdict", "score", "median ms", "p95 ms", "why"]
-        return "their frames beside our alignment", columns, rows
+        return "listed frames compared with our alignment", columns, rows
 
 
 def audit(pairs: Sequence[ListedPair], compared: Sequence[Compared] = ()) -> Audit:
-    """Measure a list; `compared` is what a dataset says of the same pairs."""
+    """Measure a list; `compared` are the same pairs compared with a dataset."""
     measured = measure_all(pairs)
     return Audit(measured, group_pairs(measured), compared)
 

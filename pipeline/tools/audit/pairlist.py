@@ -1,4 +1,4 @@
-"""The published schema of pair lists: read with one clear line for what is wrong, written the same.
+"""Read and write pair lists in the published schema.
 
 {speaker: {emotion: {"001_028": [[frames of neutral 001], [frames of the emotion's 028]]}}}
 """
@@ -23,7 +23,7 @@ _LAST_FRAME = 2**31 - 1
 
 @dataclass(frozen=True, eq=False)
 class ListedPair:
-    """One clip pair of a list: a neutral take beside one of an emotion.
+    """One clip pair of a list: a neutral take and a take of an emotion.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class ListedPair:
 
     @property
     def name(self) -> str:
-        """The pair's name for people."""
+        """The pair's name in messages."""
         return f"{self.speaker} {self.emotion} {self.key}"
 
 
@@ -55,7 +55,7 @@ def read_pair_list(path: Path) -> list[ListedPair]:
     Raises
     ------
     PipelineError
-        When the file cannot be read or is not of the schema: one line that says where.
+        When the file cannot be read or does not match the schema; the message says where.
     """
     try:
         content = json.loads(path.read_bytes(), object_pairs_hook=_unique)
@@ -64,7 +64,7 @@ def read_pair_list(path: Path) -> list[ListedPair]:
     except (ValueError, RecursionError) as error:  # also numbers of thousands of digits
         raise PipelineError(f"{path}: not JSON ({error})") from error
     except _TwiceError as error:
-        raise PipelineError(f"{path}: the key {error} stands twice in one object") from error
+        raise PipelineError(f"{path}: the key {error} occurs twice in one object") from error
     try:
         return _pairs(content)
     except ValueError as error:
@@ -72,7 +72,7 @@ def read_pair_list(path: Path) -> list[ListedPair]:
 
 
 class _TwiceError(Exception):
-    """A key of a JSON object that stands there twice: a plain reader would drop one silently."""
+    """A duplicate key of a JSON object, which json.loads would drop silently."""
 
 
 def _unique(items: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -90,13 +90,13 @@ def _pairs(content: Any) -> list[ListedPair]:
             for key, frames in _entries(pairs, f"{speaker} {emotion}", '"NNN_NNN"'):
                 found.append(_pair(speaker, emotion, key, frames))
     if not found:
-        raise ValueError("holds no clip pair")
+        raise ValueError("contains no clip pair")
     return found
 
 
 def _entries(value: Any, where: str, keys: str) -> list[tuple[str, Any]]:
     if not isinstance(value, dict):
-        raise ValueError(f"{where} is {_kind(value)}, expected an object with a key a {keys}")
+        raise ValueError(f"{where} is {_kind(value)}, expected an object with one key per {keys}")
     return sorted(value.items())
 
 
@@ -109,7 +109,7 @@ def _pair(speaker: str, emotion: str, key: str, frames: Any) -> ListedPair:
         raise ValueError(f"{where}: expected two lists of frames, found {_kind(frames)}")
     a, b = (_frames(column, where) for column in frames)
     if len(a) != len(b):
-        raise ValueError(f"{where}: {len(a)} frames beside {len(b)}, expected as many")
+        raise ValueError(f"{where}: {len(a)} and {len(b)} frames, expected equal numbers")
     return ListedPair(speaker, emotion, take_a, take_b, a, b)
 
 
@@ -118,7 +118,7 @@ def _frames(column: Any, where: str) -> IntArray:
         raise ValueError(f"{where}: expected a list of frame numbers, found {_kind(column)}")
     for value in column:
         if type(value) is not int or not 0 <= value <= _LAST_FRAME:
-            raise ValueError(f"{where}: {value!r} is no frame number (whole, from 0)")
+            raise ValueError(f"{where}: {value!r} is not a frame number (an integer from 0)")
     return np.array(column, np.int64)
 
 
@@ -129,24 +129,24 @@ def _kind(value: Any) -> str:
 
 
 def write_pair_list(path: Path, pairs: Iterable[ListedPair]) -> None:
-    """Write a list whole or not at all; the same pairs give the same bytes, one pair a line.
+    """Write a list atomically, one pair per line. The same pairs give the same bytes.
 
     Raises
     ------
     PipelineError
-        When two pairs have one place in the list, or a take's name holds `_`, which parts the key.
+        When two pairs have the same key, or a take's name contains `_`, the separator of the key.
     """
     content: dict[str, dict[str, dict[str, str]]] = {}
     for pair in sorted(pairs, key=lambda p: (p.speaker, p.emotion, p.key)):
         for take in (pair.take_a, pair.take_b):
             if "_" in take:
                 raise PipelineError(
-                    f"take {take!r} of {pair.speaker}: the schema allows no _ in takes"
+                    f"take {take!r} of {pair.speaker}: the schema does not allow _ in takes"
                 )
         keys = content.setdefault(pair.speaker, {}).setdefault(pair.emotion, {})
         if pair.key in keys:
             raise PipelineError(
-                f"{pair.name} stands for two pairs; choose one --level and one --view"
+                f"{pair.name} would name two pairs; choose one --level and one --view"
             )
         keys[pair.key] = json.dumps([pair.frame_a.tolist(), pair.frame_b.tolist()])
     write_bytes(path, f"{_object(content, 0)}\n".encode())

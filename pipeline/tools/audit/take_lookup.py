@@ -1,4 +1,4 @@
-"""From the names of a list to the takes of a dataset: which level, which view."""
+"""Find the takes of a dataset by the names in a pair list, by level and view."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ Item = TypeVar("Item", Clip, Pair)
 _FIRST_VIEW = "front"
 
 
+def listed_name(take: str) -> str:
+    """The name of a take in a pair list, whose keys separate two takes by `_`."""
+    return take.replace("_", "-")
+
+
 def one_view(items: Sequence[Item], view: str | None) -> list[Item]:
-    """The items of one view: the one named, else front, else the first by name.
+    """The items of one view: `view`, else front, else the first by name.
 
     Raises
     ------
     PipelineError
-        When no item has the view named.
+        When no item has the view.
     """
     known = sorted({item.view for item in items})
     if view is not None and view not in known:
@@ -28,12 +33,12 @@ def one_view(items: Sequence[Item], view: str | None) -> list[Item]:
 
 
 def pairs_of_level(pairs: Sequence[Pair], level: int | None) -> list[Pair]:
-    """The pairs with neutral whose other take has the level, or the highest of speaker and emotion.
+    """The pairs with neutral whose take b has the level, by default the highest of its emotion.
 
     Raises
     ------
     PipelineError
-        When no pair has the level named.
+        When no pair has the level.
     """
     pairs = [pair for pair in pairs if pair.emotion_a == "neutral"]
     known = {pair.level_b for pair in pairs}
@@ -52,12 +57,12 @@ def pairs_of_level(pairs: Sequence[Pair], level: int | None) -> list[Pair]:
 
 
 def clips_by_name(clips: Sequence[Clip], level: int | None) -> dict[tuple[str, str, str], Clip]:
-    """Clips by (speaker, emotion, take); of several levels the one given, else the highest.
+    """Clips by (speaker, emotion, name in the list) of one level, by default the highest.
 
-    Neutral takes count with whatever level they have.
+    Neutral takes of any level are included.
     """
-    found: dict[tuple[str, str, str], Clip] = {}
+    by_name: dict[tuple[str, str, str], Clip] = {}
     for clip in sorted(clips, key=lambda c: c.level):
         if level is None or clip.level == level or clip.emotion == "neutral":
-            found[clip.speaker, clip.emotion, clip.take] = clip
-    return found
+            by_name[clip.speaker, clip.emotion, listed_name(clip.take)] = clip
+    return by_name

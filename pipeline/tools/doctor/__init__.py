@@ -1,6 +1,6 @@
-"""Whether this machine, this installation and this project can do the work, and what mends it.
+"""Checks of the machine, the installation and the project, each with a fix if it fails.
 
-Nothing here imports a heavy library at its top: where one is broken, that is what is to be told.
+No module here imports a large library at the top level, so that doctor runs when one is broken.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ __all__ = ["Check", "Patient", "State", "examine"]
 
 @dataclass(frozen=True)
 class Patient:
-    """What is examined: params.yaml (None: the default one), the folder of outputs.
+    """The input: params.yaml (None: the default) and the output folder.
 
-    `has_project` says whether there is a params.yaml at all; where there is none, the reader alone
-    may be what is wanted. `is_fast` leaves out the trials and the walks through corpora.
+    `has_project` says whether there is a params.yaml; without one, the user may only need the
+    reader. `is_fast` skips the library probes and the corpus scans.
     """
 
     params: Path | None
@@ -30,10 +30,9 @@ class Patient:
 
 
 def examine(patient: Patient) -> Iterator[Check]:
-    """All checks, cheap ones first; each is given as soon as it is known."""
+    """All checks, cheap ones first, each as soon as it is done."""
     yield libraries.python()
-    found = libraries.survey(is_wanted=patient.has_project)
-    yield from found
+    yield from libraries.survey(is_wanted=patient.has_project)
     yield machine.cores_and_memory()
     if not patient.is_fast:
         yield from probe_runner.all_of(missing=libraries.missing_names())

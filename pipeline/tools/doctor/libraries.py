@@ -1,4 +1,4 @@
-"""Python, and the packages of the project: there, of versions that serve, and no two of one."""
+"""Python and the project's packages: installed, of supported versions, without duplicates."""
 
 from __future__ import annotations
 
@@ -7,41 +7,46 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable
 
-from pipeline.tools.doctor.check import Check, checkout, extra_install, pip, pip_install
+from pipeline.install_hints import checkout, extra_install, pip, pip_install
+from pipeline.tools.doctor.check import Check
 from pipeline.tools.doctor.requirements import Requirement, installed, requirements
 
 BUILD, DEMO = "build", "demo"
 OPTIONAL = {
-    DEMO: "the demo corpus cannot be made without it",
-    "mds": "only `spfem-data export --format mds` needs it",
-    "ray": "only `--engine ray` needs it",
+    DEMO: "required to generate the demo corpus",
+    "mds": "required only for `spfem-data export --format mds`",
+    "ray": "required only for `--engine ray`",
 }
-"""Extras that one thing needs, and which."""
+"""Extras that a single feature needs."""
 _FIRST, _BUILD_UNTIL, _READ_UNTIL = (3, 11), (3, 13), (3, 14)
 _SAME_CV2 = ("opencv-python", "opencv-python-headless", "opencv-contrib-python-headless")
-_TOLD = 6
+_MAX_NAMES = 6
 
 
 def python(version: tuple[int, int] = sys.version_info[:2]) -> Check:
-    """Python's own version; mediapipe has no wheel from 3.13 on."""
-    found = f"{platform.python_version()} ({sys.executable}), {platform.machine()}"
-    again = "python3.12 -m venv .venv"
-    mend = "make setup PYTHON=python3.12" if checkout() else again
+    """The Python version; mediapipe has no wheels for 3.13 and later."""
+    version_text = f"{platform.python_version()} ({sys.executable}), {platform.machine()}"
+    fix = "make setup PYTHON=python3.12" if checkout() else "python3.12 -m venv .venv"
     if not _FIRST <= version < _READ_UNTIL:
-        return Check("python", "fail", f"{found}; 3.11 or 3.12 is needed", mend)
+        return Check("python", "fail", f"{version_text}; Python 3.11 or 3.12 is required", fix)
     if version >= _BUILD_UNTIL:
-        return Check("python", "warn", f"{found}; the reader runs, the pipeline needs 3.12", mend)
-    return Check("python", "ok", found)
+        return Check(
+            "python",
+            "warn",
+            f"{version_text}; the reader works, the pipeline needs 3.11 or 3.12",
+            fix,
+        )
+    return Check("python", "ok", version_text)
 
 
 def missing_names() -> set[str]:
-    """The distributions of base and build that are not installed."""
+    """The required distributions of the reader and of the extra build that are not installed."""
     asked = [r for r in requirements() if r.extra in ("", BUILD)]
     return {r.name for r in asked if installed(r.name) is None}
 
 
 def survey(*, is_wanted: bool) -> list[Check]:
-    """Base, build and extras; `is_wanted`: there is a project, so the pipeline is meant to run."""
+    """The reader, build and other extras. `is_wanted`: there is a project, so build is required."""
     asked: dict[str, list[Requirement]] = defaultdict(list)
     for requirement in requirements():
         asked[requirement.extra].append(requirement)
@@ -58,9 +63,9 @@ def survey(*, is_wanted: bool) -> list[Check]:
 def _base(asked: Iterable[Requirement]) -> Check:
     gone = [r for r in asked if installed(r.name) is None]
     if gone:
-        mend = pip_install(*(r.text for r in gone))
-        return Check("libraries", "fail", f"not installed: {_names(gone)}", mend)
-    return Check("libraries", "ok", "those of the reader are installed")
+        fix = pip_install(*(r.text for r in gone))
+        return Check("libraries", "fail", f"not installed: {_names(gone)}", fix)
+    return Check("libraries", "ok", "the reader's libraries are installed")
 
 
 def _build(
@@ -68,53 +73,61 @@ def _build(
 ) -> Check:
     gone = [r for r in asked if installed(r.name) is None]
     if not gone:
-        return Check("extra build", "ok", "installed: the pipeline's libraries")
-    mend = extra_install(BUILD)
+        return Check("extra build", "ok", "the pipeline's libraries are installed")
+    fix = extra_install(BUILD)
     if has_build or is_wanted:
-        return Check("extra build", "fail", f"the pipeline lacks {_names(gone)}", mend)
-    found = "not installed: shards can be read, checked and shown, not made"
-    return Check("extra build", "warn", found, mend)
+        return Check(
+            "extra build", "fail", f"not installed: {_names(gone)}; the pipeline needs them", fix
+        )
+    detail = "not installed: shards can be read, verified and shown, but not built"
+    return Check("extra build", "warn", detail, fix)
 
 
 def _names(asked: Iterable[Requirement]) -> str:
     names = [r.name for r in asked]
-    more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
-    return ", ".join(names[:_TOLD]) + more
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    return ", ".join(names[:_MAX_NAMES]) + more
 
 
 def _versions(asked: Iterable[Requirement]) -> list[Check]:
-    """One line a package whose version does not serve, or one line for all."""
+    """One check per package with an unsupported version, or one check for all."""
     wrong: dict[str, Check] = {}
-    seen = set()
+    checked = set()
     for requirement in asked:
         version = installed(requirement.name)
         if version is None:
             continue
-        seen.add(requirement.name)
-        if not requirement.serves(version):
+        checked.add(requirement.name)
+        if not requirement.allows(version):
             by = f"the extra {requirement.extra}" if requirement.extra else "the reader"
-            found = f"{requirement.name} {version}, {by} needs {requirement.versions}"
-            wrong[requirement.name] = Check("version", "fail", found, pip_install(requirement.text))
-    return list(wrong.values()) or [Check("versions", "ok", f"{len(seen)} packages in range")]
+            detail = f"{requirement.name} {version}; {by} needs {requirement.versions}"
+            wrong[requirement.name] = Check(
+                "version", "fail", detail, pip_install(requirement.text)
+            )
+    return list(wrong.values()) or [
+        Check("versions", "ok", f"{len(checked)} packages have supported versions")
+    ]
 
 
 def _doubles() -> list[Check]:
-    """Several OpenCV packages own the same `cv2`: the last one installed wins, file by file."""
+    """Several OpenCV packages install the same `cv2`; the last one overwrites the files."""
     doubles = [name for name in _SAME_CV2 if installed(name)]
     if not doubles or installed("opencv-contrib-python") is None:
         return []
     right = f"opencv-contrib-python=={installed('opencv-contrib-python')}"
     again = f"{pip()} install --force-reinstall --no-deps {right}"
-    mend = f"{pip()} uninstall -y {' '.join(doubles)} && {again}"
-    found = f"{', '.join(doubles)} beside opencv-contrib-python: both own cv2"
-    return [Check("opencv", "fail", found, mend)]
+    fix = f"{pip()} uninstall -y {' '.join(doubles)} && {again}"
+    detail = f"{', '.join(doubles)} conflicts with opencv-contrib-python: both install cv2"
+    return [Check("opencv", "fail", detail, fix)]
 
 
 def _extra(name: str, asked: Iterable[Requirement], use: str) -> Check:
-    """An extra of which most people have no use: told, not asked for; but for the demo's."""
+    """An optional extra: only a missing `demo` is a warning."""
     gone = [r for r in asked if installed(r.name) is None]
     if not gone:
         return Check(f"extra {name}", "ok", "installed")
     if name == DEMO:
-        return Check(f"extra {name}", "warn", f"lacks {_names(gone)}; {use}", extra_install(name))
+        return Check(
+            f"extra {name}", "warn", f"not installed: {_names(gone)}; {use}", extra_install(name)
+        )
     return Check(f"extra {name}", "ok", f"not installed; {use}: {extra_install(name)}")

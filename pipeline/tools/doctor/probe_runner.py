@@ -1,4 +1,4 @@
-"""Trials: does each library do its work? Each in a process of its own, for some die when broken."""
+"""Run each library probe in a process of its own, because broken libraries may crash."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.tools.doctor.check import Check, checkout, extra_install, pip_install
+from pipeline.install_hints import checkout, extra_install, pip_install
+from pipeline.tools.doctor.check import Check
 from pipeline.tools.doctor.requirements import requirements
 
 _LIMIT_S = 180
@@ -23,37 +24,37 @@ _DISTRIBUTIONS = {
     "dtw": "dtw-python", "PIL": "pillow", "ruamel": "ruamel.yaml", "ffmpeg": "ffmpeg-python",
     "imageio_ffmpeg": "imageio-ffmpeg",
 }  # fmt: skip
-"""Distributions whose import name is another."""
+"""Distribution names that differ from the import name."""
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A function of `pipeline.tools.doctor.probes`, and the distributions that it needs."""
+class Probe:
+    """A function of `pipeline.tools.doctor.probes` and the distributions that it needs."""
 
     name: str
     needs: tuple[str, ...]
 
 
-TRIALS = (
-    Trial("tables", ("numpy", "pyarrow")),
-    Trial("pictures", ("numpy", "simplejpeg", "soundfile")),
-    Trial("decoder", ("numpy", "av", "imageio-ffmpeg", "ffmpeg-python", "soxr")),
-    Trial("faces", ("numpy", "mediapipe", "opencv-contrib-python")),
-    Trial("alignment", ("numpy", "librosa", "dtw-python", "numba", "scipy")),
-    Trial("networks", ("torch", "torchvision", "open_clip_torch", "safetensors", "scikit-learn")),
+PROBES = (
+    Probe("tables", ("numpy", "pyarrow")),
+    Probe("images", ("numpy", "simplejpeg", "soundfile")),
+    Probe("decoder", ("numpy", "av", "imageio-ffmpeg", "ffmpeg-python", "soxr")),
+    Probe("faces", ("numpy", "mediapipe", "opencv-contrib-python")),
+    Probe("alignment", ("numpy", "librosa", "dtw-python", "numba", "scipy")),
+    Probe("networks", ("torch", "torchvision", "open_clip_torch", "safetensors", "scikit-learn")),
 )
 
 
 def all_of(missing: set[str]) -> Iterator[Check]:
-    """Every trial whose libraries are installed; the others are told by the survey already."""
-    ready = [trial for trial in TRIALS if not missing & set(trial.needs)]
+    """Run every probe whose libraries are installed; the survey reports missing libraries."""
+    ready = [probe for probe in PROBES if not missing & set(probe.needs)]
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
         yield from pool.map(attempt, ready)
 
 
-def attempt(trial: Trial) -> Check:
-    """One trial, as a process that may die."""
-    command = [sys.executable, "-m", "pipeline.tools.doctor.probes", trial.name]
+def attempt(probe: Probe) -> Check:
+    """Run one probe in a process that may crash."""
+    command = [sys.executable, "-m", "pipeline.tools.doctor.probes", probe.name]
     roots = [str(Path(__file__).resolve().parents[3])]
     path = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), *roots])
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
@@ -63,37 +64,39 @@ def attempt(trial: Trial) -> Check:
         )
     except subprocess.TimeoutExpired:
         again = " ".join(command)
-        return Check(trial.name, "fail", f"no answer in {_LIMIT_S} s", f"see what it does: {again}")
+        return Check(
+            probe.name, "fail", f"no result within {_LIMIT_S} s", f"run it directly: {again}"
+        )
     lines = done.stdout.strip().splitlines()
     if done.returncode == 0 and lines:
-        return _worked(trial, lines[-1])
-    return _failed(trial, done.returncode, done.stderr)
+        return _worked(probe, lines[-1])
+    return _failed(probe, done.returncode, done.stderr)
 
 
-def _worked(trial: Trial, said: str) -> Check:
-    found, _, mend = said.partition(" => ")
-    return Check(trial.name, "warn" if mend else "ok", found, mend)
+def _worked(probe: Probe, line: str) -> Check:
+    detail, _, fix = line.partition(" => ")
+    return Check(probe.name, "warn" if fix else "ok", detail, fix)
 
 
-def _failed(trial: Trial, code: int, stderr: str) -> Check:
+def _failed(probe: Probe, code: int, stderr: str) -> Check:
     lines = [line for line in stderr.strip().splitlines() if line.strip()]
-    said = lines[-1].strip() if lines else f"ended with {code}"
+    reason = lines[-1].strip() if lines else f"exit status {code}"
     if code < 0:
-        said = f"the process died of signal {-code}"
-    return Check(trial.name, "fail", said, _mend(trial, said, stderr))
+        reason = f"the process was killed by signal {-code}"
+    return Check(probe.name, "fail", reason, _fix(probe, reason, stderr))
 
 
-def _mend(trial: Trial, said: str, stderr: str) -> str:
+def _fix(probe: Probe, reason: str, stderr: str) -> str:
     system = _SYSTEM_LIBRARY.search(stderr)
     if system:
-        return "apt-get install libgl1 libglib2.0-0 (Debian, Ubuntu; else what holds it)"
-    module = _NO_MODULE.search(said)
+        return "apt-get install libgl1 libglib2.0-0 (Debian, Ubuntu; elsewhere, its package)"
+    module = _NO_MODULE.search(reason)
     if module:
         name = module[1].partition(".")[0]
         return _install(_DISTRIBUTIONS.get(name, name.replace("_", "-")))
-    if "numpy" in said.lower() or "_ARRAY_API" in stderr or "NumPy 1.x" in stderr:
+    if "numpy" in reason.lower() or "_ARRAY_API" in stderr or "NumPy 1.x" in stderr:
         return _install("numpy")
-    return pip_install("--force-reinstall", "--no-deps", *trial.needs)
+    return pip_install("--force-reinstall", "--no-deps", *probe.needs)
 
 
 def _install(name: str) -> str:

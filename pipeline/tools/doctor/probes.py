@@ -1,7 +1,7 @@
-"""What the trials do: `python -m pipeline.tools.doctor.probes NAME` prints a line, or fails.
+"""Library probes: `python -m pipeline.tools.doctor.probes NAME` prints one line or fails.
 
-A line may end in ` => ` and what would make it better. Each works on something tiny that it makes
-itself, through the very functions that the stages use where there are some.
+The line may end in ` => ` and a suggested improvement. Each probe works on tiny generated data and
+calls the functions of the stages where possible.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ FRAMES, RATE_HZ = 5, 16000
 
 
 def tables() -> str:
-    """A table through a file and back."""
+    """Write and read a table."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -24,56 +24,56 @@ def tables() -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "t.parquet"
         pq.write_table(numbers, path)
-        _must(pq.read_table(path).equals(numbers), "a table came back changed")
-    return f"a table written and read (pyarrow {pa.__version__}, numpy {np.__version__})"
+        _require(pq.read_table(path).equals(numbers), "the table changed on a round trip")
+    return f"wrote and read a table (pyarrow {pa.__version__}, numpy {np.__version__})"
 
 
-def pictures() -> str:
-    """A JPEG and a FLAC and back."""
+def images() -> str:
+    """Write and read a JPEG and a FLAC."""
     import numpy as np
     import simplejpeg
     import soundfile
 
     grey = np.full((32, 32, 3), 128, np.uint8)
     back = simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(grey, 95))
-    _must(abs(back.astype(int) - 128).max() <= 2, "a JPEG came back changed")
+    _require(abs(back.astype(int) - 128).max() <= 2, "the JPEG changed on a round trip")
     tone = (np.sin(np.arange(RATE_HZ // 10) / 10) * 1000).astype(np.int16)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "t.flac"
         soundfile.write(path, tone, RATE_HZ)
-        heard, rate = soundfile.read(path, dtype="int16")
-    _must(rate == RATE_HZ and bool((heard == tone).all()), "a FLAC came back changed")
-    return "a JPEG and a FLAC written and read"
+        decoded, rate = soundfile.read(path, dtype="int16")
+    _require(rate == RATE_HZ and bool((decoded == tone).all()), "the FLAC changed on a round trip")
+    return "wrote and read a JPEG and a FLAC"
 
 
 def decoder() -> str:
-    """A short film with sound, made with the ffmpeg binary, decoded as extract does it."""
+    """Encode a short video with audio using ffmpeg and decode it as extract does."""
     import av
     import ffmpeg
     import imageio_ffmpeg
 
     from pipeline.media import Limits, decode_sound, open_video
 
-    picture = ffmpeg.input(f"testsrc=size=64x64:rate=25:duration={FRAMES / 25}", f="lavfi")
+    video_input = ffmpeg.input(f"testsrc=size=64x64:rate=25:duration={FRAMES / 25}", f="lavfi")
     tone = ffmpeg.input(f"sine=frequency=440:sample_rate={RATE_HZ}:duration=0.2", f="lavfi")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "t.mp4"
         made = ffmpeg.output(
-            picture, tone, str(path), vcodec="libx264", acodec="aac", pix_fmt="yuv420p"
+            video_input, tone, str(path), vcodec="libx264", acodec="aac", pix_fmt="yuv420p"
         )
         made.run(cmd=imageio_ffmpeg.get_ffmpeg_exe(), quiet=True)
         with open_video(path, Limits(max_frame_px=1 << 20, max_duration_s=10.0)) as video:
-            _must(video is not None, "no picture was found in a film")
+            _require(video is not None, "no video track was found")
             times = [frame.time_s for frame in video.frames()] if video else []
         sound = decode_sound(path, RATE_HZ, 10.0)
-    _must(len(times) == FRAMES, f"{len(times)} of {FRAMES} frames were decoded")
-    _must(abs(times[1] - 1 / 25) < 1e-6, f"the second frame is shown at {times[1]} s")
-    _must(sound is not None and sound.peak > 0.05, "the sound was not decoded")
-    return f"H.264 and AAC written and decoded (PyAV {av.__version__})"
+    _require(len(times) == FRAMES, f"{len(times)} of {FRAMES} frames were decoded")
+    _require(abs(times[1] - 1 / 25) < 1e-6, f"the second frame has timestamp {times[1]} s")
+    _require(sound is not None and sound.peak > 0.05, "the audio was not decoded")
+    return f"encoded and decoded H.264 and AAC (PyAV {av.__version__})"
 
 
 def faces() -> str:
-    """The face mesh loads and runs; a black picture has no face."""
+    """Load and run the face mesh on a black image, which has no face."""
     from importlib.metadata import version
 
     import numpy as np
@@ -81,28 +81,28 @@ def faces() -> str:
     from pipeline.faces.mesh import FaceFinder, MeshTracker
 
     black = np.zeros((128, 128, 3), np.uint8)
-    _must(MeshTracker().track(black) is None, "a face was found in a black picture")
+    _require(MeshTracker().track(black) is None, "a face was found in a black image")
     FaceFinder()
     return f"the face mesh loads and runs (mediapipe {version('mediapipe')})"
 
 
 def alignment() -> str:
-    """Mel spectra and a warping path."""
+    """Compute a mel spectrogram and a warping path."""
     from importlib.metadata import version
 
     import dtw
     import librosa
     import numpy as np
 
-    sound = np.sin(np.arange(RATE_HZ // 2, dtype=np.float32) / 20)
-    mel = librosa.feature.melspectrogram(y=sound, sr=RATE_HZ, n_mels=20)
+    tone = np.sin(np.arange(RATE_HZ // 2, dtype=np.float32) / 20)
+    mel = librosa.feature.melspectrogram(y=tone, sr=RATE_HZ, n_mels=20)
     path = dtw.dtw(mel.T, mel.T, keep_internals=False)
-    _must(bool((path.index1 == path.index2).all()), "a sound does not align with itself")
-    return f"a sound aligned with itself (librosa {version('librosa')})"
+    _require(bool((path.index1 == path.index2).all()), "audio does not align with itself")
+    return f"aligned audio with itself (librosa {version('librosa')})"
 
 
 def networks() -> str:
-    """The networks' libraries load; on what they would run."""
+    """Load the network libraries and report the device."""
     from importlib.metadata import version
 
     import torch
@@ -112,10 +112,10 @@ def networks() -> str:
     from pipeline.clip.library import open_clip
 
     ones = load(save({"ones": torch.ones(4)}))["ones"]
-    _must(float((torch.eye(4) @ ones).sum()) == 4.0, "torch multiplies wrong")
+    _require(float((torch.eye(4) @ ones).sum()) == 4.0, "torch multiplied incorrectly")
     sides = LinearSVC().fit([[0.0], [1.0]], [0, 1]).predict([[0.0], [1.0]])
-    _must(list(sides) == [0, 1], "scikit-learn does not part two points")
-    loaded = f"torch {version('torch')}, {len(open_clip().list_models())} networks of open_clip"
+    _require(list(sides) == [0, 1], "scikit-learn did not separate two points")
+    loaded = f"torch {version('torch')}, {len(open_clip().list_models())} open_clip architectures"
     if torch.cuda.is_available():
         return f"{loaded}, GPU {torch.cuda.get_device_name(0)}"
     return f"{loaded}, on the CPU{_unused_gpu()}"
@@ -129,19 +129,19 @@ def _unused_gpu() -> str:
         return ""
     if subprocess.run(["nvidia-smi"], capture_output=True, check=False).returncode:
         return ""
-    return ", though a GPU is there => rm .venv/.stamp && make setup TORCH=cuda"
+    return ", although a GPU is present => rm .venv/.stamp && make setup TORCH=cuda"
 
 
-TRIED: dict[str, Callable[[], str]] = {
-    "tables": tables, "pictures": pictures, "decoder": decoder, "faces": faces,
+PROBES: dict[str, Callable[[], str]] = {
+    "tables": tables, "images": images, "decoder": decoder, "faces": faces,
     "alignment": alignment, "networks": networks,
 }  # fmt: skip
 
 
-def _must(holds: bool, otherwise: str) -> None:
+def _require(holds: bool, otherwise: str) -> None:
     if not holds:
         raise SystemExit(otherwise)
 
 
 if __name__ == "__main__":
-    print(TRIED[sys.argv[1]]())
+    print(PROBES[sys.argv[1]]())

@@ -1,4 +1,4 @@
-"""params.yaml, and what it names: weights with the sha256 stated, corpora with their takes."""
+"""params.yaml, its weights with their SHA-256, and its corpora with their takes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PipelineError
+from pipeline.install_hints import extra_install
 from pipeline.tools.doctor import machine
-from pipeline.tools.doctor.check import Check, extra_install
+from pipeline.tools.doctor.check import Check
 
 if TYPE_CHECKING:
     from pipeline.params import Dataset, Params
@@ -20,16 +21,16 @@ _ROLES = {
 }
 """The settings that name an entry of `models`."""
 _IDLE = {
-    "score": (("weights",), "score and filter give nothing", "docs/emotions.md"),
+    "score": (("weights",), "score and filter produce no output", "docs/emotions.md"),
     "invert": (
-        ("encoder", "generator"), "invert, directions and synth give nothing", "docs/models.md"
+        ("encoder", "generator"), "invert, directions and synth produce no output", "docs/models.md"
     ),
 }  # fmt: skip
-"""Settings without which stages give nothing, which stages, and where to read on."""
+"""Settings without which stages produce no output, the stages, and a page on them."""
 
 
 def examine(path: Path | None, data: Path, *, is_fast: bool) -> Iterator[Check]:
-    """Parameters, weights, corpora."""
+    """Check parameters, weights and corpora."""
     try:
         from pipeline.params import load
     except ImportError as error:
@@ -38,10 +39,10 @@ def examine(path: Path | None, data: Path, *, is_fast: bool) -> Iterator[Check]:
     try:
         params = load(path)
     except PipelineError as error:
-        mend = "mend that key; the defaults are in the package's own params.yaml"
-        yield Check("params.yaml", "fail", str(error), mend)
+        fix = "correct that key; the package's params.yaml has the defaults"
+        yield Check("params.yaml", "fail", str(error), fix)
         return
-    where = str(path) if path else "none here: the package's own"
+    where = str(path) if path else "not found here; using the package defaults"
     yield Check("params.yaml", "ok", f"{where}; datasets: {', '.join(sorted(params.datasets))}")
     yield from _weights(params, data)
     for name, entry in sorted(params.datasets.items()):
@@ -49,7 +50,7 @@ def examine(path: Path | None, data: Path, *, is_fast: bool) -> Iterator[Check]:
 
 
 def _weights(params: Params, data: Path) -> Iterator[Check]:
-    """Every entry of models that is there or needed, and the settings that name none."""
+    """Every listed or required entry of models, and the settings without an entry."""
     asked: dict[str, list[str]] = {}
     for section, roles in _ROLES.items():
         for role in roles:
@@ -62,8 +63,8 @@ def _weights(params: Params, data: Path) -> Iterator[Check]:
         without = [f"{section}.{r}" for r in roles if not getattr(getattr(params, section), r)]
         if without:
             names = " and ".join(without)
-            mend = f"list a file under models of params.yaml and name it in {names}: {page}"
-            yield Check("weights", "warn", f"none named in {names}: {idle}", mend)
+            fix = f"add a file to models in params.yaml and set {names}; see {page}"
+            yield Check("weights", "warn", f"{names} not set: {idle}", fix)
 
 
 def _weight(name: str, asked_by: list[str], params: Params, data: Path) -> Check:
@@ -74,75 +75,75 @@ def _weight(name: str, asked_by: list[str], params: Params, data: Path) -> Check
     by = f" ({', '.join(asked_by)})" if asked_by else ""
     entry = params.models.get(name)
     if entry is None:
-        mend = f"add models.{name} to params.yaml, or name another in {asked_by[0]}"
-        return Check(title, "fail", f"{asked_by[0]} names it, models does not list it", mend)
+        fix = f"add models.{name} to params.yaml, or set {asked_by[0]} to another entry"
+        return Check(title, "fail", f"set in {asked_by[0]}, but not listed under models", fix)
     places = candidates(entry, name, data)
     path = next((place for place in places if place.is_file()), None)
     if path is None:
-        mend = f"put it there, or set models.{name}.path of params.yaml"
+        fix = f"copy it there, or set models.{name}.path in params.yaml"
         if entry.url:
-            mend = f"spfem-data models fetch {name}"
+            fix = f"spfem-data models fetch {name}"
         state: Any = "fail" if asked_by else "warn"
-        return Check(title, state, f"not at {places[0]}{by}", mend)
+        return Check(title, state, f"not found at {places[0]}{by}", fix)
     found = sha256_of(path)
     if found != entry.sha256:
-        said = f"{path} has sha256 {found[:12]}..., params.yaml says {entry.sha256[:12]}...{by}"
-        mend = f"bring the file that is meant, or set models.{name}.sha256 to {found}"
-        return Check(title, "fail", said, mend)
-    return Check(title, "ok", f"{path}, sha256 as stated{by}")
+        text = f"{path} has SHA-256 {found[:12]}..., params.yaml expects {entry.sha256[:12]}...{by}"
+        fix = f"replace the file, or set models.{name}.sha256 to {found}"
+        return Check(title, "fail", text, fix)
+    return Check(title, "ok", f"{path}, SHA-256 matches{by}")
 
 
 def _corpus(
     name: str, entry: Dataset, params: Params, data: Path, *, is_fast: bool
 ) -> Iterator[Check]:
-    """One dataset: its root, its split rule, its takes and what is missing of them, the disk."""
+    """One dataset: root, split rule, takes, missing takes, disk space."""
     title, root = f"corpus {name}", Path(entry.root)
     if not root.exists():
-        yield _absent(title, name, entry)
+        yield _missing_root(title, name, entry)
         return
     try:
         rule = params.split_rule(name)
     except PipelineError as error:
-        yield Check(title, "fail", str(error), f"set datasets.{name}.split to one of those")
+        yield Check(title, "fail", str(error), f"set datasets.{name}.split to one of them")
         return
     if is_fast:
-        yield Check(title, "ok", f"{root} is there; not looked into (--fast)")
+        yield Check(title, "ok", f"{root} exists; not scanned (--fast)")
         return
     from pipeline import corpora
 
     try:
         listing = corpora.list_takes(name, entry, root, params.forgotten.get(name, []))
     except PipelineError as error:
-        mend = f"set datasets.{name}.corpus, .root and .select of params.yaml to what is there"
-        yield Check(title, "fail", str(error), mend)
+        fix = f"correct datasets.{name}.corpus, .root and .select in params.yaml"
+        yield Check(title, "fail", str(error), fix)
         return
     speakers = {take.speaker for take in listing.takes}
     if rule.only and not speakers & set(rule.only):
         found = f"its split {entry.split} admits none of its {len(speakers)} speakers"
         yield Check(title, "fail", found, f"set datasets.{name}.split to by_speaker")
         return
-    yield _held(title, name, root, corpora.inventory(listing), len(listing.takes), len(speakers))
+    yield _takes(title, name, root, corpora.inventory(listing), len(listing.takes), len(speakers))
     yield machine.disk(name, len(listing.takes), data)
 
 
-def _absent(title: str, name: str, entry: Dataset) -> Check:
+def _missing_root(title: str, name: str, entry: Dataset) -> Check:
     if entry.corpus == "demo":
-        return Check(title, "warn", f"not made yet: {entry.root}", "spfem-data demo")
-    mend = f"set datasets.{name}.root of params.yaml to its folder (or: spfem-data init FOLDER)"
-    return Check(title, "fail", f"{entry.root} is not there", mend)
+        return Check(title, "warn", f"not generated yet: {entry.root}", "spfem-data demo")
+    fix = f"set datasets.{name}.root in params.yaml to its folder (or: spfem-data init FOLDER)"
+    return Check(title, "fail", f"{entry.root} does not exist", fix)
 
 
-def _held(title: str, name: str, root: Path, found: Any, takes: int, speakers: int) -> Check:
-    """What is there; holes in a corpus are told, pieces that cannot be read are to be mended."""
-    said = f"{root}: {takes} takes of {speakers} speakers"
+def _takes(title: str, name: str, root: Path, found: Any, takes: int, speakers: int) -> Check:
+    """The takes of a corpus. Missing takes are listed; unreadable archives are a warning."""
+    text = f"{root}: {takes} takes of {speakers} speakers"
     missing = sum(hole.count for hole in found.holes if hole.kind in ("gap", "no_level"))
     if missing:
-        said += f", {missing} promised ones are missing"
+        text += f", {missing} expected takes missing"
     aside = sum(count for _, count, _ in found.rejects)
     if aside:
-        said += f", {aside} files set aside"
+        text += f", {aside} files rejected"
     packed = [hole for hole in found.holes if hole.kind in ("packed_archive", "nested_archive")]
     if packed:
-        mend = f"unpack or join them; which: spfem-data inventory --dataset {name} --details"
-        return Check(title, "warn", f"{said}; archives that cannot be read in place", mend)
-    return Check(title, "ok", f"{said} (spfem-data inventory --dataset {name})")
+        fix = f"unpack or join them; to list them: spfem-data inventory --dataset {name} --details"
+        return Check(title, "warn", f"{text}; archives that cannot be read in place", fix)
+    return Check(title, "ok", f"{text} (spfem-data inventory --dataset {name})")

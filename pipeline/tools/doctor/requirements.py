@@ -1,6 +1,6 @@
-"""What this project asks of other packages, and whether a version serves.
+"""The project's requirements, and whether a version satisfies them.
 
-`packaging` would say the same, but may be what is missing.
+`packaging` could do this, but may itself be missing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 
-from pipeline.tools.doctor.check import checkout
+from pipeline.install_hints import checkout
 
 _NAME = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*(.*)$")
 _CLAUSE = re.compile(r"(==|!=|>=|<=|~=|<|>)\s*([0-9][0-9A-Za-z.*+!-]*)")
@@ -28,7 +28,7 @@ _COMPARE: dict[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
 
 @dataclass(frozen=True)
 class Requirement:
-    """A package, the versions that serve (as pip writes them), and the extra that asks for it."""
+    """A package, a version specifier, and the extra that requires it."""
 
     name: str
     versions: str
@@ -36,16 +36,16 @@ class Requirement:
 
     @property
     def text(self) -> str:
-        """As pip takes it."""
+        """The requirement in pip's syntax."""
         return f"{self.name}{self.versions}"
 
-    def serves(self, version: str) -> bool:
-        """Whether a version is one of those asked for."""
+    def allows(self, version: str) -> bool:
+        """Whether a version matches the specifier."""
         return all(_holds(version, *clause) for clause in _CLAUSE.findall(self.versions))
 
 
 def requirements() -> list[Requirement]:
-    """All of the project's requirements; those of no extra have the extra ""."""
+    """All requirements of the project; without an extra, `extra` is ""."""
     root = checkout()
     if root is None:
         return [_parsed(line) for line in metadata.requires("spfem-data") or ()]
@@ -65,16 +65,16 @@ def _listed(project: dict[str, object]) -> Iterator[Requirement]:
 
 def _parsed(line: str) -> Requirement:
     text, _, marker = line.partition(";")
-    found = _NAME.match(text.strip())
-    if found is None:
-        raise AssertionError(f"{line!r} is no requirement")
+    match = _NAME.match(text.strip())
+    if match is None:
+        raise AssertionError(f"{line!r} is not a requirement")
     extra = _EXTRA.search(marker)
-    versions = found[2].strip().strip("()").replace(" ", "")
-    return Requirement(found[1], versions, extra[1] if extra else "")
+    versions = match[2].strip().strip("()").replace(" ", "")
+    return Requirement(match[1], versions, extra[1] if extra else "")
 
 
 def installed(name: str) -> str | None:
-    """The version of an installed distribution, None where it is not there or says none."""
+    """The version of an installed distribution; None if it is not installed."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -94,7 +94,7 @@ def _holds(version: str, operator: str, wanted: str) -> bool:
 
 
 def _release(version: str) -> tuple[int, ...]:
-    """The numbers of a version: `2.13.0+cpu` is (2, 13, 0), `3.0rc1` is (3, 0)."""
+    """The release segment of a version: `2.13.0+cpu` is (2, 13, 0), `3.0rc1` is (3, 0)."""
     numbers = []
     for part in version.partition("+")[0].split("."):
         digits = re.match(r"\d+", part)

@@ -1,4 +1,4 @@
-"""Takes as the papers' framing shows them: what exports of whole takes share."""
+"""Whole takes in the framing of the papers, shared by several exports."""
 
 from __future__ import annotations
 
@@ -23,45 +23,45 @@ _FRAMING: Framing = "ned256"
 
 
 @dataclass(frozen=True)
-class Footage:
-    """One take with its files below the items of extract."""
+class FramedTake:
+    """One take with its files among the items of extract."""
 
     clip: Clip
     frames_file: Path
-    sound_file: Path
+    audio_file: Path
 
     def shown_s(self) -> tuple[F64, F64]:
-        """Beginning and end of every frame, seconds on the container's clock."""
+        """Start and end of every frame in seconds of the container's time."""
         columns = read_columns(self.frames_file, ["time_s", "duration_s"])
         return columns["time_s"], columns["time_s"] + columns["duration_s"]
 
-    def pictures(self, frames: Sequence[int]) -> Iterator[U8]:
-        """Frames, whose numbers do not decrease, as (256, 256, 3) RGB: one framing for the take."""
+    def images(self, frames: Sequence[int]) -> Iterator[U8]:
+        """Frames by ascending number as (256, 256, 3) RGB, with one framing for the take."""
         matrix = framing_of(_FRAMING, SIZE_PX, self.clip, self.frames_file)(0)
         distinct, repeats = np.unique(np.asarray(frames), return_counts=True)
         stored = stored_frames(self.frames_file, distinct.tolist())
         for one, times in zip(stored, repeats.tolist(), strict=True):
-            picture = framed(one.crop, self.clip, matrix, SIZE_PX)
+            image = framed(one.crop, self.clip, matrix, SIZE_PX)
             for _ in range(times):
-                yield picture
+                yield image
 
 
 def choose(
     clips: Sequence[Clip], items: ItemStore, *, level: int | None, view: str | None
-) -> list[Footage]:
-    """The takes with picture of one view, and of one level where it is given; neutral always.
+) -> list[FramedTake]:
+    """The takes with video of one view, and of one level if given; neutral always.
 
     Raises
     ------
     PipelineError
-        When no take is left, or the view is not there.
+        When no take is left or the view does not exist.
     """
     seen = one_view([clip for clip in clips if clip.has_picture], view)
     chosen = [c for c in seen if level is None or c.level == level or c.emotion == "neutral"]
     if not chosen:
-        raise PipelineError("the dataset has no take with picture to export")
+        raise PipelineError("the dataset has no take with video to export")
     return [
-        Footage(
+        FramedTake(
             clip,
             items.path(f"{clip.speaker}/{clip.take_id}", ".frames.parquet"),
             items.path(f"{clip.speaker}/{clip.take_id}", ".audio.flac"),

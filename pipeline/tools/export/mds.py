@@ -1,4 +1,4 @@
-"""MDS shards of a config, for MosaicML's streaming; its library is the extra `mds`."""
+"""MDS shards of a config for MosaicML's streaming, which the extra `mds` installs."""
 
 from __future__ import annotations
 
@@ -16,28 +16,30 @@ from spfem_data.schema import COLUMNS, Column
 
 
 def write_mds(folder: Path, config: str, out: Path, step: Callable[[], None] = lambda: None) -> int:
-    """Write `<out>/<split>/` for each split; how many samples. `step` after each file read.
+    """Write `<out>/<split>/` for each split and return the number of samples.
 
-    MDS has no null: a number that is not known is NaN, a text is empty, a list is null as JSON.
+    `step` is called after each file read. MDS has no null: unknown numbers are NaN, unknown texts
+    empty, unknown lists null in JSON.
 
     Raises
     ------
     MissingExtraError
-        Where the library is not installed.
+        When the library is not installed.
     PipelineError
-        Where a folder to be written is there already.
+        When an output folder exists already.
     """
     try:
-        import_torchvision()  # MosaicML's package imports it for classes that are not used here
+        import_torchvision()  # streaming imports it for classes that are not used here
         from streaming import MDSWriter
     except ModuleNotFoundError as error:
-        raise MissingExtraError("mosaicml-streaming", "mds") from error
+        name = "mosaicml-streaming" if error.name == "streaming" else str(error.name)
+        raise MissingExtraError(name, "mds") from error
     columns = {c.name: encoding(c) for c in COLUMNS[config]} if config in COLUMNS else {}
     count = 0
     for split in splits_of(folder, config):
         shards, target = Shards(folder, config, split), out / split
         if target.exists():
-            raise PipelineError(f"{target} is there already; remove it or choose another --out")
+            raise PipelineError(f"{target} exists already; remove it or choose another --out")
         with MDSWriter(out=str(target), columns=columns, hashes=["sha256"]) as writer:
             for number in range(len(shards.files)):
                 for sample in samples(shards, number):
@@ -48,7 +50,7 @@ def write_mds(folder: Path, config: str, out: Path, step: Callable[[], None] = l
 
 
 def encoding(column: Column) -> str:
-    """MDS's encoding of a column."""
+    """The MDS encoding of a column."""
     kind = column.type
     if column.media:
         return "bytes"

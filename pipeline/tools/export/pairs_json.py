@@ -1,4 +1,4 @@
-"""Our pairs in the published schema, for trainers that read it."""
+"""Export pairs in the published pair-list schema."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ import numpy as np
 from pipeline.errors import PipelineError
 from pipeline.records import Clip, Pair
 from pipeline.tools.audit.pairlist import ListedPair
-from pipeline.tools.audit.take_lookup import one_view, pairs_of_level
+from pipeline.tools.audit.take_lookup import listed_name, one_view, pairs_of_level
 
 
 def to_listed(
     pairs: Sequence[Pair], clips: Sequence[Clip], *, level: int | None, view: str | None
 ) -> list[ListedPair]:
-    """The pairs with neutral of one level and one view, takes by their own names.
+    """The pairs with neutral of one level and one view, with takes by name.
 
-    Frame numbers are those of the takes' own files, from 0. Confidence and everything else stays
-    behind: the schema has no place for it.
+    Frame numbers are those of the source files, from 0. The schema has no field for confidence and
+    the other measures. Its keys separate two takes by `_`, so `_` in names of takes becomes `-`.
 
     Raises
     ------
     PipelineError
-        When the level, the view or any pair is not there.
+        When the level, the view or any pair is missing, or two takes get the same name.
     """
-    takes = {clip.take_id: clip.take for clip in clips}
+    takes = {clip.take_id: listed_name(clip.take) for clip in clips}
+    _refuse_equal_names(clips)
     chosen = pairs_of_level(one_view(pairs, view), level)
     if not chosen:
         raise PipelineError("the dataset has no pair with neutral to export")
@@ -39,3 +40,15 @@ def to_listed(
         )
         for pair in chosen
     ]  # fmt: skip
+
+
+def _refuse_equal_names(clips: Sequence[Clip]) -> None:
+    names: dict[tuple[str, str, str], str] = {}
+    for clip in clips:
+        name = listed_name(clip.take)
+        other = names.setdefault((clip.speaker, clip.emotion, name), clip.take)
+        if other != clip.take:
+            raise PipelineError(
+                f"takes {other!r} and {clip.take!r} of {clip.speaker} would both be named "
+                f"{name!r} in the list; rename one of the files"
+            )

@@ -1,8 +1,8 @@
-"""WebDataset tars of a config: one tar a file of the shards, the same bytes for the same rows.
+"""WebDataset tars of a config: one tar per file of the shards. The same rows give the same bytes.
 
-A sample is `<key>.<column>.jpg` (or .flac) and `<key>.json` with all other columns; the key is the
-split, the number of the file and that of the row, for ids hold characters at which WebDataset parts
-names.
+A sample is `<key>.<column>.jpg` (or .flac) and `<key>.json` with all other columns. The key
+consists of the split and the numbers of file and row, because ids contain characters at which
+WebDataset splits names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from spfem_data.reader import Shards
 def write_tars(
     folder: Path, config: str, out: Path, step: Callable[[], None] = lambda: None
 ) -> int:
-    """Write `<out>/<config>-<split>-00000.tar`, ...; how many samples. `step` after each tar."""
+    """Write `<out>/<config>-<split>-00000.tar`, ... and return the number of samples."""
     count = 0
     for split in splits_of(folder, config):
         shards = Shards(folder, config, split)

@@ -1,1 +1,1 @@
-"""Removing one person from everything that was made of their takes, and showing that it is so."""
+"""Delete one speaker's data from all outputs and verify that none is left."""

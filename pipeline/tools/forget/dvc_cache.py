@@ -1,4 +1,4 @@
-"""Removing a person from DVC's local cache: objects without names, told by what they hold."""
+"""Delete a speaker's data from DVC's local cache, whose objects are identified by content."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DIRECTORY = ".dir"
 
 
 def cache_folder(project: Path) -> Path | None:
-    """Where DVC keeps its objects; None where the project is none of DVC's, or has no cache yet."""
+    """DVC's cache folder; None if the project does not use DVC or has no cache yet."""
     if not (project / ".dvc").is_dir():
         return None
     done = _dvc(project, "cache", "dir")
@@ -24,22 +24,22 @@ def cache_folder(project: Path) -> Path | None:
 
 
 def objects(cache: Path) -> list[Path]:
-    """Every object of the cache, of any version of its layout."""
+    """All objects of the cache, in any version of its layout."""
     return sorted(path for path in cache.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 def condemned(cache: Path, person: Person, media: set[bytes]) -> list[Path]:
-    """The objects that name a person, hold a picture of theirs, or are listed under their name."""
-    found = objects(cache)
+    """The objects that name a speaker, contain their media, or are listed under their name."""
+    stored = objects(cache)
     listed: set[str] = set()
     lists: set[Path] = set()
-    for path in found:
+    for path in stored:
         theirs = listed_under(person, path) if path.suffix == _DIRECTORY else set()
         listed |= theirs
         lists |= {path} if theirs else set()
     return [
         path
-        for path in found
+        for path in stored
         if path in lists
         or path.parent.name + path.name in listed
         or names(person, path)
@@ -48,18 +48,18 @@ def condemned(cache: Path, person: Person, media: set[bytes]) -> list[Path]:
 
 
 def listed_under(person: Person, folder: Path) -> set[str]:
-    """The objects that a folder's list keeps under the person's name."""
-    found = set()
+    """The objects that a `.dir` object lists under the speaker's name."""
+    digests = set()
     entries = read_json(folder)
     for entry in entries if isinstance(entries, list) else ():
         match entry:
             case {"md5": str(md5), "relpath": str(path)} if person.owns(path):
-                found.add(md5)
-    return found
+                digests.add(md5)
+    return digests
 
 
 def remotes(project: Path) -> list[str]:
-    """The names of the project's remotes, which may hold what was pushed."""
+    """The names of the project's remotes, which may contain pushed data."""
     if not (project / ".dvc").is_dir():
         return []
     done = _dvc(project, "remote", "list")

@@ -1,4 +1,4 @@
-"""Where it is written that a person is not to come back: `forgotten` in params.yaml."""
+"""The key `forgotten` in params.yaml, which excludes speakers from all later runs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _KEY = "forgotten"
 
 
 def write_exclusion(path: Path, dataset: str, speaker: str) -> bool:
-    """Add a speaker to `forgotten` of a params.yaml, and leave every other byte as it is.
+    """Add a speaker to `forgotten` in params.yaml and leave every other byte unchanged.
 
     Returns
     -------
-    Whether anything had to be written.
+    Whether the file was changed.
 
     Raises
     ------
     ParameterError
-        Where the file has no such key at its top level, or it is written in a way that would have
-        to be guessed at.
+        When the file has no such key at its top level, or writes it in a form that cannot be
+        edited safely.
     """
     text = read_text(path)
     values = parse_yaml(text, str(path))
@@ -37,7 +37,7 @@ def write_exclusion(path: Path, dataset: str, speaker: str) -> bool:
     )
     if count != 1 or parse_yaml(written, str(path)) != {**values, _KEY: known}:
         raise ParameterError(
-            f"{path}: put {speaker} under {_KEY}.{dataset} by hand, then run the same command again"
+            f"{path}: add {speaker} to {_KEY}.{dataset} by hand, then run the same command again"
         )
     write_bytes(path, written.encode())
     return True
@@ -55,11 +55,11 @@ def _quoted(speaker: str) -> str:
 
 
 def _known(values: Any) -> dict[str, list[str]]:
-    """Who is kept out by now; nobody, where the file is not written as it should be."""
-    told = values.get(_KEY) if isinstance(values, dict) else None
-    if not isinstance(told, dict) or not all(
+    """The excluded speakers; none if the value is not a mapping of lists."""
+    entry = values.get(_KEY) if isinstance(values, dict) else None
+    if not isinstance(entry, dict) or not all(
         isinstance(names, list) and all(isinstance(name, str) for name in names)
-        for names in told.values()
+        for names in entry.values()
     ):
         return {}
-    return {str(name): names for name, names in told.items()}
+    return {str(name): names for name, names in entry.items()}

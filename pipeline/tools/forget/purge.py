@@ -1,8 +1,8 @@
-"""Removing a person from one dataset's outputs; the corpus itself is never touched."""
+"""Delete a speaker's data from one dataset's outputs. The corpus itself is never touched."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,32 +15,32 @@ from pipeline.tools.forget.search import holds, media_of, names
 from pipeline.tools.forget.speaker_names import Person
 
 _LOCKS = {"lock"}
-_TOLD = ("shards", "report")
+_ABOUT_ALL = ("shards", "report")
 _PAGES = {".html", ".md", ".csv", ".svg", ".json"}
-"""What tells of everybody at once; the next run writes it anew."""
+"""Files about all speakers; the next run rewrites them."""
 _FITTED = ("directions", "synth")
-"""Stages that fit something on many people's codes, or make pictures by it."""
+"""Stages that fit models on codes of many speakers, or generate images with them."""
 
 
 @dataclass
 class Removed:
-    """What was taken away: files by stage, and the digests of the person's pictures and sounds."""
+    """Deleted data: files by stage, and the digests of the speaker's images and audio."""
 
     files: dict[str, int] = field(default_factory=dict)
     n_bytes: int = 0
     media: set[bytes] = field(default_factory=set)
 
     def take(self, stage: str, path: Path) -> None:
-        """Remove a file and count it."""
+        """Delete a file, or a link to DVC's cache, and count it."""
         self.files[stage] = self.files.get(stage, 0) + 1
-        self.n_bytes += path.stat().st_size
+        self.n_bytes += path.stat().st_size if path.exists() else 0
         path.unlink()
 
 
 def purge(run: Run, person: Person, stages: Sequence[str]) -> Removed:
-    """Remove every output that names a person, and what was fitted with them.
+    """Delete every output that names a speaker, and everything fitted with their data.
 
-    What others have in the same file is made again by the next run of its stage.
+    The next run of a stage rebuilds other speakers' data in affected files.
     """
     removed = Removed()
     for stage, paths in theirs(run, person, stages).items():
@@ -58,20 +58,20 @@ def purge(run: Run, person: Person, stages: Sequence[str]) -> Removed:
 
 
 def left(run: Run, person: Person, media: set[bytes], sources: Sequence[Path]) -> list[Path]:
-    """The files of a dataset's folder that still name a person or hold a picture of theirs.
+    """The files in a dataset's folder that still name a speaker or contain their images or audio.
 
     Parameters
     ----------
     sources
-        Folders that are no outputs: the corpus, where it lies below, and the demo's list of it.
+        Folders that are not outputs: the corpus if it is in the folder, and the demo's list of it.
     """
-    folder = (run.data / run.dataset).resolve()
+    folder = run.data / run.dataset
     others = [source.resolve() for source in sources]
     return [
         path
         for path in _files(folder)
         if path.name not in _LOCKS
-        and not any(path.is_relative_to(source) for source in others)
+        and not any(_is_in(path, source) for source in others)
         and (
             person.owns(path.relative_to(folder).as_posix())
             or names(person, path)
@@ -80,18 +80,32 @@ def left(run: Run, person: Person, media: set[bytes], sources: Sequence[Path]) -
     ]
 
 
+def _is_in(path: Path, folder: Path) -> bool:
+    """Whether a file is in a resolved folder; a link belongs to the folder that contains it."""
+    return (path.parent.resolve() / path.name).is_relative_to(folder)
+
+
 def theirs(run: Run, person: Person, stages: Sequence[str]) -> dict[str, set[Path]]:
-    """By stage, the files that name a person, and all that was fitted with them."""
-    found = {stage: _naming(run.folder(stage), person) for stage in stages}
-    if found.get("invert"):
-        found |= {stage: set(_files(run.folder(stage))) for stage in _FITTED}
-    for stage in _TOLD if any(found.values()) else ():
-        found[stage] = found.get(stage, set()) | {
+    """By stage, the files that name a speaker, and everything fitted with their data."""
+    files = {stage: _naming(run.folder(stage), person) for stage in stages}
+    if files.get("invert"):
+        files |= {stage: set(_files(run.folder(stage))) for stage in _FITTED}
+    for stage in _ABOUT_ALL if any(files.values()) else ():
+        files[stage] = files.get(stage, set()) | {
             path
             for path in _files(run.folder(stage))
             if path.suffix in _PAGES and "items" not in path.relative_to(run.folder(stage)).parts
         }
-    return found
+    return files
+
+
+def drop_links(folder: Path, objects: Collection[Path]) -> int:
+    """Delete the links in a folder that point to one of these deleted cache objects."""
+    targets = {path.resolve() for path in objects}
+    links = [p for p in folder.rglob("*") if p.is_symlink() and p.resolve() in targets]
+    for link in links:
+        link.unlink()
+    return len(links)
 
 
 def _naming(folder: Path, person: Person) -> set[Path]:
@@ -103,25 +117,25 @@ def _naming(folder: Path, person: Person) -> set[Path]:
 
 
 def speakers_of(run: Run, stages: Sequence[str]) -> set[str]:
-    """Whom the tables and items of a dataset name, also where a run was stopped."""
-    found: set[str] = set()
+    """The speakers in the tables and items of a dataset, including those of a stopped run."""
+    speakers: set[str] = set()
     for stage in stages:
         for path in _files(run.folder(stage) / "tables"):
             if path.suffix == ".parquet" and "speaker" in pq.read_schema(path).names:
                 values = pq.read_table(path, columns=["speaker"])["speaker"]
-                found |= set(pc.unique(values).drop_null().to_pylist())
+                speakers |= set(pc.unique(values).drop_null().to_pylist())
     items = run.items("extract").folder
-    found |= {path.name for path in (items.iterdir() if items.is_dir() else ()) if path.is_dir()}
-    return found
+    speakers |= {path.name for path in (items.iterdir() if items.is_dir() else ()) if path.is_dir()}
+    return speakers
 
 
 def _files(folder: Path) -> list[Path]:
-    found = folder.rglob("*") if folder.is_dir() else ()
-    return sorted(path for path in found if path.is_file() and not path.is_symlink())
+    """All files, including those that DVC linked from its cache."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _drop_receipts(run: Run, stage: str, removed: Removed) -> None:
-    """A unit that lost an output loses its receipt and its other outputs."""
+    """Delete the receipt and remaining outputs of units that lost an output."""
     store = run.items(stage)
     for unit in sorted(store.units()):
         if store.receipt(unit) is None:
@@ -135,7 +149,7 @@ def _drop_empty(folder: Path) -> None:
 
 
 def _clean_memory(run: Run, person: Person, removed: Removed) -> None:
-    """What this machine remembers of source files and of units."""
+    """Delete what this machine stores about source files and units."""
     hashes = FileHashes(run.local("hashes.json"))
     hashes.forget(person.may_be_named_in)
     hashes.save()

@@ -1,4 +1,4 @@
-"""Which files name a person, and which hold a picture or a sound of theirs."""
+"""Search for files that name a speaker or contain their images or audio."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from pipeline.tools.forget.speaker_names import Person
 _PARQUET = b"PAR1"
 _ROWS = 256
 _SPEAKER = "speaker"
-"""The column that says whose a row is."""
+"""The column with the speaker of a row."""
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file is Parquet, whatever it is called (in DVC's cache: its own digest)."""
+    """Whether a file is Parquet, by content; objects in DVC's cache have no suffix."""
     with path.open("rb") as stream:
         return stream.read(4) == _PARQUET
 
 
 def names(person: Person, path: Path) -> bool:
-    """Whether a file's content names a person; a damaged table is read as text."""
+    """Whether a file's content names a speaker. A damaged table is read as text."""
     if is_table(path):
         try:
             return _table_names(person, path)
@@ -37,8 +37,8 @@ def names(person: Person, path: Path) -> bool:
 
 def _table_names(person: Person, path: Path) -> bool:
     file = pq.ParquetFile(path, pre_buffer=False)
-    told = file.schema_arrow.metadata or {}
-    if any(person.is_named_in(value.decode("latin-1")) for value in told.values()):
+    metadata = file.schema_arrow.metadata or {}
+    if any(person.is_named_in(value.decode("latin-1")) for value in metadata.values()):
         return True
     columns = [name for name, kind in _leaves(file.schema_arrow) if kind == "text"]
     return any(
@@ -50,12 +50,12 @@ def _table_names(person: Person, path: Path) -> bool:
 
 
 def _leaves(schema: pa.Schema) -> list[tuple[str, str]]:
-    """Top columns that hold text or bytes: (name, "text" or "bytes"); a struct may be both."""
-    found = []
+    """Top-level columns with text or bytes: (name, "text" or "bytes"); a struct may be both."""
+    leaves = []
     for field in schema:
         kinds = {_kind(leaf) for leaf in _types(field.type)}
-        found += [(field.name, kind) for kind in sorted(kinds & {"text", "bytes"})]
-    return found
+        leaves += [(field.name, kind) for kind in sorted(kinds & {"text", "bytes"})]
+    return leaves
 
 
 def _types(kind: pa.DataType) -> Iterator[pa.DataType]:
@@ -83,7 +83,7 @@ def _texts(column: Any) -> Iterator[str]:
 
 
 def _flat(column: Any) -> Iterator[Any]:
-    """The leaves of a column of structs and lists."""
+    """The leaf arrays of a column of structs and lists."""
     if pa.types.is_struct(column.type):
         for part in column.flatten():
             yield from _flat(part)
@@ -94,25 +94,25 @@ def _flat(column: Any) -> Iterator[Any]:
 
 
 def media_of(person: Person, path: Path, *, all_rows: bool) -> set[bytes]:
-    """Digests of the pictures and sounds that a file holds of a person.
+    """Digests of a speaker's images and audio in a file.
 
     Parameters
     ----------
     all_rows
-        The file is theirs as a whole; otherwise only rows of a table count that name them.
+        Whether the whole file is theirs; otherwise only table rows that name them count.
     """
     if not is_table(path):
         return {digest_of(path.read_bytes())} if all_rows else set()
-    found: set[bytes] = set()
+    digests: set[bytes] = set()
     for batch in _media_batches(path):
         rows = batch.to_pylist() if not all_rows else None
         if rows is None:
-            found |= {digest_of(value) for value in _values(batch)}
+            digests |= {digest_of(value) for value in _values(batch)}
             continue
         for row in rows:
             if row.get(_SPEAKER) == person.speaker or any(map(person.is_named_in, _strings(row))):
-                found |= {digest_of(value) for value in _bytes(row)}
-    return found
+                digests |= {digest_of(value) for value in _bytes(row)}
+    return digests
 
 
 def _media_batches(path: Path) -> Iterator[pa.RecordBatch]:
@@ -150,7 +150,7 @@ def _bytes(value: Any) -> Iterator[bytes]:
 
 
 def holds(path: Path, media: set[bytes]) -> bool:
-    """Whether a file is, or a row of a table holds, one of the pictures or sounds."""
+    """Whether a file is, or a table contains, one of the images or audio files."""
     if not media:
         return False
     if not is_table(path):
@@ -161,5 +161,5 @@ def holds(path: Path, media: set[bytes]) -> bool:
 
 
 def digest_of(content: bytes) -> bytes:
-    """What a picture is known by."""
+    """The digest that identifies an image or audio file."""
     return hashlib.blake2b(content, digest_size=16).digest()

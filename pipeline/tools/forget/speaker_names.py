@@ -1,4 +1,4 @@
-"""What names a person: ids begin with their speaker's, and no other speaker's longer id may."""
+"""Recognise a speaker's ids in text and paths, but not longer ids of other speakers."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 _ID = r"[A-Za-z0-9._%\-]"
-_TELLING = 3
+_MIN_DISTINCTIVE = 3
 
 
 @dataclass(frozen=True)
 class Person:
-    """One speaker, and the other speakers whose ids begin alike (anna, anna_b).
+    """One speaker, and the other speakers whose ids have this id as a prefix (anna, anna_b).
 
-    Ids of takes, utterances and pairs begin with their speaker's and an underscore. An id that is
-    short or a number (7, 25) says nothing by itself in running text: it counts there only as the
-    beginning of such an id, and elsewhere where a column or a path says that it is a speaker.
+    Ids of takes, utterances and pairs begin with the speaker's id and an underscore. A short or
+    numeric id (7, 25) is ambiguous in running text: there it counts only as the prefix of such an
+    id, elsewhere if a column or a path identifies it as a speaker.
     """
 
     speaker: str
@@ -25,17 +25,17 @@ class Person:
 
     @classmethod
     def among(cls, speaker: str, speakers: Iterable[str]) -> Person:
-        """A speaker of a corpus that has these speakers."""
+        """A speaker of a corpus with these speakers."""
         return cls(speaker, tuple(sorted(s for s in set(speakers) if s.startswith(speaker + "_"))))
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        alone = rf"|(?!{_ID})" if self._is_telling else ""
+        alone = rf"|(?!{_ID})" if self._is_distinctive else ""
         return re.compile(rf"(?<!{_ID}){re.escape(self.speaker)}(?:_{_ID}*{alone})")
 
     @property
-    def _is_telling(self) -> bool:
-        return len(self.speaker) >= _TELLING and any(c.isalpha() for c in self.speaker)
+    def _is_distinctive(self) -> bool:
+        return len(self.speaker) >= _MIN_DISTINCTIVE and any(c.isalpha() for c in self.speaker)
 
     @cached_property
     def _loose(self) -> re.Pattern[str]:
@@ -43,13 +43,13 @@ class Person:
         return re.compile(rf"(?<![A-Za-z0-9]){own}(?![A-Za-z0-9])", re.IGNORECASE)
 
     def is_named_in(self, text: str) -> bool:
-        """Whether an id of theirs stands in a text: the speaker's, a take's, a pair's."""
+        """Whether a text contains the id of the speaker or of one of their takes or pairs."""
         return self.speaker in text and any(
-            self._is_own(found.group()) for found in self._pattern.finditer(text)
+            self._is_own(match.group()) for match in self._pattern.finditer(text)
         )
 
     def owns(self, path: str) -> bool:
-        """Whether a path below a stage's folder is theirs: a folder or a file of their name."""
+        """Whether a path in a stage's folder is theirs: a folder or a file named after them."""
         return any(
             part == self.speaker
             or part.startswith(self.speaker + ".")
@@ -58,7 +58,7 @@ class Person:
         )
 
     def may_be_named_in(self, path: str) -> bool:
-        """The same of the path of a source file, which spells names as its corpus does."""
+        """The same for the path of a source file, which uses the spelling of the corpus."""
         return self._loose.search(path) is not None
 
     def _is_own(self, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""diff: what changed between two versions of a dataset, pair by pair, and why."""
+"""diff: the changes between two versions of a dataset, by pair, with reasons."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.tools.inspect.rows import PairRows, changed_columns, read_pairs, r
 from spfem_data.schema import COLUMNS
 
 Table = tuple[str, list[str], list[list[str]]]
-_TOLD = 20
+_MAX_ROWS = 20
 Verdict = Literal["same", "rounding", "changed"]
 VERDICTS: dict[Verdict, str] = {
     "same": "the same values",
@@ -31,42 +31,42 @@ VERDICTS: dict[Verdict, str] = {
 
 @dataclass(frozen=True)
 class Change:
-    """One clip pair that is not as it was: gained, lost or changed, and why."""
+    """One clip pair that was gained, lost or changed, and why."""
 
     pair_id: str
     kind: str
     why: str
-    """A slug: a reject's reason, new_take, lost_take, split, frames, values, pictures."""
+    """A slug: a reject reason, new_take, lost_take, split, frames, values, pictures."""
     detail: str
 
     def as_json(self) -> dict[str, str]:
-        """The change for machines."""
+        """The change as JSON values."""
         return dict(vars(self))
 
 
 @dataclass
 class Difference:
-    """Two versions beside each other: about what they say of themselves, and pair by pair."""
+    """The differences between two versions: settings, columns, pairs and values."""
 
     settings: list[tuple[str, str, str]] = field(default_factory=list)
-    """What, the old value, the new one: versions, parameters, split, rows."""
+    """Name, old value, new value: versions, parameters, split, rows."""
     columns: list[tuple[str, str, str]] = field(default_factory=list)
-    """Config, column, gained, lost or its change of type."""
+    """Config, column, and gained, lost or the change of type."""
     pairs: list[Change] = field(default_factory=list)
     kept: int = 0
     values: list[ColumnDifference] = field(default_factory=list)
-    """Columns of any config whose values differ, each by rounding or by more."""
+    """Columns of any config whose values differ."""
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the rows and decisions are the same, and if so whether the bytes are."""
+        """Whether rows and decisions are the same, and if so, whether values are."""
         moved = any(change.why not in ("values", "pictures") for change in self.pairs)
         if moved or self.columns or not all(one.is_rounding for one in self.values):
             return "changed"
         return "rounding" if self.values else "same"
 
     def as_json(self) -> dict[str, Any]:
-        """The difference for machines."""
+        """The difference as JSON values."""
         return {
             "verdict": self.verdict,
             "settings": [dict(zip(("what", "old", "new"), s, strict=True)) for s in self.settings],
@@ -79,7 +79,7 @@ class Difference:
         }
 
     def tables(self) -> Iterator[Table]:
-        """The difference for people."""
+        """The difference as tables of text."""
         counts = Counter((change.kind, change.why) for change in self.pairs)
         summary = [[kind, why, str(n)] for (kind, why), n in sorted(counts.items())]
         summary.append(["unchanged", "", str(self.kept)])
@@ -87,18 +87,22 @@ class Difference:
         if self.settings:
             yield "settings and counts", ["what", "old", "new"], [list(s) for s in self.settings]
         if self.values:
-            rows = [_told(one) for one in self.values]
+            rows = [_value_row(one) for one in self.values]
             heads = ["config", "column", "rows", "largest difference", "kind"]
             yield f"values: {VERDICTS[self.verdict]}", heads, rows
         if self.columns:
             yield "columns", ["config", "column", "change"], [list(c) for c in self.columns]
         if self.pairs:
-            rows = [[c.kind, c.pair_id, c.why, c.detail] for c in self.pairs[:_TOLD]]
-            more = f"; the first {_TOLD} of {len(self.pairs)}" if len(self.pairs) > _TOLD else ""
+            rows = [[c.kind, c.pair_id, c.why, c.detail] for c in self.pairs[:_MAX_ROWS]]
+            more = (
+                f"; the first {_MAX_ROWS} of {len(self.pairs)}"
+                if len(self.pairs) > _MAX_ROWS
+                else ""
+            )
             yield f"pairs that changed{more}", ["what", "pair", "why", "detail"], rows
 
 
-def _told(one: ColumnDifference) -> list[str]:
+def _value_row(one: ColumnDifference) -> list[str]:
     largest = "" if one.largest is None else f"{one.largest:.3g}"
     kind = "rounding" if one.is_rounding else "change"
     return [one.config, one.column, str(one.rows), largest, kind]
@@ -110,40 +114,40 @@ def compare(old: Path, new: Path) -> Difference:
     Raises
     ------
     TableError
-        Where one is no folder of shards or cannot be read; the message names `verify`.
+        When one is not a shards folder or cannot be read; the message names `verify`.
     """
     manifests = _manifest(old), _manifest(new)
-    found = Difference(settings=list(_settings(*manifests)))
+    difference = Difference(settings=list(_settings(*manifests)))
     try:
-        found.columns = list(_columns(old, new, *manifests))
-        _compare_pairs(found, old, new, *manifests)
-        found.values = list(differences(old, new, *manifests))
+        difference.columns = list(_columns(old, new, *manifests))
+        _compare_pairs(difference, old, new, *manifests)
+        difference.values = list(differences(old, new, *manifests))
     except DAMAGE as error:
         raise TableError(f"cannot be compared ({error}); see: spfem-data verify DIR") from error
-    return found
+    return difference
 
 
 def _manifest(folder: Path) -> Manifest:
     manifest = read_manifest(folder)
     if not manifest.files:
-        first = manifest.findings[0].what if manifest.findings else "it lists no file"
+        first = manifest.findings[0].what if manifest.findings else "it lists no files"
         raise TableError(f"{folder}: manifest.json: {first}")
     return manifest
 
 
 def _settings(old: Manifest, new: Manifest) -> Iterator[tuple[str, str, str]]:
     plain = ("dataset", "unit", "params_sha256")
-    said = [(name, str(getattr(old, name)), str(getattr(new, name))) for name in plain]
+    values = [(name, str(getattr(old, name)), str(getattr(new, name))) for name in plain]
     for was, now in ((old.versions, new.versions), (old.numerics, new.numerics)):
-        said += [
+        values += [
             (name, was.get(name, "none"), now.get(name, "none")) for name in sorted({*was, *now})
         ]
     for config in sorted({*old.rows, *new.rows}):
         before, after = old.rows.get(config, {}), new.rows.get(config, {})
         for split in sorted({*before, *after}):
             counts = (str(before.get(split, 0)), str(after.get(split, 0)))
-            said.append((f"rows of {config} {split}", *counts))
-    for name, before_, after_ in said:
+            values.append((f"rows of {config} {split}", *counts))
+    for name, before_, after_ in values:
         if before_ != after_:
             yield name, before_[:40], after_[:40]
 
@@ -170,7 +174,7 @@ def _types(folder: Path, manifest: Manifest, config: str) -> dict[str, pa.DataTy
 
 
 def _compare_pairs(
-    found: Difference, old: Path, new: Path, before: Manifest, after: Manifest
+    difference: Difference, old: Path, new: Path, before: Manifest, after: Manifest
 ) -> None:
     same_files = {one.path: one.sha256 for one in before.files if one.config == "pairs"} == {
         one.path: one.sha256 for one in after.files if one.config == "pairs"
@@ -181,9 +185,9 @@ def _compare_pairs(
     for pair_id in sorted({*was, *now}):
         change = _change(pair_id, was, now, takes, (old, new))
         if change is None:
-            found.kept += 1
+            difference.kept += 1
         else:
-            found.pairs.append(change)
+            difference.pairs.append(change)
 
 
 def _change(
@@ -203,15 +207,17 @@ def _change(
 
 
 def _absent(pair_id: str, kind: str, takes: list[str], reasons: Reasons, rows: PairRows) -> Change:
-    """Why a pair is in one version alone: what the other says of it, or of its takes."""
-    said = reasons.of(pair_id, *rows.takes)
-    if said is not None:
+    """Why a pair is in one version only: a reject in the other version, or a missing take."""
+    reject = reasons.of(pair_id, *rows.takes)
+    if reject is not None:
         was = "was " if kind == "gained" else ""
-        return Change(pair_id, kind, said.reason, f"{was}rejected by {said.stage}: {said.detail}")
+        return Change(
+            pair_id, kind, reject.reason, f"{was}rejected by {reject.stage}: {reject.detail}"
+        )
     if takes:
         slug = "lost_take" if kind == "lost" else "new_take"
         return Change(pair_id, kind, slug, ", ".join(takes))
-    return Change(pair_id, kind, "unknown", "both takes are there and no reject names the pair")
+    return Change(pair_id, kind, "unknown", "both takes exist and no reject names the pair")
 
 
 def _moved(pair_id: str, was: PairRows, now: PairRows) -> Change | None:

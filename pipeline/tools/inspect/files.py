@@ -1,4 +1,4 @@
-"""The files of a dataset against its manifest: there, whole, and no other."""
+"""Compare the files of a dataset with its manifest."""
 
 from __future__ import annotations
 
@@ -11,58 +11,80 @@ import pyarrow.parquet as pq
 
 from pipeline.digests import sha256_of
 from pipeline.tools.inspect.findings import DAMAGE, Finding
+from pipeline.tools.inspect.lfs import ADVICE, is_pointer
 from pipeline.tools.inspect.manifest import NAME, Listed, Manifest
 from spfem_data.schema import SCHEMA_VERSION, VERSION_KEY, schema
 
-_BESIDE = {"items", "tables", ".git", ".cache", ".gitattributes", ".gitignore"}
-"""The build's own bookkeeping and what hubs keep beside a dataset: no part of what is published."""
+_UNPUBLISHED = {"items", "tables", ".git", ".cache", ".gitattributes", ".gitignore"}
+"""Files of the build and of hubs that are not part of the published dataset."""
+_SYSTEM_NAMES = {".DS_Store", "Thumbs.db", "desktop.ini"}
+_SYSTEM_PREFIXES = (".nfs", "._", "~$")
+"""Files that operating systems and network file systems leave in a folder."""
 
 
 def check_file(folder: Path, listed: Listed) -> Finding | None:
-    """Whether a file is there, as long as it was and with the bytes that it had."""
+    """Compare size and SHA-256 of a file with the manifest; None if both match."""
     path = folder / listed.path
     try:
-        if not path.is_file():  # also what is a folder, a pipe or a device
-            there = os.path.lexists(path)
-            return Finding("files", listed.path, "is no file" if there else "is missing")
-        found = path.stat().st_size
-        if found != listed.bytes:
-            what = f"{found} bytes, the manifest says {listed.bytes}"
-            return Finding("files", listed.path, f"{what}: cut short or replaced")
+        if not path.is_file():  # also a folder, a pipe or a device
+            exists = os.path.lexists(path)
+            return Finding("files", listed.path, "is not a file" if exists else "is missing")
+        n_bytes = path.stat().st_size
+        if n_bytes != listed.bytes:
+            if is_pointer(path):
+                return Finding("files", listed.path, ADVICE)
+            what = f"{n_bytes} bytes, the manifest says {listed.bytes}"
+            return Finding("files", listed.path, f"{what}: truncated or replaced")
         if sha256_of(path) != listed.sha256:
-            return Finding("checksum", listed.path, "its sha256 is not the manifest's: damaged")
+            return Finding(
+                "checksum", listed.path, "its SHA-256 differs from the manifest: damaged"
+            )
     except OSError as error:
         return Finding("files", listed.path, f"cannot be read: {error.strerror}")
     return None
 
 
 def unlisted(folder: Path, manifest: Manifest) -> list[Finding]:
-    """What lies in the folder and is named nowhere."""
-    named = {NAME, *(one.path for one in (*manifest.files, *manifest.documents))}
+    """The files in the folder that the manifest does not list, without those of the system."""
     return [
-        Finding("files", path, "is in no list of the manifest")
-        for path in _walk(folder)
-        if path not in named
+        Finding("files", path, "is not listed in the manifest")
+        for path in _others(folder, manifest)
+        if not _is_of_system(path)
     ]
 
 
+def system_files(folder: Path, manifest: Manifest) -> list[str]:
+    """Unlisted files that an operating system or a network file system left in the folder."""
+    return [path for path in _others(folder, manifest) if _is_of_system(path)]
+
+
+def _others(folder: Path, manifest: Manifest) -> Iterator[str]:
+    listed = {NAME, *(one.path for one in (*manifest.files, *manifest.documents))}
+    return (path for path in _walk(folder) if path not in listed)
+
+
+def _is_of_system(path: str) -> bool:
+    name = path.rsplit("/", 1)[-1]
+    return name in _SYSTEM_NAMES or name.startswith(_SYSTEM_PREFIXES)
+
+
 def _walk(folder: Path) -> Iterator[str]:
-    """All files below a folder but those of its bookkeeping, links not followed."""
+    """All files of a folder except unpublished ones; links are not followed."""
     for where, folders, files in os.walk(folder):
         at_top = Path(where) == folder
-        folders[:] = sorted(name for name in folders if not (at_top and name in _BESIDE))
+        folders[:] = sorted(name for name in folders if not (at_top and name in _UNPUBLISHED))
         for name in sorted(files):
-            if not (at_top and name in _BESIDE):
+            if not (at_top and name in _UNPUBLISHED):
                 yield (Path(where) / name).relative_to(folder).as_posix()
 
 
 def check_footer(folder: Path, listed: Listed) -> list[Finding]:
-    """Whether a file opens, and has the columns, the version and the rows that it should."""
+    """Check that a file opens and has the expected columns, version and number of rows."""
     try:
         with pq.ParquetFile(folder / listed.path) as file:
             found, rows = file.schema_arrow, file.metadata.num_rows
     except DAMAGE as error:
-        return [Finding("schema", listed.path, f"is no Parquet file that opens: {error}")]
+        return [Finding("schema", listed.path, f"is not a readable Parquet file: {error}")]
     wrong = list(_schema_faults(listed, found))
     if rows != listed.rows:
         wrong.append(Finding("rows", listed.path, f"{rows} rows, the manifest says {listed.rows}"))

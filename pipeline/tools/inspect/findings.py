@@ -1,4 +1,4 @@
-"""What is wrong with a dataset, and what its readers may raise on the way to finding it."""
+"""Findings on a dataset, and the errors that its readers may raise."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import pyarrow as pa
 
 DAMAGE = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
-"""What pyarrow and the decoders raise on bytes that are not what they should be."""
+"""The errors of pyarrow and of the decoders on invalid bytes."""
 _LONGEST = 300
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong: which check found it, in which file, and what it is."""
+    """One fault: the check, the file, and a description."""
 
     check: str
     where: str
@@ -25,12 +25,12 @@ class Finding:
             object.__setattr__(self, name, plain(getattr(self, name)))
 
     def as_json(self) -> dict[str, str]:
-        """The finding for machines."""
+        """The finding as JSON values."""
         return {"check": self.check, "where": self.where, "what": self.what}
 
 
 def plain(text: Any) -> str:
-    """Text of unknown origin as one line without control characters, cut where it is long."""
+    """Untrusted text as one line without control characters, shortened if long."""
     line = " ".join(str(text).split())
     line = "".join(c if c.isprintable() else "?" for c in line)
     return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."

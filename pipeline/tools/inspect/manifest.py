@@ -1,4 +1,4 @@
-"""manifest.json as it was found: nothing in it is trusted until it is checked."""
+"""manifest.json of a dataset, which is untrusted until checked."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.tools.inspect.findings import Finding
+from pipeline.tools.inspect.lfs import ADVICE, is_pointer
 from spfem_data.labels import SPLITS
 from spfem_data.leaks import UNITS
 from spfem_data.schema import CONFIGS, SCHEMA_VERSION
@@ -25,7 +26,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Listed:
-    """A file that the manifest names, with what it says of it; `rows` is 0 for documents."""
+    """A file listed in the manifest with its facts; `rows` is 0 for documents."""
 
     path: str
     sha256: str
@@ -45,7 +46,7 @@ class Listed:
 
 @dataclass
 class Manifest:
-    """What a manifest says, as far as it can be understood, and what is wrong with it."""
+    """The valid content of a manifest, and findings on the rest."""
 
     dataset: str = ""
     unit: str = ""
@@ -54,17 +55,17 @@ class Manifest:
     documents: list[Listed] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     numerics: dict[str, str] = field(default_factory=dict)
-    """What the numbers were computed with: mode, libraries, libc; several values are joined."""
+    """Numerics of the build: mode, libraries, libc; several values are joined."""
     params_sha256: str = ""
     findings: list[Finding] = field(default_factory=list)
 
     def wrong(self, what: str, where: str = NAME) -> None:
-        """Take down something wrong."""
+        """Record a finding."""
         self.findings.append(Finding("manifest", where, what))
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a dataset; what is wrong with it is in its findings, never raised."""
+    """Read the manifest of a dataset. Problems are in its findings, never raised."""
     content = _content(folder / NAME)
     if isinstance(content, str):
         return Manifest(findings=[Finding("manifest", NAME, content)])
@@ -88,16 +89,18 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _content(path: Path) -> dict[str, Any] | str:
-    """The JSON object, or what is wrong with it."""
+    """The JSON object, or a message on what is wrong."""
+    if is_pointer(path):
+        return ADVICE
     try:
         if not path.is_file():
-            return "there is none: this is no folder of shards, or they were not finished"
+            return "there is no manifest: this is not a shards folder, or the build did not finish"
         if path.stat().st_size > _MAX_BYTES:
-            return f"is beyond {_MAX_BYTES >> 20} MB"
+            return f"is larger than {_MAX_BYTES >> 20} MB"
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         return f"cannot be read: {error}"
-    return content if isinstance(content, dict) else "is no JSON object"
+    return content if isinstance(content, dict) else "is not a JSON object"
 
 
 def _check_version(manifest: Manifest, found: Any) -> None:
@@ -109,26 +112,28 @@ def _text(manifest: Manifest, content: Mapping[str, Any], key: str) -> str:
     value = content.get(key)
     if isinstance(value, str) and value:
         return value
-    manifest.wrong(f"{key}: {value!r} is no text")
+    manifest.wrong(f"{key}: {value!r} is not text")
     return ""
 
 
 def _numerics(entries: Any) -> dict[str, str]:
-    """Each fact of the fingerprints, of all entries of the list."""
-    found: dict[str, set[str]] = {}
+    """The facts of all fingerprints in the list."""
+    facts_by_name: dict[str, set[str]] = {}
     for entry in entries if isinstance(entries, list) else ():
         for name, value in entry.items() if isinstance(entry, dict) else ():
             facts = value if isinstance(value, dict) else {"": value}
             for part, fact in facts.items():
-                found.setdefault(str(part or name), set()).add(str(fact))
-    return {name: ", ".join(sorted(values)) for name, values in sorted(found.items())}
+                facts_by_name.setdefault(str(part or name), set()).add(str(fact))
+    return {name: ", ".join(sorted(values)) for name, values in sorted(facts_by_name.items())}
 
 
 def _unit(manifest: Manifest, split: Any) -> str:
     unit = split.get("unit") if isinstance(split, dict) else None
     if isinstance(unit, str) and unit in UNITS:
         return unit
-    manifest.wrong(f"split.unit: {unit!r} is none of {', '.join(UNITS)}: leaks are not judged")
+    manifest.wrong(
+        f"split.unit: {unit!r}, expected one of {', '.join(UNITS)}; leaks are not checked"
+    )
     return ""
 
 
@@ -137,7 +142,7 @@ def _rows(manifest: Manifest, rows: Any) -> dict[str, dict[str, int]]:
     if not isinstance(rows, dict) or not all(
         isinstance(by, dict) and all(_count(n) for n in by.values()) for by in rows.values()
     ):
-        manifest.wrong("rows: no counts by config and split")
+        manifest.wrong("rows: expected counts by config and split")
         return {}
     return rows
 
@@ -150,21 +155,21 @@ def _listed(
     manifest: Manifest, entries: Any, pattern: re.Pattern[str], key: str, *, with_rows: bool
 ) -> list[Listed]:
     if not isinstance(entries, dict):
-        manifest.wrong(f"{key}: no object of files")
+        manifest.wrong(f"{key}: expected an object of files")
         return []
     found = []
     for path, facts in sorted(entries.items()):
         if not pattern.fullmatch(path):
-            manifest.wrong(f"{key}: {path!r} is no path of a shard; it is not opened")
-        elif not _facts_are_sound(facts, with_rows):
-            manifest.wrong("sha256, bytes or rows are missing or absurd", path)
+            manifest.wrong(f"{key}: {path!r} is not the path of a shard and is not opened")
+        elif not _facts_are_valid(facts, with_rows):
+            manifest.wrong("sha256, bytes or rows are missing or invalid", path)
         else:
             rows = facts["rows"] if with_rows else 0
             found.append(Listed(path, facts["sha256"], facts["bytes"], rows))
     return found
 
 
-def _facts_are_sound(facts: Any, with_rows: bool) -> bool:
+def _facts_are_valid(facts: Any, with_rows: bool) -> bool:
     return (
         isinstance(facts, dict)
         and isinstance(facts.get("sha256"), str)
@@ -175,19 +180,19 @@ def _facts_are_sound(facts: Any, with_rows: bool) -> bool:
 
 
 def _check_counts(manifest: Manifest) -> None:
-    """The sums by config and split must be those of the files."""
+    """The counts by config and split must be the sums of those of the files."""
     summed: dict[str, dict[str, int]] = {}
     for one in manifest.files:
         by_split = summed.setdefault(one.config, {})
         by_split[one.split] = by_split.get(one.split, 0) + one.rows
     for config in sorted({*summed, *manifest.rows}):
-        said, found = manifest.rows.get(config, {}), summed.get(config, {})
-        if said != found:
-            manifest.wrong(f"rows of {config}: it says {said}, its files sum up to {found}")
+        stated, actual = manifest.rows.get(config, {}), summed.get(config, {})
+        if stated != actual:
+            manifest.wrong(f"rows of {config}: {stated}, but its files add up to {actual}")
 
 
 def _check_complete(manifest: Manifest) -> None:
-    """Of every config and split, all numbers of one count."""
+    """Every config and split must have all file numbers of one count."""
     numbers: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for one in manifest.files:
         match = _FILE.fullmatch(one.path)
@@ -196,6 +201,6 @@ def _check_complete(manifest: Manifest) -> None:
     for (config, split), found in sorted(numbers.items()):
         counts = {count for _, count in found}
         if len(counts) > 1 or sorted(k for k, _ in found) != list(range(len(found))):
-            manifest.wrong(f"{config} {split}: numbers of files are missing or of two counts")
+            manifest.wrong(f"{config} {split}: file numbers are missing or of two counts")
         elif counts != {len(found)}:
-            manifest.wrong(f"{config} {split}: {len(found)} files, their names promise {counts}")
+            manifest.wrong(f"{config} {split}: {len(found)} files, but their names say {counts}")

@@ -1,4 +1,4 @@
-"""Why something is not in a dataset, as far as the tables beside its shards still say."""
+"""Reject reasons from the tables of the run that contains the shards."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _STAGES = ("shards", "pose", "align", "extract")
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a stage's table of rejects says of an item."""
+class KnownReject:
+    """A row of a stage's rejected table."""
 
     stage: str
     reason: str
@@ -24,22 +24,22 @@ class Said:
 
 @dataclass(frozen=True)
 class Reasons:
-    """Rejects of all stages by item, the last stage before the others."""
+    """Rejects of all stages by item; later stages take precedence."""
 
-    by_item: dict[str, Said]
+    by_item: dict[str, KnownReject]
 
-    def of(self, *items: str) -> Said | None:
-        """What is said of the first of the items that anything is said of."""
+    def of(self, *items: str) -> KnownReject | None:
+        """The reject of the first item that has one."""
         return next((self.by_item[item] for item in items if item in self.by_item), None)
 
 
 @lru_cache(maxsize=2)
 def read_reasons(shards: Path) -> Reasons:
-    """The rejects of the run that these shards are part of; none where only shards were given.
+    """The rejects of the run that contains these shards; empty for a copy of the shards alone.
 
-    Tables that are damaged say nothing: they are no part of what is published.
+    Damaged tables are ignored, because they are not part of the published dataset.
     """
-    found: dict[str, Said] = {}
+    by_item: dict[str, KnownReject] = {}
     for stage in _STAGES:
         folder = shards if stage == "shards" else shards.parent / stage
         path = folder / "tables" / "rejected.parquet"
@@ -50,5 +50,5 @@ def read_reasons(shards: Path) -> Reasons:
         except DAMAGE:
             continue
         for row in rows:
-            found.setdefault(row["item"], Said(stage, row["reason"], row["detail"]))
-    return Reasons(found)
+            by_item.setdefault(row["item"], KnownReject(stage, row["reason"], row["detail"]))
+    return Reasons(by_item)

@@ -1,6 +1,6 @@
-"""Whether what rows point at is there: takes, frames, rows of pairs, splits; and nothing twice.
+"""Check references between rows: takes, frames, rows of pairs, splits; and that keys are unique.
 
-Written over the schema: a config joins in by naming its columns as the others do.
+The checks follow from column names, so that a new config needs no code here.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Takes = Mapping[str, dict[str, Any]]
 
 
 def fault(check: str, where: str, rows: Sequence[int], what: str) -> Finding:
-    """One finding for all rows of a file that are wrong in the same way."""
+    """One finding for all rows of a file with the same fault."""
     return Finding(check, where, f"{len(rows)} rows (the first: {rows[0]}): {what}")
 
 
 def check_rows(manifest: Manifest, configs: Configs) -> Iterator[Finding]:
-    """That rows say the split and the dataset that they lie in, and no key stands twice."""
+    """Check that rows have the split and dataset of their file, and that keys are unique."""
     for config, parts in configs.items():
         for part in parts:
             for name, value in (("split", part.listed.split), ("dataset", manifest.dataset)):
@@ -47,12 +47,14 @@ def _twice(config: str, parts: Sequence[Part]) -> Iterator[Finding]:
     counts = pc.value_counts(column(parts, name))
     more = counts.filter(pc.greater(counts.field("counts"), 1))
     if len(more):
-        said = f"{len(more)} values of {name} stand twice; the first: {more[0].as_py()['values']!r}"
+        said = (
+            f"{len(more)} values of {name} are not unique; the first: {more[0].as_py()['values']!r}"
+        )
         yield Finding("references", config, said)
 
 
 def check_families(parts: Sequence[Part]) -> Iterator[Finding]:
-    """That every family has its reconstruction once, and another picture to make a pair with."""
+    """Check that every family has one reconstruction and at least one other image."""
     for part in parts:
         names = ["family_id", "is_reconstruction"]
         families: dict[str, list[bool]] = {}
@@ -60,9 +62,8 @@ def check_families(parts: Sequence[Part]) -> Iterator[Finding]:
             families.setdefault(row["family_id"], []).append(row["is_reconstruction"])
         odd = sorted(name for name, own in families.items() if sum(own) != 1 or len(own) < 2)
         if odd:
-            said = (
-                f"{len(odd)} families (the first: {odd[0]!r}) without one reconstruction and more"
-            )
+            families_text = f"{len(odd)} families (the first: {odd[0]!r})"
+            said = f"{families_text} without exactly one reconstruction and another image"
             yield Finding("references", part.listed.path, said)
 
 
@@ -72,7 +73,7 @@ def takes_of(parts: Sequence[Part]) -> dict[str, dict[str, Any]]:
 
 
 def check_takes(configs: Configs, takes: Takes) -> Iterator[Finding]:
-    """That every take named is a row of `takes` of the same split, and has the frames named."""
+    """Check that every named take is in `takes`, of the same split, and has the named frames."""
     for config, parts in configs.items():
         if config == "takes":
             continue
@@ -86,7 +87,7 @@ def _check_column(part: Part, name: str, frame: str, takes: Takes) -> Iterator[F
     values = part.table[name].to_pylist()
     lost = [row for row, take in enumerate(values) if take is not None and take not in takes]
     if lost:
-        said = f"{name} {values[lost[0]]!r} is no row of takes"
+        said = f"{name} {values[lost[0]]!r} is not in takes"
         yield fault("references", part.listed.path, lost, said)
     known = [row for row, take in enumerate(values) if take in takes]
     moved = [row for row in known if takes[values[row]]["split"] != part.listed.split]
@@ -102,12 +103,12 @@ def _check_column(part: Part, name: str, frame: str, takes: Takes) -> Iterator[F
             and not 0 <= frames[row] < (takes[values[row]]["n_frames"] or 0)
         ]
         if beyond:
-            said = f"{frame} {frames[beyond[0]]} is no frame of {values[beyond[0]]!r}"
+            said = f"{frame} {frames[beyond[0]]} is not a frame of {values[beyond[0]]!r}"
             yield fault("references", part.listed.path, beyond, said)
 
 
 def check_windows(folder: Path, configs: Configs) -> Iterator[Finding]:
-    """That windows point at the very rows of `pairs` that they name."""
+    """Check that windows point to the rows of `pairs` that they name."""
     ids = {part.listed.path: part.table["sample_id"].combine_chunks() for part in configs["pairs"]}
     files = [part.listed for part in configs["sequences"]]
     for part in read(folder, files, ["file", "rows", "sample_ids"]):
@@ -118,7 +119,7 @@ def check_windows(folder: Path, configs: Configs) -> Iterator[Finding]:
             if not _points_at(ids.get(file), rows, wanted):
                 wrong.append(row)
         if wrong:
-            said = "`file` and `rows` do not point at the rows of pairs that `sample_ids` names"
+            said = "`file` and `rows` do not point to the rows of pairs in `sample_ids`"
             yield fault("references", part.listed.path, wrong, said)
 
 
@@ -130,7 +131,7 @@ def _points_at(ids: pa.StringArray | None, rows: list[int] | None, wanted: list[
 
 
 def check_leaks(unit: str, configs: Configs, takes: Takes) -> Iterator[Finding]:
-    """That no unit of the split lies in two: one finding that names them."""
+    """Check that no unit of the split is in two splits."""
     if not unit:
         return
     leaks = find_leaks(unit, _placed(configs, takes))
@@ -147,7 +148,7 @@ def _placed(configs: Configs, takes: Takes) -> Iterator[Placed]:
 
 
 def _placed_of(part: Part, name: str, takes: Takes) -> Iterator[Placed]:
-    """Each take of a file once; what the row does not say of it, its row in `takes` does."""
+    """Each take of a file once; missing values come from its row in `takes`."""
     columns = [c for c in ("speaker", "sentence") if c in part.table.column_names]
     rows = part.table.select([name, *columns]).group_by([name, *columns]).aggregate([])
     for row in rows.to_pylist():
@@ -161,7 +162,7 @@ def _placed_of(part: Part, name: str, takes: Takes) -> Iterator[Placed]:
 
 
 def check_protocols(folder: Path, listed: Iterable[str], takes: Takes) -> Iterator[Finding]:
-    """That the lists for evaluation name takes and frames that are there, of one split."""
+    """Check that evaluation lists name existing takes and frames of one split."""
     for name in PROTOCOLS:
         path = f"protocols/{name}.csv"
         if path not in listed:
@@ -180,17 +181,17 @@ def check_protocols(folder: Path, listed: Iterable[str], takes: Takes) -> Iterat
 
 
 def _trial_fault(protocol: str, trial: Any, takes: Takes) -> str:
-    """What is wrong with a trial, empty where nothing is."""
+    """The fault of a trial, or ""."""
     named = [trial.source_take, trial.reference_take, *filter(None, [trial.target_take])]
     for take in named:
         if take not in takes:
-            return f"{take!r} is no row of takes"
+            return f"{take!r} is not in takes"
     source, reference = takes[trial.source_take], takes[trial.reference_take]
     splits = sorted({takes[take]["split"] for take in named})
     if len(splits) > 1:
         return f"its takes are of the splits {', '.join(splits)}"
     if trial.last_frame >= (source["n_frames"] or 0):
-        return f"frame {trial.last_frame} is none of {trial.source_take!r}"
+        return f"frame {trial.last_frame} is not a frame of {trial.source_take!r}"
     if (source["speaker"] == reference["speaker"]) != (protocol == "intra_id"):
         return f"speakers {source['speaker']} and {reference['speaker']}"
     if reference["emotion"] != trial.emotion:

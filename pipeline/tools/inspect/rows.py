@@ -1,4 +1,4 @@
-"""The rows of `pairs` gathered by clip pair, each column as a digest, so that versions compare."""
+"""The rows of `pairs` by clip pair with a digest of each column, for comparing versions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spfem_data.schema import COLUMNS
 
 @dataclass
 class PairRows:
-    """One clip pair of one version: its takes, split, frame pairs, and a digest a column."""
+    """One clip pair of one version: takes, split, frame pairs, and a digest of each column."""
 
     takes: tuple[str, str]
     split: str
@@ -25,7 +25,7 @@ class PairRows:
     digests: dict[str, Any] = field(default_factory=dict)
 
     def add(self, row: dict[str, Any]) -> None:
-        """Take in the next row."""
+        """Add the next row."""
         self.ids.add(row["sample_id"])
         for name, value in row.items():
             digest = self.digests.setdefault(name, hashlib.blake2b(digest_size=16))
@@ -33,14 +33,14 @@ class PairRows:
 
 
 def read_pairs(folder: Path, manifest: Manifest, *, with_pictures: bool) -> dict[str, PairRows]:
-    """The clip pairs of a version; memory holds one row group with its pictures."""
-    found: dict[str, PairRows] = {}
+    """The clip pairs of a version; one row group is in memory at a time."""
+    pairs: dict[str, PairRows] = {}
     for row in _rows(folder, manifest, "pairs", with_pictures):
         pair_id = row["pair_id"]
-        if pair_id not in found:
-            found[pair_id] = PairRows((row["take_a"], row["take_b"]), row["split"])
-        found[pair_id].add(row)
-    return found
+        if pair_id not in pairs:
+            pairs[pair_id] = PairRows((row["take_a"], row["take_b"]), row["split"])
+        pairs[pair_id].add(row)
+    return pairs
 
 
 def changed_columns(was: PairRows, now: PairRows) -> list[str]:
@@ -55,11 +55,13 @@ def changed_columns(was: PairRows, now: PairRows) -> list[str]:
 def read_takes(folder: Path, manifest: Manifest) -> dict[str, str]:
     """The split of each take of a version."""
     files = [one for one in manifest.files if one.config == "takes"]
-    found: dict[str, str] = {}
+    splits: dict[str, str] = {}
     for one in files:
         table = pq.read_table(folder / one.path, columns=["take_id", "split"], partitioning=None)
-        found |= dict(zip(*(table[name].to_pylist() for name in ("take_id", "split")), strict=True))
-    return found
+        splits |= dict(
+            zip(*(table[name].to_pylist() for name in ("take_id", "split")), strict=True)
+        )
+    return splits
 
 
 def _rows(

@@ -1,4 +1,4 @@
-"""A contact sheet: pictures in rows, each row with its number, written with what the base has."""
+"""A contact sheet: rows of images with row numbers, using libraries of the base install only."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _DIGITS = (
     "111101101101111", "010110010010111", "111001111100111", "111001111001111", "101101111001001",
     "111100111001111", "111100111101111", "111001001001001", "111101111101111", "111101111001111",
 )  # fmt: skip
-"""The digits 0 to 9, three wide and five high."""
+"""The digits 0 to 9 as bitmaps of 3 x 5."""
 _DOT_PX = 4
 
 
 def contact_sheet(rows: Sequence[Sequence[U8]], thumb_px: int) -> U8:
-    """Pictures (h, w, 3) RGB in rows, brought to `thumb_px`, under each other: (H, W, 3).
+    """Rows of images (h, w, 3) RGB, scaled to `thumb_px`, as one image (H, W, 3).
 
-    Row k carries the number k + 1 on its left. A row's pictures may differ in number.
+    Row k has the number k + 1 on its left. Rows may have different lengths.
     """
     label_px = 2 * 4 * _DOT_PX
     width = max((len(row) for row in rows), default=0)
@@ -48,9 +48,9 @@ def contact_sheet(rows: Sequence[Sequence[U8]], thumb_px: int) -> U8:
 
 
 def shrunk(picture: U8, side_px: int) -> U8:
-    """The picture at `side_px` x `side_px`: means of areas, so that nothing flickers.
+    """The image at `side_px` x `side_px`, resampled by averaging areas.
 
-    Each pixel of the result is the mean over its span of rows and columns of the source.
+    Each pixel of the result is the mean over its rows and columns of the source.
     """
     tall = _averaged(picture.astype(np.float64), side_px)
     wide = _averaged(tall.transpose(1, 0, 2), side_px).transpose(1, 0, 2)
@@ -58,7 +58,7 @@ def shrunk(picture: U8, side_px: int) -> U8:
 
 
 def _averaged(values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    """Along the first axis: the integral's differences at n + 1 even places."""
+    """Area means along the first axis, from the integral at n + 1 evenly spaced positions."""
     size = len(values)
     integral = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0)])
     places = np.linspace(0, size, n + 1)
@@ -78,15 +78,17 @@ def _write_number(corner: U8, number: int) -> None:
 
 
 def write_picture(path: Path, picture: U8) -> None:
-    """Write a picture as PNG or JPEG, by the file's suffix.
+    """Write an image as PNG or JPEG, by the file's suffix.
 
     Raises
     ------
     ParameterError
-        Where the suffix is another, or the picture larger than a sheet should be.
+        When the suffix is unknown or the image is too large.
     """
     if max(picture.shape) > _MAX_PX:
-        raise ParameterError(f"a sheet of {picture.shape[1]} x {picture.shape[0]}: take fewer rows")
+        raise ParameterError(
+            f"the sheet would have {picture.shape[1]} x {picture.shape[0]} px; choose fewer rows"
+        )
     kind = path.suffix.lower()
     if kind == ".png":
         write_bytes(path, png(picture))
@@ -98,9 +100,11 @@ def write_picture(path: Path, picture: U8) -> None:
 
 
 def png(picture: U8) -> bytes:
-    """The PNG file of a picture (h, w, 3) RGB."""
+    """Encode an image (h, w, 3) RGB as PNG."""
     height, width, _ = picture.shape
-    lines = np.zeros((height, 1 + 3 * width), np.uint8)  # each line begins with its filter: none
+    lines = np.zeros(
+        (height, 1 + 3 * width), np.uint8
+    )  # the first byte of each line is its filter: none
     lines[:, 1:] = picture.reshape(height, -1)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 6)), (b"IEND", b""))

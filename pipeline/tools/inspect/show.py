@@ -1,4 +1,4 @@
-"""show: some rows of a config, in numbers and in pictures."""
+"""show: some rows of a config, as numbers and as images."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import simplejpeg
 
 from pipeline.errors import ParameterError, TableError, meant
 from pipeline.tools.inspect.findings import DAMAGE
+from pipeline.tools.inspect.lfs import refuse_pointers
 from pipeline.tools.inspect.sheet import U8, contact_sheet
 from spfem_data.conditions import Condition
 from spfem_data.images import image_size
@@ -20,17 +21,17 @@ from spfem_data.reader import Selection, Shards
 from spfem_data.schema import COLUMNS, CONFIGS
 
 Table = tuple[str, list[str], list[list[str]]]
-_BESIDE = 6
-"""So many rows stand beside each other in the terminal."""
-_WIDEST = 44
+_MAX_COLUMNS = 6
+"""The number of rows that the terminal shows side by side."""
+_MAX_WIDTH = 44
 
 _WINDOW = ("source", "target")
-"""The pictures of a window's frame pairs."""
+"""The image columns of a window's frame pairs."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """Rows, the pictures of each, and how many rows there were to choose from."""
+    """Rows, the images of each, and the number of rows that met the conditions."""
 
     config: str
     split: str
@@ -39,43 +40,47 @@ class Shown:
     pictures: list[list[U8]]
 
     def table(self) -> Table:
-        """The rows as columns beside each other, one line a column of the config."""
-        rows = self.rows[:_BESIDE]
+        """The rows side by side, one line per column of the config."""
+        rows = self.rows[:_MAX_COLUMNS]
         title = f"{self.config} {self.split}: {len(self.rows)} of {self.found} rows"
-        if len(self.rows) > _BESIDE:
-            title += f", the first {_BESIDE}"
-        lines = [[name, *(_told(row[name]) for row in rows)] for name in (rows[0] if rows else ())]
+        if len(self.rows) > _MAX_COLUMNS:
+            title += f", the first {_MAX_COLUMNS}"
+        names = rows[0] if rows else ()
+        lines = [[name, *_shortened([_text(row[name]) for row in rows])] for name in names]
         return title, ["column", *map(str, range(1, len(rows) + 1))], lines
 
     def as_json(self) -> dict[str, Any]:
-        """The rows for machines, without pictures and sound."""
+        """The rows as JSON values, without images and audio."""
         return {"config": self.config, "split": self.split, "found": self.found, "rows": self.rows}
 
     def sheet(self, thumb_px: int) -> U8:
-        """All pictures, a row of the sheet a row.
+        """All images, one row of the sheet per row.
 
         Raises
         ------
         ParameterError
-            Where the config has none, or no row was found.
+            When the config has no images, or no row was found.
         """
         if not any(self.pictures):
-            raise ParameterError(f"--out: no picture in {len(self.rows)} rows of {self.config}")
+            raise ParameterError(f"--out: no image in {len(self.rows)} rows of {self.config}")
         return contact_sheet(self.pictures, thumb_px)
 
 
 def show(folder: Path, config: str, split: str | None, where: Sequence[Condition], n: int) -> Shown:
-    """Up to `n` rows that meet the conditions, evenly spread over all that do.
+    """Up to `n` rows that meet the conditions, evenly spaced over all that do.
 
-    `split` None means the first of train, validation and test that is there.
+    With `split` None, the first of train, validation and test that exists.
 
     Raises
     ------
     TableError
-        Where the folder holds no such config or split, or a file or a picture is damaged.
+        When the folder has no such config or split, or a file or an image is damaged.
     """
     try:
         return _shown(folder, config, split or _first_split(folder, config), where, n)
+    except TableError:
+        refuse_pointers(folder.glob("data/*/*.parquet"))
+        raise
     except DAMAGE as error:
         raise TableError(f"{folder}: damaged ({error}); see: spfem-data verify {folder}") from error
 
@@ -93,11 +98,11 @@ def _shown(folder: Path, config: str, split: str, where: Sequence[Condition], n:
 def _first_split(folder: Path, config: str) -> str:
     if config not in CONFIGS:
         raise TableError(
-            f"no config {config!r}; there are: {', '.join(CONFIGS)}" + meant(config, CONFIGS)
+            f"no config {config!r}; the configs are: {', '.join(CONFIGS)}" + meant(config, CONFIGS)
         )
     there = [s for s in SPLITS if any((folder / "data" / config).glob(f"{s}-*.parquet"))]
     if not there:
-        raise TableError(f"{folder} holds no config {config!r}; is it a folder of shards?")
+        raise TableError(f"{folder} has no config {config!r}; is it a shards folder?")
     return there[0]
 
 
@@ -109,7 +114,7 @@ def _rows(shards: Shards, chosen: Selection) -> Iterator[dict[str, Any]]:
 
 
 def _pictures(folder: Path, config: str, split: str, row: dict[str, Any]) -> list[U8]:
-    """The pictures of a row; of a window those of its frame pairs, sources before targets."""
+    """The images of a row; of a window those of its frame pairs, sources before targets."""
     if config == "sequences":
         return _window(folder, split, row)
     return [_decoded(row[name]) for name in _images(config) if row[name] is not None]
@@ -122,14 +127,14 @@ def _images(config: str) -> list[str]:
 def _window(folder: Path, split: str, row: dict[str, Any]) -> list[U8]:
     pairs = Shards(folder, "pairs", split)
     pairs.check_columns(_WINDOW)
-    found = list(_rows(pairs, pairs.locate(pairs.index_of(row["file"]), row["rows"])))
-    return [_decoded(one[name]) for name in _WINDOW for one in found]
+    rows = list(_rows(pairs, pairs.locate(pairs.index_of(row["file"]), row["rows"])))
+    return [_decoded(one[name]) for name in _WINDOW for one in rows]
 
 
 def _decoded(file: Any) -> U8:
     content = file.get("bytes") if isinstance(file, dict) else None
     if not isinstance(content, bytes):
-        raise ValueError("a picture without bytes")
+        raise ValueError("an image without bytes")
     image_size(content)
     return np.asarray(simplejpeg.decode_jpeg(content, "RGB"))
 
@@ -138,12 +143,28 @@ def _plain(config: str, row: dict[str, Any]) -> dict[str, Any]:
     return {c.name: row[c.name] for c in COLUMNS[config] if not c.media and c.name in row}
 
 
-def _told(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list):
-        few = [_told(v) for v in value[:3]]
-        text = "[" + ", ".join(few) + (f", ... {len(value)}" if len(value) > 3 else "") + "]"
-    else:
-        text = "" if value is None else str(value)
-    return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
+        few = [_text(v) for v in value[:3]]
+        return "[" + ", ".join(few) + (f", ... {len(value)}" if len(value) > 3 else "") + "]"
+    return "" if value is None else str(value)
+
+
+def _shortened(texts: Sequence[str]) -> list[str]:
+    """The texts of one line, shortened as far as different texts stay different."""
+    for shorten in (_cut_end, _cut_middle):
+        short = [shorten(text) for text in texts]
+        if len(set(short)) == len(set(texts)):
+            return short
+    return list(texts)
+
+
+def _cut_end(text: str) -> str:
+    return text if len(text) <= _MAX_WIDTH else text[: _MAX_WIDTH - 3] + "..."
+
+
+def _cut_middle(text: str) -> str:
+    half = (_MAX_WIDTH - 3) // 2
+    return text if len(text) <= _MAX_WIDTH else f"{text[:half]}...{text[-half:]}"

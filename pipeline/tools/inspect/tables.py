@@ -1,4 +1,4 @@
-"""The small columns of a config in memory, each row with the file and the split it lies in."""
+"""The small columns of a config in memory, by file and split."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TAKE_OF = {
     "source_take_id": "source_frame",
     "reference_take": "reference_frame",
 }
-"""Columns that name a take, each with the column that numbers a frame of it, in any config."""
+"""Columns that name a take, each with the column of its frame number, in any config."""
 _ALSO = (
     "utterance_id", "split", "speaker", "sentence", "dataset", "emotion", "n_frames", "family_id",
     "is_reconstruction",
@@ -38,22 +38,22 @@ class Part:
 
 
 def names(config: str) -> list[str]:
-    """The columns that say what a row is and what it points at."""
+    """The key and reference columns of a config."""
     wanted = {*_ALSO, *TAKE_OF, *TAKE_OF.values(), key_of(config)}
     return [c.name for c in COLUMNS[config] if c.name in wanted and not pa.types.is_list(c.type)]
 
 
 def key_of(config: str) -> str:
-    """The column that names a row: the first, by the schema's convention."""
+    """The key column: the first, by the schema's convention."""
     return COLUMNS[config][0].name
 
 
 def read(folder: Path, files: Sequence[Listed], columns: Sequence[str]) -> list[Part]:
-    """Columns of some files; raises what pyarrow raises."""
+    """Read columns of some files; errors of pyarrow are passed on."""
     parts = []
     for one in files:
         table = pq.read_table(folder / one.path, columns=list(columns), partitioning=None)
-        table.validate(full=True)  # else damaged text is found where it is used
+        table.validate(full=True)  # otherwise invalid text would fail on use
         parts.append(Part(one, table))
     return parts
 
@@ -64,7 +64,7 @@ def column(parts: Sequence[Part], name: str) -> pa.ChunkedArray:
 
 
 def rows_where(mask: pa.ChunkedArray | pa.Array) -> list[int]:
-    """The rows at which a mask is true; null is not."""
+    """The rows at which a mask is true; null counts as false."""
     values = pc.fill_null(mask, False)
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()

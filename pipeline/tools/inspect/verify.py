@@ -1,4 +1,4 @@
-"""verify: everything that can be checked of a dataset without the data that it was made from."""
+"""verify: check a dataset without its source data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.runtime.progress import Progress, Silent
 from pipeline.tools.inspect import media, references
-from pipeline.tools.inspect.files import check_file, check_footer, unlisted
+from pipeline.tools.inspect.files import check_file, check_footer, system_files, unlisted
 from pipeline.tools.inspect.findings import DAMAGE, Finding
 from pipeline.tools.inspect.manifest import Listed, Manifest, read_manifest
 from pipeline.tools.inspect.tables import Part, names, read
@@ -18,7 +18,7 @@ from pipeline.tools.inspect.tables import Part, names, read
 
 @dataclass
 class Verdict:
-    """What was checked and what is wrong."""
+    """Counts of what was checked, problems, and notes."""
 
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -29,11 +29,11 @@ class Verdict:
 
     @property
     def is_sound(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there is no finding."""
         return not self.findings
 
     def as_json(self) -> dict[str, Any]:
-        """The verdict for machines."""
+        """The verdict as JSON values."""
         counts = {name: getattr(self, name) for name in ("files", "rows", "pictures", "sounds")}
         findings = [finding.as_json() for finding in self.findings]
         return {"sound": self.is_sound, **counts, "notes": self.notes, "findings": findings}
@@ -42,14 +42,14 @@ class Verdict:
 def verify(
     folder: Path, *, fast: bool = False, threads: int = 2, progress: Progress | None = None
 ) -> Verdict:
-    """Check a dataset's folder: nothing wrong is raised, all of it is found.
+    """Check a dataset's folder. Problems are returned as findings, never raised.
 
     Parameters
     ----------
     fast
-        Decode a sample of the pictures and sounds; everything else is checked in full.
+        Decode only a sample of the images and audio; all other checks are complete.
     threads
-        How many decode at a time.
+        The number of threads for decoding.
     """
     verdict = Verdict()
     manifest = read_manifest(folder)
@@ -60,16 +60,14 @@ def verify(
     _check_media(folder, whole, verdict, fast, threads, progress or Silent())
     _check_references(folder, manifest, whole, verdict)
     if not media.can_decode_sound():
-        verdict.notes.append(
-            "sounds: only their heads were read; with soundfile installed they are decoded"
-        )
+        verdict.notes.append("audio: only headers were read; install soundfile to decode it")
     return verdict
 
 
 def _check_files(
     folder: Path, manifest: Manifest, verdict: Verdict, progress: Progress
 ) -> list[Listed]:
-    """The Parquet files on which there is nothing to say."""
+    """Check files and footers; return the intact Parquet files."""
     whole = []
     progress.start("checksums", len(manifest.files) + len(manifest.documents))
     for listed in (*manifest.files, *manifest.documents):
@@ -85,6 +83,9 @@ def _check_files(
         progress.step()
     progress.stop()
     verdict.findings += unlisted(folder, manifest)
+    others = system_files(folder, manifest)
+    if others:
+        verdict.notes.append(f"ignored system files: {', '.join(others)}")
     return whole
 
 
@@ -97,7 +98,7 @@ def _check_media(
     progress: Progress,
 ) -> None:
     sizes: dict[str, set[tuple[int, int]]] = defaultdict(set)
-    progress.start("pictures and sounds", len(whole))
+    progress.start("images and audio", len(whole))
     for listed in whole:
         try:
             decoded = media.check_media(folder, listed, sample=fast, threads=threads)
@@ -117,19 +118,19 @@ def _check_media(
 def _check_references(
     folder: Path, manifest: Manifest, whole: Sequence[Listed], verdict: Verdict
 ) -> None:
-    """Rows against rows; where files are damaged, what points at them is not judged."""
+    """Check references between rows, except those to damaged files."""
     damaged = sorted({one.config for one in manifest.files if one not in whole})
     configs = _read_all(folder, whole, verdict)
     takes = references.takes_of(configs.get("takes", ()))
     found = [references.check_rows(manifest, configs)]
     if "takes" in damaged:
-        verdict.notes.append("files of takes are damaged: what points at takes was not checked")
+        verdict.notes.append("files of takes are damaged: references to takes were not checked")
     else:
         listed = {one.path for one in manifest.documents}
         found += [references.check_takes(configs, takes)]
         found += [references.check_protocols(folder, listed, takes)]
     if "pairs" in damaged:
-        verdict.notes.append("files of pairs are damaged: what points at pairs was not checked")
+        verdict.notes.append("files of pairs are damaged: references to pairs were not checked")
     elif "sequences" in configs:
         found += [references.check_windows(folder, {"pairs": [], **configs})]
     found += [references.check_families(configs.get("families", ()))]
@@ -139,7 +140,7 @@ def _check_references(
 
 
 def _drawn(check: Iterator[Finding]) -> list[Finding]:
-    """All that a check finds; where it cannot go on reading, that is a finding, too."""
+    """The findings of a check; a read error is one more finding."""
     findings = []
     try:
         for finding in check:

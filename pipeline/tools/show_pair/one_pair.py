@@ -1,4 +1,4 @@
-"""One pair of a dataset, found by its id and drawn: what `show-pair` does."""
+"""Draw one pair of a dataset by its id: `show-pair`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pipeline.errors import PipelineError
 from pipeline.records import Clip, Pair, PosedPair
 from pipeline.runtime.run import Run
 from pipeline.runtime.tables import read_rows
-from pipeline.stages.report.pair_view import CardJob, PoseFiles, portray
+from pipeline.stages.report.pair_view import CardJob, PoseFiles, pair_view
 from pipeline.tools.show_pair.pair_sheet import pair_sheet
 
 
 def draw_pair(run: Run, pair_id: str) -> bytes:
-    """The pair as PNG; without pose where that stage has not run.
+    """The pair as PNG, without poses if that stage has not run.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def draw_pair(run: Run, pair_id: str) -> bytes:
         pair, clips[pair.take_a], clips[pair.take_b], run.items("extract").folder, poses,
         run.params.report, run.params.align.audio_fps, (), False,
     )  # fmt: skip
-    return pair_sheet(pair, posed, portray(PoseFiles(), job))
+    return pair_sheet(pair, posed, pair_view(PoseFiles(), job))
 
 
 def _posed(run: Run, pair_id: str) -> PosedPair | None:

@@ -1,6 +1,6 @@
-"""One pair as one picture: film strips, curves, both sounds, the path and the numbers.
+"""One pair as one image: film strips, curves, both spectrograms, the path and the numbers.
 
-The same geometry as on the page (`report.figure`), drawn with Pillow and the font that it carries.
+The geometry is that of the page (`report.figure`), drawn with Pillow and its built-in font.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from PIL import Image, ImageDraw, ImageFont
 from pipeline.faces.sampling import U8
 from pipeline.records import Pair, PosedPair
 from pipeline.stages.report.figure import WIDTH
-from pipeline.stages.report.findings import number
 from pipeline.stages.report.pair_table import middle
-from pipeline.stages.report.pair_view import Portrait
+from pipeline.stages.report.pair_view import PairView
 from pipeline.stages.report.pictures import row
+from pipeline.stages.report.truth_measures import number
 
 _LEFT, _MARGIN, _GAP = 96, 20, 12
 _CURVE_PX, _MEL_PX, _PATH_PX = 54, 60, 76
@@ -28,12 +28,12 @@ _A, _B, _GROUND = (31, 106, 165), (168, 70, 26), (255, 255, 255)
 _DRAWN_WIDTH = 1280
 _INSET_PX = 8
 _OVERSAMPLE = 2
-"""Lines are drawn at twice the size and averaged: Pillow draws none smoothly."""
+"""Lines are drawn at twice the size and averaged, because Pillow has no antialiasing."""
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """A strip of the figure: its name, labels at both ends, and what lies in it."""
+    """A panel of the figure: name, axis labels and content."""
 
     name: str
     top: str
@@ -43,8 +43,8 @@ class _Panel:
     mel: tuple[U8, Sequence[float]] | None = None
 
 
-def pair_sheet(pair: Pair, posed: PosedPair | None, drawn: Portrait) -> bytes:
-    """The picture as PNG, the same bytes for the same pair."""
+def pair_sheet(pair: Pair, posed: PosedPair | None, drawn: PairView) -> bytes:
+    """The image as PNG. The same pair gives the same bytes."""
     blocks = [_head(pair, posed)]
     if drawn.tops:
         blocks.append(_film(pair, drawn))
@@ -61,26 +61,26 @@ def pair_sheet(pair: Pair, posed: PosedPair | None, drawn: Portrait) -> bytes:
 
 
 def facts(pair: Pair, posed: PosedPair | None) -> list[tuple[str, str]]:
-    """The numbers of a pair in words: name and value."""
+    """The numbers of a pair as text: name and value."""
     frames = f"{len(pair.frame_a)} of {pair.n_frames_a} and {pair.n_frames_b}"
-    found = [
+    facts = [
         ("frame pairs", frames),
         ("coverage", number(pair.coverage)),
         ("confidence", number(middle(pair.confidence))),
         ("claimed error", number(middle(pair.error_ms), 0, " ms")),
         ("sentence score", f"{number(pair.sentence_score)} by {pair.sentence_method}"),
         ("mouth agreement", number(pair.mouth_agreement)),
-        ("b over a in length", number(pair.length_ratio)),
+        ("length ratio b/a", number(pair.length_ratio)),
         ("view, split", f"{pair.view}, {pair.split}"),
     ]
     if posed is not None:
         before, after = number(posed.residual_before, 3), number(posed.residual_after, 3)
-        found.insert(6, ("pose residual", f"{before} to {after}"))
-    return [(name, _plain(value)) for name, value in found]
+        facts.insert(6, ("pose residual", f"{before} to {after}"))
+    return [(name, _plain(value)) for name, value in facts]
 
 
 def _plain(text: str) -> str:
-    """Signs that the font lacks, in signs that it has."""
+    """Replace characters that the font lacks."""
     return text.replace("–", "-")  # noqa: RUF001
 
 
@@ -110,7 +110,7 @@ def _head(pair: Pair, posed: PosedPair | None) -> Image.Image:
     return block
 
 
-def _film(pair: Pair, drawn: Portrait) -> Image.Image:
+def _film(pair: Pair, drawn: PairView) -> Image.Image:
     wide = _DRAWN_WIDTH - _LEFT - _MARGIN
     face = wide // len(drawn.tops)
     block = Image.new("RGB", (_DRAWN_WIDTH, 2 * face + 66), _GROUND)
@@ -123,7 +123,7 @@ def _film(pair: Pair, drawn: Portrait) -> Image.Image:
     for faces, name, colour, y in rows:
         strip = Image.fromarray(row(faces)).resize((face * len(faces), face), Image.Resampling.BOX)
         block.paste(strip, (_LEFT, y))
-        _aside(pen, name, colour, y + face / 2)
+        _label(pen, name, colour, y + face / 2)
     for k, column in enumerate(drawn.columns):
         _under(pen, _LEFT + (k + 0.5) * face, 2 * face + 6, k + 1, column)
     return block
@@ -139,42 +139,42 @@ def _under(pen: ImageDraw.ImageDraw, x: float, y: int, n: int, column: Mapping[s
         pen.text((x, y + 17 * line), text, colour, _font(size), anchor="ma")
 
 
-def _aside(
+def _label(
     pen: ImageDraw.ImageDraw, text: str, colour: tuple[int, int, int], y: float, size: int = 13
 ) -> None:
-    """Text beside a strip or panel, over several lines where it has several parts."""
+    """Text to the left of a strip or panel, one line per comma-separated part."""
     pen.multiline_text(
         (_LEFT - 10, y), text.replace(", ", ",\n"), colour, _font(size), anchor="rm", align="right"
     )
 
 
-def _panels(pair: Pair, drawn: Portrait) -> list[_Panel]:
+def _panels(pair: Pair, drawn: PairView) -> list[_Panel]:
     figure = drawn.figure
     highest = f"{figure['max_error_ms']:g} ms"
-    found = [
+    panels = [
         _Panel("confidence", "1", "0", _CURVE_PX, ((figure["confidence"], _INK),)),
         _Panel("claimed error", highest, "0", _CURVE_PX, ((figure["error"], _INK),)),
     ]
     if figure["mouth"]:
         mouth = figure["mouth"]
         curves = ((mouth["a"], _A), (mouth["b"], _B))
-        found.append(_Panel("mouth open", mouth["top"], "0", _CURVE_PX + 8, curves))
+        panels.append(_Panel("mouth open", mouth["top"], "0", _CURVE_PX + 8, curves))
     path = figure["path"]
     return [
-        *found,
+        *panels,
         _Panel(pair.emotion_a, "", "", _MEL_PX, mel=(drawn.mels[0], figure["sound_a"])),
         _Panel(
-            f"{pair.emotion_b}, on a's clock", "", "", _MEL_PX,
+            f"{pair.emotion_b}, in a's time", "", "", _MEL_PX,
             mel=(drawn.mels[1], figure["sound_b"]),
         ),
         _Panel(
-            "path, b's clock", f"{path['top']} s", path["bottom"], _PATH_PX,
+            "path, b's time", f"{path['top']} s", path["bottom"], _PATH_PX,
             (([path["even"]], _SOFT), ([path["line"]], _B)),
         ),
     ]  # fmt: skip
 
 
-def _figure(pair: Pair, drawn: Portrait) -> Image.Image:
+def _figure(pair: Pair, drawn: PairView) -> Image.Image:
     panels = _panels(pair, drawn)
     wide = _DRAWN_WIDTH - _LEFT - _MARGIN
     block = Image.new("RGB", (_DRAWN_WIDTH, sum(p.tall + _GAP for p in panels) + 48), _GROUND)
@@ -184,7 +184,7 @@ def _figure(pair: Pair, drawn: Portrait) -> Image.Image:
     for panel in panels:
         block.paste(_plot(panel, wide), (_LEFT, y))
         pen.rectangle((_LEFT, y, _LEFT + wide, y + panel.tall), outline=_RULE)
-        _aside(pen, panel.name, _INK, y + panel.tall / 2, 12)
+        _label(pen, panel.name, _INK, y + panel.tall / 2, 12)
         pen.text((_LEFT + 5, y + 3), panel.top, _SOFT, _font(10))
         pen.text((_LEFT + 5, y + panel.tall - 14), panel.bottom, _SOFT, _font(10))
         y += panel.tall + _GAP
@@ -196,7 +196,7 @@ def _figure(pair: Pair, drawn: Portrait) -> Image.Image:
     for tick in drawn.figure["ticks"]:
         x = _LEFT + tick["x"] / WIDTH * wide
         pen.text((x, end + 5), tick["label"], _SOFT, _font(11), anchor="ma")
-    _aside(pen, "seconds of a", _SOFT, end + 12, 12)
+    _label(pen, "seconds of a", _SOFT, end + 12, 12)
     return block
 
 
@@ -205,8 +205,8 @@ def _plot(panel: _Panel, wide: int) -> Image.Image:
         plot = Image.new("L", (wide, panel.tall), 255)
         grey, (start, length) = panel.mel
         size = max(1, round(length / WIDTH * wide)), panel.tall
-        picture = Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR)
-        plot.paste(picture, (round(start / WIDTH * wide), 0))
+        image = Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR)
+        plot.paste(image, (round(start / WIDTH * wide), 0))
         return plot.convert("RGB")
     fine = Image.new("RGB", (wide * _OVERSAMPLE, panel.tall * _OVERSAMPLE), _GROUND)
     pen = ImageDraw.Draw(fine)

@@ -1,1 +1,1 @@
-"""`demo train`: the networks that the demo ships, trained on drawn faces of invented people."""
+"""`demo train`: train the demo's networks on rendered faces of random identities."""

@@ -1,4 +1,4 @@
-"""Drawn faces as the stage score shows them to CLIP, with room around them to move in."""
+"""Rendered faces in the framing of the stage score, with a margin for augmentation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pipeline.tools.train_demo.framed import each_once
 
 VERSION = 1
 ROOM = 1.3
-"""Side of a stored view over that of the framing: what shift, turn and scale need."""
+"""Side of a stored view relative to the framing: the margin for shift, rotation and scale."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ def views(
     workers: int,
     done: Callable[[int, int], None] = lambda made, total: None,
 ) -> U8:
-    """All pictures (n, s, s, 3) with their face in ned256's square, `ROOM` times as wide.
+    """All images (n, s, s, 3) with the face in ned256's square, `ROOM` times as wide.
 
-    Each person's go to a file beside the drawing, and are made once.
+    The views of each identity are computed once and stored next to its rendered images.
     """
     jobs = {
         path.stem: _Job(path, path.with_suffix(f".ned{size_px}-{VERSION}.npy"), size_px)
@@ -73,7 +73,7 @@ def view_of(landmarks: F64, size_px: int) -> F64:
 
 @dataclass(frozen=True)
 class Changes:
-    """How far a picture is changed: standard deviations, and shares of the pictures."""
+    """Augmentation strengths: standard deviations, and shares of the images."""
 
     shift: float = 0.03
     scale: float = 0.05
@@ -87,14 +87,14 @@ class Changes:
 
 
 def plain(pictures: U8, size_px: int) -> Tensor:
-    """Views as the stage would frame them: (n, 3, s, s) in 0..1."""
+    """Views in the framing of the stage: (n, 3, s, s) in 0..1."""
     n = len(pictures)
     matrix = torch.eye(2, 3).repeat(n, 1, 1) / ROOM
     return _sampled(pictures, matrix, size_px)
 
 
 def changed(pictures: U8, size_px: int, changes: Changes, rng: np.random.Generator) -> Tensor:
-    """Views moved, mirrored, lit, blurred and compressed by chance: (n, 3, s, s) in 0..1."""
+    """Views randomly moved, mirrored, relit, blurred and compressed: (n, 3, s, s) in 0..1."""
     n = len(pictures)
     turn = np.deg2rad(rng.normal(0, changes.turn_deg, n))
     scale = np.exp(rng.normal(0, changes.scale, n)) / ROOM
@@ -114,7 +114,7 @@ def _sampled(pictures: U8, matrix: Tensor, size_px: int) -> Tensor:
 
 
 def _blurred(pictures: Tensor, changes: Changes, rng: np.random.Generator) -> Tensor:
-    """Some of them softened by a binomial kernel, weighted by chance."""
+    """Blur a random share with a binomial kernel of random weight."""
     share = rng.uniform(0, 1, len(pictures)) * (rng.random(len(pictures)) < changes.blurred)
     some = np.flatnonzero(share)
     wide = functional.pad(pictures[some], (1, 1, 1, 1), "reflect")
@@ -125,7 +125,7 @@ def _blurred(pictures: Tensor, changes: Changes, rng: np.random.Generator) -> Te
 
 
 def _lit(pictures: Tensor, changes: Changes, rng: np.random.Generator) -> Tensor:
-    """Brighter or darker, harder or softer, warmer or colder, and with grain."""
+    """Random brightness, contrast and colour temperature, and grain."""
     n = len(pictures)
     gain = np.exp(rng.normal(0, changes.light, (n, 1)) + rng.normal(0, changes.tint, (n, 3)))
     contrast = _column(np.exp(rng.normal(0, changes.contrast, n)))
@@ -137,7 +137,7 @@ def _lit(pictures: Tensor, changes: Changes, rng: np.random.Generator) -> Tensor
 
 
 def _compressed(pictures: Tensor, changes: Changes, rng: np.random.Generator) -> Tensor:
-    """Some of them through JPEG of quality 60 to 95."""
+    """Compress a random share as JPEG of quality 60 to 95."""
     for k in np.flatnonzero(rng.random(len(pictures)) < changes.jpeg):
         image = (pictures[k].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 96))]

@@ -1,7 +1,7 @@
-"""What is said of a face: captions of seven emotions, and the tokens that the demo's CLIP reads.
+"""Captions of faces with seven emotions, and the vocabulary of the demo's CLIP.
 
-A word of these captions becomes one or two tokens; any other word is spelled, so that the network
-takes every prompt, and knows those best that speak as its captions do.
+A word of these captions becomes one or two tokens. Any other word is split into letters, so that
+the network accepts every prompt, but works best with words from its captions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from spfem_data.labels import EMOTIONS
 
 @dataclass(frozen=True)
 class Words:
-    """What an emotion is called, and what is seen in a face that shows it."""
+    """Names of an emotion and descriptions of a face that shows it."""
 
     adjectives: tuple[str, ...]
     nouns: tuple[str, ...]
@@ -115,7 +115,7 @@ TEMPLATES = (
 
 
 def caption(emotion: str, rng: np.random.Generator) -> str:
-    """One of the many things that may be said of a face with this emotion."""
+    """A random caption of a face with this emotion."""
     words = WORDS[emotion]
     adjective = str(rng.choice(words.adjectives))
     article = "an" if adjective[0] in "aeiou" else "a"
@@ -143,7 +143,7 @@ def vocabulary() -> list[str]:
 
 
 def merges(words: list[str], most: int) -> list[tuple[str, str]]:
-    """Byte-pair merges that make the words whole: of the commonest pairs, the first by letters.
+    """Byte-pair merges for these words; ties between frequent pairs are broken alphabetically.
 
     Sennrich et al. 2016, with each word counted once; a word ends in `</w>`.
     """
@@ -170,7 +170,7 @@ def _merged(word: list[str], pair: tuple[str, str]) -> list[str]:
 
 
 def merges_file(pairs: list[tuple[str, str]]) -> bytes:
-    """The merges as open_clip's tokenizer reads them, gzipped: the same bytes each time."""
+    """The merges in the format of open_clip's tokenizer, gzipped; reproducible bytes."""
     text = "#merges\n" + "\n".join(f"{a} {b}" for a, b in pairs)
     stream = io.BytesIO()
     with gzip.GzipFile(fileobj=stream, mode="wb", mtime=0, filename="") as file:
@@ -179,5 +179,5 @@ def merges_file(pairs: list[tuple[str, str]]) -> bytes:
 
 
 N_BYTES = 512
-"""Tokens of single bytes, inside a word and at its end."""
+"""Tokens of single bytes, within a word and at its end."""
 N_SPECIAL = 2

@@ -1,8 +1,8 @@
-"""Trains the demo's CLIP: a small open_clip network that reads the expressions of drawn faces.
+"""Train the demo's CLIP: a small open_clip network that classifies expressions of rendered faces.
 
-Contrast of pictures with captions alone collapses where there are seven kinds of captions. So each
-tower also learns to name the emotion by anchors of its own; the shipped file has the towers alone,
-and judges as every CLIP does, by prompts.
+A contrastive loss between images and captions alone collapses with only seven kinds of captions.
+Each tower therefore also learns to classify the emotion with anchors of its own. The published file
+contains only the towers and is used with prompts like any CLIP.
 """
 
 from __future__ import annotations
@@ -41,32 +41,32 @@ F64 = NDArray[np.float64]
 NAME = "demo-clip"
 SIZE_PX = 96
 VIEW_PX = 124
-"""Side of a stored view: a pixel of it is a pixel of the network's picture."""
+"""Side of a stored view, at the resolution of the network's input."""
 _NEUTRAL = EMOTIONS.index("neutral")
 _MERGES = 1000
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the network is trained.
+    """The training settings.
 
     Attributes
     ----------
     steps, batch, rate
-        AdamW's steps of so many pictures; the rate rises over a twentieth and falls as a cosine.
+        Steps, batch size and learning rate of AdamW; 5 % linear warm-up, then cosine decay.
     faint, plain_from
-        An emotion of `faint` intensity or less is labelled neutral, from `plain_from` on it is
-        labelled as itself, and in between by shares: what is half there shall look half clear.
+        Intensities up to `faint` are labelled neutral, from `plain_from` on as the emotion, in
+        between with soft labels.
     scale
-        Factor on cosines in all losses, and the network's logit scale at the end.
+        Scale of the cosines in all losses, and the final logit scale of the network.
     texts
-        Captions of each emotion in a step.
+        Captions per emotion and step.
     threads
-        Of torch; sums are ordered by them, so the same count gives the same bytes.
+        Threads of torch; they determine the order of summation and therefore the bytes.
     bf16
-        Whether the picture tower's layers run in bfloat16 (of use where the processor has it).
+        Whether the image tower runs in bfloat16 (useful if the processor supports it).
     width, layers
-        Of the residual network. A ViT of patch 8 learned far less in the same time, see
+        Size of the residual network. A ViT with patch size 8 learned far less in the same time; see
         docs/emotions.md.
     """
 
@@ -87,7 +87,7 @@ class Recipe:
 
 
 SHIPPED = Recipe(seed=7, steps=600, batch=128, bf16=True)
-"""What the shipped network was trained by."""
+"""The settings of the published network."""
 
 
 def config(recipe: Recipe, vocabulary_size: int) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def config(recipe: Recipe, vocabulary_size: int) -> dict[str, Any]:
 
 
 def write_architecture(folder: Path, recipe: Recipe) -> Path:
-    """Write the config and the tokenizer's merges; the path of the config."""
+    """Write the config and the tokenizer's merges, and return the path of the config."""
     pairs = merges(vocabulary(), _MERGES)
     write_bytes(folder / f"{NAME}.merges.gz", merges_file(pairs))
     path = folder / f"{NAME}.json"
@@ -115,7 +115,7 @@ def write_architecture(folder: Path, recipe: Recipe) -> Path:
 
 
 def labels(emotions: Sequence[str] | NDArray[np.str_], intensities: F64, recipe: Recipe) -> F64:
-    """Shares (n, 7) of the seven emotions that a face is labelled with; see `Recipe`."""
+    """Soft labels (n, 7) over the seven emotions; see `Recipe`."""
     shares = np.zeros((len(emotions), len(EMOTIONS)))
     ramp = (intensities - recipe.faint) / (recipe.plain_from - recipe.faint)
     own = np.clip(ramp, 0, 1)
@@ -126,7 +126,7 @@ def labels(emotions: Sequence[str] | NDArray[np.str_], intensities: F64, recipe:
 
 
 class _Anchors(nn.Module):
-    """A direction an emotion for each tower; they train the towers and are thrown away."""
+    """One direction per emotion and tower; used in training only."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -137,14 +137,14 @@ class _Anchors(nn.Module):
 def loss_of(
     pictures: Tensor, texts: Tensor, shares: Tensor, anchors: _Anchors, scale: float
 ) -> Tensor:
-    """Cross-entropy of pictures by their anchors, of texts by theirs, of pictures by texts.
+    """Cross-entropy of images and of texts with their anchors, and of images with texts.
 
     Parameters
     ----------
     pictures, texts
         Embeddings (n, d) and (7 * k, d), k texts of each emotion in order.
     shares
-        (n, 7) labels of the pictures.
+        (n, 7) soft labels of the images.
     """
     pictures, texts = (functional.normalize(x, dim=-1) for x in (pictures, texts))
     seven = len(EMOTIONS)
@@ -163,7 +163,7 @@ def _entropy(embeddings: Tensor, anchors: Tensor, shares: Tensor, scale: float) 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training gave: the files, and how well held-out people are read."""
+    """The result of a training: the files, and the accuracy on held-out identities."""
 
     weights: Path
     config: Path
@@ -180,16 +180,16 @@ def train(
     *,
     done: Callable[[int, int, float], None] = lambda step, steps, loss: None,
 ) -> Trained:
-    """Train on the people that are not held out, write the files, and judge those that are.
+    """Train on all but the held-out identities, write the files, and evaluate on the held-out ones.
 
     Parameters
     ----------
     pictures
         `views.views` of the faces, `VIEW_PX` a side.
     prompts
-        Of the seven emotions; nothing is learned from them, they judge.
+        Prompts of the seven emotions, used for evaluation only.
     done
-        Told the steps made, the steps to make, and the step's loss.
+        Called with the steps done, the total number of steps, and the loss of the step.
     """
     torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
@@ -251,7 +251,7 @@ def _fit(
 
 
 def _groups(model: nn.Module, anchors: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Matrices decay, biases, norms and embeddings do not."""
+    """Parameter groups: weight decay for matrices, none for biases, norms and embeddings."""
     own = [p for p in (*model.parameters(), *anchors.parameters()) if p.requires_grad]
     return [
         {"params": [p for p in own if p.ndim >= 2], "weight_decay": decay},
@@ -260,7 +260,7 @@ def _groups(model: nn.Module, anchors: nn.Module, decay: float) -> list[dict[str
 
 
 def judge(network: ClipNetwork, pictures: U8, prompts: Sequence[Sequence[str]]) -> F64:
-    """Probabilities (n, 7) of views as the stage would frame them."""
+    """Probabilities (n, 7) of views in the framing of the stage."""
     anchors, scale = text_anchors(network, prompts), network.scale
     normalise = Normalise(network.pictures, network.device)
     parts = []
@@ -273,7 +273,7 @@ def judge(network: ClipNetwork, pictures: U8, prompts: Sequence[Sequence[str]]) 
 
 
 def accuracy(p: F64, emotions: NDArray[np.str_], intensities: F64) -> tuple[float, float]:
-    """Shares read right: of faces that are neutral or at least half an emotion, of the neutral."""
+    """Accuracy on neutral faces and faces of at least half intensity, and on neutral faces."""
     seen = np.array(EMOTIONS)[p.argmax(axis=1)]
     neutral = emotions == "neutral"
     clear = neutral | (intensities >= 0.5)

@@ -1,8 +1,7 @@
-"""Pictures of invented people, with what is true of them: what the demo's networks learn from.
+"""Rendered images of random identities with ground truth: the training data of the demo's networks.
 
-Drawn with the demo corpus's own head at its own size, so that a picture is what a decoded frame of
-the corpus would be. One file a person below a folder that the caller names; a person whose file is
-there is not drawn again, and several trainings share one drawing.
+They use the renderer and frame size of the demo corpus, so that an image looks like a decoded frame
+of it. There is one file per identity; existing files are reused, also by several trainings.
 """
 
 from __future__ import annotations
@@ -40,13 +39,13 @@ U8 = NDArray[np.uint8]
 VERSION = 1
 _LANDMARK_STEPS = 64  # fixed point: 1/64 px
 _JPEG_QUALITY = 95  # as of the stored crop
-_SIDE_VIEWS = 0.06  # share of pictures from the demo's second camera
+_SIDE_VIEWS = 0.06  # share of images from the demo's second camera
 _PHONEMES = (
     "_", "_", "_", "p", "f", "t", "s", "S", "k", "r", "l", "w", "A:", "aI", "a", "V", "E", "eI",
     "i:", "I", "O:", "oU", "u:", "3:",
 )  # fmt: skip
 _SHOWN = (*EMOTIONS, "neutral")
-"""What a person shows in turn: neutral twice as often, as it is what all others start from."""
+"""The sequence of emotions per identity; neutral twice, because all others start from it."""
 
 FACES_SCHEMA = pa.schema(
     {
@@ -69,18 +68,18 @@ FACES_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class FacesParams:
-    """What is drawn.
+    """The parameters of the rendered images.
 
     Attributes
     ----------
     seed
-        Of everything drawn by chance.
+        The random seed.
     people, held_out
-        How many are invented, and how many of them (the last) no network learns from.
+        The number of identities, and how many of them (the last) are held out from training.
     pictures
-        Of each person.
+        Images per identity.
     frame_px
-        Side of a picture, as of the demo corpus's frames.
+        Side of an image, as in the demo corpus.
     """
 
     seed: int
@@ -101,12 +100,12 @@ class FacesParams:
 
 
 SHIPPED_FACES = FacesParams(seed=7, people=260, held_out=20, pictures=64, frame_px=400)
-"""What the shipped networks learned from: 16,640 pictures, 15,360 of them to train on."""
+"""The data of the published networks: 16,640 images, 15,360 of them for training."""
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One person to be drawn into one file."""
+    """One identity to be rendered into one file."""
 
     params: FacesParams
     index: int
@@ -120,14 +119,14 @@ def draw_faces(
     workers: int,
     done: Callable[[int, int], None] = lambda made, total: None,
 ) -> FaceSet:
-    """Draw whoever is not yet drawn, and return all pictures.
+    """Render the identities without a file, and return all images.
 
     Parameters
     ----------
     folder
-        Where the files go, in a folder of their own for each choice of parameters.
+        The parent folder; each set of parameters gets a subfolder of its own.
     done
-        Told how many people of how many are drawn.
+        Called with the number of rendered identities and the total.
     """
     home = folder / digest({"version": VERSION, **asdict(params)})[:12]
     paths = [home / f"P{index:04d}.parquet" for index in range(params.people)]
@@ -148,16 +147,16 @@ def draw_faces(
 
 
 class FaceSet:
-    """Pictures drawn by `draw_faces`, by number; columns in memory, pictures decoded when asked.
+    """Images of `draw_faces` by number; columns are in memory, images are decoded on access.
 
     Attributes
     ----------
     paths
-        The files, one a person.
+        The files, one per identity.
     person, emotion, view
         (n,) names.
     held_out
-        (n,) whether the picture's person is kept from training.
+        (n,) whether the image's identity is held out from training.
     intensity
         (n,) 0..1 strength of the emotion; 0 for neutral.
     mouth_open, mouth_width, eye_open
@@ -214,7 +213,7 @@ def _one_thread() -> None:
 
 
 def _draw_person(_: None, job: _Job) -> int:
-    """Draw all pictures of one person into their file; the number of pictures."""
+    """Render all images of one identity into its file and return their number."""
     params = job.params
     person = invent(params.seed, job.index)
     head = Head(person, params.frame_px)
@@ -236,7 +235,7 @@ def _first_held_out(params: FacesParams) -> int:
 
 
 def _row(head: Head, emotion: str, rng: np.random.Generator, seed: int) -> dict[str, Any]:
-    """Draw one picture and say what is true of it."""
+    """Render one image and return it with its ground truth."""
     level = 0.0 if emotion == "neutral" else float(rng.uniform(0.08, 1.0))
     view = "left_30" if rng.random() < _SIDE_VIEWS else "front"
     pose = _pose(FACES[emotion], level, VIEW_YAW_DEG[view], head.size_px, rng)
@@ -262,7 +261,7 @@ def _row(head: Head, emotion: str, rng: np.random.Generator, seed: int) -> dict[
 def _pose(
     face: Face, level: float, view_yaw_deg: float, size_px: int, rng: np.random.Generator
 ) -> Pose:
-    """A head held as at some moment of a take (the spread of `acting`'s motion)."""
+    """A random head pose with the distribution of `acting`."""
     side = rng.choice([-1.0, 1.0], 2)
     yaw = rng.normal(0, 6.0) + side[0] * face.yaw_deg * level
     pitch = rng.normal(0, 2.8) + face.pitch_deg * level - 2.5 * max(0.0, rng.uniform(-1.5, 1.0))
@@ -280,7 +279,7 @@ def _pose(
 
 
 def _mouth(rng: np.random.Generator) -> F64:
-    """(1, 5) jaw, wide, round, press, tuck between two sounds, as speech passes through them."""
+    """(1, 5) jaw, wide, round, press, tuck at a random point between two phonemes."""
     one, other = (np.array(shape_of(str(rng.choice(_PHONEMES)))) for _ in range(2))
     share = rng.uniform()
     shape = share * one + (1 - share) * other
@@ -292,7 +291,7 @@ def _mouth(rng: np.random.Generator) -> F64:
 def _expression(
     person: Person, emotion: str, level: float, pose: Pose, rng: np.random.Generator, seed: int
 ) -> Expression:
-    """A face that shows an emotion while it speaks, blinks now and then, and looks about."""
+    """A speaking face with an emotion, random gaze and occasional blinks."""
     face, mouth = FACES[emotion], _mouth(rng)
     units, jaw = speaking_face(face, unit_gains(person, emotion, seed), np.array([level]), mouth)
     unit = units[0]

@@ -1,4 +1,4 @@
-"""Drawn faces as a network takes them: framed pictures, and where in them the face matters."""
+"""Rendered faces as network input: framed images with weights per pixel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pipeline.tools.train_demo.drawn_faces import F64, U8, FaceSet
 
 VERSION = 1
 _BEHIND, _FACE, _EYES, _MOUTH = 60, (100,), (200,), (255,)
-"""Weights in hundredths of what lies on the face: lips and eyes are small and say the most."""
+"""Weights of facial regions in hundredths; lips and eyes are small but most expressive."""
 _EYE_LEFT = (70, 63, 105, 66, 107, 55, 133, 145, 33)
 _EYE_RIGHT = (300, 293, 334, 296, 336, 285, 362, 374, 263)
 _WEIGHT_SHRINK = 2
@@ -29,7 +29,7 @@ _WEIGHT_SHRINK = 2
 
 @dataclass(frozen=True)
 class Framed:
-    """Pictures of a `FaceSet` in the framing `ffhq`, in its order.
+    """The images of a `FaceSet` in the framing `ffhq`, in its order.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ def framed_faces(
     workers: int,
     done: Callable[[int, int], None] = lambda made, total: None,
 ) -> Framed:
-    """Frame all pictures; each person's go to a file beside the drawing, and are made once."""
+    """Frame all images; those of an identity are computed once and stored in a file."""
     jobs = {
         path.stem: _Job(path, path.with_suffix(f".ffhq{size_px}-{VERSION}.npz"), size_px, n)
         for n, path in enumerate(faces.paths)
@@ -69,11 +69,11 @@ def framed_faces(
 
 
 class Job(Protocol):
-    """One person's pictures to frame."""
+    """The images of one identity to frame."""
 
     @property
     def target(self) -> Path:
-        """The file that comes of it."""
+        """The output file."""
 
 
 AnyJob = TypeVar("AnyJob", bound=Job)
@@ -86,12 +86,12 @@ def each_once(
     workers: int,
     done: Callable[[int, int], None],
 ) -> None:
-    """Do the jobs whose file is not there yet, on `workers` processes.
+    """Run the jobs whose file does not exist yet on `workers` processes.
 
     Raises
     ------
     PipelineError
-        Where a process died each time; what was made stays.
+        When a process crashed repeatedly; finished files are kept.
     """
     todo = {name: job for name, job in jobs.items() if not job.target.exists()}
     outcomes = executor.run(frame, todo, setup=_one_thread, engine="processes", workers=workers)
@@ -118,7 +118,7 @@ def _frame(_: None, job: _Job) -> int:
 
 
 def jitter(rng: np.random.Generator, size_px: int) -> F64:
-    """A similarity about the middle, as far off as measured landmarks put a framing.
+    """A random similarity about the centre, like the framing error of measured landmarks.
 
     Standard deviations of 0.5 % of the side, 1.7 % of the size and 0.6 degrees.
     """
@@ -130,7 +130,7 @@ def jitter(rng: np.random.Generator, size_px: int) -> F64:
 
 
 def importance(landmarks: F64, size_px: int) -> U8:
-    """How much each place counts (size / 2, size / 2), from landmarks (468, 2) in the framing."""
+    """Weight of each pixel (size / 2, size / 2), from landmarks (468, 2) in the framing."""
     side = size_px // _WEIGHT_SHRINK
     canvas = np.full((side, side), _BEHIND, np.uint8)
     points = np.round(landmarks / _WEIGHT_SHRINK).astype(np.int32)

@@ -1,7 +1,7 @@
-"""One step's losses and gradients on one part of its batch, and processes that do the other parts.
+"""Losses and gradients of a step on one part of its batch, and processes for the other parts.
 
-Threads of one process wait for each other at every layer, and for the interpreter; where a machine
-has other work, two of them are slower than one. Processes meet once a step.
+Threads of one process synchronise at every layer and compete for the interpreter; on a busy machine
+two of them are slower than one. Processes synchronise once per step.
 """
 
 from __future__ import annotations
@@ -27,42 +27,41 @@ from pipeline.tools.train_demo.framed import Framed, framed_faces
 from pipeline.tools.train_encoder import losses
 from pipeline.tools.train_encoder.order import Order, chance
 
-NORM_MOMENTUM = 0.02  # of batch norms: what they keep shall be of many batches
+NORM_MOMENTUM = 0.02  # of batch norms; averages over many batches
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How generator and encoder are trained.
+    """The training settings of generator and encoder.
 
     Attributes
     ----------
     steps, batch
-        How many steps of how many pictures.
+        The number of steps and images per step.
     parts
-        Processes that share a batch.
+        The number of processes that share a batch.
     rate_equalised, rate
-        Adam's learning rates of layers whose weights have unit deviation, and of others; they fall
-        to nothing from `decay_from` (a share of the steps) on.
+        Adam's learning rates of layers with equalised weights and of others; they decay to 0 from
+        `decay_from` (a share of the steps) on.
     half_until
-        Share of the steps that look at pictures of half the side, for half the time: faces are
-        blots at first.
+        Share of the steps at half resolution, which take half the time.
     judged_from
-        Share of the steps from which on a discriminator takes part.
+        Share of the steps after which the discriminator is used.
     emphasis
-        Power of the weights of `framed.importance`: at 2.3 lips count 8.6 times as much as the rest
-        of the face, eyes and brows 4.9, what is behind it 0.3. Lips are one hundredth of a picture.
+        Exponent of the weights of `framed.importance`: at 2.3, lips have 8.6 times the weight of
+        the rest of the face, eyes and brows 4.9, the background 0.3. Lips cover 1 % of an image.
     measures
-        Weight of a linear reading of opening and width of the mouth and opening of the eyes off
-        the code, against the truth: what is small in a picture shall not be small in its code.
+        Weight of a linear regression of mouth opening, mouth width and eye opening on the code, so
+        that small image regions are well represented in the code.
     norms_until
-        Share of the steps in which batch norms see their batch; from then on they take what they
-        have seen on average, as they will in use: a few faces have no colour in common.
+        Share of the steps in which batch norms use batch statistics; afterwards they use running
+        averages, as in inference.
     code_noise
-        Noise on the codes, over their deviation: what lies between faces shall be faces, too.
+        Noise on the codes relative to their deviation, for a smooth latent space.
     averaging
-        Share of the running mean of the weights that a step keeps.
+        Decay of the moving average of the weights.
     bf16
-        Whether convolutions run in bfloat16 (of use where the processor has it).
+        Whether convolutions run in bfloat16 (useful if the processor supports it).
     """
 
     seed: int
@@ -90,7 +89,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Batch:
-    """(n, 3, h, w) pictures, (n, 1, h, w) weights, (n,) labels and strengths, (n, 3) measures."""
+    """(n, 3, h, w) images, (n, 1, h, w) weights, (n,) labels and strengths, (n, 3) measures."""
 
     pictures: Tensor
     weights: Tensor
@@ -100,7 +99,7 @@ class Batch:
 
 
 class FaceData:
-    """Framed faces by number, apart by who learns from them."""
+    """Framed faces by number, split into training and held-out."""
 
     def __init__(self, faces: FaceSet, framed: Framed) -> None:
         self.paths = faces.paths
@@ -113,7 +112,7 @@ class FaceData:
         self.measures = (measures - measures.mean(axis=0)) / measures.std(axis=0)
 
     def batch(self, places: NDArray[np.int64], draw: torch.Generator, emphasis: float) -> Batch:
-        """A training batch; half of it, by chance, mirrored."""
+        """A training batch; each image is mirrored with probability 1/2."""
         chosen = self.train[places]
         pictures = to_network(self.framed.pictures[chosen])
         weights = torch.from_numpy(self.framed.weights[chosen])[:, None].float() / 100
@@ -130,7 +129,7 @@ class FaceData:
         )
 
     def spread(self, among: NDArray[np.intp], n: int, batch: int = 16) -> Iterator[Tensor]:
-        """`n` pictures spread over some of the numbers, in batches."""
+        """`n` evenly spaced images of the given numbers, in batches."""
         chosen = among[np.linspace(0, len(among) - 1, min(n, len(among))).astype(int)]
         for start in range(0, len(chosen), batch):
             yield to_network(self.framed.pictures[chosen[start : start + batch]])
@@ -138,7 +137,7 @@ class FaceData:
 
 @dataclass(frozen=True)
 class Learnt:
-    """Losses by name, and the gradients of the networks and (or none) of the judge."""
+    """Losses by name, gradients of the networks, and of the discriminator or None."""
 
     losses: dict[str, float]
     gradients: list[Tensor]
@@ -146,7 +145,7 @@ class Learnt:
 
 
 class Learner:
-    """Losses and gradients of one part of every batch.
+    """Compute losses and gradients of one part of every batch.
 
     Parameters
     ----------
@@ -165,7 +164,7 @@ class Learner:
         self.parameters = trained_parameters(networks)
 
     def learn(self, step: int) -> Learnt:
-        """What this part of a step's batch says."""
+        """Losses and gradients of this part of a step's batch."""
         draw = chance(self.recipe.seed, step * self.recipe.parts + self.part)
         places = np.array_split(self.order.at(step), self.recipe.parts)[self.part]
         batch = self.data.batch(places, draw, self.recipe.emphasis)
@@ -184,20 +183,20 @@ class Learner:
         return Learnt(row, gradients, judged)
 
     def set_norms(self, *, learn: bool) -> None:
-        """Whether batch norms look at their batch."""
+        """Set whether batch norms use batch statistics."""
         for module in self.networks.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.train(learn)
                 module.momentum = NORM_MOMENTUM
 
     def judges(self, step: int) -> bool:
-        """Whether the discriminator takes part in a step."""
+        """Whether a step uses the discriminator."""
         return step >= self.recipe.judged_from * self.recipe.steps
 
     def _losses(
         self, batch: Batch, draw: torch.Generator, step: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Reconstructions and the weighted parts of the loss."""
+        """Reconstructions and the weighted terms of the loss."""
         recipe, head, generator = self.recipe, self.networks["head"], self.networks["generator"]
         assert isinstance(head, losses.EmotionHead)
         assert isinstance(generator, Generator)
@@ -228,7 +227,7 @@ class Learner:
         return made, parts
 
     def _judge(self, step: int, real: Tensor, fake: Tensor) -> tuple[float, list[Tensor]]:
-        """The discriminator's loss and gradients, now and then with R1."""
+        """The discriminator's loss and gradients, with lazy R1."""
         self.judge.requires_grad_(True)
         regular = step % self.recipe.r1_every == 0
         shown = self._middle(real).clone().requires_grad_(regular)
@@ -243,7 +242,7 @@ class Learner:
         return float(loss.detach()), list(found)
 
     def _middle(self, pictures: Tensor) -> Tensor:
-        """What the discriminator sees: the middle of the picture, where the face is."""
+        """The input of the discriminator: the centre of the image, with the face."""
         config: Any = self.judge.config
         start = (pictures.shape[-1] - config.size) // 2
         return pictures[..., start : start + config.size, start : start + config.size]
@@ -253,12 +252,12 @@ class Learner:
 
 
 class Helper:
-    """A process that learns another part of every batch, on the same weights in shared memory.
+    """A process that computes another part of every batch, with the weights in shared memory.
 
     Parameters
     ----------
     networks, judge
-        In shared memory; only the caller changes them, between two steps.
+        In shared memory; the caller changes them between steps only.
     """
 
     def __init__(
@@ -276,19 +275,21 @@ class Helper:
         self._process.start()
 
     def begin(self, step: int) -> None:
-        """Let it learn its part of a step."""
+        """Start its part of a step."""
         self._line.send(step)
 
     def result(self) -> Learnt:
-        """What it learnt; waits for it."""
+        """Wait for the result."""
         try:
             row, judged = self._line.recv()
         except EOFError:
-            raise PipelineError("a process of the training died; run the command again") from None
+            raise PipelineError(
+                "a training process crashed; run the command again to resume"
+            ) from None
         return Learnt(row, self._shared[0], self._shared[1] if judged else [])
 
     def stop(self) -> None:
-        """Let it go."""
+        """Stop the process."""
         self._line.close()
         self._process.join()
 
@@ -323,7 +324,7 @@ def _help(
 
 
 def _own_norms(networks: nn.ModuleDict) -> list[tuple[Tensor, Tensor]]:
-    """Give batch norms running means of this process; (own, shared) of each."""
+    """Give batch norms statistics local to this process; returns (own, shared) of each."""
     pairs = []
     for module in networks.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -335,24 +336,24 @@ def _own_norms(networks: nn.ModuleDict) -> list[tuple[Tensor, Tensor]]:
 
 
 def trained_parameters(networks: nn.ModuleDict) -> list[nn.Parameter]:
-    """All but the mapping network's, the generator's first."""
+    """All parameters except the mapping network's, the generator's first."""
     others = (networks[name].parameters() for name in ("encoder", "head", "measures"))
     return [*drawing_parameters(networks), *chain.from_iterable(others)]
 
 
 def drawing_parameters(networks: nn.ModuleDict) -> list[nn.Parameter]:
-    """The generator's, without its mapping network's."""
+    """The generator's parameters without the mapping network."""
     generator = networks["generator"]
     return [p for name, p in generator.named_parameters() if not name.startswith("style.")]
 
 
 def as_read(encoder: Any, pictures: Tensor) -> Tensor:
-    """Pictures at the side that an encoder reads: means of pixels."""
+    """Images at the encoder's input size, by averaging pixels."""
     return functional.adaptive_avg_pool2d(pictures, encoder.config.input_px)
 
 
 def half_drawn(generator: Generator, codes: Tensor) -> Tensor:
-    """The picture (n, 3, size / 2, size / 2) that the generator's last two layers enlarge."""
+    """The image (n, 3, size / 2, size / 2) before the generator's last two layers."""
     maps = generator.noises.maps()
     x = generator.input.input.to(codes.dtype).expand(len(codes), -1, -1, -1)
     x = generator.conv1(x, codes[:, 0], maps[0])
@@ -370,7 +371,7 @@ def to_network(pictures: NDArray[np.uint8]) -> Tensor:
 
 
 def _shared(like: Tensor) -> Tensor:
-    """Zeros of a tensor's shape that other processes see."""
+    """Zeros in shared memory with a tensor's shape."""
     zeros = torch.zeros_like(like, requires_grad=False)
     zeros.share_memory_()  # type: ignore[no-untyped-call]
     return zeros

@@ -1,7 +1,7 @@
-"""Invents people who are not in the demo corpus: shape, hair, colours and cloth by chance.
+"""Random identities that are not in the demo corpus: shape, hair, colours and clothing.
 
-The ranges hold the demo's cast well inside them, so that its six are new people to a network that
-was trained on these, and not strangers of another kind.
+The ranges include those of the demo's six speakers, so that the speakers are new identities of the
+same distribution to a network trained on these.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ _SHAPES = {
     "brow_y": (-0.03, 0.02),
     "brow_z": (0.0, 0.045),
 }
-"""What a face's numbers lie between; those of the cast lie inside."""
+"""Ranges of the shape parameters; they include those of the demo's speakers."""
 _MUTE = Voice("en-us", 1.0, 50, 180, 30.0)
-_FIRST_SEED = 1000  # the cast has 1 to 6
+_FIRST_SEED = 1000  # the demo's speakers have 1 to 6
 _PATTERNS = ("plain", "knit", "stripes", "check")
 _SCENES = ("wall", "window", "shelf", "curtain")
 
 
 def invent(seed: int, index: int) -> Person:
-    """The `index`-th invented person: the same for the same seed, another for another index."""
+    """The `index`-th random identity of a seed."""
     rng = np.random.default_rng([seed, index, 21])
     light_x = float(rng.choice([-1.0, 1.0]) * rng.uniform(0.2, 0.5))
     width = float(rng.uniform(0.92, 1.09))
@@ -106,7 +106,7 @@ def _hair(rng: np.random.Generator) -> HairShape:
 
 
 def _between(rng: np.random.Generator, colours: tuple[Colour, ...], sd: float) -> Colour:
-    """A colour somewhere along a list of colours, and a little off it."""
+    """A random colour between neighbours in a list, with a small deviation."""
     at = rng.uniform(0, len(colours) - 1)
     k = min(int(at), len(colours) - 2)
     low, high = np.array(colours[k], float), np.array(colours[k + 1], float)
@@ -119,7 +119,7 @@ def _colour(values: NDArray[np.float64]) -> Colour:
 
 
 def _any_colour(rng: np.random.Generator, low: float, high: float, grey: float) -> Colour:
-    """Any hue, `grey` of the way to its own mean."""
+    """A random hue, desaturated by the share `grey`."""
     values = rng.uniform(low, high, 3)
     return _colour(values + grey * (values.mean() - values))
 

@@ -1,9 +1,9 @@
-"""Trains the demo's generator and W+ encoder, together, as an autoencoder over W+ codes.
+"""Train the demo's generator and W+ encoder jointly, as an autoencoder over W+ codes.
 
-The generator of the papers is trained by a GAN on 70,000 faces and its encoder afterwards. Two
-cores and minutes do not allow that, and the networks' classes and files are what the demo has to
-show: so the encoder gives the codes from the start and the generator learns to draw them. Its
-mapping network (z to w) stays as it was born; nothing here uses it.
+The papers train the generator as a GAN on 70,000 faces and the encoder afterwards. That is not
+possible in minutes on two cores, and the demo only needs networks with the same classes and file
+formats. Here the encoder provides the codes from the start, and the generator learns to decode
+them. Its mapping network (z to w) is not trained, because nothing uses it.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ __all__ = ["SHIPPED", "Recipe", "Trained", "train"]
 GENERATOR = GeneratorConfig(128, (128, 128, 96, 64, 32, 16), style_dim=128, n_mlp=2)
 ENCODER = EncoderConfig("e4e", 12, 128, 64, (1, 1, 1, 1), (24, 48, 80, 112), 64)
 JUDGE = GeneratorConfig(64, (64, 64, 64, 48, 24), style_dim=1, n_mlp=1)
-"""Of the discriminator, which sees the middle of the picture."""
+"""Input side of the discriminator, the centre of the image."""
 SHIPPED = Recipe(seed=7, steps=8000, batch=16, half_until=0.075, norms_until=0.0375, bf16=True)
-"""What the shipped networks were trained by."""
+"""The settings of the published networks."""
 
 _WARM_UP = 50  # steps over which the learning rates rise
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training gave.
+    """The result of a training.
 
     Attributes
     ----------
     psnr_db
-        Mean over the people that were held out.
+        Mean over the held-out identities.
     """
 
     generator: Path
@@ -73,14 +73,14 @@ def train(
     checkpoint_every: int = 100,
     done: Callable[[int, int, dict[str, float]], None] = lambda step, steps, row: None,
 ) -> Trained:
-    """Train generator and encoder, or go on with a training that stopped.
+    """Train generator and encoder, or resume a training.
 
     Parameters
     ----------
     folder
-        Where checkpoint, losses, sheets and at last the two files go.
+        The output folder: checkpoint, losses, sheets and the two networks.
     done
-        Told the steps made, the steps to make, and the step's losses.
+        Called with the steps done, the total number of steps, and the losses of the step.
 
     Returns
     -------
@@ -146,7 +146,7 @@ class _Session:
         ]
 
     def step(self, step: int) -> dict[str, float]:
-        """One step of both sides; the losses by name."""
+        """One step of generator, encoder and discriminator; returns the losses by name."""
         self._set_rates(step)
         for helper in self.helpers:
             helper.begin(step)
@@ -170,12 +170,12 @@ class _Session:
 
     @torch.no_grad()
     def _average(self, step: int) -> None:
-        """Weights averaged over the last steps draw better than the last step's."""
+        """Update the moving average of the weights, which gives better images."""
         keep = min(self.recipe.averaging, (1 + step) / (10 + step))
         torch._foreach_lerp_(self._means, self._values, 1 - keep)
 
     def state(self, step: int) -> dict[str, Any]:
-        """All that a training needs to go on."""
+        """The state for resuming."""
         return {"step": step, **{n: part.state_dict() for n, part in self._stateful().items()}}
 
     def _stateful(self) -> dict[str, Any]:
@@ -188,38 +188,38 @@ class _Session:
         }
 
     def restore(self, saved: dict[str, Any]) -> int:
-        """Take over a saved state; the steps that are made."""
+        """Load a saved state and return the number of steps done."""
         for name, part in self._stateful().items():
             part.load_state_dict(saved[name])
         return int(saved["step"])
 
     def stop(self) -> None:
-        """Let the helpers go."""
+        """Stop the helper processes."""
         for helper in self.helpers:
             helper.stop()
 
     @torch.no_grad()
     def redrawn(self, pictures: Tensor) -> Tensor:
-        """Pictures (n, 3, 128, 128) through the averaged networks."""
+        """Reconstructions (n, 3, 128, 128) by the averaged networks."""
         self.averaged.eval()
         encoder = self.averaged["encoder"]
         made: Tensor = self.averaged["generator"](encoder(as_read(encoder, pictures)))
         return made
 
     def held_out_psnr_db(self) -> float:
-        """Mean over a hundred or so pictures of people whom no step has seen."""
+        """Mean PSNR of about a hundred held-out images."""
         pictures = self.data.spread(self.data.held_out, 128)
         return float(torch.cat([losses.psnr_db(self.redrawn(p), p) for p in pictures]).mean())
 
     def sheet(self) -> list[Tensor]:
-        """Held-out pictures above their reconstructions."""
+        """Held-out images above their reconstructions."""
         rows = []
         for pictures in self.data.spread(self.data.held_out, 24, 8):
             rows += [pictures, self.redrawn(pictures)]
         return rows
 
     def finish(self, folder: Path) -> Trained:
-        """Write both networks with the mean of the training codes."""
+        """Write both networks and the mean of the training codes."""
         generator, encoder = self.averaged["generator"], self.averaged["encoder"]
         assert isinstance(generator, Generator)
         assert isinstance(encoder, WPlusEncoder)
@@ -242,10 +242,10 @@ class _Session:
 
 
 def awake(encoder: WPlusEncoder) -> WPlusEncoder:
-    """Begin the heads with weights that keep the size of what passes through them (He et al. 2015).
+    """Initialise the heads to preserve the variance of their input (He et al. 2015).
 
-    With torch's own they begin at codes forty times too small, between which a generator sees no
-    difference for the first hundreds of steps.
+    With torch's default, codes start forty times too small, and the generator cannot distinguish
+    them for the first hundreds of steps.
     """
     for layer in encoder.styles.modules():
         if isinstance(layer, nn.Conv2d):
@@ -256,19 +256,19 @@ def awake(encoder: WPlusEncoder) -> WPlusEncoder:
 
 
 def _give(parameters: list[nn.Parameter], gradients: list[list[Tensor]]) -> None:
-    """The mean of the parts' gradients."""
+    """Set the mean of the parts' gradients."""
     for parameter, *each in zip(parameters, *gradients, strict=True):
         parameter.grad = torch.stack(each).mean(dim=0)
 
 
 def _numbers(networks: nn.ModuleDict) -> list[Tensor]:
-    """Parameters and running means, in a fixed order."""
+    """Parameters and running statistics in a fixed order."""
     state = networks.state_dict()
     return [tensor for _, tensor in sorted(state.items()) if tensor.is_floating_point()]
 
 
 def _channels_last(network: Any) -> Any:
-    """Convolution weights in the layout that a CPU is a third faster with."""
+    """Convolution weights in channels-last layout, a third faster on a CPU."""
     for parameter in network.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

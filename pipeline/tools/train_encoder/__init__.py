@@ -1,1 +1,1 @@
-"""Trains what the demo ships: faces of people who are not in its corpus, and networks on them."""
+"""Train a W+ encoder on a dataset's faces, for a frozen generator."""

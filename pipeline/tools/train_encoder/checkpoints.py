@@ -1,4 +1,4 @@
-"""What a training leaves while it runs: losses, sheets of pictures, and a place to go on from."""
+"""Files that a training writes while it runs: losses, image sheets, checkpoints."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _LOSSES = "losses.csv"
 class Journal:
     """The folder of one training.
 
-    Rows wait in memory until `save`, which writes them and the checkpoint: a training that was
-    killed and goes on from its checkpoint has the losses of one that was not.
+    Rows are kept in memory until `save` writes them with the checkpoint, so that a resumed training
+    has the same losses as an uninterrupted one.
     """
 
     def __init__(self, folder: Path, recipe: Mapping[str, Any]) -> None:
@@ -34,12 +34,12 @@ class Journal:
         self.rows: list[dict[str, float]] = []
 
     def resume(self) -> dict[str, Any] | None:
-        """The state that was saved, or None at a training's begin.
+        """The saved state; None for a new training.
 
         Raises
         ------
         PipelineError
-            Where the folder holds a training by another recipe.
+            When the folder contains a training with other settings.
         """
         path = self.folder / CHECKPOINT
         if not path.exists():
@@ -51,18 +51,18 @@ class Journal:
                 if saved["recipe"].get(k) != self._recipe.get(k)
             )  # fmt: skip
             raise PipelineError(
-                f"{self.folder} holds a training with another {', '.join(changed)}; "
+                f"{self.folder} contains a training with another {', '.join(changed)}; "
                 "give another folder, or remove it"
             )
         self.rows = saved["rows"]
         return dict(saved["state"])
 
     def add(self, step: int, losses: Mapping[str, float]) -> None:
-        """Note the losses of a step."""
+        """Record the losses of a step."""
         self.rows.append({"step": step, **losses})
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Write checkpoint and losses; each whole or as it was before."""
+        """Write checkpoint and losses atomically."""
         with atomic_path(self.folder / CHECKPOINT) as temporary:
             saved = {"recipe": self._recipe, "rows": self.rows, "state": dict(state)}
             torch.save(saved, temporary)
@@ -70,7 +70,7 @@ class Journal:
         write_json(self.folder / "recipe.json", self._recipe)
 
     def _table(self) -> str:
-        """The losses as CSV; a step leaves empty what it did not measure."""
+        """The losses as CSV; values that a step did not measure are empty."""
         stream = io.StringIO()
         names = list(dict.fromkeys(name for row in self.rows for name in row))
         writer = csv.DictWriter(stream, names, restval="", lineterminator="\n")
@@ -79,7 +79,7 @@ class Journal:
         return stream.getvalue()
 
     def sheet(self, name: str, rows: list[Tensor]) -> None:
-        """A PNG of rows of pictures (n, 3, h, w) in [-1, 1]."""
+        """Write a PNG with rows of images (n, 3, h, w) in [-1, 1]."""
         lines = [torch.cat(list(row.detach().float().cpu()), dim=2) for row in rows]
         sheet = ((torch.cat(lines, dim=1).clamp(-1, 1) + 1) * 127.5).round().byte().numpy()
         image = cv2.cvtColor(np.ascontiguousarray(sheet.transpose(1, 2, 0)), cv2.COLOR_RGB2BGR)

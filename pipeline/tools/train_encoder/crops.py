@@ -1,4 +1,4 @@
-"""A dataset's stored crops as an encoder takes them: the training split, framed once."""
+"""A dataset's stored crops as input of an encoder: the training split, framed once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ U8 = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class CropSettings:
-    """How frames become pictures; see the section `invert` of params.yaml."""
+    """The framing of frames; see the section `invert` of params.yaml."""
 
     framing: Literal["ffhq", "ned256"]
     smooth_square_frames: float
@@ -44,14 +44,14 @@ class _Job:
 
 
 class Crops:
-    """The framed pictures of the takes that train, by number; read from disk as they are asked for.
+    """The framed images of the training takes by number, read from disk on access.
 
     Attributes
     ----------
     labels
-        (n,) place of each picture's emotion in `records.EMOTIONS`.
+        (n,) index of each image's emotion in `records.EMOTIONS`.
     identity
-        A digest of what the pictures are made of.
+        A digest of everything that the images depend on.
     """
 
     def __init__(self, parts: Sequence[Path], emotions: Sequence[str], identity: str) -> None:
@@ -73,19 +73,19 @@ class Crops:
 
 
 def training_crops(run: Run, settings: CropSettings, folder: Path) -> Crops:
-    """Frame the pictures of a dataset's training takes of the seven emotions.
+    """Frame the images of a dataset's training takes of the seven emotions.
 
     Parameters
     ----------
     folder
-        Where framed pictures are kept: one file a take, made anew when its crops change.
+        The folder of the framed images: one file per take, rewritten when its crops change.
 
     Raises
     ------
     OutOfOrderError
         When extract or align has not run.
     PipelineError
-        When no take trains.
+        When no take is in the training split.
     """
     clips = run.need("extract", "clips", Clip)
     sentences = {row.utterance_id: row for row in run.need("align", "sentences", Sentence)}
@@ -136,7 +136,7 @@ def _nothing() -> None:
 
 
 def _frame(_: None, job: _Job) -> int:
-    """Write the framed pictures (n, size, size, 3) of one take; n."""
+    """Write the framed images (n, size, size, 3) of one take and return n."""
     settings = job.settings
     landmarks = read_columns(job.frames_file, ["landmarks"])["landmarks"]
     frames = chosen_frames(np.isfinite(landmarks[:, 0, 0]), settings.frames_per_take)

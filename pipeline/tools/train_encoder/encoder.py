@@ -1,4 +1,4 @@
-"""Trains a W+ encoder for a frozen generator on a dataset's own faces (SSERD 3.2, eq. 7 to 10)."""
+"""Train a W+ encoder for a frozen generator on a dataset's faces (SSERD 3.2, eq. 7 to 10)."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from pipeline.tools.train_encoder.order import Order, chance
 from spfem_data.labels import EMOTIONS
 
 Features = Callable[[Tensor], Sequence[Tensor]]
-"""Maps of pictures (n, 3, s, s) in [-1, 1]: phi of eq. 8."""
+"""Feature maps of images (n, 3, s, s) in [-1, 1]: phi of eq. 8."""
 
-_CACHED = 32  # codes of each emotion that are remembered
+_CACHED = 32  # cached codes per emotion
 _R1_EVERY = 16
 _SHEET = 8
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a training is made of.
+    """The networks of a training.
 
     Attributes
     ----------
     encoder
-        Where it begins; trained in place.
+        The initial encoder; trained in place.
     generator
         Frozen.
     perceptual
-        phi of eq. 8, None without one: then only pixels are compared.
+        phi of eq. 8; None for a pixel loss only.
     sources
-        Digests of the weights, so that a training never goes on with others.
+        Digests of the weights; a training cannot be resumed with others.
     """
 
     encoder: WPlusEncoder
@@ -62,17 +62,17 @@ def train_encoder(
     *,
     done: Callable[[int, dict[str, float]], None] = lambda step, row: None,
 ) -> Path:
-    """Train, or go on with a training that stopped; the encoder's file.
+    """Train, or resume a training, and return the encoder's file.
 
-    On a CPU, and on a GPU but for its few kernels that add in any order, a training that was killed
-    and taken up again has the losses of one that was not.
+    On a CPU, a resumed training has exactly the losses of an uninterrupted one. On a GPU, the few
+    kernels with a nondeterministic order of summation may differ.
 
     Parameters
     ----------
     folder
-        Where checkpoint.pt, losses.csv, sheet.png and encoder.safetensors go.
+        The output folder of checkpoint.pt, losses.csv, sheet.png and encoder.safetensors.
     done
-        Told the steps made and the losses of the step.
+        Called with the number of steps done and the losses of the step.
     """
     journal = Journal(folder, _recipe(crops, parts, section, device))
     session = _Session(crops, parts, section, device)
@@ -98,14 +98,14 @@ def train_encoder(
 
 
 def _recipe(crops: Crops, parts: Parts, section: TrainEncoder, device: str) -> dict[str, Any]:
-    """What must be the same for a training to go on; its length may change."""
+    """The settings that must not change on resume; the number of steps may."""
     free = {"steps", "checkpoint_every", "device"}
     settings = section.model_dump(mode="json", exclude=free)
     return {**settings, "device": device, "data": crops.identity, "weights": parts.sources}
 
 
 class _Session:
-    """Networks, optimisers, remembered codes and the order of the data."""
+    """Networks, optimisers, cached codes and the order of the data."""
 
     def __init__(self, crops: Crops, parts: Parts, section: TrainEncoder, device: str) -> None:
         self.crops, self.section, self.device = crops, section, device
@@ -124,7 +124,7 @@ class _Session:
         self.order = Order(len(crops), section.batch, section.seed)
 
     def step(self, step: int) -> dict[str, float]:
-        """One step of the encoder and one of its judge; the losses by name, unweighted."""
+        """One step of encoder and discriminator; returns the unweighted losses by name."""
         chosen, draw = self.order.at(step), chance(self.section.seed, step)
         pictures, labels = self._pictures(chosen), torch.from_numpy(self.crops.labels[chosen])
         self._learning_mode()
@@ -142,7 +142,7 @@ class _Session:
         return row
 
     def _learning_mode(self) -> None:
-        """Running means of batch norms move only where asked: a batch of two has no statistics."""
+        """Freeze batch-norm statistics unless configured otherwise; a batch of two is too small."""
         self.encoder.train()
         if self.section.freeze_norms:
             for module in self.encoder.modules():
@@ -154,7 +154,7 @@ class _Session:
         return pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
 
     def _redraw(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Codes off their mean (n, d), and pictures made (eq. 7) and meant, at one side."""
+        """Codes minus their mean (n, d), reconstructions (eq. 7) and targets at the same size."""
         with self._autocast():
             raw = self.encoder.raw(pictures)
             made = self.generator(raw + self.encoder.get_buffer("latent_avg"))
@@ -166,7 +166,7 @@ class _Session:
     def _losses(
         self, codes: Tensor, made: Tensor, meant: Tensor, labels: Tensor, draw: torch.Generator
     ) -> dict[str, tuple[float, Tensor]]:
-        """Weights and parts of eq. 10; a part whose weight is 0 is not computed."""
+        """Weights and terms of eq. 10; terms of weight 0 are not computed."""
         section = self.section
         parts = {"pixel": (1.0, (made - meant).square().mean())}
         if self.perceptual is not None and section.perceptual_weight:
@@ -190,7 +190,7 @@ class _Session:
         return torch.stack(gaps).mean()
 
     def _judge_step(self, step: int, real: Tensor, fake: Tensor) -> float:
-        """Eq. 9 for the discriminator, with R1 now and then, without which it runs away."""
+        """Eq. 9 for the discriminator, with a lazy R1 penalty; without it, training diverges."""
         self.judge.requires_grad_(True)
         regular = self.section.r1 > 0 and step % _R1_EVERY == 0
         shown = real.detach().clone().requires_grad_(regular)
@@ -207,9 +207,9 @@ class _Session:
         return float(loss.detach())
 
     def _remembered(self, labels: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
-        """For each image a code seen before of its emotion (n, d), and one of each other (n, 6, d).
+        """For each image, a cached code of its emotion (n, d) and one of each other (n, 6, d).
 
-        Zeros where none was seen yet.
+        Zeros where no code is cached yet.
         """
         n, kinds = len(labels), len(EMOTIONS)
         place = (torch.rand(n, kinds, generator=draw) * self.seen.clamp(1, _CACHED)).long()
@@ -235,12 +235,12 @@ class _Session:
         }
 
     def state(self, step: int) -> dict[str, Any]:
-        """All that a training needs to go on; random numbers and data follow from the step."""
+        """The state for resuming; random numbers and data follow from the step."""
         found = {name: part.state_dict() for name, part in self._stateful().items()}
         return {"step": step, "memory": self.memory, "seen": self.seen, **found}
 
     def restore(self, saved: dict[str, Any]) -> int:
-        """Take over a saved state; the steps that are made."""
+        """Load a saved state and return the number of steps done."""
         for name, part in self._stateful().items():
             part.load_state_dict(saved[name])
         self.memory.copy_(saved["memory"])
@@ -249,7 +249,7 @@ class _Session:
 
     @torch.no_grad()
     def sheet(self) -> list[Tensor]:
-        """Pictures spread over the data above their reconstructions."""
+        """Evenly spaced images of the data above their reconstructions."""
         self.encoder.eval()
         chosen = np.linspace(0, len(self.crops) - 1, min(_SHEET, len(self.crops))).astype(np.int64)
         _, made, meant = self._redraw(self._pictures(chosen))
@@ -257,5 +257,5 @@ class _Session:
 
 
 def _judge_of(config: GeneratorConfig, side: int) -> GeneratorConfig:
-    """A discriminator for pictures of a side, as wide as the generator is there."""
+    """A discriminator for images of this size, with the generator's channel counts."""
     return GeneratorConfig(side, config.channels[: side.bit_length() - 2], style_dim=1, n_mlp=1)

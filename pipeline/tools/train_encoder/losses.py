@@ -1,4 +1,4 @@
-"""What the trainings minimise. Pictures are (n, 3, h, w) in [-1, 1], losses are scalars."""
+"""Loss functions. Images are (n, 3, h, w) in [-1, 1], losses are scalars."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ N_EMOTIONS = 7
 
 
 def weighted_l1(made: Tensor, meant: Tensor, weights: Tensor) -> Tensor:
-    """Mean absolute difference, each place counting as `weights` (n, 1, h, w) says."""
+    """Mean absolute difference, weighted per pixel by `weights` (n, 1, h, w)."""
     return ((made - meant).abs() * weights).mean()
 
 
 def laplacian_l1(made: Tensor, meant: Tensor, weights: Tensor, levels: int = 3) -> Tensor:
     """Mean absolute difference of the bands of two Laplacian pyramids, summed over the bands.
 
-    A blurred edge costs as much as it does by `weighted_l1` and again in each band that lacks it.
+    A blurred edge is penalised as in `weighted_l1`, and again in each band where it is missing.
     """
     difference, total = made - meant, made.new_zeros(())
     for _ in range(levels):
@@ -29,19 +29,19 @@ def laplacian_l1(made: Tensor, meant: Tensor, weights: Tensor, levels: int = 3) 
 
 
 def row_spread(codes: Tensor) -> Tensor:
-    """Mean square of the rows of W+ codes (n, rows, dim) off the first: e4e's delta loss."""
+    """e4e's delta loss: mean squared difference of W+ rows (n, rows, dim) from the first."""
     return (codes[:, 1:] - codes[:, :1]).square().mean()
 
 
 def contrast(features: Tensor, labels: Tensor, tau: float = 0.1) -> Tensor:
-    """Features of one label together, of others apart (Khosla et al. 2020, the outer sum).
+    """Supervised contrastive loss (Khosla et al. 2020, outer sum).
 
     Parameters
     ----------
     features
         (n, d) of unit length.
     labels
-        (n,) integers. Who has no fellow counts nothing; without any, the loss is 0.
+        (n,) integers. Samples without a partner are ignored; without any pair, the loss is 0.
     """
     logits = features @ features.T / tau
     itself = torch.eye(len(features), dtype=torch.bool, device=features.device)
@@ -54,10 +54,10 @@ def contrast(features: Tensor, labels: Tensor, tau: float = 0.1) -> Tensor:
 
 
 class EmotionHead(nn.Module):
-    """Reads the emotion off a code: cosines to one learnt prototype an emotion.
+    """Classify the emotion of a code by cosines with one learned prototype per emotion.
 
-    Contrast alone is stuck at the start where a batch holds two faces of each emotion; prototypes
-    are always there to go to.
+    The contrastive loss alone stalls at the start if a batch has two faces of each emotion;
+    prototypes give a target in every step.
     """
 
     def __init__(self, code_size: int, width: int = 64) -> None:
@@ -70,12 +70,12 @@ class EmotionHead(nn.Module):
         return functional.normalize(self.linear(codes.flatten(1)), dim=1)
 
     def loss(self, codes: Tensor, labels: Tensor, strength: Tensor, tau: float = 0.1) -> Tensor:
-        """Cross-entropy to the prototypes and 0.3 of the contrast; a faint face counts less.
+        """Cross-entropy with the prototypes plus 0.3 times the contrastive loss.
 
         Parameters
         ----------
         labels, strength
-            (n,) the emotion's number, and how much each counts, 0..1.
+            (n,) index of the emotion, and weight of each sample, 0..1.
         """
         features = self(codes)
         logits = features @ functional.normalize(self.prototypes, dim=1).T / tau
@@ -85,17 +85,17 @@ class EmotionHead(nn.Module):
 
 
 def generator_loss(fake_logits: Tensor) -> Tensor:
-    """The non-saturating loss of whoever makes pictures."""
+    """The non-saturating generator loss."""
     return functional.softplus(-fake_logits).mean()
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """The logistic loss of whoever judges them."""
+    """The logistic discriminator loss."""
     return functional.softplus(-real_logits).mean() + functional.softplus(fake_logits).mean()
 
 
 def r1_penalty(real: Tensor, real_logits: Tensor) -> Tensor:
-    """Mean squared gradient of the judgement at real pictures (Mescheder et al. 2018).
+    """Mean squared gradient of the logits at real images (Mescheder et al. 2018).
 
     `real` must require gradients.
     """
@@ -104,24 +104,24 @@ def r1_penalty(real: Tensor, real_logits: Tensor) -> Tensor:
 
 
 def psnr_db(made: Tensor, meant: Tensor) -> Tensor:
-    """Peak signal over noise of each picture (n,), of the range [-1, 1]."""
+    """PSNR of each image (n,) in dB, for the range [-1, 1]."""
     error = (made.clamp(-1, 1) - meant).square().mean(dim=(1, 2, 3)).clamp(min=1e-10)
     return 10 * torch.log10(4 / error)
 
 
 def cached_contrast(codes: Tensor, same: Tensor, others: Tensor, tau: float) -> Tensor:
-    """SSERD eq. 5: a code nearer to one of its emotion than to one of each other emotion.
+    """SSERD eq. 5: pull a code towards one of its emotion and away from one of each other emotion.
 
-    Eq. 5 multiplies codes as they are; here they have unit length, without which a temperature of
-    0.1 means another thing for every encoder. Eq. 6 sums over the images; this is their mean, so
-    that a larger batch does not change the balance of the losses.
+    Eq. 5 uses unnormalised codes; here they have unit length, so that a temperature of 0.1 means
+    the same for every encoder. Eq. 6 sums over the images; this is the mean, so that the batch size
+    does not change the balance of the losses.
 
     Parameters
     ----------
     codes, same
-        (n, d) codes and, for each, one of the same emotion seen before.
+        (n, d) codes, and a cached code of the same emotion for each.
     others
-        (n, k, d) codes of other emotions; all zeros where none was seen yet.
+        (n, k, d) cached codes of other emotions; zeros where none is cached yet.
     """
     near, far = functional.normalize(same, dim=1), functional.normalize(others, dim=2)
     codes = functional.normalize(codes, dim=1)

@@ -1,4 +1,4 @@
-"""`spfem-data train-encoder`: from a dataset and the names of weights to a trained encoder."""
+"""`spfem-data train-encoder`: train an encoder with the weights named in params.yaml."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from pipeline.tools.train_encoder.crops import CropSettings, training_crops
 from pipeline.tools.train_encoder.encoder import Parts, train_encoder
 
 _INPUT_PX = 256
-"""What an encoder reads that begins from nothing."""
+"""Input size of an encoder with random initial weights."""
 
 
 @dataclass(frozen=True)
 class TrainedEncoder:
-    """What came of a training: the file, its sha256 for params.yaml, on how many pictures."""
+    """The result of a training: the file, its SHA-256 and the number of training images."""
 
     path: Path
     sha256: str
@@ -35,17 +35,17 @@ class TrainedEncoder:
 
 
 def train_on_dataset(run: Run, folder: Path) -> TrainedEncoder:
-    """Train as the section `train_encoder` of params.yaml says.
+    """Train with the section `train_encoder` of params.yaml.
 
     Parameters
     ----------
     folder
-        Of this training. Framed pictures are kept below it.
+        The folder of this training, which also stores the framed images.
 
     Raises
     ------
     MissingWeightsError, ParameterError
-        When a named network is missing, of another kind, or does not fit the other.
+        When a named network is missing, of another kind, or incompatible with the other.
     OutOfOrderError
         When extract or align has not run.
     """
@@ -68,7 +68,7 @@ def train_on_dataset(run: Run, folder: Path) -> TrainedEncoder:
 
 
 def parts_of(run: Run, section: TrainEncoder) -> Parts:
-    """The networks that a section names, which must fit together."""
+    """The networks that a section names, which must be compatible."""
     names = {
         "start": section.start,
         "generator": section.generator,
@@ -82,7 +82,7 @@ def parts_of(run: Run, section: TrainEncoder) -> Parts:
     if "start" in networks:
         encoder = _checked(networks["start"], WPlusEncoder, found["start"])
     else:
-        encoder = _from_nothing(generator, section)
+        encoder = _initial_encoder(generator, section)
     _check_fit(encoder, generator, section)
     shas = {purpose: weights.sha256 for purpose, weights in found.items()}
     return Parts(encoder, generator, _features(networks), shas)
@@ -101,8 +101,8 @@ def _checked(network: nn.Module, kind: type[Any], weights: Weights) -> Any:
     return network
 
 
-def _from_nothing(generator: Generator, section: TrainEncoder) -> WPlusEncoder:
-    """IR-SE-50 with e4e's heads, beginning at the generator's mean code."""
+def _initial_encoder(generator: Generator, section: TrainEncoder) -> WPlusEncoder:
+    """IR-SE-50 with e4e's heads, initialised at the generator's mean code."""
     if section.freeze_norms:
         raise ParameterError(
             "train_encoder.freeze_norms is true, but an encoder that begins from nothing has batch "

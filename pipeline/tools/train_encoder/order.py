@@ -1,4 +1,4 @@
-"""In which order a training sees its data: a function of seed and step, so that it can go on."""
+"""The order of training data as a function of seed and step, so that a training can resume."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ I64 = NDArray[np.int64]
 
 
 class Order:
-    """Batches of indices: each passage through the data is a new permutation.
+    """Batches of indices; each epoch is a new permutation.
 
     Parameters
     ----------
     n, batch
-        How many there are, and how many a step takes.
+        The number of samples, and of samples per step.
     seed
-        Of the permutations.
+        The seed of the permutations.
     """
 
     def __init__(self, n: int, batch: int, seed: int) -> None:
@@ -36,5 +36,5 @@ class Order:
 
 
 def chance(seed: int, step: int) -> torch.Generator:
-    """The random numbers of one step: no state is carried from step to step."""
+    """The random numbers of one step, independent of other steps."""
     return torch.Generator().manual_seed(seed * 1_000_003 + step)

@@ -101,6 +101,16 @@ def test_keys_lead_along_the_rows_into_a_pair_and_back(page: Path, tab: Browser)
     assert tab.run("document.activeElement.dataset.place") == "41"
 
 
+def test_the_stage_table_fits_a_phone(page: Path, tab: Browser) -> None:
+    tab.shape(390, 800, phone=True)
+    tab.open(page)
+    box = "document.querySelector('#pipeline .scroll')"
+    assert tab.run(f"{box}.scrollWidth - {box}.clientWidth") == 0
+    last = f"{box}.querySelector('tbody tr td:last-child').getBoundingClientRect()"
+    assert tab.run(f"{last}.width") > 0
+    assert tab.run(f"{last}.right") <= 390
+
+
 def test_an_anchor_opens_its_pair(page: Path, tab: Browser) -> None:
     tab.shape(400, 800, phone=True)
     tab.open(page, "#pair-2")
@@ -112,7 +122,7 @@ def test_cards_come_a_few_at_a_time(page: Path, tab: Browser) -> None:
     tab.open(page)
     cards = "document.querySelectorAll('#cards .pair').length"
     assert tab.run(cards) == 3
-    tab.run("document.querySelector('input[value=lot]').click()")
+    tab.run("document.querySelector('input[value=random]').click()")
     assert tab.run(cards) == 1
 
 
@@ -132,7 +142,7 @@ def test_both_takes_sound_and_b_is_led_along_the_path(page: Path, tab: Browser) 
     tab.complaints.clear()
     tab.open(page)
     tab.run("document.querySelector('#cards [data-play=both]').click()")
-    bar = "document.querySelector('#cards .sound')"
+    bar = "document.querySelector('#cards .audio')"
     tab.run(f"new Promise(r => {{ const w = () => {bar}.audios.a.currentTime > 0.6 ? r()"
             " : setTimeout(w, 20); w(); })")  # fmt: skip
     a, b = json.loads(tab.run(

@@ -39,6 +39,21 @@ def test_a_hole_says_why() -> None:
     assert found.cell("S2", ("sad", 3)).why == "the corpus has no such take"
 
 
+def test_a_cell_counts_no_rejects_of_later_stages() -> None:
+    rows = [
+        rejected("filter", "take", HAPPY.take_id, "unclear", "faint"),
+        rejected("pose", "clip pair", f"{A.take_id}--{HAPPY.take_id}", "large_residual", "far"),
+        rejected("shards", "clip pair", f"{A.take_id}--{HAPPY.take_id}", "low_confidence", "no"),
+    ]
+    found = coverage(inputs([A, HAPPY], [pair(A, HAPPY)], rows))
+    assert (found.cell("S1", ("happy", 3)).pairs, found.cell("S1", ("happy", 3)).why) == (1, "")
+
+
+def test_rejects_of_utterances_count_in_the_cell_of_their_takes() -> None:
+    rows = [rejected("align", "utterance", SAD.utterance_id, "too_long", "90 s")]
+    assert coverage(inputs([A, SAD], [], rows)).cell("S1", ("sad", 3)).why == "too long 1"
+
+
 def test_emotions_come_in_the_project_s_order_with_their_levels() -> None:
     angry = [clip("S2", "angry", level=k) for k in (2, 1)]
     found = coverage(inputs([SAD, *angry, A], [], []))

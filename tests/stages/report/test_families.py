@@ -82,7 +82,7 @@ def test_more_speakers_than_grids(made: Run) -> None:
     template = _environment().from_string(
         '{% from "families.html.j2" import families_section %}{{ families_section(made, "made") }}'
     )
-    assert "One take a speaker, 1 of 2 speakers." in template.render(made=page)
+    assert "One take per speaker, 1 of 2 speakers." in template.render(made=page)
 
 
 def test_section_tells_figures_and_directions(made: Run) -> None:
@@ -112,6 +112,13 @@ def test_inversion_pairs_stand_by_their_error(made: Run) -> None:
     assert {k: [t.take_id for t in v] for k, v in both.items()} == {
         "worst": ["S2_neutral", "S1_neutral"]
     }
+    assert set(inversion_takes(everything, 2)) == {"worst"}
+    third = replace(everything.inverted[0], take_id="S2_neutral_2", pixel_error=0.2)
+    families = (*everything.families, replace(everything.families[0], take_id="S2_neutral_2"))
+    three = replace(everything, inverted=(*everything.inverted, third), families=families)
+    assert {k: [t.take_id for t in v] for k, v in inversion_takes(three, 2).items()} == {
+        "worst": ["S2_neutral", "S2_neutral_2"], "best": ["S1_neutral"],
+    }  # fmt: skip
     one = inversion_takes(everything, 1)
     assert [one[kind][0].take_id for kind in ("worst", "best")] == ["S2_neutral", "S1_neutral"]
     section = made.params.report.model_copy(update={"sheet": 2, "sheet_px": 32})

@@ -109,7 +109,7 @@ def test_every_link_leads_somewhere() -> None:
 
 def test_a_dataset_without_pairs_has_a_page() -> None:
     text = render(content("plain", pairs=False)).decode()
-    assert "No pair was made" in text
+    assert "There are no pairs" in text
     assert "no face" in text
 
 
@@ -124,7 +124,7 @@ def test_stages_without_work_are_one_note_and_no_rows() -> None:
     text = render(replace(made, inputs=replace(made.inputs, summaries=summaries))).decode()
     assert text.count("no weights &lt;named&gt;") == 4  # three stages, and the families' section
     assert '<th scope="row">invert</th>' not in text
-    assert "Name a generator and an encoder" in text
+    assert "name a generator and an encoder" in text
 
 
 def test_cards_are_left_out_until_the_page_is_small_enough() -> None:

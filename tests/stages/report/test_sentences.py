@@ -44,12 +44,15 @@ def test_cells_count_pairs_and_anchors_count_takes() -> None:
 def test_holes_say_what_became_of_their_takes() -> None:
     assert cell(UNKNOWN, "sad") == (0, 1, "no partner")
     assert cell("c2", "happy") == (0, 1, "straddles split")
-    assert cell("c3", "sad") == (0, 1, "no neutral take says it")
+    assert cell("c3", "sad") == (0, 1, "no neutral take of this sentence")
 
 
 def test_holes_without_a_take_say_where_it_may_be() -> None:
-    assert cell("c1", "happy") == (0, 0, "no take says it")
-    lost = "no take is known to say it; of 4 here 1 lost by extract and 1 of no known sentence"
+    assert cell("c1", "happy") == (0, 0, "no take has this sentence")
+    lost = (
+        "no take is known to have this sentence; of 4 takes, "
+        "1 rejected by extract and 1 without a known sentence"
+    )
     assert cell("c2", "sad") == (0, 0, lost)
     assert "fear" not in [c[0] for c in grids()["columns"]]
 

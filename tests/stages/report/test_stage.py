@@ -20,7 +20,7 @@ from pipeline.stages import STAGES
 from pipeline.stages.filter import stage as filter_stage
 from pipeline.stages.pose import stage as pose
 from pipeline.stages.report import stage as report
-from pipeline.stages.report.pictures import fringes, grey_uri, jpeg_uri, moved, spectrogram
+from pipeline.stages.report.pictures import fringes, grey_uri, jpeg_uri, spectrogram, warped
 from pipeline.stages.report.truth import match_times, read_truth
 from pipeline.takes.frame_file import read_columns
 from tests.made import changed, make_inputs, make_run
@@ -57,7 +57,7 @@ def with_params(run: Run, corpus: str, root: Path, **section: object) -> Run:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Run:
-    """A run with all that stands before the report."""
+    """A run with all inputs of the report."""
     run = with_params(make_run(tmp_path / "data"), "custom", tmp_path)
     make_inputs(run)
     pose.run(run)
@@ -103,7 +103,7 @@ def test_the_page_shows_pairs_overlays_and_rejects(made: Run) -> None:
     assert (summary.planned, summary.kept) == (4 + 8, 4 + 8)
     page = page_of(made)
     assert page.count('class="pair"') == 3
-    assert page.count('alt="The frames of take') == 3
+    assert page.count('alt="The paired frames of take') == 3
     assert page.count("both before") == 2
     assert "empty chair" in page
     assert len(page) < 2_000_000
@@ -138,7 +138,7 @@ def test_plots_are_counts(made: Run) -> None:
     assert len(mouths[0]) == len(mouths[1]) > 9
 
 
-def test_timings_are_told_beside_no_output(made: Run) -> None:
+def test_timings_are_in_no_output(made: Run) -> None:
     report.run(made)
     report.run(made)  # the first run of the stage is remembered only when it has ended
     page = made.local("timings.html").read_text()
@@ -189,11 +189,68 @@ def test_a_pair_that_changed_draws_its_card_alone(made: Run) -> None:
     assert report.run(made).done == 1
 
 
-@pytest.mark.parametrize("stage", ["extract", "align", "pose", "score", "filter", "shards"])
+@pytest.mark.parametrize("stage", ["extract", "align", "pose"])
 def test_out_of_order_names_the_command(made: Run, stage: str) -> None:
     shutil.rmtree(made.folder(stage))
     with pytest.raises(OutOfOrderError, match=f"spfem-data {stage} --dataset made"):
         report.run(made)
+
+
+OPTIONAL_STAGES = ("score", "filter", "invert", "directions", "synth", "shards")
+
+
+def test_extract_align_and_pose_alone_give_a_report(made: Run) -> None:
+    for stage in OPTIONAL_STAGES:
+        shutil.rmtree(made.folder(stage))
+    summary = report.run(made)
+    assert "not run: score, filter, invert, directions, synth, shards" in summary.notes
+    page = page_of(made)
+    note = page[page.index('id="not-run"') : page.index('id="coverage"')]
+    for stage in OPTIONAL_STAGES:
+        assert f"<code>spfem-data {stage} --dataset made</code>" in note
+    assert "There are no scored frames" in page
+    assert "<code>invert</code> has not run" in page
+    metrics = metrics_of(made)
+    assert set(metrics) == {"extract", "align", "pose"}
+    assert metrics["align"]["pairs"] == 4
+
+
+def test_a_demo_report_needs_no_optional_stage(made: Run, tmp_path: Path) -> None:
+    for stage in OPTIONAL_STAGES:
+        shutil.rmtree(made.folder(stage))
+    run = with_params(made, "demo", tmp_path / "corpus")
+    make_truth(run, tmp_path / "corpus")
+    report.run(run)
+    assert metrics_of(run)["truth"]["emotions"] == {}
+    assert metrics_of(run)["truth"]["alignment"]["frames"] == 34
+
+
+@pytest.mark.parametrize("stage", ["extract", "score", "filter", "shards"])
+def test_a_stage_that_was_stopped_midway_is_refused(made: Run, stage: str) -> None:
+    write_bytes(made.unfinished(stage), b"")
+    with pytest.raises(OutOfOrderError, match=f"{stage} was stopped before its end"):
+        report.run(made)
+
+
+def test_findings_are_counted_with_their_policy(made: Run) -> None:
+    clips = read_rows(made.table("extract", "clips"), Clip)
+    found = [replace(c, findings=("face_jumps",) if n < 2 else ()) for n, c in enumerate(clips)]
+    write_rows(made.table("extract", "clips"), found, Clip)
+    lost = rejected(
+        "extract", "take", "S1_sad_3_front_002", "finding_set_aside", "frozen_picture: stands still"
+    )
+    write_rows(made.table("extract", "rejected"), [lost], Rejected)
+    report.run(made)
+    assert metrics_of(made)["extract"]["findings"] == {"face_jumps": 2}
+    section = page_of(made)
+    section = section[section.index('id="findings"') : section.index('id="coverage"')]
+    policies = made.params.extract.policies
+    for name, counts in (("face jumps", "2"), ("frozen picture", "0 kept, 1 rejected")):
+        row = section[section.index(f">{name}</th>") :]
+        row = row[: row.index("</tr>")]
+        assert f"<td>{counts}</td>" in row
+        policy = getattr(policies, name.replace(" ", "_")).replace("_", " ")
+        assert f'<td class="soft">{policy}</td>' in row
 
 
 def test_pairs_of_clips_that_are_gone_are_refused(made: Run) -> None:
@@ -203,7 +260,7 @@ def test_pairs_of_clips_that_are_gone_are_refused(made: Run) -> None:
         report.run(made)
 
 
-def test_sound_alone_has_spectrograms_and_no_strip(made: Run) -> None:
+def test_audio_only_pairs_have_spectrograms_and_no_strip(made: Run) -> None:
     clips = [
         replace(
             c, n_frames=0, n_found=0, frames_sha256=None, video_path=None, audio_path="s",
@@ -217,7 +274,7 @@ def test_sound_alone_has_spectrograms_and_no_strip(made: Run) -> None:
     filter_stage.run(made)
     report.run(made)
     page = page_of(made)
-    assert page.count("Sound alone") == 3
+    assert page.count("Audio only: no images") == 3
     assert page.count('class="mel"') == 6
     assert 'class="mark"' not in page
     assert "data:image/jpeg" not in page
@@ -321,7 +378,7 @@ def test_truth_of_other_takes_is_refused(made: Run, tmp_path: Path) -> None:
     root = tmp_path / "corpus"
     make_truth(made, root)
     clips = read_rows(made.table("extract", "clips"), Clip)
-    with pytest.raises(PipelineError, match="no clip is of a take"):
+    with pytest.raises(PipelineError, match="no clip belongs to a take"):
         read_truth(root, [replace(c, video_path="elsewhere.mp4") for c in clips])
 
 
@@ -346,7 +403,7 @@ def test_the_page_shows_clear_frames_and_metrics_count_them(made: Run) -> None:
     assert page.count('class="sheet"') == 8
     assert 'id="clear-happy"' in page
     assert 'id="clear-sad"' not in page
-    assert "None. The same rows would be" in page
+    assert "<p>None.</p>" in page
     plots = made.folder("report") / "plots"
     yields = (plots / "yields" / "happy.csv").read_text().splitlines()
     assert yields[:2] == ["threshold,share", "0,1"]
@@ -360,7 +417,7 @@ def test_without_scores_the_page_says_so(made: Run) -> None:
     write_rows(made.table("score", "scores"), [], ScoredTake)
     filter_stage.run(made)
     report.run(made)
-    assert "No frame was scored" in page_of(made)
+    assert "There are no scored frames" in page_of(made)
     assert metrics_of(made)["filter"]["clear_share"] is None
 
 
@@ -382,7 +439,7 @@ def test_purity_yield_and_accuracy_are_those_counted_by_hand(made: Run, tmp_path
     assert by_intensity == [0.75, 1.0, 1.0, 1.0]
     assert found["accuracy"]["truly_clear"] == 1.0
     assert any("truth, clear frames" in note for note in summary.notes)
-    assert "pure before" in page_of(run)
+    assert "purity before" in page_of(run)
 
 
 def test_mislabelled_takes_are_found_and_shown(made: Run, tmp_path: Path) -> None:
@@ -454,8 +511,8 @@ def test_a_moved_spectrogram_stands_on_the_other_clock() -> None:
     # b is twice as slow and a tone begins at its second 1.5, so at 0.75 of a
     mel = np.full((4, 200), 255, np.uint8)
     mel[:, 150:] = 0
-    there = moved(mel, np.array([[0.0, 0.0], [1.0, 2.0]]), 0.0)
+    there = warped(mel, np.array([[0.0, 0.0], [1.0, 2.0]]), 0.0)
     assert there.shape == (4, 100)
     assert int((there[0] == 255).sum()) == 75
     # b's sound begins half a second into its clock: the picture begins at 0.25 of a
-    assert moved(mel[:, 50:], np.array([[0.0, 0.0], [1.0, 2.0]]), 0.5).shape == (4, 75)
+    assert warped(mel[:, 50:], np.array([[0.0, 0.0], [1.0, 2.0]]), 0.5).shape == (4, 75)

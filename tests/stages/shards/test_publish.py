@@ -48,7 +48,7 @@ def test_speaker_in_two_splits_is_refused_by_name(made: Run) -> None:
     with pytest.raises(
         PipelineError,
         match=r"^shards: 1 speaker is in more than one split: S1 \(test, train\); the split's "
-        "unit is speaker: run align again",
+        "unit is speaker: rerun align and the stages after it",
     ):
         shards.run(made)
     assert not (made.folder("shards") / "manifest.json").exists()
@@ -108,10 +108,14 @@ def test_lists_that_are_no_more_are_removed(made: Run) -> None:
 @pytest.mark.parametrize(
     ("corpus", "licence", "said"),
     [
-        ("demo", "license: mit", "Its pictures may be shown: no person is in them."),
-        ("mead", "license: other\nlicense_name: research-only", "pass on no picture, no sound"),
-        ("ravdess", "license: cc-by-nc-sa-4.0", "it for no commercial end, share alike"),
-        ("custom", "license: other\nlicense_name: as-its-sources", "its terms, and what its"),
+        ("demo", "license: mit", "Its images may be shown: they show no real person."),
+        ("mead", "license: other\nlicense_name: research-only", "do not share images, audio"),
+        ("ravdess", "license: cc-by-nc-sa-4.0", "no commercial use, share alike"),
+        (
+            "custom",
+            "license: other\nlicense_name: as-its-sources",
+            "Its terms, and the consent of its",
+        ),
     ],
 )
 def test_card_has_the_terms_of_its_corpus(made: Run, corpus: str, licence: str, said: str) -> None:
@@ -125,14 +129,14 @@ def test_card_has_the_terms_of_its_corpus(made: Run, corpus: str, licence: str, 
     assert "![" not in card
     assert "<img" not in card
     if corpus != "demo":
-        assert "No picture of it stands on this card" in card
-    assert "no speaker lies in two splits" in card
+        assert "This card contains no image of the dataset" in card
+    assert "no speaker is in two splits" in card
     assert "| `protocols/intra_id.csv` | 0 | none |" in card
 
 
 def test_only_drawn_faces_may_be_shown() -> None:
     assert [name for name, terms in TERMS.items() if terms.show_faces] == ["demo"]
-    assert "none may be put beside it" in faces(TERMS["mead"])
+    assert "none may be added" in faces(TERMS["mead"])
 
 
 def test_croissant_has_every_file_and_every_column() -> None:

@@ -14,6 +14,7 @@ from pipeline.errors import OutOfOrderError
 from pipeline.faces.affine import compose, invert
 from pipeline.records import Rejected, ScoredTake, Sentence
 from pipeline.runtime.run import Run
+from pipeline.runtime.store import write_bytes, write_json
 from pipeline.runtime.summaries import Summary
 from pipeline.runtime.tables import read_rows, write_rows
 from pipeline.stages.filter import stage as filter_stage
@@ -242,7 +243,7 @@ def test_card_names_files_counts_and_terms(made: Run) -> None:
     assert card.startswith("---\n")
     assert "    path: data/pairs/train-*.parquet" in card
     assert "| train | 1 | 2 | 18 | 11 | 3 | 24 |" in card
-    assert "no person is in it" in card
+    assert "contains no real person" in card
 
 
 def test_pictures_are_stored_plain_and_rows_in_small_groups(made: Run) -> None:
@@ -338,8 +339,18 @@ def test_without_scores_there_is_no_config_emotions(made: Run) -> None:
     write_rows(made.table("score", "scores"), [], ScoredTake)
     filter_stage.run(made)
     summary = shards.run(made)
-    assert any("no config emotions: filter found no clear frame" in n for n in summary.notes)
+    assert any("no config emotions: filter kept no clear frame" in n for n in summary.notes)
     assert not (made.folder("shards") / "data" / "emotions").exists()
+
+
+@pytest.mark.parametrize("stage", ["score", "filter", "synth"])
+def test_a_stage_that_was_stopped_midway_is_refused(made: Run, stage: str) -> None:
+    write_json(made.folder(stage) / "tables" / "summary.json", {
+        "stage": stage, "grain": "take", "planned": 1, "kept": 1, "reasons": {},
+    })  # fmt: skip
+    write_bytes(made.unfinished(stage), b"")
+    with pytest.raises(OutOfOrderError, match=f"{stage} was stopped before its end"):
+        shards.run(made)
 
 
 def test_a_clear_frame_without_split_is_named(made: Run) -> None:
@@ -349,6 +360,6 @@ def test_a_clear_frame_without_split_is_named(made: Run) -> None:
     with_emotions(made)
     rejects = read_rows(made.table("shards", "rejected"), Rejected)
     assert [(r.item, r.detail) for r in rejects] == [
-        ("S1_happy", "the config takes lacks it"),
-        ("S1_happy", "the config emotions lacks it"),
+        ("S1_happy", "not in the config takes"),
+        ("S1_happy", "not in the config emotions"),
     ]

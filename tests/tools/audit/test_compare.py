@@ -47,7 +47,8 @@ def test_every_verdict_says_why() -> None:
         (
             "rejected",
             "wrong_sentence",
-            "happy 004 says c02 (as neutral take M003_neutral_1_002), neutral 001 says c01",
+            "happy 004 has sentence c02 (that of neutral take M003_neutral_1_002), "
+            "neutral 001 has c01",
             1.25,
         ),
         ("unknown", "", "the dataset has no usable take happy 009", None),
@@ -77,11 +78,11 @@ def test_an_audit_with_a_dataset_shows_both_tables() -> None:
     pairs = [listed("001", EVEN), listed("002", EVEN)]
     found = audit(pairs, compare_all(pairs, KNOWN, 30.0))
     tables = {title: rows for title, _, rows in found.tables()}
-    assert tables["beside the dataset"] == [
+    assert tables["comparison with the dataset"] == [
         ["accepted", "", "1"],
         ["rejected", "wrong_sentence", "1"],
     ]
-    assert tables["their frames beside our alignment"][0][-1] == "wrong_sentence: score 1.4"
+    assert tables["listed frames compared with our alignment"][0][-1] == "wrong_sentence: score 1.4"
     assert len(found.as_json()["dataset"]) == 2  # type: ignore[arg-type]
 
 

@@ -29,12 +29,12 @@ def test_pairs_come_sorted_with_their_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ([], "the list is a list of 0, expected an object with a key a speaker"),
-        ({}, "holds no clip pair"),
-        ({"M003": 3}, "M003 is 3, expected an object with a key a emotion"),
+        ([], "the list is a list of 0, expected an object with one key per speaker"),
+        ({}, "contains no clip pair"),
+        ({"M003": 3}, "M003 is 3, expected an object with one key per emotion"),
         (
             {"M003": {"sad": []}},
-            'M003 sad is a list of 0, expected an object with a key a "NNN_NNN"',
+            'M003 sad is a list of 0, expected an object with one key per "NNN_NNN"',
         ),
         ({"M003": {"sad": {"001": EVEN}}}, "M003 sad 001: expected a key of two takes"),
         ({"M003": {"sad": {"1_2_3": EVEN}}}, "M003 sad 1_2_3: expected a key of two takes"),
@@ -45,11 +45,11 @@ def test_pairs_come_sorted_with_their_names(tmp_path: Path) -> None:
         ),
         (
             {"M003": {"sad": {"1_2": [[0, 1], [0]]}}},
-            "M003 sad 1_2: 2 frames beside 1, expected as many",
+            "M003 sad 1_2: 2 and 1 frames, expected equal numbers",
         ),
-        ({"M003": {"sad": {"1_2": [[0.5], [0]]}}}, "0.5 is no frame number"),
-        ({"M003": {"sad": {"1_2": [[True], [0]]}}}, "True is no frame number"),
-        ({"M003": {"sad": {"1_2": [[-1], [0]]}}}, "-1 is no frame number"),
+        ({"M003": {"sad": {"1_2": [[0.5], [0]]}}}, "0.5 is not a frame number"),
+        ({"M003": {"sad": {"1_2": [[True], [0]]}}}, "True is not a frame number"),
+        ({"M003": {"sad": {"1_2": [[-1], [0]]}}}, "-1 is not a frame number"),
     ],
 )
 def test_what_is_no_pair_list_is_said_in_one_line(tmp_path: Path, content: Any, said: str) -> None:
@@ -61,7 +61,7 @@ def test_what_is_no_pair_list_is_said_in_one_line(tmp_path: Path, content: Any, 
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "list.json"
     path.write_text('{"M003": {"sad": {"1_2": [[0], [0]], "1_2": [[1], [1]]}}}')
-    with pytest.raises(PipelineError, match="the key '1_2' stands twice"):
+    with pytest.raises(PipelineError, match="the key '1_2' occurs twice"):
         read_pair_list(path)
 
 
@@ -89,8 +89,8 @@ def test_what_is_written_is_read_again_and_the_order_given_does_not_matter(tmp_p
 
 
 def test_what_the_schema_cannot_say_is_not_written(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match="allows no _ in takes"):
+    with pytest.raises(PipelineError, match="does not allow _ in takes"):
         write_pair_list(tmp_path / "list.json", [listed("take_1", EVEN)])
-    with pytest.raises(PipelineError, match="M003 happy 001_002 stands for two pairs"):
+    with pytest.raises(PipelineError, match="M003 happy 001_002 would name two pairs"):
         write_pair_list(tmp_path / "list.json", [listed("002", EVEN), listed("002", EVEN)])
     assert list(tmp_path.iterdir()) == []

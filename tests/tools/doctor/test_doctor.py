@@ -1,4 +1,4 @@
-"""`doctor` on broken set-ups: it names the cause and the mend, and starts whatever is broken."""
+"""`doctor` on broken set-ups: it names the cause and the fix, and runs with any library broken."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.tools.doctor import libraries, machine, versioning
-from pipeline.tools.doctor import probe_runner as trials
+from pipeline.tools.doctor import probe_runner as probes
 from pipeline.tools.doctor.check import Check
-from pipeline.tools.doctor.probe_runner import Trial
+from pipeline.tools.doctor.probe_runner import Probe
 
 Checks = dict[str, dict[str, str]]
 
@@ -63,8 +63,8 @@ def test_no_weights(call, params) -> None:
     assert code == 1
     found = checks["weights demo-clip"]
     assert found["state"] == "fail"
-    assert found["found"] == "not at weights/clip.safetensors (score.weights)"
-    assert found["mend"] == "put it there, or set models.demo-clip.path of params.yaml"
+    assert found["detail"] == "not found at weights/clip.safetensors (score.weights)"
+    assert found["fix"] == "copy it there, or set models.demo-clip.path in params.yaml"
 
 
 def test_weights_to_be_fetched(call, params) -> None:
@@ -73,7 +73,7 @@ def test_weights_to_be_fetched(call, params) -> None:
         ('url: ""', "url: https://example.org/clip.safetensors"),
     )
     _, checks = _examine(call, "--fast")
-    assert checks["weights demo-clip"]["mend"] == "spfem-data models fetch demo-clip"
+    assert checks["weights demo-clip"]["fix"] == "spfem-data models fetch demo-clip"
 
 
 def test_other_weights_than_stated(call, params, repository: Path) -> None:
@@ -82,56 +82,56 @@ def test_other_weights_than_stated(call, params, repository: Path) -> None:
     params((stated, "0" * 64))
     code, checks = _examine(call, "--fast")
     assert code == 1
-    assert "params.yaml says 000000000000..." in checks["weights demo-clip"]["found"]
-    assert checks["weights demo-clip"]["mend"].endswith(f"set models.demo-clip.sha256 to {stated}")
+    assert "params.yaml expects 000000000000..." in checks["weights demo-clip"]["detail"]
+    assert checks["weights demo-clip"]["fix"].endswith(f"set models.demo-clip.sha256 to {stated}")
 
 
 def test_weights_that_nobody_lists(call, params) -> None:
     params(("weights: demo-clip", "weights: vit"))
     code, checks = _examine(call, "--fast")
     assert code == 1
-    assert checks["weights vit"]["found"] == "score.weights names it, models does not list it"
+    assert checks["weights vit"]["detail"] == "set in score.weights, but not listed under models"
 
 
 def test_missing_corpus(call, params, tmp_path: Path) -> None:
     params(*_corpus(tmp_path / "nowhere"))
     code, checks = _examine(call, "--fast")
     assert code == 1
-    assert checks["corpus demo"]["found"] == f"{tmp_path}/nowhere is not there"
-    assert checks["corpus demo"]["mend"].startswith("set datasets.demo.root of params.yaml")
+    assert checks["corpus demo"]["detail"] == f"{tmp_path}/nowhere does not exist"
+    assert checks["corpus demo"]["fix"].startswith("set datasets.demo.root in params.yaml")
 
 
-def test_a_corpus_of_another_kind(call, params, takes: Path, without_trials) -> None:
+def test_a_corpus_of_another_layout(call, params, takes: Path, without_probes) -> None:
     params(("corpus: demo  ", "corpus: mead  "), ("data/demo/corpus ", f"{takes} "))
     code, checks = _examine(call)
     assert code == 1
-    assert "holds no take of mead" in checks["corpus demo"]["found"]
-    assert "datasets.demo.corpus" in checks["corpus demo"]["mend"]
+    assert "holds no take of mead" in checks["corpus demo"]["detail"]
+    assert "datasets.demo.corpus" in checks["corpus demo"]["fix"]
 
 
-def test_a_split_that_admits_nobody(call, params, takes: Path, without_trials) -> None:
+def test_a_split_that_admits_nobody(call, params, takes: Path, without_probes) -> None:
     params(*_corpus(takes), ("split: by_speaker            #", "split: asccl36 #"))
     code, checks = _examine(call)
     assert code == 1
-    assert checks["corpus demo"]["found"] == "its split asccl36 admits none of its 1 speakers"
+    assert checks["corpus demo"]["detail"] == "its split asccl36 admits none of its 1 speakers"
 
 
 @pytest.fixture
-def without_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     """No processes: they are tried by themselves."""
-    monkeypatch.setattr(trials, "TRIALS", ())
+    monkeypatch.setattr(probes, "PROBES", ())
 
 
-def test_a_corpus_that_is_there(call, params, takes: Path, without_trials) -> None:
+def test_a_corpus_that_is_there(call, params, takes: Path, without_probes) -> None:
     params(*_corpus(takes))
     code, checks = _examine(call)
     assert code == 0
-    assert checks["corpus demo"]["found"].startswith(f"{takes}: 2 takes of 1 speakers")
+    assert checks["corpus demo"]["detail"].startswith(f"{takes}: 2 takes of 1 speakers")
     need = 2 * machine.TAKE_FRAMES * machine.FRAME_BYTES
-    assert f"about {need / 1e6:.0f} MB more for 2 takes" in checks["disk demo"]["found"]
+    assert f"about {need / 1e6:.0f} MB more for 2 takes" in checks["disk demo"]["detail"]
 
 
-def test_no_disk(call, params, takes: Path, without_trials, monkeypatch) -> None:
+def test_no_disk(call, params, takes: Path, without_probes, monkeypatch) -> None:
     params(*_corpus(takes))
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=5_000_000))
@@ -139,9 +139,9 @@ def test_no_disk(call, params, takes: Path, without_trials, monkeypatch) -> None
     assert code == 1
     found = checks["disk demo"]
     assert found["state"] == "fail"
-    assert found["found"] == "5 MB free, about 21 MB more for 2 takes"
-    assert found["mend"].startswith("free 16 MB at ")
-    assert "--data" in found["mend"]
+    assert found["detail"] == "5 MB free, about 21 MB more for 2 takes"
+    assert found["fix"].startswith("free 16 MB at ")
+    assert "--data" in found["fix"]
 
 
 @pytest.fixture
@@ -156,16 +156,16 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_disk_that_is_full_indeed(call, params, takes: Path, without_trials, tiny_disk) -> None:
+def test_a_disk_that_is_full_indeed(call, params, takes: Path, without_probes, tiny_disk) -> None:
     params(*_corpus(takes))
     code, checks = _examine(call, "--data", tiny_disk / "data")
     assert code == 1
     assert checks["disk demo"]["state"] == "fail"
-    assert f"at {tiny_disk}, choose another disk" in checks["disk demo"]["mend"]
+    assert f"at {tiny_disk}, choose another disk" in checks["disk demo"]["fix"]
     (tiny_disk / "filler").write_bytes(bytes(1 << 20))
     _, checks = _examine(call, "--fast", "--data", tiny_disk / "data")
     assert checks["outputs"]["state"] == "fail"
-    assert "No space left" in checks["outputs"]["found"]
+    assert "No space left" in checks["outputs"]["detail"]
 
 
 def test_outputs_below_a_file(call, params, tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_outputs_below_a_file(call, params, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     code, checks = _examine(call, "--fast", "--data", tmp_path / "file")
     assert code == 1
-    assert checks["outputs"]["mend"] == "choose another: --data"
+    assert checks["outputs"]["fix"] == "choose another: --data"
 
 
 def _doctor(tmp_path: Path, repository: Path, **environment: str) -> tuple[int, Checks]:
@@ -200,9 +200,9 @@ def test_wrong_numpy(params, tmp_path: Path, repository: Path) -> None:
     code, checks = _doctor(tmp_path, repository, PYTHONPATH=path)
     assert code == 1
     found = checks["version"]
-    assert found["found"] == "numpy 2.1.0, the extra build needs >=1.26.4,<2"
-    assert "-m pip install" in found["mend"]
-    assert found["mend"].endswith("'numpy>=1.26.4,<2'")
+    assert found["detail"] == "numpy 2.1.0; the extra build needs >=1.26.4,<2"
+    assert "-m pip install" in found["fix"]
+    assert found["fix"].endswith("'numpy>=1.26.4,<2'")
 
 
 def test_two_opencvs(params, tmp_path: Path, repository: Path) -> None:
@@ -211,8 +211,11 @@ def test_two_opencvs(params, tmp_path: Path, repository: Path) -> None:
     path = os.pathsep.join([str(tmp_path / "site"), str(repository)])
     code, checks = _doctor(tmp_path, repository, PYTHONPATH=path)
     assert code == 1
-    assert checks["opencv"]["found"] == "opencv-python beside opencv-contrib-python: both own cv2"
-    assert "uninstall -y opencv-python &&" in checks["opencv"]["mend"]
+    assert (
+        checks["opencv"]["detail"]
+        == "opencv-python conflicts with opencv-contrib-python: both install cv2"
+    )
+    assert "uninstall -y opencv-python &&" in checks["opencv"]["fix"]
 
 
 _HIDE = """
@@ -239,8 +242,8 @@ metadata.version = told
 @pytest.mark.parametrize(
     ("hidden", "lacks"),
     [
-        ({"mediapipe", "librosa"}, "the pipeline lacks librosa, mediapipe"),
-        ({"ruamel", "ruamel.yaml"}, "the pipeline lacks ruamel.yaml"),
+        ({"mediapipe", "librosa"}, "not installed: librosa, mediapipe; the pipeline needs them"),
+        ({"ruamel", "ruamel.yaml"}, "not installed: ruamel.yaml; the pipeline needs them"),
     ],
 )
 def test_missing_extra(
@@ -254,10 +257,10 @@ def test_missing_extra(
     code, checks = _doctor(tmp_path, repository, PYTHONPATH=path)
     assert code == 1
     assert checks["extra build"]["state"] == "fail"
-    assert checks["extra build"]["found"] == lacks
-    assert "[build]" in checks["extra build"]["mend"]
+    assert checks["extra build"]["detail"] == lacks
+    assert "[build]" in checks["extra build"]["fix"]
     if "ruamel" in hidden:  # params.yaml cannot be read, all else is told
-        assert "No module named 'ruamel" in checks["params.yaml"]["found"]
+        assert "No module named 'ruamel" in checks["params.yaml"]["detail"]
         assert checks["dvc"]["state"] == "ok"
 
 
@@ -266,7 +269,7 @@ def test_the_reader_alone_is_no_fault_where_there_is_no_project(monkeypatch) -> 
     monkeypatch.setattr(libraries, "installed", lambda name: "99" if name in own else None)
     without = {c.name: c for c in libraries.survey(is_wanted=False)}
     assert without["extra build"].state == "warn"
-    assert without["extra build"].found.startswith("not installed: shards can be read")
+    assert without["extra build"].detail.startswith("not installed: shards can be read")
     assert {c.name: c.state for c in libraries.survey(is_wanted=True)}["extra build"] == "fail"
 
 
@@ -278,7 +281,7 @@ def test_pythons(version: tuple[int, int], state: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stderr", "mend"),
+    ("stderr", "fix"),
     [
         ("ImportError: libGL.so.1: cannot open shared object file", "apt-get install libgl1"),
         ("ModuleNotFoundError: No module named 'cv2'", "'opencv-contrib-python>=4.11,<4.12'"),
@@ -286,31 +289,31 @@ def test_pythons(version: tuple[int, int], state: str) -> None:
         ("OSError: something else", "--force-reinstall --no-deps numpy mediapipe"),
     ],
 )
-def test_what_mends_a_trial(stderr: str, mend: str) -> None:
-    found = trials._failed(Trial("faces", ("numpy", "mediapipe")), 1, f"Traceback\n{stderr}\n")
+def test_failed_probes_have_a_fix(stderr: str, fix: str) -> None:
+    found = probes._failed(Probe("faces", ("numpy", "mediapipe")), 1, f"Traceback\n{stderr}\n")
     assert found.state == "fail"
-    assert found.found == stderr
-    assert mend in found.mend
+    assert found.detail == stderr
+    assert fix in found.fix
 
 
-def test_a_trial_that_dies_is_told(monkeypatch, tmp_path: Path) -> None:
+def test_a_probe_that_crashes_is_reported(monkeypatch, tmp_path: Path) -> None:
     dying = tmp_path / "python"
     dying.write_text("#!/bin/sh\nkill -SEGV $$\n")
     dying.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(dying))
-    found = trials.attempt(Trial("faces", ("mediapipe",)))
-    assert found.found == "the process died of signal 11"
+    found = probes.attempt(Probe("faces", ("mediapipe",)))
+    assert found.detail == "the process was killed by signal 11"
 
 
-@pytest.mark.parametrize("name", ["tables", "pictures", "decoder"])
-def test_trials_work_here(name: str) -> None:
-    trial = next(t for t in trials.TRIALS if t.name == name)
-    found = trials.attempt(trial)
+@pytest.mark.parametrize("name", ["tables", "images", "decoder"])
+def test_probes_pass_here(name: str) -> None:
+    trial = next(t for t in probes.PROBES if t.name == name)
+    found = probes.attempt(trial)
     assert found.state == "ok", found
 
 
-def test_trials_whose_libraries_are_missing_are_left_out() -> None:
-    assert list(trials.all_of({t.needs[0] for t in trials.TRIALS})) == []
+def test_probes_whose_libraries_are_missing_are_skipped() -> None:
+    assert list(probes.all_of({t.needs[0] for t in probes.PROBES})) == []
 
 
 def test_dvc_that_reports_home(tmp_path: Path, monkeypatch) -> None:
@@ -318,14 +321,14 @@ def test_dvc_that_reports_home(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "dvc.yaml").touch()
     (tmp_path / ".dvc").mkdir()
     found = {check.name: check for check in versioning.examine(tmp_path)}
-    assert found["dvc analytics"].mend == "dvc config core.analytics false"
+    assert found["dvc analytics"].fix == "dvc config core.analytics false"
     assert found["git"].state == "warn"
     (tmp_path / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
     (tmp_path / ".git").mkdir()
     (tmp_path / ".gitattributes").write_text("*.mp4 filter=lfs diff=lfs\n")
     found = {check.name: check for check in versioning.examine(tmp_path)}
     assert found["dvc analytics"].state == "ok"
-    assert "git LFS" in found["git"].found
+    assert "Git LFS" in found["git"].detail
 
 
 def test_dvc_not_on_path(tmp_path: Path, monkeypatch) -> None:
@@ -333,11 +336,11 @@ def test_dvc_not_on_path(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     found = {check.name: check for check in versioning.examine(tmp_path)}
     for name in ("dvc", "command"):
-        assert found[name].mend == f'export PATH="{Path(sys.executable).parent}:$PATH"'
+        assert found[name].fix == f'export PATH="{Path(sys.executable).parent}:$PATH"'
 
 
-def test_a_check_that_is_not_ok_has_a_mend() -> None:
-    with pytest.raises(AssertionError, match="needs a mend"):
+def test_a_check_that_is_not_ok_has_a_fix() -> None:
+    with pytest.raises(AssertionError, match="needs a fix"):
         Check("x", "fail", "y")
 
 
@@ -347,6 +350,6 @@ def test_for_people(call, params) -> None:
     assert code == 1
     lines = out.splitlines()
     at = next(k for k, line in enumerate(lines) if line.startswith("fail  weights demo-clip"))
-    assert lines[at + 1] == "      mend: put it there, or set models.demo-clip.path of params.yaml"
+    assert lines[at + 1] == "      mend: copy it there, or set models.demo-clip.path in params.yaml"
     assert lines[-1].startswith("1 to mend, ")
     assert call("-q", "doctor", "--fast")[:2] == (1, "")

@@ -28,7 +28,7 @@ from pipeline.tools.doctor.requirements import Requirement, requirements
     ],
 )
 def test_which_versions_serve(asked: str, version: str, serves: bool) -> None:
-    assert Requirement("x", asked, "").serves(version) is serves
+    assert Requirement("x", asked, "").allows(version) is serves
 
 
 def test_the_project_says_what_it_needs() -> None:

@@ -16,7 +16,7 @@ from pipeline.records import Clip
 from pipeline.runtime.run import Run
 from pipeline.tools.export.clips import frames_at_rate, write_clips
 from pipeline.tools.export.frame_info import names, write_tree
-from pipeline.tools.export.framed_takes import Footage, choose
+from pipeline.tools.export.framed_takes import FramedTake, choose
 from tests.made import make_inputs, make_run
 from tests.tools.audit.lists import clip
 
@@ -29,12 +29,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture
-def takes(made: Run) -> list[Footage]:
+def takes(made: Run) -> list[FramedTake]:
     clips = made.need("extract", "clips", Clip)
     return choose(clips, made.items("extract"), level=None, view=None)
 
 
-def test_tree_counts_frames_from_take_to_take(takes: list[Footage], tmp_path: Path) -> None:
+def test_tree_counts_frames_from_take_to_take(takes: list[FramedTake], tmp_path: Path) -> None:
     written = write_tree(tmp_path, takes)
     assert (written.takes, written.frames) == (6, 6 * 14)
     lines = (tmp_path / "S1" / "videos" / "_frame_info.txt").read_text().splitlines()
@@ -46,28 +46,28 @@ def test_tree_counts_frames_from_take_to_take(takes: list[Footage], tmp_path: Pa
     assert cv2.imread(str(images[0])).shape == (256, 256, 3)
 
 
-def test_frame_of_the_tree_is_that_of_the_take(takes: list[Footage], tmp_path: Path) -> None:
+def test_frame_of_the_tree_is_that_of_the_take(takes: list[FramedTake], tmp_path: Path) -> None:
     write_tree(tmp_path, takes)
-    (wanted,) = takes[1].pictures([5])  # happy comes second: its frame 5 is number 14 + 5
+    (wanted,) = takes[1].images([5])  # happy comes second: its frame 5 is number 14 + 5
     found = cv2.imread(str(tmp_path / "S1" / "images" / "000000" / "000019.png"))
     np.testing.assert_array_equal(found[:, :, ::-1], wanted)
 
 
-def test_fifty_frames_a_part(takes: list[Footage], tmp_path: Path) -> None:
+def test_fifty_frames_a_part(takes: list[FramedTake], tmp_path: Path) -> None:
     write_tree(tmp_path, [takes[0]] * 4)
     parts = sorted((tmp_path / "S1" / "images").iterdir())
     assert [(p.name, len(list(p.iterdir()))) for p in parts] == [("000000", 50), ("000001", 6)]
 
 
 def test_takes_of_one_name_are_numbered() -> None:
-    def footage(level: int) -> Footage:
-        return Footage(clip("sad", "003", level), Path(), Path())
+    def footage(level: int) -> FramedTake:
+        return FramedTake(clip("sad", "003", level), Path(), Path())
 
     assert names([footage(1), footage(2)]) == ["sad_003_0", "sad_003_1"]
 
 
 def test_clips_are_at_25_frames_a_second_with_their_sound(
-    takes: list[Footage], tmp_path: Path
+    takes: list[FramedTake], tmp_path: Path
 ) -> None:
     written = write_clips(tmp_path, takes[:1])
     assert written.frames == 14
@@ -76,17 +76,17 @@ def test_clips_are_at_25_frames_a_second_with_their_sound(
         assert (stream.average_rate, stream.width, stream.height) == (Fraction(25), 256, 256)
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
     assert len(frames) == 14
-    wanted = list(takes[0].pictures(range(14)))
+    wanted = list(takes[0].images(range(14)))
     for k in (0, 13):
         assert np.abs(frames[k].astype(float) - wanted[k]).mean() < 12  # colour at half resolution
     samples, rate = soundfile.read(tmp_path / "wav" / "S1_ang_1_gry.wav", dtype="int16")
-    own, _ = soundfile.read(takes[0].sound_file, dtype="int16")
+    own, _ = soundfile.read(takes[0].audio_file, dtype="int16")
     assert rate == 16000
     np.testing.assert_array_equal(samples, own[: len(samples)])
     assert len(samples) == 14 * 16000 // 25
 
 
-def test_clips_are_the_same_bytes_each_time(takes: list[Footage], tmp_path: Path) -> None:
+def test_clips_are_the_same_bytes_each_time(takes: list[FramedTake], tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_clips(tmp_path / name, takes[:1])
     one, two = (sorted((tmp_path / name).rglob("*.*")) for name in ("one", "two"))
@@ -113,24 +113,26 @@ def test_frame_that_stands_long_is_repeated() -> None:
     assert frames_at_rate(begins, np.array([0.04, 0.16, 0.2])) == [0, 1, 1, 1, 2]
 
 
-def test_sound_that_begins_late_is_silence_before(takes: list[Footage], tmp_path: Path) -> None:
+def test_sound_that_begins_late_is_silence_before(takes: list[FramedTake], tmp_path: Path) -> None:
     from dataclasses import replace
 
     late = replace(takes[0], clip=replace(takes[0].clip, audio_start_s=0.1, audio_end_s=0.66))
     write_clips(tmp_path, [late])
     samples, _ = soundfile.read(tmp_path / "wav" / "S1_ang_1_gry.wav", dtype="int16")
-    own, _ = soundfile.read(takes[0].sound_file, dtype="int16")
+    own, _ = soundfile.read(takes[0].audio_file, dtype="int16")
     assert not samples[:1600].any()
     np.testing.assert_array_equal(samples[1600:], own[: len(samples) - 1600])
 
 
-def test_two_takes_of_one_name_are_refused(takes: list[Footage], tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match="two takes would be S1_ang_1_gry; choose one --view"):
+def test_two_takes_of_one_name_are_refused(takes: list[FramedTake], tmp_path: Path) -> None:
+    with pytest.raises(
+        PipelineError, match="two takes would be named S1_ang_1_gry; choose one --view"
+    ):
         write_clips(tmp_path, [takes[0], takes[0]])
 
 
 def test_nothing_to_export_is_told(made: Run) -> None:
-    with pytest.raises(PipelineError, match="no take with picture"):
+    with pytest.raises(PipelineError, match="no take with video"):
         choose([clip("sad", "001")], made.items("extract"), level=None, view=None)
     clips = made.need("extract", "clips", Clip)
     with pytest.raises(PipelineError, match="--view top: the dataset has front"):

@@ -29,6 +29,6 @@ def test_the_default_file_keeps_every_other_byte(tmp_path: Path) -> None:
 def test_a_file_without_the_key_is_left_as_it_is(tmp_path: Path, text: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(ParameterError, match=r"put M003 under forgotten\.mead by hand"):
+    with pytest.raises(ParameterError, match=r"add M003 to forgotten\.mead by hand"):
         write_exclusion(path, "mead", "M003")
     assert path.read_text(encoding="utf-8") == text

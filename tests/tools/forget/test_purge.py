@@ -22,7 +22,7 @@ from pipeline.stages.filter import stage as filter_stage
 from pipeline.stages.pose import stage as pose
 from pipeline.stages.shards import stage as shards
 from pipeline.tools.forget.dvc_cache import condemned
-from pipeline.tools.forget.purge import left, purge, speakers_of, theirs
+from pipeline.tools.forget.purge import drop_links, left, purge, speakers_of, theirs
 from pipeline.tools.forget.speaker_names import Person
 from tests.digests import digests
 from tests.faults.small import run_command, write_params
@@ -144,6 +144,59 @@ def test_the_cache_loses_what_names_or_shows_the_person(made: Run, tmp_path: Pat
     folder, _ = store(json.dumps(listed).encode(), ".dir")
     assert set(condemned(cache, S1, set())) == {table, sound, folder}
     assert other.is_file()
+
+
+def link_shards(run: Run, cache: Path) -> list[Path]:
+    """Move the shards into a cache and link them, as DVC does with `cache.type symlink`."""
+    files = sorted(p for p in run.folder("shards").rglob("*") if p.is_file())
+    for path in files:
+        name = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        target = cache / "files" / "md5" / name[:2] / name[2:]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
+        path.symlink_to(target)
+    return files
+
+
+def test_outputs_that_are_links_into_the_cache_are_deleted(made: Run, tmp_path: Path) -> None:
+    copied = theirs(made, S1, WAY)
+    links = link_shards(made, tmp_path / "cache")
+    assert theirs(made, S1, WAY) == copied
+    assert len(copied["shards"]) > 5
+    removed = purge(made, S1, WAY)
+    assert removed.files["shards"] >= len(copied["shards"])
+    assert left(made, S1, removed.media, []) == []
+    objects = condemned(tmp_path / "cache", S1, removed.media)
+    assert objects
+    drop_links(made.data, objects)
+    for path in objects:
+        path.unlink()
+    assert not [path for path in links if path.is_symlink() and not path.exists()]
+
+
+def test_a_link_to_a_deleted_object_is_dropped(tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    objects = [tmp_path / "cache" / name for name in ("gone", "kept")]
+    for path in objects:
+        path.write_bytes(b"x")
+        (tmp_path / f"link_{path.name}").symlink_to(path)
+    assert drop_links(tmp_path, objects[:1]) == 1
+    assert not (tmp_path / "link_gone").is_symlink()
+    assert (tmp_path / "link_kept").is_symlink()
+
+
+def test_reruns_report_their_time(
+    made: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cli import console, forget
+
+    shown: list[tuple[str, float]] = []
+    monkeypatch.setattr(
+        console, "show_summary", lambda s, seconds: shown.append((s.stage, seconds))
+    )
+    forget._again(made, ["pose"], sealed=False)
+    [(stage, seconds)] = shown
+    assert (stage, seconds > 0) == ("pose", True)
 
 
 def test_the_command_says_what_it_did(made: Run, tmp_path: Path) -> None:

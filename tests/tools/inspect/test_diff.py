@@ -81,11 +81,11 @@ def test_lost_and_gained_with_the_reason_of_the_reject(built: Path, tmp_path: Pa
         ("lost", "S1_neutral+angry", "low_confidence"),
         ("lost", "S2_neutral+angry", "low_confidence"),
     ]
-    assert lost[0][3] == "rejected by shards: no posed frame pair is sure enough"
+    assert lost[0][3] == "rejected by shards: no posed frame pair reaches shards.min_confidence"
     gained = [c for c in changes(strict, built) if c[0] == "gained"]
     assert gained[0] == (
         "gained", "S1_neutral+angry", "low_confidence",
-        "was rejected by shards: no posed frame pair is sure enough",
+        "was rejected by shards: no posed frame pair reaches shards.min_confidence",
     )  # fmt: skip
 
 
@@ -136,7 +136,7 @@ def test_command_for_people_and_machines(call, built: Path, folder: Path) -> Non
 
 
 def test_what_is_no_dataset_is_told(call, built: Path, folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(TableError, match=r"manifest\.json: there is none"):
+    with pytest.raises(TableError, match=r"manifest\.json: there is no manifest"):
         compare(built, tmp_path)
     (folder / PAIRS).write_bytes(b"PAR1")
     code, _, err = call("diff", built, folder)

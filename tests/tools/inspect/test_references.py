@@ -49,7 +49,7 @@ def test_first_column_names_the_rows_of_every_config() -> None:
 def test_family_has_one_reconstruction_and_more() -> None:
     assert list(check_families([families()])) == []
     (found,) = check_families([families(is_reconstruction=[False, False])])
-    assert "1 families (the first: 'f1') without one reconstruction" in found.what
+    assert "1 families (the first: 'f1') without exactly one reconstruction" in found.what
     (found,) = check_families([families(family_id=["f1", "f2"])])
     assert found.what.startswith("2 families (the first: 'f1')")
 
@@ -58,7 +58,7 @@ def test_family_points_at_its_source_and_inherits_its_split() -> None:
     takes = takes_of([TAKES])
     assert list(check_takes({"families": [families()]}, takes)) == []
     (found,) = check_takes({"families": [families(frame=[3, 9])]}, takes)
-    assert found.what == "1 rows (the first: 1): frame 9 is no frame of 't1'"
+    assert found.what == "1 rows (the first: 1): frame 9 is not a frame of 't1'"
     other = part("families", "test", take_id=["t1"])
     (found,) = check_takes({"families": [other]}, takes)
     assert found.what == "1 rows (the first: 0): take_id 't1' is a take of 'train'"
@@ -73,4 +73,4 @@ def test_made_pictures_leak_like_real_ones() -> None:
 def test_key_that_stands_twice() -> None:
     twice = families(image_id=["f1-own", "f1-own"])
     (found,) = check_rows(Manifest(dataset="made"), {"families": [twice]})
-    assert found.what == "1 values of image_id stand twice; the first: 'f1-own'"
+    assert found.what == "1 values of image_id are not unique; the first: 'f1-own'"

@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipeline.errors import ParameterError, TableError
 from pipeline.tools.inspect.sheet import contact_sheet, png, shrunk, write_picture
-from pipeline.tools.inspect.show import show
+from pipeline.tools.inspect.show import Shown, show
 from pipeline.tools.inspect.where import condition, conditions
 from spfem_data.reader import Shards
 from tests.tools.inspect.made import PAIRS
@@ -32,6 +32,33 @@ def test_rows_are_spread_over_all_that_meet_the_conditions(built: Path) -> None:
     assert shown == [wanted[0], wanted[4], wanted[8]]
     assert all("source" not in row for row in found.rows)
     assert [len(row) for row in found.pictures] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("ids", "shown"),
+    [
+        (["short", "x" * 50], ["short", "x" * 41 + "..."]),
+        (
+            [f"Actor_25_neutral_1_front_01-01--Actor_25_sad_2_front_01-01/{k:06d}" for k in (1, 2)],
+            [f"Actor_25_neutral_1_f...2_front_01-01/{k:06d}" for k in (1, 2)],
+        ),
+        (
+            [f"{'a' * 45}{middle}{'b' * 45}" for middle in "12"],
+            [f"{'a' * 45}{middle}{'b' * 45}" for middle in "12"],
+        ),
+    ],
+)  # fmt: skip
+def test_shortened_ids_stay_different(ids: list[str], shown: list[str]) -> None:
+    rows = [{"sample_id": name} for name in ids]
+    _, _, [line] = Shown("pairs", "train", 2, rows, []).table()
+    assert line == ["sample_id", *shown]
+    assert len(set(line)) == 3
+
+
+def test_git_lfs_pointers_are_named(folder: Path) -> None:
+    (folder / PAIRS).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(TableError, match="is a Git LFS pointer, not the file itself; run: git lfs"):
+        show(folder, "pairs", "train", [], 3)
 
 
 def test_pictures_are_the_rows_own(built: Path) -> None:
@@ -54,7 +81,7 @@ def test_windows_show_the_film_of_both_takes(built: Path) -> None:
 def test_takes_have_no_picture(built: Path) -> None:
     found = show(built, "takes", "test", [], 2)
     assert found.pictures == [[], []]
-    with pytest.raises(ParameterError, match="no picture in 2 rows of takes"):
+    with pytest.raises(ParameterError, match="no image in 2 rows of takes"):
         found.sheet(64)
 
 
@@ -143,7 +170,7 @@ def test_damaged_picture_names_verify(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--config", "faces"], "no config 'faces'; there are: pairs"),
+        (["--config", "faces"], "no config 'faces'; the configs are: pairs"),
         (["--split", "validation"], "no file of the split 'validation'"),
         (["--where", "mood > 1"], "pairs has no column 'mood'"),
     ],
@@ -171,4 +198,4 @@ def test_command_writes_rows_and_sheet(call, built: Path, tmp_path: Path) -> Non
 def test_folder_without_shards_is_told(call, tmp_path: Path) -> None:
     code, _, err = call("show", tmp_path / "nothing")
     assert code == 1
-    assert "holds no config 'pairs'; is it a folder of shards?" in err
+    assert "has no config 'pairs'; is it a shards folder?" in err

@@ -44,6 +44,23 @@ def test_what_the_stage_built_is_sound(built: Path) -> None:
     assert verdict.pictures >= 2 * 36
 
 
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "data/pairs/.nfs000012", "._a"])
+def test_system_files_are_a_note(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"x")
+    verdict = verify(folder)
+    assert verdict.is_sound
+    assert verdict.notes == [f"ignored system files: {name}"]
+
+
+@pytest.mark.parametrize("name", [PAIRS, "README.md", "manifest.json"])
+def test_git_lfs_pointers_are_named(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    findings = [f for f in verify(folder).findings if f.where == name]
+    assert [f.what for f in findings] == [
+        "is a Git LFS pointer, not the file itself; run: git lfs pull"
+    ]
+
+
 def test_fast_decodes_the_ends_of_row_groups(folder: Path) -> None:
     verdict = verify(folder, fast=True)
     groups = sum(pq.read_metadata(path).num_row_groups for path in folder.glob("data/*/*.parquet"))
@@ -77,10 +94,10 @@ def as_pipe(folder: Path) -> None:
     ("spoil", "says"),
     [
         (cut, f"files | {PAIRS} | "),
-        (flip, f"checksum | {PAIRS} | its sha256 is not the manifest's: damaged"),
+        (flip, f"checksum | {PAIRS} | its SHA-256 differs from the manifest: damaged"),
         (lambda f: (f / PAIRS).unlink(), f"files | {PAIRS} | is missing"),
-        (as_folder, f"files | {PAIRS} | is no file"),
-        (as_pipe, f"files | {PAIRS} | is no file"),
+        (as_folder, f"files | {PAIRS} | is not a file"),
+        (as_pipe, f"files | {PAIRS} | is not a file"),
     ],
 )
 def test_damaged_file_is_one_row(folder: Path, spoil: Spoil, says: str) -> None:
@@ -90,38 +107,38 @@ def test_damaged_file_is_one_row(folder: Path, spoil: Spoil, says: str) -> None:
     assert line.startswith(says)
     # A pipe or an empty folder of that name is nobody's file, but nothing else may be found.
     assert [other for other in told(verdict)[1:] if PAIRS not in other] == []
-    assert "what points at pairs was not checked" in verdict.notes[0]
+    assert "references to pairs were not checked" in verdict.notes[0]
 
 
 def test_cut_file_says_its_length(folder: Path) -> None:
     size = (folder / PAIRS).stat().st_size
     cut(folder)
-    assert f"{size // 2} bytes, the manifest says {size}: cut short or replaced" in only(folder)
+    assert f"{size // 2} bytes, the manifest says {size}: truncated or replaced" in only(folder)
 
 
 @pytest.mark.parametrize("name", ["data/pairs/extra.parquet", "note.txt", "protocols/own.csv"])
 def test_what_is_in_no_list_is_named(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"x")
-    assert only(folder) == f"files | {name} | is in no list of the manifest"
+    assert only(folder) == f"files | {name} | is not listed in the manifest"
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
         (lambda m: m["files"][PAIRS].update(rows=7), "7"),
-        (lambda m: m["rows"]["pairs"].update(train=99), "rows of pairs: it says"),
+        (lambda m: m["rows"]["pairs"].update(train=99), "rows of pairs: {'"),
         (lambda m: m.update(schema_version=99), "schema version 99; this package reads 1"),
-        (lambda m: m.update(split={"unit": "camera"}), "split.unit: 'camera' is none of"),
-        (lambda m: m.update(files="all"), "files: no object of files"),
-        (lambda m: m.pop("documents"), "documents: no object of files"),
-        (lambda m: m["files"][PAIRS].update(sha256="0" * 63), "are missing or absurd"),
-        (lambda m: m["files"][PAIRS].update(bytes=-1), "are missing or absurd"),
-        (lambda m: m["files"][PAIRS].update(bytes=True), "are missing or absurd"),
-        (lambda m: m["files"].update({PAIRS: 3}), "are missing or absurd"),
-        (lambda m: m["files"].pop(PAIRS), "numbers of files are missing"),
-        (lambda m: m.update(dataset=["demo"]), "dataset: ['demo'] is no text"),
+        (lambda m: m.update(split={"unit": "camera"}), "split.unit: 'camera', expected one of"),
+        (lambda m: m.update(files="all"), "files: expected an object of files"),
+        (lambda m: m.pop("documents"), "documents: expected an object of files"),
+        (lambda m: m["files"][PAIRS].update(sha256="0" * 63), "are missing or invalid"),
+        (lambda m: m["files"][PAIRS].update(bytes=-1), "are missing or invalid"),
+        (lambda m: m["files"][PAIRS].update(bytes=True), "are missing or invalid"),
+        (lambda m: m["files"].update({PAIRS: 3}), "are missing or invalid"),
+        (lambda m: m["files"].pop(PAIRS), "file numbers are missing"),
+        (lambda m: m.update(dataset=["demo"]), "dataset: ['demo'] is not text"),
         (lambda m: m.update(dataset="other"), "dataset is 'made' in files of 'other'"),
-        (lambda m: m["documents"].pop("protocols/intra_id.csv"), "is in no list"),
+        (lambda m: m["documents"].pop("protocols/intra_id.csv"), "is not listed"),
     ],
 )
 def test_lying_manifest_is_found_out(folder: Path, change: Callable, says: str) -> None:
@@ -147,7 +164,7 @@ def test_hostile_path_is_never_opened(folder: Path, path: str) -> None:
     change_manifest(folder, lambda m: m["files"].update({path: facts}))
     line = only(folder)
     assert line.startswith("manifest | manifest.json | files: ")
-    assert line.endswith("it is not opened") or line.endswith("...")
+    assert line.endswith("is not opened") or line.endswith("...")
     assert line.isprintable()
     assert len(line) < 400
 
@@ -157,7 +174,7 @@ def test_hostile_path_is_never_opened(folder: Path, path: str) -> None:
     [
         (b"", "cannot be read"),
         (b"{", "cannot be read"),
-        (b"[]", "is no JSON object"),
+        (b"[]", "is not a JSON object"),
         (b"\xff\xfe", "cannot be read"),
         (b"[" * 100_000, "cannot be read"),
         (b'{"schema_version": ' + b"9" * 5000 + b"}", "cannot be read"),
@@ -170,8 +187,8 @@ def test_manifest_that_is_none_is_told(folder: Path, content: bytes, says: str) 
 
 
 def test_folder_of_something_else(tmp_path: Path) -> None:
-    assert "this is no folder of shards" in only(tmp_path)
-    assert "this is no folder of shards" in only(tmp_path / "absent")
+    assert "this is not a shards folder" in only(tmp_path)
+    assert "this is not a shards folder" in only(tmp_path / "absent")
 
 
 def test_picture_that_does_not_decode(folder: Path) -> None:
@@ -215,7 +232,7 @@ def test_sound_cut_short(folder: Path) -> None:
 def test_sealed_garbage_is_no_parquet(folder: Path) -> None:
     flip(folder, 1.0 - 1e-9)
     seal(folder)
-    assert only(folder).startswith(f"schema | {PAIRS} | is no Parquet file that opens")
+    assert only(folder).startswith(f"schema | {PAIRS} | is not a readable Parquet file")
 
 
 @pytest.mark.parametrize("at", [0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999])
@@ -252,16 +269,16 @@ def test_window_that_points_elsewhere(folder: Path) -> None:
 
     change_rows(folder, WINDOWS, change)
     assert only(folder) == (
-        f"references | {WINDOWS} | 3 rows (the first: 0): `file` and `rows` do not point at the "
-        "rows of pairs that `sample_ids` names"
+        f"references | {WINDOWS} | 3 rows (the first: 0): `file` and `rows` do not point to the "
+        "rows of pairs in `sample_ids`"
     )
 
 
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("take_b", "nobody", "1 rows (the first: 2): take_b 'nobody' is no row of takes"),
-        ("frame_a", 99, "frame_a 99 is no frame of 'S1_neutral'"),
+        ("take_b", "nobody", "1 rows (the first: 2): take_b 'nobody' is not in takes"),
+        ("frame_a", 99, "frame_a 99 is not a frame of 'S1_neutral'"),
         ("split", "test", "split is 'test' in files of 'train'"),
         ("dataset", "other", "dataset is 'other' in files of 'made'"),
     ],
@@ -273,7 +290,7 @@ def test_row_that_points_nowhere(folder: Path, name: str, value: object, says: s
 
 def test_row_that_stands_twice(folder: Path) -> None:
     change_rows(folder, PAIRS, lambda rows: rows.append(rows[0]))
-    assert any("1 values of sample_id stand twice" in line for line in told(verify(folder)))
+    assert any("1 values of sample_id are not unique" in line for line in told(verify(folder)))
 
 
 def test_speaker_in_two_splits_is_named(folder: Path) -> None:
@@ -314,8 +331,8 @@ def trial(folder: Path, **changes: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"source_take": "nobody"}, "line 2 | 'nobody' is no row of takes"),
-        ({"last_frame": "14"}, "line 2 | frame 14 is none of 'S2_neutral'"),
+        ({"source_take": "nobody"}, "line 2 | 'nobody' is not in takes"),
+        ({"last_frame": "14"}, "line 2 | frame 14 is not a frame of 'S2_neutral'"),
         ({"reference_take": "S1_happy"}, "line 2 | its takes are of the splits test, train"),
         ({"reference_take": "S2_angry"}, "line 2 | the reference is angry and not happy"),
         ({"last_frame": "x"}, "not a trial"),

@@ -16,27 +16,27 @@
   const shown = (value, kind) =>
     value === null ? "–" : kind === "text" ? value : value.toFixed(Number(kind));
 
-  // ---- colours: the system's choice, or one that is remembered where that is allowed
+  // ---- colours: the system's, or the stored choice where the browser allows storage
   const KEY = "spfem-data-theme";
-  const remembered = () => {
+  const storedTheme = () => {
     try { return localStorage.getItem(KEY) || ""; } catch { return ""; }
   };
-  const wear = (theme) => {
+  const applyTheme = (theme) => {
     if (theme) document.documentElement.dataset.theme = theme;
     else delete document.documentElement.dataset.theme;
   };
   const themes = document.querySelectorAll("input[name=theme]");
   for (const input of themes) {
-    input.checked = input.value === remembered();
+    input.checked = input.value === storedTheme();
     input.addEventListener("change", () => {
-      wear(input.value);
-      try { localStorage.setItem(KEY, input.value); } catch { /* a page may be without storage */ }
+      applyTheme(input.value);
+      try { localStorage.setItem(KEY, input.value); } catch { /* storage may be disabled */ }
     });
   }
-  wear(remembered());
+  applyTheme(storedTheme());
   document.querySelector(".theme").hidden = false;
 
-  // ---- sound: both takes of a pair, on the clocks of their files
+  // ---- audio: both takes of a pair, in the time of their files
   const map = (knots, time, from, to) => {
     const end = knots.length - 1;
     if (time <= knots[0][from]) return knots[0][to] + time - knots[0][from];
@@ -51,11 +51,11 @@
   let context = null;
   const stop = () => {
     if (!playing) return;
-    const { audios, head, button, said } = playing;
+    const { audios, head, button, status } = playing;
     for (const audio of audios) audio.pause();
     button.setAttribute("aria-pressed", "false");
     head.hidden = true;
-    said.textContent = "";
+    status.textContent = "";
     playing = null;
   };
   const panned = (audio, pan) => {
@@ -67,7 +67,7 @@
     audio.panner.pan.value = pan;
     context.resume();
   };
-  const sounds = (bar) => {
+  const audiosOf = (bar) => {
     bar.audios = bar.audios || { a: new Audio(bar.dataset.a), b: new Audio(bar.dataset.b) };
     return bar.audios;
   };
@@ -76,15 +76,15 @@
     stop();
     if (again) return;
     const mode = button.dataset.play;
-    const { a, b } = sounds(bar);
+    const { a, b } = audiosOf(bar);
     const set = bar.dataset;
     const [startA, startB] = [Number(set.startA), Number(set.startB)];
     const [start, end] = [Number(set.start), Number(set.end)];
     const knots = JSON.parse(set.knots);
     const card = bar.closest(".pair");
     const head = card.querySelector(".playhead");
-    const said = bar.querySelector(".said");
-    const me = { audios: [a, b], head, button, said, mode };
+    const status = bar.querySelector(".status");
+    const me = { audios: [a, b], head, button, status, mode };
     playing = me;
     button.setAttribute("aria-pressed", "true");
     head.hidden = false;
@@ -117,24 +117,24 @@
     };
     a.onended = () => {
       if (playing !== me) return;
-      if (mode === "turns") { now = b; said.textContent = "b"; b.play().catch(() => stop()); }
+      if (mode === "turns") { now = b; status.textContent = "b"; b.play().catch(() => stop()); }
       else if (now === a) stop();
     };
     b.onended = () => { if (playing === me && now === b) stop(); };
-    said.textContent = { a: "a", b: "b", turns: "a", both: "a left, b right" }[mode];
+    status.textContent = { a: "a", b: "b", turns: "a", both: "a left, b right" }[mode];
     lead.play().then(() => requestAnimationFrame(step)).catch(() => {
       if (playing !== me) return;
       stop();
-      said.textContent = "this browser cannot play Opus";
+      status.textContent = "This browser cannot play Opus audio";
     });
   };
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-play]");
-    if (button) play(button.closest(".sound"), button);
+    if (button) play(button.closest(".audio"), button);
     const plot = event.target.closest(".figure .plot");
     if (plot) {
       const card = plot.closest(".pair");
-      const bar = card.querySelector(".sound");
+      const bar = card.querySelector(".audio");
       const box = plot.getBoundingClientRect();
       const share = (event.clientX - box.left) / box.width;
       const [start, end] = [Number(bar.dataset.start), Number(bar.dataset.end)];
@@ -143,7 +143,7 @@
     }
   });
 
-  // ---- cards: put into the page when asked for, a few at a time
+  // ---- cards: added to the page on request, a few at a time
   const CARDS = 5;
   const cards = byId("cards");
   const more = byId("more");
@@ -183,7 +183,7 @@
     choose(tabs.querySelector("input"));
   }
 
-  // ---- all pairs: only the rows in sight are in the page
+  // ---- all pairs: only visible rows are in the page
   const ROW = 30;
   const SPARE = 12;
   const table = byId("all");
@@ -215,7 +215,7 @@
         button.type = "button";
         button.dataset.place = place;
         const card = cardOf.get(idOf(index));
-        button.setAttribute("aria-label", `Open pair ${row[0]}${card ? ", with pictures" : ""}`);
+        button.setAttribute("aria-label", `Open pair ${row[0]}${card ? ", with images" : ""}`);
         if (card) button.classList.add("drawn");
         cell.append(button);
       } else {
@@ -255,14 +255,14 @@
     if (y === null) return -1;
     return (x < y ? -1 : 1) * (up ? 1 : -1);
   };
-  const pictured = (index) => cardOf.has(idOf(index));
+  const hasImages = (index) => cardOf.has(idOf(index));
   const refresh = () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     order = [];
     for (let i = 0; i < data.rows.length; i += 1) {
       let fits = words.every((word) => lines[i].includes(word));
       for (const [c, value] of chosen) {
-        fits = fits && (c < 0 ? pictured(i) : data.rows[i][c] === value);
+        fits = fits && (c < 0 ? hasImages(i) : data.rows[i][c] === value);
       }
       if (fits) order.push(i);
     }
@@ -308,7 +308,7 @@
     both.append(label, select);
     search.after(both);
   };
-  picker("pictures", -1, ["with pictures"]);
+  picker("images", -1, ["with images"]);
   for (const name of data.filters.slice().reverse()) {
     const column = data.columns.findIndex(([other]) => other === name);
     const values = Array.from(new Set(data.rows.map((row) => row[column]))).sort();
@@ -357,7 +357,7 @@
       pair.append(make("dt", "", name), make("dd", c === LAST ? "id" : "", shown(data.rows[index][c], kind)));
       facts.append(pair);
     });
-    const note = make("p", "soft", "The report draws only some pairs. This one as a picture: ");
+    const note = make("p", "soft", "The report has images of selected pairs only. To draw this pair: ");
     note.append(make("code", "", `spfem-data show-pair ${idOf(index)} --dataset ${dataset}`));
     part.append(facts, note);
     return part;
@@ -369,8 +369,8 @@
     const card = cardOf.get(idOf(index));
     byId("viewer-title").textContent = `Pair ${data.rows[index][0]}`;
     byId("place").textContent = `${(place + 1).toLocaleString("en")} of ${order.length.toLocaleString("en")}`;
-    byId("earlier").disabled = place === 0;
-    byId("later").disabled = place === order.length - 1;
+    byId("previous").disabled = place === 0;
+    byId("next").disabled = place === order.length - 1;
     byId("viewer-body").replaceChildren(card ? clone(card[0]) : sheet(index));
     if (!viewer.open) viewer.showModal();
     viewer.scrollTop = 0;
@@ -381,8 +381,8 @@
     const button = row && row.querySelector("button.open");
     if (button && !String(getSelection())) view(Number(button.dataset.place));
   });
-  byId("earlier").addEventListener("click", () => go(-1));
-  byId("later").addEventListener("click", () => go(1));
+  byId("previous").addEventListener("click", () => go(-1));
+  byId("next").addEventListener("click", () => go(1));
   byId("close").addEventListener("click", () => viewer.close());
   viewer.addEventListener("close", () => {
     stop();
