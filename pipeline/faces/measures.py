@@ -98,6 +98,18 @@ def bounds(landmarks: F64) -> tuple[float, float, float, float]:
     return float(left), float(top), float(right), float(bottom)
 
 
+def outside_share(landmarks: F64, width_px: int, height_px: int) -> float:
+    """The share (0 to 1) of landmarks (n, 2 or more) that are outside an image of this size."""
+    x, y = landmarks[:, 0], landmarks[:, 1]
+    return float(np.mean((x < 0) | (y < 0) | (x > width_px) | (y > height_px)))
+
+
+def mean_move(before: F64, now: F64) -> float:
+    """Mean distance between two sets of landmarks (n, 2 or more), in interocular distances."""
+    interocular_px = max(float(_distance(before, *OUTER_EYE_CORNERS)), 1e-6)
+    return float(np.linalg.norm(now[:, :2] - before[:, :2], axis=1).mean()) / interocular_px
+
+
 def has_jumped(before: F64, now: F64, elapsed_s: F64) -> NDArray[np.bool_]:
     """Whether faces (...) moved or grew more between two frames than heads do: the tracker slipped.
 

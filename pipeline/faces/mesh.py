@@ -147,6 +147,12 @@ class FaceFinder:
             for b in boxes
         ]
 
+    def score(self, rgb: U8) -> float:
+        """The detector's best score (0.5 to 1) in an image (h, w, 3); 0 where it sees no face."""
+        with quiet():
+            detections = self._detector.process(rgb).detections or []
+        return max((float(d.score[0]) for d in detections), default=0.0)
+
     def confirm(self, rgb: U8) -> F64 | None:
         """The landmarks (468, 3) of a face in a picture cut around it, None where there is none."""
         with quiet():

@@ -6,14 +6,14 @@ from pipeline.media.audio_offset import Match, match
 from pipeline.media.audio_placement import Voice, place_sound
 from pipeline.media.box import ALIGN, Box
 from pipeline.media.container import MediaSource
+from pipeline.media.frame_changes import FrameChanges, change_findings
 from pipeline.media.integrity import (
     FINDINGS,
     file_findings,
     joint_findings,
-    set_aside,
+    reject_findings,
     sound_findings,
-    standstills,
-    to_mend,
+    to_repair,
     video_findings,
 )
 from pipeline.media.jpeg import decode_jpeg, encode_jpeg, use_one_thread
@@ -27,6 +27,7 @@ __all__ = [
     "Box",
     "Chosen",
     "Frame",
+    "FrameChanges",
     "Heard",
     "Limits",
     "Match",
@@ -36,6 +37,7 @@ __all__ = [
     "Timeline",
     "Video",
     "Voice",
+    "change_findings",
     "choose_sound",
     "decode_jpeg",
     "decode_sound",
@@ -48,10 +50,9 @@ __all__ = [
     "read_flac",
     "read_timeline",
     "resample",
-    "set_aside",
+    "reject_findings",
     "sound_findings",
-    "standstills",
-    "to_mend",
+    "to_repair",
     "use_one_thread",
     "video_findings",
     "write_flac",

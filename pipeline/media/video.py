@@ -67,7 +67,8 @@ class Video:
     """An open video stream; what is counted is complete when `frames` has ended.
 
     `repeated` counts frames shown for no time (a later frame bears the same or an earlier time),
-    `corrupt` those that the decoder patched up. `upright`: turn frames as the container asks.
+    `corrupt` those that the decoder patched up. `upright`: turn frames as the container requests;
+    `turn`: clockwise quarter turns after that.
     """
 
     container: InputContainer
@@ -76,6 +77,7 @@ class Video:
     declared_frames: int
     declared_end_s: float | None
     upright: bool = True
+    turn: int = 0
     times_s: list[float] = field(default_factory=list)
     end_s: float = 0.0
     repeated: int = 0
@@ -160,7 +162,7 @@ class Video:
         if coded.width * coded.height > self.limits.max_frame_px:
             raise Reject("too_large", f"a picture of {coded.width} x {coded.height} px")
         asked = Orientation.of(coded)
-        orientation = asked if self.upright else Orientation()
+        orientation = (asked if self.upright else Orientation()).turned(self.turn)
         self._cutter = Cutter(orientation)
         self.width_px, self.height_px = orientation.size(coded.width, coded.height)
         ratio = self.stream.sample_aspect_ratio
@@ -221,9 +223,16 @@ class Video:
 
 @contextmanager
 def open_video(
-    source: MediaSource, limits: Limits, *, upright: bool = True
+    source: MediaSource, limits: Limits, *, upright: bool = True, turn: int = 0
 ) -> Iterator[Video | None]:
     """The video stream of a file, None where it has none.
+
+    Parameters
+    ----------
+    upright
+        Whether frames are turned as the container requests.
+    turn
+        Clockwise quarter turns after that.
 
     Raises
     ------
@@ -245,7 +254,7 @@ def open_video(
         end_s = _declared_end_s(container, stream)
         if end_s is not None and end_s > limits.max_duration_s + max(0.0, _start_s(stream)):
             raise Reject("too_large", f"{end_s:.0f} s long; at most {limits.max_duration_s:.0f} s")
-        yield Video(container, stream, limits, stream.frames, end_s, upright)
+        yield Video(container, stream, limits, stream.frames, end_s, upright, turn)
 
 
 def _start_s(stream: Any) -> float:

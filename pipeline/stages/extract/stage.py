@@ -26,7 +26,7 @@ from pipeline.stages.extract.worker import (
     extract_take,
 )
 
-VERSION = 5
+VERSION = 6
 
 
 @dataclass(frozen=True)

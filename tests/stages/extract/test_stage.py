@@ -146,7 +146,7 @@ def test_with_several_faces_the_largest_is_followed(tmp_path: Path) -> None:
         frame[: SIZE_PX // 12, SIZE_PX:] = 100
     write_media(tmp_path / "a.mp4", crowd, sound=tone(0.5))
     made = make_run(
-        manifest(tmp_path, "a.mp4"), tmp_path / "data", policies=policies(several_faces="use")
+        manifest(tmp_path, "a.mp4"), tmp_path / "data", policies=policies(several_faces="keep")
     )
     _, (clip,), _ = run(made)
     assert "several_faces" in clip.findings
