@@ -54,6 +54,7 @@ REASONS: dict[str, Reason] = {
     "not_admitted": Reason("filtered", "the split's rule admits other speakers only"),
     "few_frames": Reason("filtered", "fewer frames or less sound than a take needs"),
     "duplicate_take": Reason("filtered", "two files claim the same take"),
+    "misfiled": Reason("filtered", "its folder names another speaker than its file name"),
     "encrypted": Reason("failed", "the member of the archive needs a password"),
     "unsafe_member": Reason(
         "filtered", "a link, a device or a path out of its archive: not followed"

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from pipeline.corpora import custom, mead, ravdess
 from pipeline.corpora.archives import open_source, source_bytes, source_sha256
-from pipeline.corpora.inventory import Cell, Hole, Inventory, inventory
+from pipeline.corpora.inventory import KINDS, Cell, Hole, Inventory, inventory
 from pipeline.corpora.listing import Draft, Finding, Listing, Promise
 from pipeline.corpora.naming import canonical_emotion, safe_id
 from pipeline.corpora.scan import Walk, walk
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, printable
 from pipeline.params import Dataset
 
 __all__ = [
@@ -31,10 +31,12 @@ __all__ = [
     "list_takes",
     "open_source",
     "safe_id",
+    "skipped_notes",
     "source_bytes",
     "source_sha256",
 ]
 
+_SKIPPED = ("nested_archive", "packed_archive", "unparsed", "misfiled", "other_version")
 _SHAPES = {
     "mead": mead.SHAPE,
     "ravdess": ravdess.SHAPE,
@@ -75,11 +77,29 @@ def list_takes(name: str, entry: Dataset, root: Path, forgotten: Collection[str]
     draft.forget(forgotten)
     listing = draft.listing(entry.select)
     if not draft.takes and not listing.rejected:
-        odd = next((f for f in listing.findings if f.kind == "unparsed"), None)
-        seen = f" ({odd.item}: {odd.detail})" if odd else ""
         shape = _SHAPES[entry.corpus]
-        raise PipelineError(f"{root} holds no take of {entry.corpus}{seen}; expected: {shape}")
+        example = _skipped_example(listing)
+        raise PipelineError(f"{root} holds no take of {entry.corpus}{example}; expected: {shape}")
     return listing
+
+
+def _skipped_example(listing: Listing) -> str:
+    """The skipped file that best explains why a corpus has no takes, in parentheses."""
+    for kind in _SKIPPED:
+        for finding in listing.findings:
+            if finding.kind == kind:
+                return f" ({finding.item}: {finding.detail or KINDS[kind]})"
+    return ""
+
+
+def skipped_notes(listing: Listing) -> list[str]:
+    """One line for each kind of file that the corpus skipped, with its count and an example."""
+    notes = []
+    for kind in _SKIPPED:
+        items = [finding.item for finding in listing.findings if finding.kind == kind]
+        if items:
+            notes.append(f"{len(items)} skipped, {KINDS[kind]}: {printable(items[0])}")
+    return notes
 
 
 def _absent(name: str, entry: Dataset, root: Path) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.corpora.archives import same_content
 from pipeline.corpora.listing import Draft, Place, Promise
 from pipeline.corpora.naming import canonical_emotion
 from pipeline.corpora.scan import Found, Walk
@@ -26,6 +27,7 @@ N_CLIPS, N_CLIPS_NEUTRAL = 30, 40
 """Clips of an emotion at a level that the release nominally has."""
 
 _ACTOR = re.compile(r"(?<![A-Za-z0-9])([MWF]\d{3})(?![A-Za-z0-9])", re.IGNORECASE)
+_VIEW_WORDS = re.compile(r"view|camera|cam|degrees?|deg|[^a-z0-9]")
 _LEVEL = re.compile(r"level[_ -]?0*([1-9]\d?)", re.IGNORECASE)
 _NUMBER = re.compile(r"\d{1,4}", re.ASCII)
 
@@ -68,8 +70,14 @@ def parse(found: Found, root_name: str) -> tuple[Utterance, str | None] | str:
     utterance = Utterance(speaker, emotion, int(level[1]), f"{int(found.stem):03d}")
     if not found.is_video:
         return utterance, None
-    view = parts[-4].lower() if len(parts) >= 4 else ""
-    return (utterance, view) if view in VIEWS else "it is in no folder of a view such as front"
+    view = view_of(parts[-4]) if len(parts) >= 4 else None
+    return "it is in no folder of a view such as front" if view is None else (utterance, view)
+
+
+def view_of(name: str) -> str | None:
+    """The view that a folder names, in any spelling: `left60`, `Right-30`, `front_view`."""
+    plain = _VIEW_WORDS.sub("", name.lower())
+    return next((view for view in VIEWS if view.replace("_", "") == plain), None)
 
 
 def _actor(parts: tuple[str, ...], root_name: str) -> str | None:
@@ -103,7 +111,9 @@ def draft(dataset: str, found: Walk, root: Path, *, nominal: bool = True) -> Dra
         elif parsed[1] is not None:
             videos.append((parsed[0], parsed[1], file))
         elif parsed[0] in sounds:
-            result.note("duplicate_sound", str(file.source), parsed[0].place())
+            is_copy = same_content(root, sounds[parsed[0]].source, file.source)
+            kind = "duplicate_sound" if is_copy else "other_version"
+            result.note(kind, str(file.source), parsed[0].place())
         else:
             sounds[parsed[0]] = file
     _add_videos(result, dataset, videos, sounds)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import av
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 
 from pipeline.errors import Reject
+from pipeline.media.file_kind import MediaSource, file_kind
 
-MediaSource = str | Path | BinaryIO
-"""A path, or a seekable stream (a member of an archive)."""
 MAX_PIXELS = 1 << 26
 """Pixels of an image that a decoder may allocate, whatever the container declares."""
 _FORMATS = ",".join(
@@ -59,6 +57,15 @@ def open_container(source: MediaSource, *, for_sound: bool = False) -> Iterator[
         source = f"file:{os.fspath(source)}"
     else:
         source.seek(0)
+    try:
+        container = _opened(source, for_sound=for_sound)
+    except Reject as reject:
+        raise Reject(reject.reason, file_kind(source) or reject.detail) from reject
+    with container:
+        yield container
+
+
+def _opened(source: Any, *, for_sound: bool) -> InputContainer:
     with decoding("the container cannot be opened"):
         container: InputContainer = av.open(
             source,
@@ -71,8 +78,7 @@ def open_container(source: MediaSource, *, for_sound: bool = False) -> Iterator[
             },
             metadata_errors="ignore",
         )
-    with container:
-        yield container
+    return container
 
 
 def stream_of(container: InputContainer, kind: str) -> Any:

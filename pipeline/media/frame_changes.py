@@ -13,14 +13,14 @@ from pipeline.media.audio import Sound
 _STILL, _STILL_SHARE = 0.05, 0.25  # of 37 takes six frames, each alone
 _STILL_MOVE = 0.001
 """Interocular distances. Landmarks of frozen real takes move by 0.0002 to 0.0006 after coding, those
-of speaking ones by more than 0.0011 within any 0.2 s, also at a fiftieth of the usual bitrate."""
+of speaking ones by more than 0.0011 within any 0.2 s, unless coded so low that nothing changes."""
 _FROZEN_S = 0.2
 _FROZEN_FRAMES = 3
 _SPEECH_SHARE = 0.5
 _DOUBLED_SHARE, _DOUBLED_FRAMES = 0.02, 3
 _CUT_LEVELS, _CUT_RATIO = 1.2, 2.5
 """A cut differs by so many grey levels and by so many times more than its neighbours. In 27 real
-takes of one shot the ratio is at most 2.2; 0.4 s cut out of one gives 2.8, another person 25."""
+takes of one shot the ratio is at most 2.0; 0.4 s cut out of one gives 2.8, another person 25."""
 _NEIGHBOURS, _FEWEST_NEIGHBOURS = 4, 3
 _LONG_STEP = 1.5
 

@@ -24,12 +24,17 @@ _TURNED = {"rotated", "wrong_way_up"}
 
 
 class Job(NamedTuple):
-    """One take, the root of its corpus, and the parameters."""
+    """One take, the root of its corpus, and the parameters.
+
+    `file_first`: a separate audio file is used rather than the container's track, whatever
+    `sound_from` says.
+    """
 
     take: Take
     split: str | None
     root: Path
     section: Extract
+    file_first: bool = False
 
 
 class Tools:
@@ -106,7 +111,8 @@ def _chosen_sound(job: Job, policies: dict[str, str]) -> media.Chosen:
 def _sounds(job: Job) -> list[tuple[str, media.OpenSource]]:
     """The take's audio sources (name, how to open it), the preferred one first."""
     sources = [("container", job.take.video), ("file", job.take.audio)]
-    wanted = sorted(sources, key=lambda source: source[0] != job.section.sound_from)
+    first = "file" if job.file_first else job.section.sound_from
+    wanted = sorted(sources, key=lambda source: source[0] != first)
     return [(name, partial(_open, job, source)) for name, source in wanted if source is not None]
 
 

@@ -20,10 +20,10 @@ from tests.made_findings import (
     OFFSET_S,
     Made,
     babble,
-    beside,
     heads,
     plain,
     turned,
+    with_file,
 )
 from tests.media_files import SOUND_HZ, tone, write_media
 from tests.takes import make_run, manifest, policies, run
@@ -73,7 +73,7 @@ def test_a_made_take_has_it_and_its_row_says_so(corpus: Corpus, finding: str) ->
 
 
 def test_an_ordinary_take_has_none(tmp_path: Path) -> None:
-    clip = one_clip(tmp_path, beside(tmp_path / "a.mp4", tone(0.48), track=tone(0.48)))
+    clip = one_clip(tmp_path, with_file(tmp_path / "a.mp4", tone(0.48), track=tone(0.48)))
     assert (clip.findings, clip.repaired) == ((), ())
     assert (clip.declared_frames, clip.longest_frame_s) == (12, pytest.approx(0.04))
     assert clip.file_offset_ms == pytest.approx(0, abs=1)
