@@ -16,7 +16,7 @@ import soxr
 from av.stream import Disposition
 from numpy.typing import NDArray
 
-from tests.faces.drawn import SIZE_PX, drawn
+from tests.faces.drawn import SIZE_PX, drawn, rgb
 from tests.media_files import SOUND_HZ, tone, write_media
 from tests.takes import in_scene, talking
 
@@ -38,6 +38,12 @@ class Made(NamedTuple):
 def heads(which: int = 0) -> tuple[U8, ...]:
     """Twelve frames of a talking head."""
     return tuple(talking(12, which))
+
+
+@cache
+def steady(n: int, first: int = 0) -> tuple[U8, ...]:
+    """A head that turns steadily by 16 degrees a second, from a given frame."""
+    return tuple(rgb(drawn(yaw_deg=0.64 * (first + i), frame=first + i)) for i in range(n))
 
 
 def empty_room(n: int) -> list[U8]:
@@ -274,8 +280,8 @@ MAKERS: dict[str, Callable[[Path], Made]] = {
     "sound_starts_late": lambda path: plain(path, sound=tone(0.48), sound_start_s=0.2),
     "sound_starts_early": lambda path: plain(path, times_ms=times_ms((0, 200))),
     "lengths_differ": lambda path: plain(path, sound=tone(0.9)),
-    "other_sound_used": lambda path: with_file(path, tone(0.48), track=0 * tone(0.48)),
-    "other_sound_unusable": spoilt_file,
+    "other_sound_used": lambda path: spoilt_file(path),
+    "other_sound_unusable": lambda path: with_file(path, tone(0.48), track=0 * tone(0.48)),
     "file_offset": lambda path: with_file(path, babble(3.0)[round(OFFSET_S * SOUND_HZ) :]),
     "file_drifts": lambda path: with_file(
         path,

@@ -1,7 +1,7 @@
-"""Where takes come from: one module a corpus, one listing for all.
+"""List the takes of a dataset: one module per corpus, one kind of listing for all.
 
-To add a corpus: a module that gives a `Draft` of what `walk` found, a name in `params.Dataset`, and
-a line in `_drafts`.
+To add a corpus, write a module that turns the files of `walk` into a `Draft`, and add a name in
+`params.Dataset` and a line in `_draft`.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ _SHAPES = {
 
 
 def list_takes(name: str, entry: Dataset, root: Path, forgotten: Collection[str] = ()) -> Listing:
-    """The takes of a dataset that its selection leaves, and what was set aside. Decodes nothing.
+    """The selected takes of a dataset, and the rejected files. Decodes nothing.
 
-    Two files of one take: the readable one is kept, then a plain file before an archive's member,
-    then the first by name; the other is a `duplicate_take`. Of members of one name in one archive
-    the last is meant, as for tar and unzip.
+    Of two files of one take a readable one is preferred, then a plain file to an archive's member,
+    then the first by name; the other is a `duplicate_take`. Of members with the same name in one
+    archive the last is used, as by tar and unzip.
 
     Parameters
     ----------
@@ -61,13 +61,13 @@ def list_takes(name: str, entry: Dataset, root: Path, forgotten: Collection[str]
     root
         The entry's root, resolved by the caller: a folder, or one archive, or the manifest.
     forgotten
-        Speakers who are as if they were not there: neither takes nor rejects nor findings.
+        Speakers to exclude from takes, rejects and findings.
 
     Raises
     ------
     PipelineError
-        Where the root is not there or holds nothing of the corpus, or the selection names what does
-        not exist.
+        If the root does not exist or has no take of the corpus, or the selection names something
+        that does not exist.
     """
     if not root.exists():
         raise PipelineError(_absent(name, entry, root))
@@ -104,12 +104,12 @@ def skipped_notes(listing: Listing) -> list[str]:
 
 def _absent(name: str, entry: Dataset, root: Path) -> str:
     if entry.corpus == "demo":
-        return f"the demo corpus is not at {root} yet; run first: spfem-data demo"
-    return f"the root of dataset {name!r} is not there: {root}; set datasets.{name}.root"
+        return f"the demo corpus does not exist at {root}; run first: spfem-data demo"
+    return f"the root of dataset {name!r} does not exist: {root}; set datasets.{name}.root"
 
 
 def _draft(name: str, corpus: str, root: Path) -> Draft:
-    """All takes of a corpus; the demo is a MEAD and a RAVDESS in one."""
+    """All takes of a corpus; the demo combines the layouts of MEAD and RAVDESS."""
     if corpus == "custom":
         return custom.draft(name, root)
     found = walk(root)
@@ -128,7 +128,7 @@ def _draft(name: str, corpus: str, root: Path) -> Draft:
 
 
 def _below(found: Walk, *folders: str) -> Walk:
-    """The part of a walk that lies in some folders of the root."""
+    """The part of a walk in the given folders of the root."""
     heads = tuple(f"{folder}/" for folder in folders)
     return replace(
         found,

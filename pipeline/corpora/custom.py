@@ -9,6 +9,7 @@ folder, by `..` or by a symbolic link, are rejected.
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import stat
 from collections import defaultdict
@@ -38,12 +39,12 @@ class _Seen:
 
 
 def draft(dataset: str, manifest: Path) -> Draft:
-    """All takes of a manifest, before selection; each row is a take or a reject that names the row.
+    """All takes of a manifest, before selection; each row becomes a take or a reject.
 
     Raises
     ------
     PipelineError
-        Where the manifest as a whole cannot be used.
+        If the manifest as a whole cannot be used.
     """
     table = read_manifest(manifest)
     result, seen = Draft(), _Seen({}, {})
@@ -74,7 +75,7 @@ def _take_names(rows: Sequence[tuple[int, dict[str, str]]]) -> dict[int, str]:
     groups: dict[tuple[str, ...], dict[int, tuple[str, ...]]] = defaultdict(dict)
     for number, cells in rows:
         names[number] = plain(cells.get("take", ""))
-        path = PurePosixPath(cells["path"].strip())
+        path = PurePosixPath(posixpath.normpath(cells["path"].strip()))
         cell = (plain(cells.get(name, "")) for name in ("speaker", "emotion", "level", "view"))
         if not names[number]:
             groups[(*cell, path.stem)][number] = (*path.parts[:-1], path.stem)
@@ -127,7 +128,7 @@ def _level(text: str) -> int:
     text = text.strip()
     match = _LEVEL.fullmatch(text or "1")
     if match is None:
-        raise Reject("bad_row", f"level {text[:60]!r} is no whole number from 0 to {MAX_LEVEL}")
+        raise Reject("bad_row", f"level {text[:60]!r} is not a whole number from 0 to {MAX_LEVEL}")
     return int(match[1])
 
 
@@ -135,7 +136,7 @@ def _file(folder: Path, column: str, text: str) -> str:
     """The normalised path of a cell; it names an existing regular file."""
     text = text.strip()
     if not text or "\0" in text:
-        raise Reject("bad_row", f"the cell of {column} is empty or holds a zero byte")
+        raise Reject("bad_row", f"the cell of {column} is empty or contains a zero byte")
     if PurePosixPath(text).is_absolute() or PureWindowsPath(text).drive or text.startswith("\\"):
         raise Reject("outside_root", f"{text[:200]!r} is absolute; name it from the manifest on")
     parts: list[str] = []
@@ -151,9 +152,9 @@ def _file(folder: Path, column: str, text: str) -> str:
         status = (folder / path).stat()
     except (OSError, ValueError) as error:
         hint = "; write / between folders" if "\\" in text else _near_file(folder, parts)
-        raise Reject("missing_file", f"{column} {text[:200]!r} is not there{hint}") from error
+        raise Reject("missing_file", f"{column} {text[:200]!r} does not exist{hint}") from error
     if not stat.S_ISREG(status.st_mode):
-        raise Reject("unreadable", f"{column} {text[:200]!r} is no regular file")
+        raise Reject("unreadable", f"{column} {text[:200]!r} is not a regular file")
     if not os.path.realpath(folder / path).startswith(os.path.join(os.path.realpath(folder), "")):
         detail = f"{text[:200]!r} is a link out of the manifest's folder; put the file itself there"
         raise Reject("outside_root", detail)
@@ -177,7 +178,7 @@ def _near_file(folder: Path, parts: Sequence[str]) -> str:
 
 
 def _check_seen(take: Take, number: int, seen: _Seen) -> None:
-    """Refuse a file or an utterance that an earlier row describes differently."""
+    """Reject a file or utterance that an earlier row describes differently."""
     path = take.video_path or take.audio_path or ""
     if path in seen.files:
         raise Reject("duplicate_take", f"{path} is the file of row {seen.files[path]} already")

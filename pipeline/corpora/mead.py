@@ -1,8 +1,8 @@
-"""MEAD: folder trees and untouched tars, whatever the release calls them.
+"""MEAD: folder trees and unmodified tars, in any layout of the release.
 
-Tars hold no actor's name and folders differ between actors, so that names are parsed from the
+Tars do not contain the actor's name and folders differ between actors, so names are parsed from the
 right: `<view>/<emotion>/level_<k>/<number>.mp4`, `<emotion>/level_<k>/<number>.m4a`. The actor is
-the last one named on the way there: a folder, the tar or the folder that holds it, else the root.
+the last one named on the path: a folder, the tar or its folder, else the root.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VIEWS = ("front", "left_30", "left_60", "right_30", "right_60", "top", "down")
 EMOTIONS = ("neutral", "angry", "contempt", "disgusted", "fear", "happy", "sad", "surprised")
 SOUND_ONLY_VIEW = "none"
 N_CLIPS, N_CLIPS_NEUTRAL = 30, 40
-"""Clips of an emotion at a level that the release nominally has."""
+"""Nominal number of clips per emotion and level."""
 
 _ACTOR = re.compile(r"(?<![A-Za-z0-9])([MWF]\d{3})(?![A-Za-z0-9])", re.IGNORECASE)
 _VIEW_WORDS = re.compile(r"view|camera|cam|degrees?|deg|[^a-z0-9]")
@@ -34,7 +34,7 @@ _NUMBER = re.compile(r"\d{1,4}", re.ASCII)
 
 @dataclass(frozen=True)
 class Utterance:
-    """What a clip is of, without its view."""
+    """An utterance, independent of its views."""
 
     speaker: str
     emotion: str
@@ -56,17 +56,17 @@ class Utterance:
 
 
 def parse(found: Found, root_name: str) -> tuple[Utterance, str | None] | str:
-    """What a file's way says: the utterance and the view (None for sound), or what it lacks."""
+    """Utterance and view (None for audio) from a file's path, or what the path lacks."""
     parts = found.parts
     emotion = canonical_emotion(parts[-3]) if len(parts) >= 3 else None
     level = _LEVEL.fullmatch(parts[-2]) if len(parts) >= 2 else None
     if emotion is None or level is None:
         return "it is in no folder <emotion>/level_<k>"
     if not _NUMBER.fullmatch(found.stem):
-        return "its name is no number"
+        return "its name is not a number"
     speaker = _actor(parts[:-3], root_name)
     if speaker is None:
-        return "no actor such as M003 is named on its way"
+        return "its path names no actor such as M003"
     utterance = Utterance(speaker, emotion, int(level[1]), f"{int(found.stem):03d}")
     if not found.is_video:
         return utterance, None
@@ -91,14 +91,14 @@ def _actor(parts: tuple[str, ...], root_name: str) -> str | None:
 def draft(dataset: str, found: Walk, root: Path, *, nominal: bool = True) -> Draft:
     """All takes of a MEAD below `root`, before selection.
 
-    One sound file serves all views of its utterance. A sound without any picture is no take, but
-    told by the inventory; an actor of whom there are no pictures at all has takes of sound alone,
-    of view `none`. The sentence stays open: numbers are not to be trusted (see `mead_sentences`).
+    One audio file serves all views of its utterance. Audio without any video is not a take but is
+    listed in the inventory; an actor without any video has audio-only takes of view `none`. The
+    sentence stays open, because numbers are unreliable (see `mead_sentences`).
 
     Parameters
     ----------
     nominal
-        Whether the inventory misses clips up to the release's count, not only gaps.
+        Whether the inventory reports clips missing up to the release's count, not only gaps.
     """
     result = Draft()
     videos: list[tuple[Utterance, str, Found]] = []
@@ -145,7 +145,7 @@ def _add_videos(
 def _add_sounds(
     result: Draft, dataset: str, seen: set[Utterance], sounds: Mapping[Utterance, Found]
 ) -> None:
-    """What becomes of sounds without picture."""
+    """Add or report audio files without a video."""
     pictured = {utterance.speaker for utterance in seen}
     for utterance, file in sounds.items():
         if utterance in seen:
@@ -176,7 +176,7 @@ def _take(
 
 
 def _promises(takes: Iterable[Take], nominal: bool) -> list[Promise]:
-    """Every cell that some actor has, for each actor, numbered up to the highest that any has."""
+    """Every cell that any actor has, for each actor, up to the highest number that any has."""
     highest: dict[tuple[str, int], int] = defaultdict(int)
     own: dict[tuple[str, str, int], int] = defaultdict(int)
     speakers = set()

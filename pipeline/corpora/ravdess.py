@@ -132,7 +132,7 @@ def _add_trial(
     for modality, listed in sorted(files.items()):
         for file in listed:
             if file not in (video, sound, silent):
-                used = sound if modality == "sound" else video or silent
+                used = {"sound": sound, "both": both}.get(modality)
                 _refuse(result, trial, view, modality, file, used, root)
     if silent is not None and video is None and sound is not None:
         result.note("spare_video", str(silent.source), trial.place())
@@ -168,7 +168,7 @@ def _refuse(
         result.lose(trial.take_id(view), item, *file.problem, trial.place(view))
         return
     is_copy = used is None or same_content(root, used.source, file.source)
-    if not is_copy:
+    if used is not None and not is_copy:
         result.note("other_version", item, trial.place(), f"differs from {used.source}")
     if modality == "both":
         what = "a copy of" if is_copy else "another version of"

@@ -100,7 +100,7 @@ def walk(root: Path) -> Walk:
 
 
 def _paths(root: Path, walked: Walk) -> Iterator[str]:
-    """Relative paths of all files; real folders first, then what links lead to, each once."""
+    """Relative paths of all files; real folders first, then linked ones, each once."""
     folders, links = [""], list[str]()
     entered = set[tuple[int, int]]()
     while folders or links:
@@ -130,7 +130,7 @@ def _paths(root: Path, walked: Walk) -> Iterator[str]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself
+    except OSError:  # a link to itself
         return False
 
 
@@ -152,8 +152,8 @@ def _file_problem(path: Path) -> Problem | None:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        return "missing_file", f"a link that leads nowhere: {_words(error)}"
-    return None if stat.S_ISREG(mode) else ("unreadable", "it is no regular file")
+        return "missing_file", f"a broken link: {_words(error)}"
+    return None if stat.S_ISREG(mode) else ("unreadable", "it is not a regular file")
 
 
 def _look_into(base: Path, path: str, walked: Walk) -> None:

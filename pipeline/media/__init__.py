@@ -1,4 +1,4 @@
-"""The only package that touches decoders: timed pictures, sound, JPEG, FLAC."""
+"""Decoders and encoders: timed video frames, audio, JPEG, FLAC."""
 
 from pipeline.media.audio import Sound, decode_sound, read_flac, write_flac
 from pipeline.media.audio_choice import Chosen, Heard, OpenSource, choose_sound

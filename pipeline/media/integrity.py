@@ -1,4 +1,4 @@
-"""What is odd about a recording without making it unusable: findings, as slugs."""
+"""Findings: unusual properties of a recording that do not make it unusable, as slugs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ FINDINGS: dict[str, str] = {
     "face_near_edge": "the face touches the border of the image",
     "head_leaves_crop": "no square contained the head throughout",
 }
-"""All findings and what they mean."""
+"""All findings and their meanings."""
 
 _UNEVEN = 0.1
 _GAP_FRAMES = 2.5
@@ -63,7 +63,7 @@ _CLIPPED_SHARE = 1e-4
 _QUIET_DB = -55.0  # the quietest of 70 real takes has -43
 _OFFSET_S = 0.05
 _LENGTH_S = 0.15
-_FILE_OFFSET_S = 0.01  # a cell of the alignment; what an encoder's padding leaves is below
+_FILE_OFFSET_S = 0.01  # one step of the alignment; encoder padding causes less
 _FILE_DRIFT_S = 0.01
 
 
@@ -73,7 +73,7 @@ def reject_findings(findings: set[str], policies: Mapping[str, str]) -> None:
     Raises
     ------
     Reject
-        With the finding's own reason where there is one, else rejected_finding.
+        With the finding's own reason if there is one, else rejected_finding.
     """
     for finding in sorted(findings):
         if policies[finding] == "reject":
@@ -88,25 +88,25 @@ def to_repair(findings: set[str], policies: Mapping[str, str]) -> set[str]:
 
 def video_findings(video: Video) -> set[str]:
     """Findings on a video whose frames have all been read."""
-    found = set(video.traits)
+    findings = set(video.traits)
     steps_s = np.diff(video.times_s)
     if len(steps_s):
         usual_s = float(np.median(steps_s))
         if np.max(np.abs(steps_s - usual_s)) > max(_UNEVEN * usual_s, _TICKS_S):
-            found.add("variable_rate")
+            findings.add("variable_rate")
         if steps_s.max() > _GAP_FRAMES * usual_s:
-            found.add("pts_gap")
+            findings.add("pts_gap")
     counts = {
         "pts_repeats": video.repeated,
         "frames_missing": video.missing_frames(),
         "frames_extra": -video.missing_frames(),
         "frames_patched": video.corrupt,
     }
-    return found | {name for name, count in counts.items() if count > 0}
+    return findings | {name for name, count in counts.items() if count > 0}
 
 
 def sound_findings(sound: Sound) -> set[str]:
-    """Findings on the sound alone."""
+    """Findings on the audio alone."""
     marks = {
         "sound_gap": sound.gaps > 0,
         "clipped_sound": sound.clipped > _CLIPPED_SHARE,
@@ -116,9 +116,9 @@ def sound_findings(sound: Sound) -> set[str]:
 
 
 def file_findings(file: Match) -> set[str]:
-    """Findings on a sound file beside the container's track, the container being `match`'s first.
+    """Findings on an audio file compared with the container's track, the first argument of `match`.
 
-    Neither offset nor drift mean anything where the recordings differ.
+    Offset and drift are meaningless if the recordings differ.
     """
     if file.quality < SAME_RECORDING:
         return {"file_differs"}
@@ -130,7 +130,7 @@ def file_findings(file: Match) -> set[str]:
 
 
 def joint_findings(video_s: tuple[float, float], sound_s: tuple[float, float]) -> set[str]:
-    """Findings on picture and sound together, each (start, end) on one clock."""
+    """Findings on video and audio together, each (start, end) on one clock."""
     late_s = sound_s[0] - video_s[0]
     lengths_s = (video_s[1] - video_s[0], sound_s[1] - sound_s[0])
     marks = {

@@ -1,4 +1,4 @@
-"""What a container declares of itself, without decoding: enough to tell how long work takes."""
+"""What a container declares, without decoding: enough to estimate how long extraction takes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _USUAL_FPS = 25.0
 
 @dataclass(frozen=True)
 class Probe:
-    """Length in seconds and frames to decode; 0 frames: sound alone, and sizes are then 0."""
+    """Length in seconds and frames to decode; audio-only files have 0 frames and sizes of 0."""
 
     duration_s: float
     n_frames: int
@@ -24,17 +24,17 @@ class Probe:
 
 
 def probe(source: MediaSource) -> Probe:
-    """Length, frames and size as the container declares them; the truth may differ a little.
+    """Length, frames and size as the container declares them; the real values may differ slightly.
 
     Raises
     ------
     Reject
-        unreadable, where no demuxer knows the file, or no stream of it can be decoded.
+        unreadable, if no demuxer knows the file, or none of its streams can be decoded.
     """
     with open_container(source) as container:
         video, audio = stream_of(container, "video"), stream_of(container, "audio")
         if video is None and audio is None:
-            raise Reject("unreadable", "the file holds neither picture nor sound")
+            raise Reject("unreadable", "the file has neither video nor audio")
         length_s = _length_s(container, video if video is not None else audio)
         if video is None:
             return Probe(length_s, 0, 0, 0)

@@ -13,6 +13,7 @@ from pipeline import media, params
 from pipeline.errors import ParameterError, Reject
 from pipeline.records import Clip
 from pipeline.stages.extract.worker import AUDIO
+from tests.faces.drawn import SIZE_PX
 from tests.made_findings import (
     DRIFT,
     DRIFT_LENGTH_S,
@@ -22,7 +23,9 @@ from tests.made_findings import (
     babble,
     heads,
     plain,
+    steady,
     turned,
+    upside_down,
     with_file,
 )
 from tests.media_files import SOUND_HZ, tone, write_media
@@ -125,7 +128,54 @@ def test_a_rotated_video_is_turned_or_left(corpus: Corpus, tmp_path: Path) -> No
     assert one_clip(right, turned(right / "a.mp4")).n_found == 12
 
 
-def test_a_hole_in_the_sound_is_filled_or_closed(corpus: Corpus, tmp_path: Path) -> None:
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_face_the_wrong_way_up_is_turned(corpus: Corpus, tmp_path: Path, quarters: int) -> None:
+    upright = one_clip(tmp_path, plain(tmp_path / "up.mp4"))
+    folder = tmp_path / "turned"
+    folder.mkdir()
+    clip = one_clip(folder, upside_down(folder / "a.mp4", quarters))
+    assert (clip.findings, clip.repaired) == (("wrong_way_up",), ("wrong_way_up",))
+    assert (clip.n_found, clip.width_px) == (12, upright.width_px)
+    assert clip.interocular_px == pytest.approx(upright.interocular_px, rel=0.01)
+    assert clip.crop_x_px == pytest.approx(upright.crop_x_px, abs=8)
+    assert clip.crop_y_px == pytest.approx(upright.crop_y_px, abs=8)
+
+
+def test_frames_with_a_face_partly_outside_have_no_landmarks(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    assert corpus.clips["face_outside"].n_found == 12
+    path = tmp_path / "a.mp4"
+    plain(path, [np.roll(frame, 9 * SIZE_PX // 20, axis=0) for frame in heads()])
+    _, clips, (row,) = run(make_run(manifest(tmp_path, "a.mp4"), tmp_path / "data"))
+    assert clips == []
+    assert row.reason == "no_face"
+    assert row.detail == "a face in 0 of 12 frames; in 12 it is partly outside the image"
+
+
+def test_a_cut_is_rejected_by_default(tmp_path: Path) -> None:
+    shots = {"person": [*heads(), *heads(1)], "jump": [*steady(10), *steady(10, first=25)]}
+    for name, frames in shots.items():
+        plain(tmp_path / f"{name}.mp4", frames)
+    plain(tmp_path / "whole.mp4", steady(20))
+    table = manifest(tmp_path, *(f"{name}.mp4" for name in (*shots, "whole")))
+    _, (clip,), rejects = run(make_run(table, tmp_path / "data"))
+    assert clip.sentence == "whole"
+    assert {row.item.rsplit("_", 1)[1]: row.reason for row in rejects} == dict.fromkeys(
+        shots, "rejected_finding"
+    )
+    assert all(row.detail.startswith("cut: ") for row in rejects)
+
+
+def test_the_audio_that_a_manifest_names_is_used(tmp_path: Path) -> None:
+    voice = babble(3.0)
+    track = voice + babble(3.0, seed=5) * 0.3
+    made = with_file(tmp_path / "a.mp4", voice, track=track)
+    clip = one_clip(tmp_path, made)
+    assert clip.audio_from == "file"
+
+
+def test_a_gap_in_the_audio_is_filled_or_closed(corpus: Corpus, tmp_path: Path) -> None:
     filled = corpus.clips["sound_gap"]
     assert filled.repaired == ("sound_gap",)
     assert filled.audio_end_s - filled.audio_start_s == pytest.approx(0.58, abs=0.002)
