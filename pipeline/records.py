@@ -131,13 +131,13 @@ class Clip(Row):
     crop_side) of the full frame, scaled to crop_px. `frames_sha256` and `audio_sha256` are of the
     files that extract wrote. Frame counts and picture columns are 0 or null for sound alone.
 
-    `findings` are slugs of media.FINDINGS, `repaired` those that extract corrected. The values behind
-    them: `declared_frames` of the container (null: it declares none), `longest_frame_s` the
+    `findings` are slugs of media.FINDINGS, `repaired` those that extract corrected. The values
+    behind them: `declared_frames` of the container (null: it declares none), `longest_frame_s` the
     longest time that one frame stands, `n_mouth_covered` frames in which something seems to be
-    before the mouth, `audio_gap_s` all holes in the sound used. Where a take has
-    both a sound track and a sound file: `file_offset_ms` by how much the file begins later
-    than the picture does, `file_match` the correlation of the two there (1: equal), `file_drift_ms`
-    by how much the offset grows to the end (null: not measurable).
+    before the mouth, `audio_gap_s` all holes in the sound used. Where a take has both a sound track
+    and a sound file: `file_offset_ms` by how much the file begins later than the picture does,
+    `file_match` the correlation of the two there (1: equal), `file_drift_ms` by how much the offset
+    grows to the end (null: not measurable).
     """
 
     SCHEMA: ClassVar[pa.Schema] = _schema(

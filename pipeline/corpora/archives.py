@@ -51,7 +51,10 @@ class Index:
         """Why a member must not be read, None for a valid one."""
         odd = member.name.startswith(("/", "\\")) or ".." in parts_of(member.name)
         if odd or len(member.name) > MAX_NAME:
-            return "unsafe_member", "its name leads out of the archive or is longer than 4096 characters"
+            return (
+                "unsafe_member",
+                "its name leads out of the archive or is longer than 4096 characters",
+            )
         if isinstance(member, ZipEntry):
             return member.problem
         if member.oddity is not None:
@@ -154,8 +157,8 @@ def open_source(root: Path, source: Source, max_bytes: int) -> Iterator[str | Bi
 def source_sha256(hashes: FileHashes, root: Path, source: Source) -> str:
     """Content hash of a source: of a file's or a member's bytes.
 
-    A tar member or an uncompressed zip member has the hash of the same bytes as a file; a compressed
-    member has the hash of its compressed bytes, so that nothing needs to be unpacked.
+    A tar member or an uncompressed zip member has the hash of the same bytes as a file; a
+    compressed member has the hash of its compressed bytes, so that nothing needs to be unpacked.
 
     Raises
     ------
@@ -206,15 +209,16 @@ def same_content(root: Path, one: Source, other: Source) -> bool:
 
 def _sampled(root: Path, source: Source) -> tuple[int, list[bytes]]:
     """The size of a source, and blocks of its start, middle and end."""
-    with open_source(root, source, MAX_COMPARED_BYTES) as opened:
-        stream = Path(opened).open("rb") if isinstance(opened, str) else opened
-        with stream:
-            size = stream.seek(0, io.SEEK_END)
-            blocks = []
-            for at in (0, size // 2, max(0, size - _BUFFER_BYTES)):
-                stream.seek(at)
-                blocks.append(stream.read(_BUFFER_BYTES))
-            return size, blocks
+    with (
+        open_source(root, source, MAX_COMPARED_BYTES) as opened,
+        Path(opened).open("rb") if isinstance(opened, str) else opened as stream,
+    ):
+        size = stream.seek(0, io.SEEK_END)
+        blocks = []
+        for at in (0, size // 2, max(0, size - _BUFFER_BYTES)):
+            stream.seek(at)
+            blocks.append(stream.read(_BUFFER_BYTES))
+        return size, blocks
 
 
 class _Window(io.RawIOBase):

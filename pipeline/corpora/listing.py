@@ -104,7 +104,7 @@ class Draft:
         self.promises += other.promises
 
     def lose(self, take_id: str, item: str, reason: str, detail: str, place: Place) -> None:
-        """Reject a take whose file cannot be used; under its id, unless another file provides it."""
+        """Reject a take whose file is unusable; under its id, unless another file provides it."""
         if take_id.casefold() in self._takes or take_id in self._refused:
             self.refuse(item, reason, detail, place)
         else:

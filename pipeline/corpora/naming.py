@@ -50,7 +50,7 @@ def near_emotions(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text in NFC; runs of white space and control characters become one space; ends are stripped."""
+    """Text in NFC; runs of white space and control characters become one space, ends none."""
     spaced = (" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
     return " ".join(unicodedata.normalize("NFC", "".join(spaced)).split())
 

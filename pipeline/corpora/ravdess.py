@@ -90,8 +90,8 @@ def draft(dataset: str, found: Walk) -> Draft:
 
     A trial is one take of view `front`: its file with video and audio if there is one, with the
     separate audio file; else its video and its separate audio; else audio only, of view `none`. A
-    video without any audio is rejected, and so is a file in the folder of another actor. Song is not
-    used. The sentence is exact, from the name.
+    video without any audio is rejected, and so is a file in the folder of another actor. Song is
+    not used. The sentence is exact, from the name.
     """
     result = Draft()
     trials: dict[Trial, dict[Modality, list[Found]]] = defaultdict(lambda: defaultdict(list))

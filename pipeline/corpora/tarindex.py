@@ -1,7 +1,8 @@
 """Read the headers of a tar one by one, without extracting or trusting anything.
 
-The standard library's reader is not used: on a hostile file it reads name records of any length into
-memory, recurses on chains of them and scans them with a regular expression of quadratic cost. This one reads at most `MAX_RECORD_BYTES` for a header, in one pass.
+The standard library's reader is not used: on a hostile file it reads name records of any length
+into memory, recurses on chains of them and scans them with a regular expression of quadratic cost.
+This one reads at most `MAX_RECORD_BYTES` for a header, in one pass.
 """
 
 from __future__ import annotations

@@ -137,7 +137,9 @@ def read_member(stream: BinaryIO, entry: ZipEntry, max_bytes: int) -> bytes:
     if entry.method == _DEFLATED:
         content = _inflate(content, entry)
     if len(content) != entry.plain_bytes or zlib.crc32(content) != entry.crc:
-        raise Reject("unreadable", f"{entry.name}: its length or checksum does not match the directory")
+        raise Reject(
+            "unreadable", f"{entry.name}: its length or checksum does not match the directory"
+        )
     return content
 
 

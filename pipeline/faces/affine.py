@@ -1,7 +1,7 @@
 """Fit the map from one face to another: one 2x3 matrix per frame pair, from landmarks.
 
 Points are pixel-edge coordinates: pixel i covers [i, i + 1). A matrix maps (x, y) to
-``matrix[:, :2] @ (x, y) + matrix[:, 2]``. All functions accept stacks: leading dimensions are frames.
+``matrix[:, :2] @ (x, y) + matrix[:, 2]``. Leading dimensions are frames.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ Without 21 and 251 above them, which raised brows lift, and the points below, wh
 HAIRLINE = (10, 109, 338)
 """The top of the forehead, above the points that the brows move."""
 STABLE = tuple(sorted(EYE_CORNERS + NOSE_BRIDGE + TEMPLES + HAIRLINE))
-"""Points that neither speech nor expression moves (MediaPipe's numbering): no mouth, jaw, brows, lids."""
+"""Points that neither speech nor expression moves, in MediaPipe's numbering."""
 _WEIGHTS = ((EYE_CORNERS, 2.0), (NOSE_BRIDGE, 3.0), (TEMPLES, 0.5), (HAIRLINE, 0.5))
 STABLE_WEIGHTS = tuple(next(w for some, w in _WEIGHTS if i in some) for i in STABLE)
 """Weights, chosen by the model's accuracy at each point and so that depth does not bias the map.
 
 A flat map confuses depth with position. The temples are half an eye distance farther back than the
 eyes: with these weights the set is nearly as deep as the face between them, so a turned head is
-aligned by its face and not by its rim. The model also moves poorly visible points with the brows and
-the jaw: hairline and temples by 0.019 of the eye distance between emotions, eye corners by 0.007.
+aligned by its face and not by its rim. The model also moves poorly visible points with the brows
+and the jaw: hairline and temples by 0.019 of the eye distance between emotions, eye corners by
+0.007.
 """
 N_MESH = 468
 """Landmarks of the face itself; the ten after them are of the irises and follow the gaze."""
@@ -81,8 +82,8 @@ def fit(
     """The matrix of each frame pair that maps b's points to a's.
 
     `affine` is the least-squares affine of ASCCL 4.1. `affine_robust` gives less weight, down to
-    none, to points that a turned head cannot explain (Tukey). `similarity` is rotation, scale and shift
-    alone (Umeyama 1991, closed form in the plane).
+    none, to points that a turned head cannot explain (Tukey). `similarity` is rotation, scale and
+    shift alone (Umeyama 1991, closed form in the plane).
 
     Parameters
     ----------
@@ -103,7 +104,8 @@ def fit(
 
     Returns
     -------
-    (n, 2, 3); NaN where the points are on a line, or the map mirrors or stretches by more than four.
+    (n, 2, 3); NaN where the points are on a line, or the map mirrors or stretches by more than
+    four.
     """
     prior = np.inf if method == "similarity" else shear_prior
     per_point = np.ones(points_b.shape[1]) if weights is None else np.array(weights)

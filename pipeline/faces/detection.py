@@ -1,4 +1,4 @@
-"""Find all faces of a full frame, however small or far from the centre, and which way up they are."""
+"""Find all faces of a full frame, however small, and which way up they are."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def faces_in(
 def turn_scores(image: U8, finder: FaceFinder) -> list[float]:
     """The detector's best score for an image (h, w, 3) after 0 to 3 clockwise quarter turns.
 
-    Real and drawn faces score 0.6 to 0.95 the right way up, and in the other three 0 to 0.75, mostly
-    0, although the mesh fits an upright face to them too.
+    Real and drawn faces score 0.6 to 0.95 the right way up, and in the other three 0 to 0.75,
+    mostly 0, although the mesh fits an upright face to them too.
     """
     return [finder.score(np.ascontiguousarray(np.rot90(image, -turn))) for turn in range(4)]
 

@@ -1,11 +1,11 @@
 """Estimate how brows and jaw move the landmark model's stable points, together with the map.
 
-The model treats the mesh as one surface: raised brows lift hairline, temples and eye corners that do
-not move, and an open jaw pulls the temples down. The displacements were measured on rendered heads of
-fourteen identities (`benchmarks/pose_directions.py`, none of them in the demo) and are stored in
-`expression.json`. For each frame pair, ridge regression estimates the strength of each movement
-together with the map. Their effect is subtracted before the map is fitted. The brow points take part
-in the regression only.
+The model treats the mesh as one surface: raised brows lift hairline, temples and eye corners that
+do not move, and an open jaw pulls the temples down. The displacements were measured on rendered
+heads of fourteen identities (`benchmarks/pose_directions.py`, none of them in the demo) and are
+stored in `expression.json`. For each frame pair, ridge regression estimates the strength of each
+movement together with the map. Their effect is subtracted before the map is fitted. The brow points
+take part in the regression only.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ _WEIGHTS = (
 )  # fmt: skip
 MOVEMENTS = {"brows raised": 1e-3, "brows drawn": 1e-3, "jaw open": 3e-3}
 """Ridge penalties of a movement at full strength, relative to weighted squared distances in eye
-distances. The jaw's is larger because only the rim shows it: real takes jitter more with a smaller one
-(docs/pose.md)."""
+distances. The jaw's is larger because only the rim shows it: real takes jitter more with a smaller
+one (docs/pose.md)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,8 @@
 """Framings: the part of the full frame that an image shows, as one matrix.
 
 A framing is a matrix from the full frame to a square image of `size_px`, both in pixel-edge
-coordinates (an image of n pixels covers [0, n]). It is composed with the position of the stored crop
-and sampled once; see `faces.sampling`.
+coordinates (an image of n pixels covers [0, n]). It is composed with the position of the stored
+crop and sampled once; see `faces.sampling`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def ned256(boxes: F64, size_px: int) -> F64:
 
 
 def ffhq(landmarks: F64, size_px: int) -> F64:
-    """FFHQ's framing (2, 3) of one frame's landmarks (478, >= 2): eyes and mouth at fixed positions."""
+    """FFHQ's framing (2, 3) of a frame's landmarks (478, >= 2): fixed eyes and mouth."""
     eye_left, eye_right = (landmarks[list(eye), :2].mean(axis=0) for eye in (EYE_LEFT, EYE_RIGHT))
     mouth = landmarks[list(MOUTH_CORNERS), :2].mean(axis=0)
     return quad_framing(ffhq_quad(eye_left, eye_right, mouth), size_px)
@@ -70,7 +70,8 @@ def ffhq_quad(eye_left: F64, eye_right: F64, mouth: F64) -> F64:
     """FFHQ's square as corners (4, 2): top left, bottom left, bottom right, top right.
 
     Karras et al. 2019, appendix A: on each side of the centre, the square extends by twice the eye
-    distance or 1.8 times the eye-to-mouth distance; the centre is a tenth of the latter below the eyes.
+    distance or 1.8 times the eye-to-mouth distance; the centre is a tenth of the latter below the
+    eyes.
 
     Parameters
     ----------

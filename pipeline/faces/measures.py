@@ -20,7 +20,7 @@ _RIGID_POINTS = (
     197, 195, 162, 389, 67, 297, 5, 4, 1, 2, 98, 327, 93, 323,
 )  # fmt: skip
 RIGID = np.array(_RIGID_POINTS)
-"""Eye corners, temples, forehead, nose: points that move with the skull and little with expression."""
+"""Eye corners, temples, forehead, nose: points that hardly move with expression."""
 
 _REFERENCE = np.array(
     [(-507, 23, 0), (-191, 9, 63), (191, 9, 63), (507, 23, 0), (-780, -24, -509),
@@ -32,8 +32,8 @@ _REFERENCE = np.array(
      (-180, -409, 241), (180, -409, 241), (-753, -319, -542), (753, -319, -542)],
     dtype=np.float64,
 )  # fmt: skip
-"""`RIGID` on the head that this project renders, in thousandths of the distance between its outer eye
-corners; x to the image's right, y up, z towards the camera."""
+"""`RIGID` on the head that this project renders, in thousandths of the distance between its outer
+eye corners; x to the image's right, y up, z towards the camera."""
 
 _YAW_SLOPE = 0.83
 _PITCH_SLOPE, _PITCH_OFFSET_DEG = 0.91, -2.8
@@ -47,7 +47,7 @@ straight ahead get 5 to 20 degrees of pitch: the zero is the rendered head's; us
 
 @dataclass(frozen=True)
 class Measures:
-    """Faces (...): angles with the signs of records.FRAMES_SCHEMA, shapes divided by `interocular_px`."""
+    """Faces (...): angles signed as in records.FRAMES_SCHEMA, shapes over `interocular_px`."""
 
     yaw_deg: F64
     pitch_deg: F64

@@ -80,7 +80,7 @@ class TaskTracker(SettlingTracker):
             self._task = _landmarker(self._content)
 
     def look(self, rgb: U8) -> F64 | None:
-        """The landmarks (478, 3) of the face nearest to the last position, None if there is none."""
+        """The landmarks (478, 3) of the face nearest to the last position, None if none."""
         height, width = rgb.shape[:2]
         faces = [in_pixels(face, width, height) for face in self._detect(rgb)]
         if not faces:

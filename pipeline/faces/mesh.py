@@ -28,7 +28,8 @@ _START_S = 0.1
 BLACK: U8 = np.zeros((64, 64, 3), np.uint8)
 _HALF = 0.5
 """MediaPipe counts from the centre of the first pixel: x in an image and in its mirror image add up
-to the width less one (real takes at four sizes), except for the model's error of 0.7 % of the face."""
+to the width less one (real takes at four sizes), except for the model's error of 0.7 % of the
+face."""
 _GRAPH = "modules/face_landmark/face_landmark_front_cpu.binarypb"
 _AT_LEAST = {
     "facedetectionshortrangecpu__facedetectionshortrange__facedetection"
@@ -188,7 +189,7 @@ def _face_mesh(*, static_image_mode: bool, refine_landmarks: bool) -> Any:
 
 
 def _start(solution: Any) -> None:
-    """Wait until the models, which print from their own threads after the first image, have started."""
+    """Wait for the models to start; they print from threads after the first image."""
     solution.process(BLACK)
     time.sleep(_START_S)
 
@@ -220,8 +221,9 @@ def _coordinates(face: Any) -> F64:
 def quiet() -> Iterator[None]:
     """Suppress what MediaPipe's C++ code prints when a graph starts.
 
-    There is no option for it: the logs ignore GLOG_minloglevel before absl is initialised, which the
-    wheel never does. It costs two system calls, so it is used only where graphs start or run rarely.
+    There is no option for it: the logs ignore GLOG_minloglevel before absl is initialised, which
+    the wheel never does. It costs two system calls, so it is used only where graphs start or run
+    rarely.
     """
     sys.stderr.flush()
     kept = os.dup(2)

@@ -20,8 +20,8 @@ AROUND_MOUTH = np.array(_AROUND_MOUTH)
 _USUAL = (15.0, 15.0, 0.2)
 _SHRINK = 4  # colours of single pixels are noise
 _OTHER_LEVELS = 22.0
-"""No frame of 37 takes, real and drawn, has more. Covers composited onto the same takes: four fingers
-are detected in 35, a dark ball in 36, a smooth patch of the take's own skin in 25."""
+"""No frame of 37 takes, real and drawn, has more. Covers composited onto the same takes: four
+fingers are detected in 35, a dark ball in 36, a smooth patch of the take's own skin in 25."""
 
 
 def skin_around_mouth(crop: U8, landmarks: F64) -> U8:

@@ -1,4 +1,4 @@
-"""The pose of a clip pair's frames: matrices, residuals, and rotations that no 2-D map can correct."""
+"""The pose of a clip pair's frames: matrices, residuals and differences in head angles."""
 
 from __future__ import annotations
 

@@ -148,7 +148,9 @@ def track_face(
         stats.elsewhere += faces[:1]
 
 
-def _compare(last: _Last | None, crop: U8, landmarks: F64 | None, stats: TrackStats) -> _Last | None:
+def _compare(
+    last: _Last | None, crop: U8, landmarks: F64 | None, stats: TrackStats
+) -> _Last | None:
     """Record how the frame differs from the one before; infinite unless both have landmarks."""
     if landmarks is None:
         stats.add_change(np.inf, np.inf, np.inf)

@@ -5,7 +5,7 @@ from pipeline.media.audio_choice import Chosen, Heard, OpenSource, choose_sound
 from pipeline.media.audio_offset import Match, match
 from pipeline.media.audio_placement import Voice, place_sound
 from pipeline.media.box import ALIGN, Box
-from pipeline.media.container import MediaSource
+from pipeline.media.file_kind import MediaSource
 from pipeline.media.frame_changes import FrameChanges, change_findings
 from pipeline.media.integrity import (
     FINDINGS,
@@ -49,8 +49,8 @@ __all__ = [
     "place_sound",
     "read_flac",
     "read_timeline",
-    "resample",
     "reject_findings",
+    "resample",
     "sound_findings",
     "to_repair",
     "use_one_thread",

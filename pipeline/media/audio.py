@@ -14,7 +14,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from pipeline.errors import Reject
-from pipeline.media.container import MediaSource, decoding, open_container, stream_of
+from pipeline.media.container import decoding, open_container, stream_of
+from pipeline.media.file_kind import MediaSource
 from pipeline.media.resampling import BLOCK, Kept, Samples
 
 _GAP_S = 0.02  # timestamps of some containers are rounded to a millisecond; packets are 21 to 32 ms
@@ -222,7 +223,7 @@ class _Track:
         """One channel (n,), or the mean of all, whose covariance is added up."""
         channels = _channels(frame)
         if self.channel is not None:
-            return channels[min(self.channel, len(channels) - 1)]
+            return np.asarray(channels[min(self.channel, len(channels) - 1)], dtype=np.float32)
         if 1 < len(channels) <= _MOST_CHANNELS:
             values = channels.astype(np.float64)
             covariance = values @ values.T

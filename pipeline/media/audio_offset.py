@@ -16,8 +16,8 @@ F32 = NDArray[np.float32]
 
 SAME_RECORDING = 0.3
 """Quality above which two signals count as the same recording. MEAD's audio files compared with the
-tracks of their own videos have 1.00, 182 pairs of different real takes at most 0.27, the same speech
-low-passed at 3 kHz at least 0.55, with noise 10 dB below it at least 0.43."""
+tracks of their own videos have 1.00, 182 pairs of different real takes at most 0.27, the same
+speech low-passed at 3 kHz at least 0.55, with noise 10 dB below it at least 0.43."""
 
 _MAX_OFFSET_S = 2.0
 _WHOLE_S = 60.0  # the offset of longer takes is measured at their start

@@ -13,7 +13,6 @@ from pipeline.media.audio_choice import Chosen
 from pipeline.media.audio_offset import Match, match
 from pipeline.media.integrity import file_findings, joint_findings, sound_findings, to_repair
 
-
 _DECODED = {"sound_gap", "channels_cancel", "channels_differ"}
 
 

@@ -9,11 +9,13 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import Reject
 from pipeline.media.audio import Sound, decode_sound
 from pipeline.media.audio_offset import SAME_RECORDING, match
-from pipeline.media.container import MediaSource, audio_tracks
+from pipeline.media.container import audio_tracks
+from pipeline.media.file_kind import MediaSource
 
 OpenSource = Callable[[], AbstractContextManager[MediaSource]]
 
@@ -59,8 +61,9 @@ def decode_speech(decoder: Decoder, keep: Collection[str] = ()) -> Speech | None
     """Decode the track and channels of a file that hold speech; None if it has no audio.
 
     Tracks marked as commentary, descriptions or dubbing are ignored if there are others, and so are
-    silent and damaged ones. If two of the rest are of different recordings, the one whose level varies more is used.
-    Channels are averaged unless they cancel or differ: then one channel is used.
+    silent and damaged ones. If two of the rest are of different recordings, the one whose level
+    varies more is used. Channels are averaged unless they cancel or differ: then one channel is
+    used.
 
     Parameters
     ----------
@@ -74,8 +77,10 @@ def decode_speech(decoder: Decoder, keep: Collection[str] = ()) -> Speech | None
     """
     with decoder.open_it() as source:
         tracks, n_tracks = audio_tracks(source)
-    usable, faults = [], []
-    for track in tracks or [None]:
+    usable: list[Speech] = []
+    faults: list[Reject] = []
+    choices: list[int | None] = [*tracks]
+    for track in choices or [None]:
         try:
             speech = _decode_track(decoder, track, keep)
         except Reject as reject:
@@ -111,7 +116,7 @@ def _decode_track(decoder: Decoder, track: int | None, keep: Collection[str]) ->
     return Speech(used, frozenset({"channels_differ"} | rivals))
 
 
-def _audible_channels(audio: Sound) -> tuple[list[int], np.ndarray]:
+def _audible_channels(audio: Sound) -> tuple[list[int], NDArray[np.float64]]:
     """Channels within 20 dB of the loudest, the loudest first, and their correlations (n, n)."""
     assert audio.covariance is not None
     power = np.diag(audio.covariance)

@@ -12,8 +12,9 @@ from pipeline.media.audio import Sound
 
 _STILL, _STILL_SHARE = 0.05, 0.25  # of 37 takes six frames, each alone
 _STILL_MOVE = 0.001
-"""Interocular distances. Landmarks of frozen real takes move by 0.0002 to 0.0006 after coding, those
-of speaking ones by more than 0.0011 within any 0.2 s, unless coded so low that nothing changes."""
+"""Interocular distances. Landmarks of frozen real takes move by 0.0002 to 0.0006 after coding,
+those of speaking ones by more than 0.0011 within any 0.2 s, unless coded so low that nothing
+changes."""
 _FROZEN_S = 0.2
 _FROZEN_FRAMES = 3
 _SPEECH_SHARE = 0.5
@@ -88,7 +89,10 @@ class FrameChanges:
         ]
 
     def _stands_out(self, k: int) -> bool:
-        near = [*self.scenes[max(0, k - _NEIGHBOURS) : k], *self.scenes[k + 1 : k + 1 + _NEIGHBOURS]]
+        near = [
+            *self.scenes[max(0, k - _NEIGHBOURS) : k],
+            *self.scenes[k + 1 : k + 1 + _NEIGHBOURS],
+        ]
         finite = [change for change in near if np.isfinite(change)]
         if not np.isfinite(self.scenes[k]) or len(finite) < _FEWEST_NEIGHBOURS:
             return False

@@ -8,7 +8,8 @@ from typing import Any
 import av
 
 from pipeline.errors import Reject
-from pipeline.media.container import MediaSource, container_end_s, open_container, stream_of
+from pipeline.media.container import container_end_s, open_container, stream_of
+from pipeline.media.file_kind import MediaSource
 
 _USUAL_FPS = 25.0
 

@@ -15,14 +15,9 @@ from numpy.typing import NDArray
 
 from pipeline.errors import Reject
 from pipeline.media.box import Box
-from pipeline.media.container import (
-    MediaSource,
-    container_end_s,
-    decoding,
-    open_container,
-    stream_of,
-)
+from pipeline.media.container import container_end_s, decoding, open_container, stream_of
 from pipeline.media.crop_scale import Cutter
+from pipeline.media.file_kind import MediaSource
 from pipeline.media.orientation import Orientation
 
 _HDR_TRANSFERS = (16, 18)  # SMPTE ST 2084 and ARIB STD-B67 in ISO/IEC 23091-2
@@ -67,8 +62,8 @@ class Video:
     """An open video stream; its counters are complete when `frames` has ended.
 
     `repeated` counts frames of zero duration (a later frame has the same or an earlier time),
-    `corrupt` those in which the decoder concealed damage. `upright`: turn frames as the container requests;
-    `turn`: clockwise quarter turns after that.
+    `corrupt` those in which the decoder concealed damage. `upright`: turn frames as the container
+    requests; `turn`: clockwise quarter turns after that.
     """
 
     container: InputContainer
@@ -141,7 +136,7 @@ class Video:
             yield coded
 
     def _unpacked(self) -> Iterator[Any]:
-        """The decoder's frames. Damage in the last packet is ignored: the file may just end there."""
+        """The decoder's frames. Damage in the last packet is ignored: the file may end there."""
         packets = self.container.demux(self.stream)
         while True:
             with decoding(f"reading stops after {len(self.times_s)} frames"):

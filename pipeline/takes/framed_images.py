@@ -87,9 +87,7 @@ def stored_frames(frames_file: Path, wanted: Sequence[int]) -> Iterator[StoredFr
     """The wanted frames of a take, in increasing order; only a few images are in memory."""
     todo = iter(wanted)
     frame = next(todo, None)
-    for batch in iter_batches(
-        frames_file, ["frame", "time_s", "duration_s", "crop"], _IMAGE_BATCH
-    ):
+    for batch in iter_batches(frames_file, ["frame", "time_s", "duration_s", "crop"], _IMAGE_BATCH):
         numbers, times_s, durations_s, crops = batch.columns
         first = numbers[0].as_py()
         while frame is not None and frame < first + len(batch):

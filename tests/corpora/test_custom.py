@@ -171,8 +171,8 @@ def test_doubles(takes_of: Any, make_manifest: Maker, reasons: Any) -> None:
     listing = takes_of(
         "custom",
         make_manifest(
-            f"{HEADER},take", "a.mp4,anna,sad,Hi,1", "clips/a.mp4,anna,sad,Ho,1", "./a.mp4,anna,happy,Hi,1",
-            "clips/a.mp4,anna,sad,Hi,1", "b.mp4,ANNA,sad,Hi,1",
+            f"{HEADER},take", "a.mp4,anna,sad,Hi,1", "clips/a.mp4,anna,sad,Ho,1",
+            "./a.mp4,anna,happy,Hi,1", "clips/a.mp4,anna,sad,Hi,1", "b.mp4,ANNA,sad,Hi,1",
         ),
     )  # fmt: skip
     assert [take.video_path for take in listing.takes] == ["a.mp4"]
@@ -190,7 +190,12 @@ def test_doubles(takes_of: Any, make_manifest: Maker, reasons: Any) -> None:
 
 
 def test_equal_file_names_in_two_folders_are_two_takes(takes_of: Any, make_manifest: Maker) -> None:
-    rows = ["a.mp4,anna,sad,Hi", "clips/a.mp4,anna,sad,Ho", "clips/a.mp4,anna,happy,Hi", "b.mp4,anna,sad,Hi"]
+    rows = [
+        "a.mp4,anna,sad,Hi",
+        "clips/a.mp4,anna,sad,Ho",
+        "clips/a.mp4,anna,happy,Hi",
+        "b.mp4,anna,sad,Hi",
+    ]
     listing = takes_of("custom", make_manifest(HEADER, *rows))
     assert {take.take_id: take.video_path for take in listing.takes} == {
         "anna_sad_1_front_a": "a.mp4",
@@ -215,7 +220,9 @@ def test_the_separator_line_of_excel_is_skipped(
 
 
 def test_a_path_that_differs_in_case_gets_a_suggestion(takes_of: Any, make_manifest: Maker) -> None:
-    listing = takes_of("custom", make_manifest(HEADER, "Clips/A.MP4,anna,sad,Hi", "b.mp4,anna,sad,Hi"))
+    listing = takes_of(
+        "custom", make_manifest(HEADER, "Clips/A.MP4,anna,sad,Hi", "b.mp4,anna,sad,Hi")
+    )
     (row,) = listing.rejected
     assert row.reason == "missing_file"
     assert row.detail.endswith("does not exist; did you mean 'clips/a.mp4'?")

@@ -236,7 +236,9 @@ def test_a_compressed_archive_is_named(takes_of: Any, make_tree: Any, name: str,
 def test_a_nested_archive_is_named(takes_of: Any, make_tree: Any, make_zip: Any) -> None:
     root = make_tree([])
     make_zip(root / "M003.zip", {"M003/video.tar": b"tar"})
-    with pytest.raises(PipelineError, match=r"\(M003\.zip!M003/video\.tar: archives inside archives"):
+    with pytest.raises(
+        PipelineError, match=r"\(M003\.zip!M003/video\.tar: archives inside archives"
+    ):
         takes_of("mead", root)
 
 

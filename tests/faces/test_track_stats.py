@@ -37,11 +37,13 @@ def test_the_share_outside_counts_points_beyond_each_border() -> None:
 def test_the_move_is_relative_to_the_eyes() -> None:
     face = np.zeros((478, 3))
     face[263, 0] = 80.0
-    assert mean_move(face, face + (4.0, 0.0, 9.0)) == pytest.approx(0.05)
+    assert mean_move(face, face + np.array((4.0, 0.0, 9.0))) == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3, 4])
-@pytest.mark.parametrize("start", [Orientation(), Orientation(True, True, False), Orientation(False, False, True)])
+@pytest.mark.parametrize(
+    "start", [Orientation(), Orientation(True, True, False), Orientation(False, False, True)]
+)
 def test_quarter_turns_are_clockwise(start: Orientation, quarters: int) -> None:
     image = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
     want = np.rot90(start.upright(image), -quarters)

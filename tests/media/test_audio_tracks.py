@@ -46,9 +46,7 @@ def test_a_silent_first_track_is_passed_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize("flag", [Disposition.comment, Disposition.dub])
 def test_a_commentary_is_passed_over(tmp_path: Path, flag: Disposition) -> None:
     flags = [flag | Disposition.default, 0]
-    speech = speech_of(
-        tracks(tmp_path / "a.mkv", babble(S, seed=1), babble(S), dispositions=flags)
-    )
+    speech = speech_of(tracks(tmp_path / "a.mkv", babble(S, seed=1), babble(S), dispositions=flags))
     assert speech.findings == {"several_tracks"}
     assert correlation(speech, babble(S)) > 0.99
 

@@ -29,7 +29,9 @@ def batches(frames: Iterator[TrackedFrame], stats: TrackStats) -> Iterator[pa.Re
         before = group[-1]
 
 
-def _columns(group: Sequence[TrackedFrame], before: TrackedFrame | None, stats: TrackStats) -> dict[str, pa.Array]:
+def _columns(
+    group: Sequence[TrackedFrame], before: TrackedFrame | None, stats: TrackStats
+) -> dict[str, pa.Array]:
     jumped = _jumped(group, before)
     stats.jumps += sum(jumped)
     columns: dict[str, Any] = {

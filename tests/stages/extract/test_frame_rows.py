@@ -21,7 +21,9 @@ def face(shift_px: float = 0.0) -> np.ndarray:
 
 
 def seen(k: int, landmarks: np.ndarray | None) -> TrackedFrame:
-    return TrackedFrame(k, k / 25, 1 / 25, landmarks, None if landmarks is None else 5.0, False, b"jpeg")
+    return TrackedFrame(
+        k, k / 25, 1 / 25, landmarks, None if landmarks is None else 5.0, False, b"jpeg"
+    )
 
 
 def test_a_jump_between_batches_is_seen_and_one_over_a_gap_is_not() -> None:
