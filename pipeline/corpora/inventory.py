@@ -109,12 +109,12 @@ def inventory(listing: Listing) -> Inventory:
 
 def _cells(takes: Iterable[Take]) -> tuple[Cell, ...]:
     counts: Counter[tuple[str, str, int, str]] = Counter()
-    sounds: Counter[tuple[str, str, int, str]] = Counter()
+    with_audio: Counter[tuple[str, str, int, str]] = Counter()
     for take in takes:
         key = take.speaker, take.emotion, take.level, take.view
         counts[key] += 1
-        sounds[key] += take.audio is not None
-    return tuple(Cell(*key, counts[key], sounds[key]) for key in sorted(counts))
+        with_audio[key] += take.audio is not None
+    return tuple(Cell(*key, counts[key], with_audio[key]) for key in sorted(counts))
 
 
 def _missing_cells(listing: Listing) -> list[Hole]:

@@ -102,7 +102,7 @@ def draft(dataset: str, found: Walk, root: Path, *, nominal: bool = True) -> Dra
     """
     result = Draft()
     videos: list[tuple[Utterance, str, Found]] = []
-    sounds: dict[Utterance, Found] = {}
+    audio_files: dict[Utterance, Found] = {}
     root_name = root.resolve().name
     for file in found.files:
         parsed = parse(file, root_name)
@@ -110,14 +110,14 @@ def draft(dataset: str, found: Walk, root: Path, *, nominal: bool = True) -> Dra
             result.note("unparsed", str(file.source), detail=parsed)
         elif parsed[1] is not None:
             videos.append((parsed[0], parsed[1], file))
-        elif parsed[0] in sounds:
-            is_copy = same_content(root, sounds[parsed[0]].source, file.source)
+        elif parsed[0] in audio_files:
+            is_copy = same_content(root, audio_files[parsed[0]].source, file.source)
             kind = "duplicate_sound" if is_copy else "other_version"
             result.note(kind, str(file.source), parsed[0].place())
         else:
-            sounds[parsed[0]] = file
-    _add_videos(result, dataset, videos, sounds)
-    _add_sounds(result, dataset, {utterance for utterance, _, _ in videos}, sounds)
+            audio_files[parsed[0]] = file
+    _add_videos(result, dataset, videos, audio_files)
+    _add_sounds(result, dataset, {utterance for utterance, _, _ in videos}, audio_files)
     result.promises = _promises(result.takes, nominal)
     return result
 
@@ -126,31 +126,31 @@ def _add_videos(
     result: Draft,
     dataset: str,
     videos: Iterable[tuple[Utterance, str, Found]],
-    sounds: Mapping[Utterance, Found],
+    audio_files: Mapping[Utterance, Found],
 ) -> None:
     for utterance, view, file in videos:
         take_id, item = utterance.take_id(view), str(file.source)
         if file.problem is not None:
             result.lose(take_id, item, *file.problem, utterance.place(view))
             continue
-        sound = sounds.get(utterance)
-        if sound is None:
+        audio = audio_files.get(utterance)
+        if audio is None:
             result.note("no_sound_file", utterance.id, utterance.place(view))
-        elif sound.problem is not None:
-            result.note("bad_sound_file", str(sound.source), utterance.place(), sound.problem[1])
-            sound = None
-        result.add(_take(dataset, utterance, view, file, sound), item)
+        elif audio.problem is not None:
+            result.note("bad_sound_file", str(audio.source), utterance.place(), audio.problem[1])
+            audio = None
+        result.add(_take(dataset, utterance, view, file, audio), item)
 
 
 def _add_sounds(
-    result: Draft, dataset: str, seen: set[Utterance], sounds: Mapping[Utterance, Found]
+    result: Draft, dataset: str, seen: set[Utterance], audio_files: Mapping[Utterance, Found]
 ) -> None:
     """Add or report audio files without a video."""
-    pictured = {utterance.speaker for utterance in seen}
-    for utterance, file in sounds.items():
+    with_video = {utterance.speaker for utterance in seen}
+    for utterance, file in audio_files.items():
         if utterance in seen:
             continue
-        if utterance.speaker in pictured:
+        if utterance.speaker in with_video:
             result.note("sound_without_picture", str(file.source), utterance.place())
         elif file.problem is not None:
             take_id = utterance.take_id(SOUND_ONLY_VIEW)
@@ -162,7 +162,7 @@ def _add_sounds(
 
 
 def _take(
-    dataset: str, utterance: Utterance, view: str, video: Found | None, sound: Found | None
+    dataset: str, utterance: Utterance, view: str, video: Found | None, audio: Found | None
 ) -> Take:
     return Take(
         take_id=utterance.take_id(view), utterance_id=utterance.id, dataset=dataset,
@@ -170,8 +170,8 @@ def _take(
         take=utterance.take, sentence=None, sentence_source=None,
         video_path=video.source.path if video else None,
         video_member=video.source.member if video else None,
-        audio_path=sound.source.path if sound else None,
-        audio_member=sound.source.member if sound else None,
+        audio_path=audio.source.path if audio else None,
+        audio_member=audio.source.member if audio else None,
     )  # fmt: skip
 
 

@@ -29,8 +29,8 @@ _NAME = re.compile(r"(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d{2,3})", re.AS
 
 _FOLDER = re.compile(r"(?:.*[_ -])?actor[_ -]?(\d{1,2})", re.IGNORECASE | re.ASCII)
 
-Modality = Literal["both", "picture", "sound"]
-_MODALITIES: dict[str, Modality] = {"01": "both", "02": "picture", "03": "sound"}
+Modality = Literal["both", "video", "audio"]
+_MODALITIES: dict[str, Modality] = {"01": "both", "02": "video", "03": "audio"}
 
 
 @dataclass(frozen=True)
@@ -117,24 +117,24 @@ def _add_trial(
 ) -> None:
     """Add one take from a trial's files, and list each unused file with its reason."""
     good = {m: [f for f in listed if f.problem is None] for m, listed in files.items()}
-    sound = next(iter(good.get("sound", ())), None)
+    audio = next(iter(good.get("audio", ())), None)
     both = next(iter(good.get("both", ())), None)
-    silent = None if both else next(iter(good.get("picture", ())), None)
-    video = both or (silent if sound else None)
-    view = "front" if video or not sound else SOUND_ONLY_VIEW
-    if video or sound:
-        used = video or sound
+    silent = None if both else next(iter(good.get("video", ())), None)
+    video = both or (silent if audio else None)
+    view = "front" if video or not audio else SOUND_ONLY_VIEW
+    if video or audio:
+        used = video or audio
         assert used is not None
-        result.add(_take(dataset, trial, view, video, sound), str(used.source))
+        result.add(_take(dataset, trial, view, video, audio), str(used.source))
     elif silent is not None:
         detail = "a video without audio, and the trial has neither an 01 nor an 03 file"
         result.lose(trial.take_id(view), str(silent.source), "no_sound", detail, trial.place(view))
     for modality, listed in sorted(files.items()):
         for file in listed:
-            if file not in (video, sound, silent):
-                used = {"sound": sound, "both": both}.get(modality)
+            if file not in (video, audio, silent):
+                used = {"audio": audio, "both": both}.get(modality)
                 _refuse(result, trial, view, modality, file, used, root)
-    if silent is not None and video is None and sound is not None:
+    if silent is not None and video is None and audio is not None:
         result.note("spare_video", str(silent.source), trial.place())
 
 
@@ -175,19 +175,19 @@ def _refuse(
         detail = f"{what} {used.source if used else trial.take_id(view)}"
         result.refuse(item, "duplicate_take", detail, trial.place(view))
     elif is_copy:
-        kind = "duplicate_sound" if modality == "sound" else "spare_video"
+        kind = "duplicate_sound" if modality == "audio" else "spare_video"
         result.note(kind, item, trial.place())
 
 
-def _take(dataset: str, trial: Trial, view: str, video: Found | None, sound: Found | None) -> Take:
+def _take(dataset: str, trial: Trial, view: str, video: Found | None, audio: Found | None) -> Take:
     return Take(
         take_id=trial.take_id(view), utterance_id=trial.id, dataset=dataset,
         speaker=trial.speaker, emotion=trial.emotion, level=trial.level, view=view,
         take=trial.take, sentence=f"ravdess-{trial.statement}", sentence_source="name",
         video_path=video.source.path if video else None,
         video_member=video.source.member if video else None,
-        audio_path=sound.source.path if sound else None,
-        audio_member=sound.source.member if sound else None,
+        audio_path=audio.source.path if audio else None,
+        audio_member=audio.source.member if audio else None,
     )  # fmt: skip
 
 

@@ -99,9 +99,9 @@ class FrameChanges:
         return self.scenes[k] >= max(_CUT_LEVELS, _CUT_RATIO * max(finite))
 
 
-def change_findings(changes: FrameChanges, sound: Sound) -> set[str]:
+def change_findings(changes: FrameChanges, audio: Sound) -> set[str]:
     """Findings on frames that repeat the one before, or belong to another shot."""
-    frozen = any(sound.speech_share(*span) >= _SPEECH_SHARE for span in changes.frozen_s())
+    frozen = any(audio.speech_share(*span) >= _SPEECH_SHARE for span in changes.frozen_s())
     marks = {
         "frozen_picture": frozen,
         "frames_doubled": changes.doubled(),

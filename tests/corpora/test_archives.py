@@ -1,4 +1,4 @@
-"""Members of untouched archives as bytes, and archives that mean harm."""
+"""Members of archives read in place, and malicious archives."""
 
 from __future__ import annotations
 

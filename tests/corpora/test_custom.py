@@ -1,4 +1,4 @@
-"""Manifests: rows that become takes, and rows and files that do not."""
+"""Manifests: rows that become takes, and invalid rows and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inventory on one screen: counts by level, stars where takes are missing, a row a kind."""
+"""The inventory on one screen: counts by level, stars for missing takes, one row per kind."""
 
 from __future__ import annotations
 

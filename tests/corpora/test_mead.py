@@ -1,4 +1,4 @@
-"""MEAD from names alone: trees, tars, and all that goes wrong with them."""
+"""MEAD from names alone: trees, tars, and problems with both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes before the mouth is seen by the colours around it."""
+"""Covers of the mouth are detected by the colours around it."""
 
 from __future__ import annotations
 

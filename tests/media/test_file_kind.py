@@ -1,4 +1,4 @@
-"""Files that are no media are named for what they are."""
+"""Files that are not media are identified in the message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Media: presentation times, true place of sound, turned and tagged pictures, damaged files."""
+"""Media: presentation times, start of audio, rotated and tagged video, damaged files."""
 
 from __future__ import annotations
 
@@ -293,5 +293,5 @@ def test_jpeg_keeps_the_picture() -> None:
     rgb = np.stack([2 * x, 2 * y, x + y], axis=2).astype(np.uint8)
     back = media.decode_jpeg(media.encode_jpeg(rgb, 95))
     assert np.mean(np.abs(back.astype(int) - rgb)) < 2
-    with pytest.raises(ValueError, match="no JPEG"):
+    with pytest.raises(ValueError, match="not a JPEG"):
         media.decode_jpeg(b"nothing")

@@ -1,4 +1,4 @@
-"""extract from files to tables, on drawn heads, and on real takes where there are any."""
+"""extract from files to tables, on rendered heads, and on real takes if there are any."""
 
 from __future__ import annotations
 
@@ -214,6 +214,20 @@ def test_real_takes_of_mead(tmp_path: Path, shared: Path) -> None:
         table = frames_of(made, clip)
         middles = np.array(table["time_s"]) + np.array(table["duration_s"]) / 2
         assert middles == pytest.approx(instants_s)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("folder", "corpus", "n"), [("mead_film", "mead", 13), ("ravdess_av", "ravdess", 7)]
+)
+def test_filmed_takes_are_kept_without_alarms(
+    tmp_path: Path, shared: Path, folder: str, corpus: str, n: int
+) -> None:
+    made = make_run(shared / "real" / folder, tmp_path, corpus=corpus, workers=2)
+    _, clips, rejects = run(made)
+    assert (len(clips), rejects) == (n, [])
+    # three takes do repeat single frames
+    assert {finding for clip in clips for finding in clip.findings} <= {"frames_doubled"}
 
 
 def test_odd_files_end_in_output_or_a_reasoned_reject(tmp_path: Path, shared: Path) -> None:
