@@ -36,6 +36,7 @@ _MOST_OUTSIDE = 0.15
 """Share of landmarks outside the image, above which a frame has none: the mesh invents what it does
 not see. A fifth of a real face cut off leaves 0.15 of them outside, three tenths 0.2 to 0.28."""
 _THUMB_PX = 64
+_VOTES = 4  # instants at which the orientation is checked; 30 ms each
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,8 @@ def track_face(
             known = expected if is_tracked or frame.index == 0 else None
             faces = faces_in(frame, finder, options.mesh_px, thorough=False, known=known)
             stats.count(faces)
-            stats.votes.add(turn_scores(_shrunk(image, options.mesh_px), finder))
+            if len(stats.votes.scores) < _VOTES:
+                stats.votes.add(turn_scores(_shrunk(image, options.mesh_px), finder))
         landmarks = _track(tracker, image, square, options.mesh_px)
         is_new = not is_tracked and stats.counts[-1] > 1
         if landmarks is not None and is_new and not _same_place(bounds(landmarks), expected):
