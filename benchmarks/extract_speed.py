@@ -206,12 +206,12 @@ _STEPS: dict[str, tuple[tuple[Any, str], ...]] = {
     "JPEG": ((footage, "encode_jpeg"),),
     "sound, both tracks": ((take, "_chosen_sound"),),
     "sharpness, skin, changes": (
-        (footage, "sharpness"), (footage, "skin_around_mouth"), (footage, "_change"),
+        (footage, "sharpness"), (footage, "skin_around_mouth"), (footage, "_compare"),
     ),
     "faces found and counted": ((picture, "first_face"), (footage, "faces_in")),
     "measures, rows": ((rows, "_columns"),),
     "hashes": ((picture, "sha256_of"), (take, "sha256_of")),
-    "opening, Parquet, FLAC, all else": ((take, "write_picture"), (extract_stage, "write_take")),
+    "opening, Parquet, FLAC, all else": ((take, "write_frames"), (extract_stage, "write_take")),
 }  # fmt: skip
 """What is timed under which name; what one step calls of another counts there alone."""
 

@@ -51,10 +51,11 @@ REASONS: dict[str, Reason] = {
     "silent": Reason("filtered", "the sound is below extract.silence_db throughout"),
     "no_face": Reason("filtered", "a face is found in too few frames"),
     "several_faces": Reason("filtered", "more than one face is in the picture"),
-    "finding_set_aside": Reason("filtered", "extract.policies sets takes with this finding aside"),
+    "rejected_finding": Reason("filtered", "extract.policies rejects takes with this finding"),
     "not_admitted": Reason("filtered", "the split's rule admits other speakers only"),
     "few_frames": Reason("filtered", "fewer frames or less sound than a take needs"),
     "duplicate_take": Reason("filtered", "two files claim the same take"),
+    "misfiled": Reason("filtered", "its folder names another speaker than its file name"),
     "encrypted": Reason("failed", "the member of the archive needs a password"),
     "unsafe_member": Reason(
         "filtered", "a link, a device or a path out of its archive: not followed"

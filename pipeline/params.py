@@ -94,51 +94,59 @@ class Demo(Section):
     speakers: Annotated[list[str], Field(min_length=1)]
 
 
-UseOr = Literal["use", "set_aside"]
-MendOr = Literal["use", "mend", "set_aside"]
+KeepOr = Literal["keep", "reject"]
+RepairOr = Literal["keep", "repair", "reject"]
 
 
 class ExtractPolicies(Section):
-    """What becomes of a take with a finding; the keys are those of `media.FINDINGS`.
+    """How a take with a finding is handled; the keys are those of `media.FINDINGS`.
 
-    `mend` is there where something can be put right: docs/extract.md says what.
+    `repair` is allowed where extract can correct the problem; docs/extract.md says how.
     """
 
-    no_picture: UseOr
-    rotated: MendOr
-    interlaced: UseOr
-    hdr: UseOr
-    not_square_pixels: UseOr
-    variable_rate: UseOr
-    pts_gap: UseOr
-    pts_repeats: UseOr
-    frames_missing: UseOr
-    frames_extra: UseOr
-    frames_patched: UseOr
-    frozen_picture: UseOr
-    frames_doubled: UseOr
-    sound_gap: MendOr
-    clipped_sound: UseOr
-    quiet_sound: UseOr
-    sound_starts_late: UseOr
-    sound_starts_early: UseOr
-    lengths_differ: UseOr
-    other_sound_used: UseOr
-    other_sound_unusable: UseOr
-    file_offset: MendOr
-    file_drifts: UseOr
-    file_differs: MendOr
-    several_faces: UseOr
-    face_passes: UseOr
-    face_comes_and_goes: UseOr
-    mouth_covered: UseOr
-    face_jumps: UseOr
-    face_near_edge: UseOr
-    head_leaves_crop: UseOr
+    no_picture: KeepOr
+    rotated: RepairOr
+    interlaced: KeepOr
+    hdr: KeepOr
+    not_square_pixels: KeepOr
+    variable_rate: KeepOr
+    pts_gap: KeepOr
+    pts_repeats: KeepOr
+    frames_missing: KeepOr
+    frames_extra: KeepOr
+    frames_patched: KeepOr
+    frozen_picture: KeepOr
+    frames_doubled: KeepOr
+    cut: KeepOr
+    sound_gap: RepairOr
+    clipped_sound: KeepOr
+    quiet_sound: KeepOr
+    several_tracks: KeepOr
+    channels_cancel: RepairOr
+    channels_differ: RepairOr
+    two_voices: KeepOr
+    sound_starts_late: KeepOr
+    sound_starts_early: KeepOr
+    lengths_differ: KeepOr
+    other_sound_used: KeepOr
+    other_sound_unusable: KeepOr
+    file_offset: RepairOr
+    file_drifts: KeepOr
+    file_differs: RepairOr
+    several_faces: KeepOr
+    face_passes: KeepOr
+    wrong_way_up: RepairOr
+    face_outside: KeepOr
+    small_face: KeepOr
+    face_comes_and_goes: KeepOr
+    mouth_covered: KeepOr
+    face_jumps: KeepOr
+    face_near_edge: KeepOr
+    head_leaves_crop: KeepOr
 
 
 class Extract(Section):
-    """Decode, track faces, store one crop a frame and 16 kHz sound."""
+    """Decode, track faces, store one crop per frame and 16 kHz audio."""
 
     crop_px: Annotated[int, Field(ge=64, le=2048)]
     crop_margin: Positive

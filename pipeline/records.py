@@ -131,13 +131,13 @@ class Clip(Row):
     crop_side) of the full frame, scaled to crop_px. `frames_sha256` and `audio_sha256` are of the
     files that extract wrote. Frame counts and picture columns are 0 or null for sound alone.
 
-    `findings` are slugs of media.FINDINGS, `mended` those of them that were put right, and what
-    they rest on: `declared_frames` of the container (null: it declares none), `longest_frame_s` the
+    `findings` are slugs of media.FINDINGS, `repaired` those that extract corrected. The values
+    behind them: `declared_frames` of the container (null: it declares none), `longest_frame_s` the
     longest time that one frame stands, `n_mouth_covered` frames in which something seems to be
-    before the mouth, `audio_gap_s` all holes in the sound used. Where a take has
-    both a sound track and a sound file: `file_offset_ms` by how much the file begins later
-    than the picture does, `file_match` the correlation of the two there (1: equal), `file_drift_ms`
-    by how much the offset grows to the end (null: not measurable).
+    before the mouth, `audio_gap_s` all holes in the sound used. Where a take has both a sound track
+    and a sound file: `file_offset_ms` by how much the file begins later than the picture does,
+    `file_match` the correlation of the two there (1: equal), `file_drift_ms` by how much the offset
+    grows to the end (null: not measurable).
     """
 
     SCHEMA: ClassVar[pa.Schema] = _schema(
@@ -161,7 +161,7 @@ class Clip(Row):
         frames_sha256=pa.string(),
         audio_sha256=pa.string(),
         findings=pa.list_(pa.string()),
-        mended=pa.list_(pa.string()),
+        repaired=pa.list_(pa.string()),
         declared_frames=pa.int32(),
         longest_frame_s=pa.float64(),
         n_mouth_covered=pa.int32(),
@@ -204,7 +204,7 @@ class Clip(Row):
     frames_sha256: str | None
     audio_sha256: str
     findings: tuple[str, ...]
-    mended: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
     declared_frames: int | None = None
     longest_frame_s: float | None = None
     n_mouth_covered: int = 0
@@ -223,8 +223,8 @@ class Clip(Row):
             )
         if (self.frames_sha256 is None) != (self.n_frames == 0):
             raise ValueError(f"{self.take_id}: frames and their file must both be there or not")
-        if not set(self.mended) <= set(self.findings):
-            raise ValueError(f"{self.take_id}: mended {self.mended}, found {self.findings}")
+        if not set(self.repaired) <= set(self.findings):
+            raise ValueError(f"{self.take_id}: repaired {self.repaired}, findings {self.findings}")
 
     @property
     def has_picture(self) -> bool:

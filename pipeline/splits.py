@@ -1,4 +1,4 @@
-"""Which takes train and which test: decided from names before anything is fitted."""
+"""Split takes into train, validation and test, from names and before anything is fitted."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pipeline.records import Clip, Sentence
 def unit_of(
     rule: SplitRule, *, speaker: str, sentence: str | None, utterance_id: str
 ) -> str | None:
-    """The name that the rule judges: what never falls into two splits.
+    """The name that a rule splits by; takes with the same name share a split.
 
     Returns
     -------
     str or None
-        None where the unit needs a sentence and none is known yet.
+        None if the unit needs a sentence and none is known yet.
     """
     if rule.unit == "speaker":
         return speaker
@@ -35,14 +35,14 @@ def split_of(
 ) -> str | None:
     """The split of one take under a rule: train, validation or test.
 
-    Units, and else speakers, go where `rule.assign` names them. Of the others, a share of
-    `rule.test` and then `rule.validation` of all possible names, by a stable hash of seed and
-    name: a new speaker moves nobody else. All views of a take share its split.
+    Units or speakers named in `rule.assign` go there. Of all other names, shares of `rule.test` and
+    `rule.validation` are chosen by a stable hash of seed and name, so a new speaker moves no other.
+    All views of a take share its split.
 
     Returns
     -------
     str or None
-        None where the unit needs a sentence and none is known yet.
+        None if the unit needs a sentence and none is known yet.
     """
     unit = unit_of(rule, speaker=speaker, sentence=sentence, utterance_id=utterance_id)
     if unit is None:
@@ -64,12 +64,12 @@ def admitted(rule: SplitRule, speaker: str) -> bool:
 
 
 def check_assigned(rule: SplitRule, speakers: Iterable[str]) -> None:
-    """Refuse a rule that names speakers none of whom exists: a mistyped list.
+    """Reject a rule whose listed speakers do not exist, such as a mistyped list.
 
     Raises
     ------
     ParameterError
-        Naming the speakers that the corpus does not have.
+        With the names of the missing speakers.
     """
     present = set(speakers)
     wanted = set(rule.only) or (set(rule.assign) if rule.unit == "speaker" else set())
@@ -81,12 +81,12 @@ def check_assigned(rule: SplitRule, speakers: Iterable[str]) -> None:
 
 
 def _place(seed: int, unit: str) -> Fraction:
-    """A number in [0, 1) that a seed and a name fix for ever."""
+    """A number in [0, 1) from a stable hash of seed and name."""
     value = hashlib.sha256(f"{seed}:{unit}".encode()).hexdigest()[:16]
     return Fraction(int(value, 16), 16**16)
 
 
 def split_of_take(clip: Clip, sentences: Mapping[str, Sentence]) -> str | None:
-    """The split of a take: where the rule goes by sentence, only align knows it."""
+    """The split of a take; if the rule splits by sentence, align decides it."""
     sentence = sentences.get(clip.utterance_id)
     return (sentence.split if sentence else None) or clip.split

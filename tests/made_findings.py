@@ -1,9 +1,9 @@
-"""For every finding a small take that has it."""
+"""For every finding, a small take that has it."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -13,9 +13,10 @@ import av
 import cv2
 import numpy as np
 import soxr
+from av.stream import Disposition
 from numpy.typing import NDArray
 
-from tests.faces.drawn import SIZE_PX, drawn
+from tests.faces.drawn import SIZE_PX, drawn, rgb
 from tests.media_files import SOUND_HZ, tone, write_media
 from tests.takes import in_scene, talking
 
@@ -27,7 +28,7 @@ DRIFT_LENGTH_S = 20.0
 
 
 class Made(NamedTuple):
-    """The take's file and, where it has one, the sound file beside it."""
+    """The take's file and its separate audio file, if it has one."""
 
     path: Path
     audio: Path | None = None
@@ -39,13 +40,19 @@ def heads(which: int = 0) -> tuple[U8, ...]:
     return tuple(talking(12, which))
 
 
-def nobody(n: int) -> list[U8]:
+@cache
+def steady(n: int, first: int = 0) -> tuple[U8, ...]:
+    """A head that turns steadily by 16 degrees a second, from a given frame."""
+    return tuple(rgb(drawn(yaw_deg=0.64 * (first + i), frame=first + i)) for i in range(n))
+
+
+def empty_room(n: int) -> list[U8]:
     """An empty room."""
     return [np.full((SIZE_PX, SIZE_PX, 3), 100, np.uint8)] * n
 
 
 def babble(duration_s: float, seed: int = 0, cut_hz: float = 8000.0) -> F32:
-    """Noise whose loudness goes up and down as that of speech."""
+    """Noise whose level varies like that of speech."""
     n = round(duration_s * SOUND_HZ)
     noise = np.random.default_rng(seed).normal(0, 1, n)
     spectrum = np.fft.rfft(noise)
@@ -56,27 +63,27 @@ def babble(duration_s: float, seed: int = 0, cut_hz: float = 8000.0) -> F32:
 
 
 def plain(path: Path, frames: object = None, **given: object) -> Made:
-    """A take with nothing odd about it, but for what is given."""
+    """A take without findings, except for what is given."""
     pictures = heads() if frames is None else frames
     values = {"sound": tone(len(pictures) / 25)} | given  # type: ignore[arg-type]
     return Made(write_media(path, pictures, **values))  # type: ignore[arg-type]
 
 
 def coded(path: Path, **options: str) -> Made:
-    """A take with options of x264 by its own names."""
+    """A take encoded with options of x264, by their own names."""
     text = ":".join(f"{key}={value}" for key, value in options.items())
     return plain(path, codec_options={"x264-params": text})
 
 
-def beside(path: Path, file: F32, track: F32 | None = None) -> Made:
-    """A take with a track, and a sound file beside it."""
+def with_file(path: Path, file: F32, track: F32 | None = None) -> Made:
+    """A take with an audio track and a separate audio file."""
     made = plain(path, sound=babble(3.0) if track is None else track)
     audio = write_media(path.with_suffix(".wav"), sound=file, sound_codec="pcm_s16le")
     return Made(made.path, audio)
 
 
 def repeated(path: Path) -> Made:
-    """A take whose fifth frame bears the time of the fourth: an encoder would refuse to."""
+    """A take whose fifth frame has the time of the fourth, which encoders refuse to write."""
     regular = path.with_name(f"regular_{path.stem}.mkv")
     source = plain(regular, codec="mjpeg", pix_fmt="yuvj420p").path
     target = path.with_suffix(".mkv")
@@ -113,7 +120,7 @@ def declaring(path: Path, more: int) -> Made:
 
 
 def damaged(path: Path) -> Made:
-    """A take with a few bytes of one picture lost."""
+    """A take with a few bytes of one frame lost."""
     made = plain(path, codec_options={"g": "50"})
     content = bytearray(made.path.read_bytes())
     middle = len(content) // 2
@@ -123,7 +130,7 @@ def damaged(path: Path) -> Made:
 
 
 def spoilt_file(path: Path) -> Made:
-    """A take whose sound file is none."""
+    """A take whose audio file is a text file."""
     made = plain(path)
     path.with_suffix(".wav").write_text("no sound")
     return Made(made.path, path.with_suffix(".wav"))
@@ -140,7 +147,7 @@ def zoomed(path: Path) -> Made:
 
 
 def turned(path: Path) -> Made:
-    """A head that lies on its side, and the wish that it be turned upright."""
+    """A head on its side, and metadata that request a rotation."""
     return plain(path, [np.ascontiguousarray(np.rot90(f, -1)) for f in heads()], rotation_deg=90)
 
 
@@ -151,7 +158,7 @@ def jumping(path: Path) -> Made:
 
 
 def covered(path: Path) -> Made:
-    """A dark ball before the mouth for six frames."""
+    """A dark ball in front of the mouth for six frames."""
     frames = [frame.copy() for frame in heads() * 2]
     x, y = drawn().landmarks_px[17]  # below the lower lip
     for frame in frames[12:18]:
@@ -161,7 +168,7 @@ def covered(path: Path) -> Made:
 
 def passing(path: Path) -> Made:
     """A second head in the first frames alone."""
-    one, other = list(heads()) * 5, [*heads(1)[:6], *nobody(54)]
+    one, other = list(heads()) * 5, [*heads(1)[:6], *empty_room(54)]
     return plain(path, [np.hstack(pair) for pair in zip(one, other, strict=True)])
 
 
@@ -174,13 +181,66 @@ def crowd(path: Path) -> Made:
 
 
 def times_ms(*changes: tuple[int, int]) -> list[int]:
-    """Times of twelve frames, each given (frame, by how many ms it and what follows is late)."""
+    """Times of twelve frames; (frame, ms) delays that frame and all later ones."""
     return [40 * i + sum(late for at, late in changes if i >= at) for i in range(12)]
 
 
-def cut_by_the_border(path: Path) -> Made:
-    """A head whose ear is outside."""
+def at_the_border(path: Path) -> Made:
+    """A head whose ear is outside the image."""
     return plain(path, [frame[:, 5 * SIZE_PX // 16 :] for frame in heads()])
+
+
+def half_outside(path: Path) -> Made:
+    """A head that moves out of the image, below the nose, in the last six of eighteen frames."""
+    frames = list(heads()) + [np.roll(frame, 9 * SIZE_PX // 20, axis=0) for frame in heads()[:6]]
+    return plain(path, frames)
+
+
+def upside_down(path: Path, quarters: int = 2) -> Made:
+    """A head turned by counterclockwise quarter turns, without metadata."""
+    return plain(path, [np.ascontiguousarray(np.rot90(frame, quarters)) for frame in heads()])
+
+
+def far_away(path: Path) -> Made:
+    """A head so small that its eyes are 22 px apart."""
+    frames = [np.full((SIZE_PX, SIZE_PX, 3), 100, np.uint8) for _ in heads()]
+    for frame, head in zip(frames, heads(), strict=True):
+        frame[120:200, 120:200] = cv2.resize(head, (80, 80), interpolation=cv2.INTER_AREA)
+    return plain(path, frames)
+
+
+def with_channels(path: Path, *channels: F32) -> Made:
+    """A take with one audio track of several channels."""
+    return tracks(path, np.stack(channels))
+
+
+def tracks(path: Path, *sounds: F32, dispositions: Sequence[int] = ()) -> Made:
+    """A take with one audio track for each array (channels, n); a `Disposition` for each."""
+    video = plain(path.with_name(f"mute_{path.stem}.mkv"), sound=None).path
+    target = path.with_suffix(".mkv")
+    with av.open(str(video)) as old, av.open(str(target), "w") as new:
+        copy = new.add_stream_from_template(old.streams.video[0])
+        layouts = [{1: "mono", 2: "stereo"}[len(np.atleast_2d(sound))] for sound in sounds]
+        streams = [new.add_stream("pcm_s16le", rate=SOUND_HZ, layout=name) for name in layouts]
+        for stream, flags in zip(streams, dispositions, strict=False):
+            stream.disposition = Disposition(flags)
+        for packet in old.demux():
+            if packet.size:
+                packet.stream = copy
+                new.mux(packet)
+        for stream, sound, layout in zip(streams, sounds, layouts, strict=True):
+            samples = np.round(np.atleast_2d(sound) * 32767).astype(np.int16)
+            packed = np.ascontiguousarray(samples.T).reshape(1, -1)
+            block = av.AudioFrame.from_ndarray(packed, format="s16", layout=layout)
+            block.sample_rate, block.time_base, block.pts = SOUND_HZ, Fraction(1, SOUND_HZ), 0
+            new.mux([*stream.encode(block), *stream.encode(None)])
+    return Made(target)
+
+
+def hum(duration_s: float) -> F32:
+    """Steady noise, as of a fan."""
+    n = round(duration_s * SOUND_HZ)
+    return np.random.default_rng(9).normal(0, 0.05, n).astype(np.float32)
 
 
 MAKERS: dict[str, Callable[[Path], Made]] = {
@@ -197,10 +257,18 @@ MAKERS: dict[str, Callable[[Path], Made]] = {
     "frames_missing": lambda path: declaring(path, 2),
     "frames_extra": lambda path: declaring(path, -2),
     "frames_patched": damaged,
-    "frozen_picture": lambda path: plain(path, [*heads(), *[heads()[-1]] * 6]),
+    "frozen_picture": lambda path: plain(path, [*heads(), *[heads()[-1]] * 14]),
     "frames_doubled": lambda path: plain(
         path, [frame for i, frame in enumerate(heads()) for _ in range(1 + (i % 4 == 3))]
     ),
+    "cut": lambda path: plain(path, [*heads(), *heads(1)]),
+    "several_tracks": lambda path: tracks(path, 0 * tone(0.48), tone(0.48)),
+    "channels_cancel": lambda path: with_channels(path, babble(0.48), -babble(0.48)),
+    "channels_differ": lambda path: with_channels(path, hum(3.0), babble(3.0)),
+    "two_voices": lambda path: with_channels(path, babble(3.0, seed=1), babble(3.0)),
+    "wrong_way_up": upside_down,
+    "face_outside": half_outside,
+    "small_face": far_away,
     "sound_gap": lambda path: plain(
         path.with_suffix(".mkv"), sound=tone(0.48), sound_codec="pcm_s16le", hole_s=(0.2, 0.1)
     ),
@@ -212,21 +280,21 @@ MAKERS: dict[str, Callable[[Path], Made]] = {
     "sound_starts_late": lambda path: plain(path, sound=tone(0.48), sound_start_s=0.2),
     "sound_starts_early": lambda path: plain(path, times_ms=times_ms((0, 200))),
     "lengths_differ": lambda path: plain(path, sound=tone(0.9)),
-    "other_sound_used": lambda path: beside(path, tone(0.48), track=0 * tone(0.48)),
-    "other_sound_unusable": spoilt_file,
-    "file_offset": lambda path: beside(path, babble(3.0)[round(OFFSET_S * SOUND_HZ) :]),
-    "file_drifts": lambda path: beside(
+    "other_sound_used": lambda path: spoilt_file(path),
+    "other_sound_unusable": lambda path: with_file(path, tone(0.48), track=0 * tone(0.48)),
+    "file_offset": lambda path: with_file(path, babble(3.0)[round(OFFSET_S * SOUND_HZ) :]),
+    "file_drifts": lambda path: with_file(
         path,
         soxr.resample(babble(DRIFT_LENGTH_S, cut_hz=500.0), SOUND_HZ, SOUND_HZ * (1 - DRIFT)),
         track=babble(DRIFT_LENGTH_S, cut_hz=500.0),
     ),
-    "file_differs": lambda path: beside(path, babble(3.0, seed=1)),
+    "file_differs": lambda path: with_file(path, babble(3.0, seed=1)),
     "several_faces": crowd,
     "face_passes": passing,
-    "face_comes_and_goes": lambda path: plain(path, [*heads(), *nobody(8), *heads()]),
+    "face_comes_and_goes": lambda path: plain(path, [*heads(), *empty_room(8), *heads()]),
     "mouth_covered": covered,
     "face_jumps": jumping,
-    "face_near_edge": cut_by_the_border,
+    "face_near_edge": at_the_border,
     "head_leaves_crop": zoomed,
 }  # fmt: skip
 """How to make each, given a path whose suffix may be changed."""

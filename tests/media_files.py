@@ -1,4 +1,4 @@
-"""Small media files made with PyAV: frames at the times that a test says, sound where it says."""
+"""Write small media files with PyAV: frames and audio at given times."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def write_media(
     codec_options: dict[str, str] | None = None,
     hole_s: tuple[float, float] | None = None,
 ) -> Path:
-    """Write RGB frames (h, w, 3) shown at `times_ms`, else at a constant rate, and mono sound.
+    """Write RGB frames (h, w, 3) shown at `times_ms`, else at a constant rate, and mono audio.
 
-    The timestamps of the sound leave a hole at `hole_s` = (where, how long).
+    The timestamps of the audio leave a gap at `hole_s` = (start, length).
     """
     pictures = list(frames)
     with av.open(str(path), "w", options=options or {}) as container:
@@ -75,7 +75,7 @@ def write_media(
 
 
 def plain(n: int, height: int = 96, width: int = 128) -> list[U8]:
-    """Frames of one grey each, all different: frame i has the value 20 + 5 i."""
+    """Uniform grey frames: frame i has the value 20 + 5 i."""
     return [np.full((height, width, 3), (20 + 5 * i) % 256, np.uint8) for i in range(n)]
 
 
@@ -86,6 +86,6 @@ def tone(duration_s: float, hz: float = 440.0, level: float = 0.3) -> F32:
 
 
 def click(duration_s: float, at_s: float) -> F32:
-    """A short burst around `at_s`, silence else; a Gaussian of 2 ms on 1 kHz."""
+    """A short burst at `at_s` in silence; a Gaussian of 2 ms on 1 kHz."""
     t = np.arange(round(duration_s * SOUND_HZ)) / SOUND_HZ - at_s
     return (0.8 * np.exp(-((t / 0.002) ** 2)) * np.cos(2 * np.pi * 1000 * t)).astype(np.float32)

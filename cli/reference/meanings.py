@@ -56,7 +56,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "frames_sha256": "of the take's file of frames",
         "audio_sha256": "of the take's file of sound",
         "findings": "what is odd about the take: reasons.md",
-        "mended": "those findings that were put right",
+        "repaired": "those findings that extract corrected",
         "declared_frames": "of the container; null: it declares none",
         "longest_frame_s": "longest time that one frame stands",
         "n_mouth_covered": "frames in which something seems to be before the mouth",

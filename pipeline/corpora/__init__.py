@@ -1,7 +1,7 @@
-"""Where takes come from: one module a corpus, one listing for all.
+"""List the takes of a dataset: one module per corpus, one kind of listing for all.
 
-To add a corpus: a module that gives a `Draft` of what `walk` found, a name in `params.Dataset`, and
-a line in `_drafts`.
+To add a corpus, write a module that turns the files of `walk` into a `Draft`, and add a name in
+`params.Dataset` and a line in `_draft`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from pathlib import Path
 
 from pipeline.corpora import custom, mead, ravdess
 from pipeline.corpora.archives import open_source, source_sha256
-from pipeline.corpora.inventory import Cell, Hole, Inventory, inventory
+from pipeline.corpora.inventory import KINDS, Cell, Hole, Inventory, inventory
 from pipeline.corpora.listing import Draft, Finding, Listing, Promise
 from pipeline.corpora.naming import canonical_emotion, safe_id
 from pipeline.corpora.scan import Walk, walk
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, printable
 from pipeline.params import Dataset
 
 __all__ = [
@@ -31,9 +31,11 @@ __all__ = [
     "list_takes",
     "open_source",
     "safe_id",
+    "skipped_notes",
     "source_sha256",
 ]
 
+_SKIPPED = ("nested_archive", "packed_archive", "unparsed", "misfiled", "other_version")
 _SHAPES = {
     "mead": mead.SHAPE,
     "ravdess": ravdess.SHAPE,
@@ -43,11 +45,11 @@ _SHAPES = {
 
 
 def list_takes(name: str, entry: Dataset, root: Path, forgotten: Collection[str] = ()) -> Listing:
-    """The takes of a dataset that its selection leaves, and what was set aside. Decodes nothing.
+    """The selected takes of a dataset, and the rejected files. Decodes nothing.
 
-    Two files of one take: the readable one is kept, then a plain file before an archive's member,
-    then the first by name; the other is a `duplicate_take`. Of members of one name in one archive
-    the last is meant, as for tar and unzip.
+    Of two files of one take a readable one is preferred, then a plain file to an archive's member,
+    then the first by name; the other is a `duplicate_take`. Of members with the same name in one
+    archive the last is used, as by tar and unzip.
 
     Parameters
     ----------
@@ -58,13 +60,13 @@ def list_takes(name: str, entry: Dataset, root: Path, forgotten: Collection[str]
     root
         The entry's root, resolved by the caller: a folder, or one archive, or the manifest.
     forgotten
-        Speakers who are as if they were not there: neither takes nor rejects nor findings.
+        Speakers to exclude from takes, rejects and findings.
 
     Raises
     ------
     PipelineError
-        Where the root is not there or holds nothing of the corpus, or the selection names what does
-        not exist.
+        If the root does not exist or has no take of the corpus, or the selection names something
+        that does not exist.
     """
     if not root.exists():
         raise PipelineError(_absent(name, entry, root))
@@ -74,21 +76,39 @@ def list_takes(name: str, entry: Dataset, root: Path, forgotten: Collection[str]
     draft.forget(forgotten)
     listing = draft.listing(entry.select)
     if not draft.takes and not listing.rejected:
-        odd = next((f for f in listing.findings if f.kind == "unparsed"), None)
-        seen = f" ({odd.item}: {odd.detail})" if odd else ""
         shape = _SHAPES[entry.corpus]
-        raise PipelineError(f"{root} holds no take of {entry.corpus}{seen}; expected: {shape}")
+        example = _skipped_example(listing)
+        raise PipelineError(f"{root} holds no take of {entry.corpus}{example}; expected: {shape}")
     return listing
+
+
+def _skipped_example(listing: Listing) -> str:
+    """The skipped file that best explains why a corpus has no takes, in parentheses."""
+    for kind in _SKIPPED:
+        for finding in listing.findings:
+            if finding.kind == kind:
+                return f" ({finding.item}: {finding.detail or KINDS[kind]})"
+    return ""
+
+
+def skipped_notes(listing: Listing) -> list[str]:
+    """One line for each kind of file that the corpus skipped, with its count and an example."""
+    notes = []
+    for kind in _SKIPPED:
+        items = [finding.item for finding in listing.findings if finding.kind == kind]
+        if items:
+            notes.append(f"{len(items)} skipped, {KINDS[kind]}: {printable(items[0])}")
+    return notes
 
 
 def _absent(name: str, entry: Dataset, root: Path) -> str:
     if entry.corpus == "demo":
-        return f"the demo corpus is not at {root} yet; run first: spfem-data demo"
-    return f"the root of dataset {name!r} is not there: {root}; set datasets.{name}.root"
+        return f"the demo corpus does not exist at {root}; run first: spfem-data demo"
+    return f"the root of dataset {name!r} does not exist: {root}; set datasets.{name}.root"
 
 
 def _draft(name: str, corpus: str, root: Path) -> Draft:
-    """All takes of a corpus; the demo is a MEAD and a RAVDESS in one."""
+    """All takes of a corpus; the demo combines the layouts of MEAD and RAVDESS."""
     if corpus == "custom":
         return custom.draft(name, root)
     found = walk(root)
@@ -107,7 +127,7 @@ def _draft(name: str, corpus: str, root: Path) -> Draft:
 
 
 def _below(found: Walk, *folders: str) -> Walk:
-    """The part of a walk that lies in some folders of the root."""
+    """The part of a walk in the given folders of the root."""
     heads = tuple(f"{folder}/" for folder in folders)
     return replace(
         found,

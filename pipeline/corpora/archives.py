@@ -1,7 +1,7 @@
-"""Sources as bytes: plain files, and members of archives that stay untouched.
+"""Read sources as bytes: plain files, and members of archives in place.
 
-Nothing is ever extracted to a disk: a member of a tar is a window onto the archive, a member of a
-zip is unpacked into memory within bounds. Names of members are compared, never opened as paths.
+Nothing is extracted to disk: a tar member is read as a range of the archive, a zip member is
+unpacked into memory within limits. Member names are compared, never opened as paths.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from pipeline.runtime.store import FileHashes
 
 ARCHIVES = (".tar", ".zip")
 MAX_MEMBERS = 400_000
-"""Members of one archive; all of MEAD, in one, has about 260,000."""
+"""Limit of members per archive; all of MEAD has about 260,000."""
 MAX_NAME = 4096
+MAX_COMPARED_BYTES = 1 << 30
 _BUFFER_BYTES = 1 << 16
 
 Problem = tuple[str, str]
@@ -35,10 +36,10 @@ Member = TarEntry | ZipEntry
 
 @dataclass(frozen=True)
 class Index:
-    """What one archive holds: members by name, those that a later one of the same name replaces.
+    """The members of one archive by name, and those replaced by a later member of the same name.
 
-    As for tar and unzip, the last of several members of one name is the one meant. `fault` says
-    where reading had to stop.
+    As in tar and unzip, the last of several members of one name is used. `fault` says where reading
+    had to stop.
     """
 
     members: dict[str, Member]
@@ -47,10 +48,13 @@ class Index:
     file_bytes: int
 
     def problem(self, member: Member) -> Problem | None:
-        """Why a member is not to be read, None for a good one."""
+        """Why a member must not be read, None for a valid one."""
         odd = member.name.startswith(("/", "\\")) or ".." in parts_of(member.name)
         if odd or len(member.name) > MAX_NAME:
-            return "unsafe_member", "its name leads out of the archive or is beyond 4096 characters"
+            return (
+                "unsafe_member",
+                "its name leads out of the archive or is longer than 4096 characters",
+            )
         if isinstance(member, ZipEntry):
             return member.problem
         if member.oddity is not None:
@@ -62,7 +66,7 @@ class Index:
 
 
 def parts_of(name: str) -> tuple[str, ...]:
-    """The parts of a member's name; some writers of zips part folders by backslashes."""
+    """The parts of a member's name; some zip writers separate folders by backslashes."""
     return tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
 
 
@@ -72,12 +76,12 @@ def base_of(root: Path) -> Path:
 
 
 def index_of(path: Path) -> Index:
-    """The members of an archive, remembered until the file changes.
+    """The members of an archive, cached until the file changes.
 
     Raises
     ------
     Reject
-        unreadable, missing_file or too_large, of the archive as a whole.
+        unreadable, missing_file or too_large, for the archive as a whole.
     """
     try:
         status = path.stat()
@@ -121,12 +125,12 @@ def _is_packed(path: Path) -> bool:
 
 @contextmanager
 def open_source(root: Path, source: Source, max_bytes: int) -> Iterator[str | BinaryIO]:
-    """A source in a form that decoders take: a path, or a seekable stream that cannot be written.
+    """A source in a form that decoders accept: a path, or a seekable read-only stream.
 
     Parameters
     ----------
     max_bytes
-        A larger source is refused before a byte of it is read.
+        Larger sources are rejected before they are read.
 
     Raises
     ------
@@ -151,10 +155,10 @@ def open_source(root: Path, source: Source, max_bytes: int) -> Iterator[str | Bi
 
 
 def source_sha256(hashes: FileHashes, root: Path, source: Source) -> str:
-    """Content hash of a source: of a file's bytes, or of a member's.
+    """Content hash of a source: of a file's or a member's bytes.
 
-    A member of a tar, or one stored in a zip, has the hash of the same bytes as a file; a member
-    that is packed has the hash of its packed bytes, so that nothing need be unpacked.
+    A tar member or an uncompressed zip member has the hash of the same bytes as a file; a
+    compressed member has the hash of its compressed bytes, so that nothing needs to be unpacked.
 
     Raises
     ------
@@ -177,8 +181,33 @@ def source_sha256(hashes: FileHashes, root: Path, source: Source) -> str:
         raise _unreadable(path, error) from error
 
 
+def same_content(root: Path, one: Source, other: Source) -> bool:
+    """Whether two sources hold the same bytes, judged by their size, start, middle and end.
+
+    A source that cannot be read is no copy.
+    """
+    try:
+        return _sampled(root, one) == _sampled(root, other)
+    except (Reject, OSError):
+        return False
+
+
+def _sampled(root: Path, source: Source) -> tuple[int, list[bytes]]:
+    """The size of a source, and blocks of its start, middle and end."""
+    with (
+        open_source(root, source, MAX_COMPARED_BYTES) as opened,
+        Path(opened).open("rb") if isinstance(opened, str) else opened as stream,
+    ):
+        size = stream.seek(0, io.SEEK_END)
+        blocks = []
+        for at in (0, size // 2, max(0, size - _BUFFER_BYTES)):
+            stream.seek(at)
+            blocks.append(stream.read(_BUFFER_BYTES))
+        return size, blocks
+
+
 class _Window(io.RawIOBase):
-    """Bytes [start, start + length) of an open file, as a file of their own."""
+    """Bytes [start, start + length) of an open file as a separate stream."""
 
     def __init__(self, stream: BinaryIO, start: int, length: int) -> None:
         self._stream = stream
@@ -220,13 +249,13 @@ def _find(path: Path, source: Source) -> Member:
 
 
 def _plain_size(path: Path) -> int:
-    """The size of a regular file; others (pipes, devices) could block a reader for ever."""
+    """The size of a regular file; others (pipes, devices) could block forever."""
     try:
         status = path.stat()
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     if not stat.S_ISREG(status.st_mode):
-        raise Reject("unreadable", f"{path.name} is no regular file")
+        raise Reject("unreadable", f"{path.name} is not a regular file")
     return status.st_size
 
 

@@ -1,16 +1,19 @@
-"""One's own recordings: a manifest that names every take.
+"""The user's own recordings: a manifest that lists every take.
 
 Columns: path, speaker, emotion, sentence; optional level (1), view (front), take (the file's stem)
-and audio. Paths are relative to the manifest's folder. A manifest may come from a stranger, so that
-it reaches nothing else: absolute paths and paths that leave the folder, by `..` or by a link that
-came along with the manifest, are refused.
+and audio. An empty sentence is resolved from the audio. Paths are relative to the manifest's
+folder. A manifest may come from an untrusted source, so absolute paths and paths that leave the
+folder, by `..` or by a symbolic link, are rejected.
 """
 
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import stat
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -29,19 +32,19 @@ _LEVEL = re.compile(r"(\d{1,2})(\.0)?", re.ASCII)
 
 @dataclass
 class _Seen:
-    """What earlier rows said: by file and by utterance."""
+    """Earlier rows: by file and by utterance."""
 
     files: dict[str, int]
-    sentences: dict[str, tuple[int, str]]
+    sentences: dict[str, tuple[int, str | None]]
 
 
 def draft(dataset: str, manifest: Path) -> Draft:
-    """All takes of a manifest, before selection; each row is a take or a reject that names the row.
+    """All takes of a manifest, before selection; each row becomes a take or a reject.
 
     Raises
     ------
     PipelineError
-        Where the manifest as a whole cannot be used.
+        If the manifest as a whole cannot be used.
     """
     table = read_manifest(manifest)
     result, seen = Draft(), _Seen({}, {})
@@ -49,9 +52,10 @@ def draft(dataset: str, manifest: Path) -> Draft:
         result.refuse(f"row {number}", "bad_row", fault)
     for name in table.unknown_columns:
         result.note("unknown_column", name)
+    names = _take_names(table.rows)
     for number, cells in table.rows:
         try:
-            take = _take(dataset, manifest.parent, cells)
+            take = _take(dataset, manifest.parent, cells, names[number])
             _check_seen(take, number, seen)
         except Reject as reject:
             result.refuse(f"row {number}", reject.reason, reject.detail, _place(cells))
@@ -61,31 +65,53 @@ def draft(dataset: str, manifest: Path) -> Draft:
     return result
 
 
-def _take(dataset: str, folder: Path, cells: dict[str, str]) -> Take:
+def _take_names(rows: Sequence[tuple[int, dict[str, str]]]) -> dict[int, str]:
+    """The take's name by row: the cell `take`, else as much of the end of its path as is needed.
+
+    Files of one name in different folders, such as the clips of a camera that restarts its count on
+    every card, differ in their folders: `day1-C0001`, `day2-C0001`.
+    """
+    names: dict[int, str] = {}
+    groups: dict[tuple[str, ...], dict[int, tuple[str, ...]]] = defaultdict(dict)
+    for number, cells in rows:
+        names[number] = plain(cells.get("take", ""))
+        path = PurePosixPath(posixpath.normpath(cells["path"].strip()))
+        cell = (plain(cells.get(name, "")) for name in ("speaker", "emotion", "level", "view"))
+        if not names[number]:
+            groups[(*cell, path.stem)][number] = (*path.parts[:-1], path.stem)
+    for paths in groups.values():
+        different = len(set(paths.values()))
+        depth = 1
+        while len({path[-depth:] for path in paths.values()}) < different:
+            depth += 1
+        names |= {number: "-".join(path[-depth:]) for number, path in paths.items()}
+    return names
+
+
+def _take(dataset: str, folder: Path, cells: dict[str, str], name: str) -> Take:
     path = _file(folder, "path", cells["path"])
     emotion = canonical_emotion(cells["emotion"])
     if emotion is None:
         hint = near_emotions(cells["emotion"])
         raise Reject("bad_row", f"emotion {plain(cells['emotion'])[:60]!r} is not known; {hint}")
     sentence = plain(cells["sentence"])
-    if not 0 < len(sentence) <= MAX_SENTENCE:
-        raise Reject(
-            "bad_row", f"a sentence of {len(sentence)} characters, not 1 to {MAX_SENTENCE}"
-        )
+    if len(sentence) > MAX_SENTENCE:
+        detail = f"a sentence of {len(sentence)} characters; at most {MAX_SENTENCE}"
+        raise Reject("bad_row", detail)
     speaker = safe_id(_text("speaker", cells["speaker"]))
     level = _level(cells.get("level", ""))
     audio = cells.get("audio", "").strip()
     sound = _file(folder, "audio", audio) if audio else None
     is_sound = PurePosixPath(path).suffix.lower() in AUDIO_SUFFIXES
     if is_sound and sound is not None:
-        raise Reject("bad_row", "both path and audio are sound files; leave one out")
+        raise Reject("bad_row", "both path and audio are audio files; leave one out")
     view = safe_id(plain(cells.get("view", "")) or (SOUND_ONLY_VIEW if is_sound else "front"))
-    name = safe_id(plain(cells.get("take", "")) or PurePosixPath(path).stem)
+    name = safe_id(name)
     return Take(
         take_id=join_ids(speaker, emotion, str(level), view, name),
         utterance_id=join_ids(speaker, emotion, str(level), name),
         dataset=dataset, speaker=speaker, emotion=emotion, level=level, view=view, take=name,
-        sentence=sentence, sentence_source="manifest",
+        sentence=sentence or None, sentence_source="manifest" if sentence else None,
         video_path=None if is_sound else path, video_member=None,
         audio_path=path if is_sound else sound, audio_member=None,
     )  # fmt: skip
@@ -102,15 +128,15 @@ def _level(text: str) -> int:
     text = text.strip()
     match = _LEVEL.fullmatch(text or "1")
     if match is None:
-        raise Reject("bad_row", f"level {text[:60]!r} is no whole number from 0 to {MAX_LEVEL}")
+        raise Reject("bad_row", f"level {text[:60]!r} is not a whole number from 0 to {MAX_LEVEL}")
     return int(match[1])
 
 
 def _file(folder: Path, column: str, text: str) -> str:
-    """The path of a cell, cleaned, of a regular file that is there."""
+    """The normalised path of a cell; it names an existing regular file."""
     text = text.strip()
     if not text or "\0" in text:
-        raise Reject("bad_row", f"the cell of {column} is empty or holds a zero byte")
+        raise Reject("bad_row", f"the cell of {column} is empty or contains a zero byte")
     if PurePosixPath(text).is_absolute() or PureWindowsPath(text).drive or text.startswith("\\"):
         raise Reject("outside_root", f"{text[:200]!r} is absolute; name it from the manifest on")
     parts: list[str] = []
@@ -125,18 +151,34 @@ def _file(folder: Path, column: str, text: str) -> str:
     try:
         status = (folder / path).stat()
     except (OSError, ValueError) as error:
-        hint = "; write / between folders" if "\\" in text else ""
-        raise Reject("missing_file", f"{column} {text[:200]!r} is not there{hint}") from error
+        hint = "; write / between folders" if "\\" in text else _near_file(folder, parts)
+        raise Reject("missing_file", f"{column} {text[:200]!r} does not exist{hint}") from error
     if not stat.S_ISREG(status.st_mode):
-        raise Reject("unreadable", f"{column} {text[:200]!r} is no regular file")
+        raise Reject("unreadable", f"{column} {text[:200]!r} is not a regular file")
     if not os.path.realpath(folder / path).startswith(os.path.join(os.path.realpath(folder), "")):
         detail = f"{text[:200]!r} is a link out of the manifest's folder; put the file itself there"
         raise Reject("outside_root", detail)
     return path
 
 
+def _near_file(folder: Path, parts: Sequence[str]) -> str:
+    """A hint for a path that differs from an existing one in case only."""
+    place, spelt = folder, []
+    for part in parts:
+        try:
+            names = os.listdir(place)
+        except (OSError, ValueError):
+            return ""
+        same = [name for name in names if name.casefold() == part.casefold()]
+        if not same:
+            return ""
+        spelt.append(part if part in same else min(same))
+        place = place / spelt[-1]
+    return f"; did you mean {'/'.join(spelt)!r}?"
+
+
 def _check_seen(take: Take, number: int, seen: _Seen) -> None:
-    """Refuse a file or an utterance that an earlier row describes differently."""
+    """Reject a file or utterance that an earlier row describes differently."""
     path = take.video_path or take.audio_path or ""
     if path in seen.files:
         raise Reject("duplicate_take", f"{path} is the file of row {seen.files[path]} already")
@@ -144,18 +186,18 @@ def _check_seen(take: Take, number: int, seen: _Seen) -> None:
     if sentence != take.sentence:
         raise Reject("bad_row", f"row {row} gives another sentence for {take.utterance_id}")
     seen.files[path] = number
-    seen.sentences[take.utterance_id] = row, take.sentence or ""
+    seen.sentences[take.utterance_id] = row, take.sentence
 
 
 def _place(cells: dict[str, str]) -> Place:
-    """Whose row a bad one is, as far as it says so: the selection may leave it out."""
+    """The speaker and emotion of a bad row, if it names them: the selection may exclude it."""
     speaker = plain(cells["speaker"])
     emotion = canonical_emotion(cells["emotion"])
     return Place(safe_id(speaker), emotion) if speaker else NOWHERE
 
 
 def _promises(takes: list[Take]) -> list[Promise]:
-    """Every cell that some speaker has, for each speaker; its takes are the user's affair."""
+    """Every cell that any speaker has, for each speaker; the manifest promises no takes."""
     cells = {(take.emotion, take.level) for take in takes}
     speakers = {take.speaker for take in takes}
     return [Promise(speaker, *cell, ()) for speaker in speakers for cell in cells]

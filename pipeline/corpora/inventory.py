@@ -1,4 +1,4 @@
-"""The inventory: what a corpus holds, cell by cell, and what is missing and why."""
+"""The inventory of a corpus: takes by cell, and what is missing and why."""
 
 from __future__ import annotations
 
@@ -17,26 +17,28 @@ KINDS = {
     "gap": "takes that the numbering or the release promises",
     "no_view": "the speaker has no take of a view that others have",
     "view_gap": "utterances that the speaker has in other views only",
-    "no_sound_file": "takes without a separate sound file",
-    "bad_sound_file": "separate sound files that cannot be read",
-    "sound_without_picture": "sound files without any picture of theirs",
-    "duplicate_sound": "sound files of an utterance that has one",
-    "spare_video": "pictures without sound beside a better file",
-    "song": "song, which is left out",
-    "unparsed": "media files whose names do not say what they are",
-    "hidden_file": "hidden media files, such as macOS leaves behind",
-    "linked_twice": "folders that links lead to a second time",
-    "packed_archive": "pieces of archives or compressed ones; join or unpack them",
+    "no_sound_file": "takes without a separate audio file",
+    "bad_sound_file": "separate audio files that cannot be read",
+    "sound_without_picture": "audio files without a video",
+    "duplicate_sound": "copies of an utterance's audio file",
+    "other_version": "other versions of a take, not copies: compare them, and keep one",
+    "misfiled": "files whose folder names another speaker than their name",
+    "spare_video": "videos without audio of takes that have a better file",
+    "song": "song, which is not used",
+    "unparsed": "media files whose names do not identify a take",
+    "hidden_file": "hidden media files, such as those of macOS",
+    "linked_twice": "folders that several links lead to",
+    "packed_archive": "compressed archives or parts of archives; unpack or join them",
     "nested_archive": "archives inside archives; unpack the outer one",
-    "unknown_column": "columns of the manifest that mean nothing here",
+    "unknown_column": "unknown columns of the manifest",
 }
-"""Every kind of hole and what it means."""
+"""Every kind of gap or problem and its meaning."""
 _EXAMPLES = 3
 
 
 @dataclass(frozen=True)
 class Cell:
-    """How many takes a speaker has of an emotion at a level in a view."""
+    """The number of takes of a speaker, emotion, level and view."""
 
     speaker: str
     emotion: str
@@ -48,7 +50,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Hole:
-    """What is missing or odd: its kind, where, how many, which and why."""
+    """Something missing or unusual: its kind, place, count and details."""
 
     kind: str
     speaker: str
@@ -59,14 +61,14 @@ class Hole:
 
 @dataclass(frozen=True)
 class Inventory:
-    """Counts by cell, holes, and rejects by reason."""
+    """Counts by cell, gaps and problems, and rejects by reason."""
 
     cells: tuple[Cell, ...]
     holes: tuple[Hole, ...]
     rejects: tuple[tuple[str, int, str], ...]
 
     def tables(self) -> list[tuple[str, list[str], list[list[str]]]]:
-        """What to show: (title, columns, rows of text); empty tables are left out."""
+        """The tables to show: (title, columns, rows of text); empty ones are left out."""
         emotions = sorted({cell.emotion for cell in self.cells}, key=emotion_order)
         held = [[*row[:3], *map(str, row[3:])] for row in self._held(emotions)]
         holes = [[h.kind, h.speaker, h.where, str(h.count), h.detail] for h in self.holes]
@@ -74,7 +76,7 @@ class Inventory:
         tables = [
             ("takes", ["speaker", "view", "level", *emotions, "all"], held),
             ("missing or odd", ["kind", "speaker", "where", "count", "which"], holes),
-            ("set aside", ["reason", "files", "for example"], rejects),
+            ("rejected", ["reason", "files", "for example"], rejects),
         ]
         return [table for table in tables if table[2]]
 
@@ -89,7 +91,7 @@ class Inventory:
 
 
 def inventory(listing: Listing) -> Inventory:
-    """Count a listing and tell its holes; nothing is read from the disk."""
+    """Count the takes of a listing and find its gaps; nothing is read from disk."""
     holes = [
         *_missing_cells(listing),
         *_missing_views(listing.takes),
@@ -107,16 +109,16 @@ def inventory(listing: Listing) -> Inventory:
 
 def _cells(takes: Iterable[Take]) -> tuple[Cell, ...]:
     counts: Counter[tuple[str, str, int, str]] = Counter()
-    sounds: Counter[tuple[str, str, int, str]] = Counter()
+    with_audio: Counter[tuple[str, str, int, str]] = Counter()
     for take in takes:
         key = take.speaker, take.emotion, take.level, take.view
         counts[key] += 1
-        sounds[key] += take.audio is not None
-    return tuple(Cell(*key, counts[key], sounds[key]) for key in sorted(counts))
+        with_audio[key] += take.audio is not None
+    return tuple(Cell(*key, counts[key], with_audio[key]) for key in sorted(counts))
 
 
 def _missing_cells(listing: Listing) -> list[Hole]:
-    """Emotions, levels and single takes that are promised and not there."""
+    """Promised emotions, levels and single takes that are missing."""
     present: dict[tuple[str, str, int], set[str]] = defaultdict(set)
     for take in listing.takes:
         present[take.speaker, take.emotion, take.level].add(take.take)
@@ -155,7 +157,7 @@ def _gap(
 
 
 def _merge_cells(holes: Iterable[Hole]) -> list[Hole]:
-    """One row for all emotions, or all levels, that a speaker lacks; gaps stay as they are."""
+    """One row for all emotions, or all levels, that a speaker lacks; gaps keep their rows."""
     merged: dict[tuple[str, str, str], list[Hole]] = defaultdict(list)
     for hole in holes:
         merged[hole.kind, hole.speaker, hole.where if hole.kind == "gap" else ""].append(hole)
@@ -209,6 +211,6 @@ def _examples(group: Sequence[Finding]) -> str:
 
 
 def emotion_order(emotion: str) -> tuple[int, str]:
-    """The seven in their usual order, then others by name."""
+    """Sort key: the seven emotions in their usual order, then others by name."""
     known = emotion in EMOTIONS
     return (EMOTIONS.index(emotion) if known else len(EMOTIONS)), emotion

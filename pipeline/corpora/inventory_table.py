@@ -1,4 +1,4 @@
-"""The inventory on one screen: speakers by emotions, and what is missing as one row a kind."""
+"""The inventory on one screen: speakers by emotions, and one row per kind of problem."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ _HOLED = "*"
 _NONE = "-"
 _INCOMPLETE = ("gap", "no_level")
 _NAMED = 3
-"""Places of one kind of hole that are named; of more, how many."""
+"""Places that are named per kind of problem; of more, their number is shown."""
 
 
 def overview(found: Inventory, *, by_level: bool = True) -> list[Table]:
-    """What to show: (title, columns, rows of text); empty tables are left out.
+    """The tables to show: (title, columns, rows of text); empty ones are left out.
 
-    A cell of the matrix is the number of takes, by level from the lowest up where emotions have
-    several: `0/6`; without `by_level` it is their sum, and emotions are cut to three letters, for
-    narrow terminals. A star marks what lacks takes that the numbering or the release promises.
-    Views of a speaker that hold as many takes of everything share a row.
+    A cell of the table is the number of takes, by level in ascending order if an emotion has
+    several: `0/6`. Without `by_level` it is their sum and emotions are shortened to three letters,
+    for narrow terminals. A star marks cells that lack takes promised by the numbering or the
+    release. Views of a speaker with equal counts share a row.
     """
-    aside = [[reason, str(count), example] for reason, count, example in found.rejects]
-    set_aside: Table = ("set aside", ["reason", "files", "for example"], aside)
-    tables = [_matrix(found, by_level=by_level), _holes(found.holes), set_aside]
+    rejects = [[reason, str(count), example] for reason, count, example in found.rejects]
+    rejected: Table = ("rejected", ["reason", "files", "for example"], rejects)
+    tables = [_matrix(found, by_level=by_level), _holes(found.holes), rejected]
     return [table for table in tables if table[2]]
 
 
 def as_json(found: Inventory) -> dict[str, object]:
-    """The inventory for machines: every cell, every hole, rejects by reason."""
+    """The inventory as JSON: every cell, every problem, rejects by reason."""
     rejects = [
         {"reason": reason, "files": count, "example": example}
         for reason, count, example in found.rejects
@@ -67,7 +67,7 @@ def _matrix(found: Inventory, *, by_level: bool) -> Table:
 
 
 def _levels(cells: Iterable[Cell]) -> dict[str, list[int]]:
-    """The levels of each emotion: of one that knows but level 1, that; of others, all there are."""
+    """The levels of each emotion: level 1 if it has no other, else all levels of the corpus."""
     known: dict[str, set[int]] = defaultdict(set)
     for cell in cells:
         known[cell.emotion].add(cell.level)
@@ -94,7 +94,7 @@ def _cell(counts: Sequence[int], is_holed: bool) -> str:
 
 
 def _holed(holes: Iterable[Hole]) -> set[tuple[str, str]]:
-    """(speaker, emotion) of which promised takes or levels are not there."""
+    """(speaker, emotion) with missing takes or levels."""
     found = set()
     for hole in holes:
         if hole.kind == "gap":
@@ -130,7 +130,7 @@ def _alike(
 
 
 def _holes(holes: Sequence[Hole]) -> Table:
-    """One row a kind: how many, of whom, and where unless that is told by the matrix."""
+    """One row per kind: count, speakers, and places unless the main table marks them."""
     rows = []
     for kind in KINDS:
         of_kind = [hole for hole in holes if hole.kind == kind]

@@ -1,4 +1,4 @@
-"""What a corpus module gives: takes, rejects and findings, rid of doubles and selected."""
+"""The result of a corpus module: takes, rejects and findings, without duplicates, selected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN = 12
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a corpus something belongs, as far as its name says."""
+    """The place of an item in a corpus, as far as its name says."""
 
     speaker: str | None = None
     emotion: str | None = None
@@ -30,7 +30,7 @@ NOWHERE = Place()
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is no take but that the inventory tells: its kind, the item, what it is."""
+    """Something that is not a take but that the inventory lists: kind, item and details."""
 
     kind: str
     item: str
@@ -50,7 +50,7 @@ class Promise:
 
 @dataclass(frozen=True)
 class Listing:
-    """The takes of a dataset, sorted by id, what was set aside, and what the inventory needs.
+    """The takes of a dataset, sorted by id, the rejects, and the input of the inventory.
 
     Every file that names a take is either a take or a row of `rejected`.
     """
@@ -62,7 +62,7 @@ class Listing:
 
 
 class Draft:
-    """A listing in the making: doubles are told apart here, for all corpora alike."""
+    """A listing under construction; it detects duplicates for all corpora."""
 
     def __init__(self) -> None:
         self._takes: dict[str, Take] = {}
@@ -77,9 +77,9 @@ class Draft:
         return list(self._takes.values())
 
     def add(self, take: Take, item: str) -> bool:
-        """Take in a take unless one of that name is there; `item` is its file, for the message.
+        """Add a take unless its name exists; `item` is its file, for the message.
 
-        Ids that differ in case only are the same: they are files on systems that do not tell case.
+        Ids that differ only in case are the same, as are their files on case-insensitive systems.
         """
         for name in (take.speaker, take.utterance_id):
             spelt = self._spelt.setdefault(name.casefold(), name)
@@ -96,7 +96,7 @@ class Draft:
         return True
 
     def join(self, other: Draft) -> None:
-        """Take in another draft, of a corpus whose names are not this one's."""
+        """Merge another draft, of a corpus with other names."""
         self._takes |= other._takes
         self._spelt |= other._spelt
         self._refused |= other._refused
@@ -104,7 +104,7 @@ class Draft:
         self.promises += other.promises
 
     def lose(self, take_id: str, item: str, reason: str, detail: str, place: Place) -> None:
-        """Set aside a take whose file cannot serve; under its id, where no other file gives it."""
+        """Reject a take whose file is unusable; under its id, unless another file provides it."""
         if take_id.casefold() in self._takes or take_id in self._refused:
             self.refuse(item, reason, detail, place)
         else:
@@ -112,7 +112,7 @@ class Draft:
             self.findings.append(Finding("lost", take_id, place, reason))
 
     def refuse(self, item: str, reason: str, detail: str, place: Place = NOWHERE) -> None:
-        """Set aside an item; a second one of the same name gets a number."""
+        """Reject an item; a second one of the same name gets a number."""
         name, count = item, 1
         while name in self._refused:
             count += 1
@@ -120,11 +120,11 @@ class Draft:
         self._refused[name] = (place, rejected("extract", "take", name, reason, detail))
 
     def note(self, kind: str, item: str, place: Place = NOWHERE, detail: str = "") -> None:
-        """Remember what is no take but worth telling."""
+        """Record something that is not a take but is worth reporting."""
         self.findings.append(Finding(kind, printable(item), place, printable(detail)))
 
     def forget(self, speakers: Collection[str]) -> None:
-        """Drop every trace of some speakers, also where only a file's path names one."""
+        """Remove all entries of some speakers, including those that only a path names."""
         if not speakers:
             return
         gone = {speaker.casefold() for speaker in speakers}
@@ -140,12 +140,12 @@ class Draft:
         self.promises = [p for p in self.promises if p.speaker.casefold() not in gone]
 
     def listing(self, select: Select) -> Listing:
-        """What the selection leaves, sorted.
+        """The selected entries, sorted.
 
         Raises
         ------
         PipelineError
-            Where a name of the selection does not exist, or no take meets all of it.
+            If a selected name does not exist, or no take meets all conditions.
         """
         wanted = _Wanted(select, self.takes)
         takes = [take for take in self.takes if wanted.admits(_place(take))]
@@ -162,7 +162,7 @@ class Draft:
 
 
 class _Wanted:
-    """A selection in the words of the corpus."""
+    """A selection in canonical names."""
 
     def __init__(self, select: Select, takes: Sequence[Take]) -> None:
         self.speakers = {safe_id(name) for name in select.speakers}
@@ -176,7 +176,7 @@ class _Wanted:
             _check("views", self.views, {take.view for take in takes})
 
     def admits(self, place: Place) -> bool:
-        """Whether something belongs to the selection; what is not known is no reason against."""
+        """Whether a place belongs to the selection; unknown parts are ignored."""
         known: list[tuple[Iterable[object], object]] = [
             (self.speakers, place.speaker),
             (self.emotions, place.emotion),
@@ -189,7 +189,7 @@ class _Wanted:
 def _emotion(name: str) -> str:
     emotion = canonical_emotion(name)
     if emotion is None:
-        raise PipelineError(f"select.emotions: {name!r} is no emotion; {near_emotions(name)}")
+        raise PipelineError(f"select.emotions: {name!r} is not an emotion; {near_emotions(name)}")
     return emotion
 
 
@@ -205,7 +205,7 @@ def _check(field: str, wanted: set[str] | set[int], present: set[str] | set[int]
 
 
 def _names(item: str, speaker: str) -> bool:
-    """Whether a path or an id holds a speaker's name, as a whole word."""
+    """Whether a path or an id contains a speaker's name as a whole word."""
     return re.search(rf"(?<![a-z0-9]){re.escape(speaker)}(?![a-z0-9])", item) is not None
 
 

@@ -1,10 +1,11 @@
-"""A table of takes as its author wrote it, CSV or Parquet: rows of text by column."""
+"""Read a manifest, CSV or Parquet, as rows of text by column."""
 
 from __future__ import annotations
 
 import csv
 import difflib
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,13 @@ OPTIONAL = ("level", "view", "take", "audio")
 MAX_BYTES = 256 << 20
 MAX_ROWS = 2_000_000
 _DELIMITERS = ",;\t"
+_SEPARATOR_LINE = re.compile(r"\A\s*\"?sep=.\"?[,;\t]*\r?\n", re.IGNORECASE)
+"""Excel's first line `sep=;`, which names the delimiter; it is no header."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Rows by number (the header is row 1), and the columns that no one asked for."""
+    """Rows by number (the header is row 1), faulty rows, and unknown columns."""
 
     rows: tuple[tuple[int, dict[str, str]], ...]
     faults: tuple[tuple[int, str], ...]
@@ -32,15 +35,15 @@ class Manifest:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read a manifest; names of columns are taken in any case.
+    """Read a manifest; column names are not case-sensitive.
 
-    CSV is UTF-8, with or without a byte order mark, its cells parted by comma, semicolon or tab.
-    Cells are text and nothing else: formulas stay what they are.
+    CSV is UTF-8, with or without a byte order mark, separated by comma, semicolon or tab; a first
+    line such as `sep=;` is skipped. Cells are plain text: formulas are not evaluated.
 
     Raises
     ------
     PipelineError
-        Where the file is none, too large, or lacks a column, which is named.
+        If the file is not a manifest, is too large, or lacks a column.
     """
     try:
         size = path.stat().st_size
@@ -55,7 +58,7 @@ def read_manifest(path: Path) -> Manifest:
 
 def _read_csv(path: Path) -> Manifest:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = _SEPARATOR_LINE.sub("", path.read_bytes().decode("utf-8-sig"), count=1)
     except UnicodeDecodeError as error:
         place = f"byte {error.start}"
         raise PipelineError(f"{path.name} is not UTF-8 at {place}; save it as UTF-8") from error
@@ -81,14 +84,14 @@ def _read_csv(path: Path) -> Manifest:
 
 
 def _delimiter(text: str) -> str:
-    """The one that parts the first line into most of the known columns; comma where none does."""
+    """The delimiter that splits the first line into most known columns; comma if none does."""
     line = text.lstrip("\r\n").split("\n", 1)[0][:65536]
     known = {*REQUIRED, *OPTIONAL}
 
-    def found(delimiter: str) -> int:
+    def n_known(delimiter: str) -> int:
         return sum(_key(cell.strip('"\r')) in known for cell in line.split(delimiter))
 
-    return max(_DELIMITERS, key=found)
+    return max(_DELIMITERS, key=n_known)
 
 
 def _read_parquet(path: Path) -> Manifest:
@@ -97,7 +100,7 @@ def _read_parquet(path: Path) -> Manifest:
         header = schema.names
         columns = _columns(path, header)
         texts = [header[i] for name, i in columns.items() if _is_text(path, name, schema.field(i))]
-        # Texts as dictionaries: a million times the same long one takes its place once.
+        # As dictionaries, so that a long text repeated a million times is stored once.
         with pq.ParquetFile(path, read_dictionary=texts) as file:
             _check_parquet(path, file)
             cells: dict[str, list[str]] = {name: [] for name in columns}
@@ -121,7 +124,7 @@ def _check_parquet(path: Path, file: pq.ParquetFile) -> None:
 
 
 def _is_text(path: Path, name: str, field: pa.Field) -> bool:
-    """Whether a column is text; numbers will do as well, other types do not."""
+    """Whether a column is text; numbers are accepted as well, other types are not."""
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return True
@@ -132,7 +135,7 @@ def _is_text(path: Path, name: str, field: pa.Field) -> bool:
 
 def _texts(column: pa.Array) -> list[str]:
     """Cells as text, nulls as empty text."""
-    column.validate(full=True)  # a damaged file may hold what is no text, or point to none
+    column.validate(full=True)  # a damaged file may hold invalid text or offsets
     if not pa.types.is_dictionary(column.type):
         return ["" if value is None else str(value) for value in column.to_pylist()]
     values = ["" if value is None else str(value) for value in column.dictionary.to_pylist()]
@@ -140,7 +143,7 @@ def _texts(column: pa.Array) -> list[str]:
 
 
 def _columns(path: Path, header: Sequence[str]) -> dict[str, int]:
-    """Where each known column is."""
+    """The index of each known column."""
     keys = [_key(name) for name in header]
     for name in (*REQUIRED, *OPTIONAL):
         if keys.count(name) > 1:

@@ -1,8 +1,8 @@
-"""MEAD: folder trees and untouched tars, whatever the release calls them.
+"""MEAD: folder trees and unmodified tars, in any layout of the release.
 
-Tars hold no actor's name and folders differ between actors, so that names are parsed from the
+Tars do not contain the actor's name and folders differ between actors, so names are parsed from the
 right: `<view>/<emotion>/level_<k>/<number>.mp4`, `<emotion>/level_<k>/<number>.m4a`. The actor is
-the last one named on the way there: a folder, the tar or the folder that holds it, else the root.
+the last one named on the path: a folder, the tar or its folder, else the root.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.corpora.archives import same_content
 from pipeline.corpora.listing import Draft, Place, Promise
 from pipeline.corpora.naming import canonical_emotion
 from pipeline.corpora.scan import Found, Walk
@@ -23,16 +24,17 @@ VIEWS = ("front", "left_30", "left_60", "right_30", "right_60", "top", "down")
 EMOTIONS = ("neutral", "angry", "contempt", "disgusted", "fear", "happy", "sad", "surprised")
 SOUND_ONLY_VIEW = "none"
 N_CLIPS, N_CLIPS_NEUTRAL = 30, 40
-"""Clips of an emotion at a level that the release nominally has."""
+"""Nominal number of clips per emotion and level."""
 
 _ACTOR = re.compile(r"(?<![A-Za-z0-9])([MWF]\d{3})(?![A-Za-z0-9])", re.IGNORECASE)
+_VIEW_WORDS = re.compile(r"view|camera|cam|degrees?|deg|[^a-z0-9]")
 _LEVEL = re.compile(r"level[_ -]?0*([1-9]\d?)", re.IGNORECASE)
 _NUMBER = re.compile(r"\d{1,4}", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """What a clip is of, without its view."""
+    """An utterance, independent of its views."""
 
     speaker: str
     emotion: str
@@ -54,22 +56,28 @@ class Utterance:
 
 
 def parse(found: Found, root_name: str) -> tuple[Utterance, str | None] | str:
-    """What a file's way says: the utterance and the view (None for sound), or what it lacks."""
+    """Utterance and view (None for audio) from a file's path, or what the path lacks."""
     parts = found.parts
     emotion = canonical_emotion(parts[-3]) if len(parts) >= 3 else None
     level = _LEVEL.fullmatch(parts[-2]) if len(parts) >= 2 else None
     if emotion is None or level is None:
         return "it is in no folder <emotion>/level_<k>"
     if not _NUMBER.fullmatch(found.stem):
-        return "its name is no number"
+        return "its name is not a number"
     speaker = _actor(parts[:-3], root_name)
     if speaker is None:
-        return "no actor such as M003 is named on its way"
+        return "its path names no actor such as M003"
     utterance = Utterance(speaker, emotion, int(level[1]), f"{int(found.stem):03d}")
     if not found.is_video:
         return utterance, None
-    view = parts[-4].lower() if len(parts) >= 4 else ""
-    return (utterance, view) if view in VIEWS else "it is in no folder of a view such as front"
+    view = view_of(parts[-4]) if len(parts) >= 4 else None
+    return "it is in no folder of a view such as front" if view is None else (utterance, view)
+
+
+def view_of(name: str) -> str | None:
+    """The view that a folder names, in any spelling: `left60`, `Right-30`, `front_view`."""
+    plain = _VIEW_WORDS.sub("", name.lower())
+    return next((view for view in VIEWS if view.replace("_", "") == plain), None)
 
 
 def _actor(parts: tuple[str, ...], root_name: str) -> str | None:
@@ -83,18 +91,18 @@ def _actor(parts: tuple[str, ...], root_name: str) -> str | None:
 def draft(dataset: str, found: Walk, root: Path, *, nominal: bool = True) -> Draft:
     """All takes of a MEAD below `root`, before selection.
 
-    One sound file serves all views of its utterance. A sound without any picture is no take, but
-    told by the inventory; an actor of whom there are no pictures at all has takes of sound alone,
-    of view `none`. The sentence stays open: numbers are not to be trusted (see `mead_sentences`).
+    One audio file serves all views of its utterance. Audio without any video is not a take but is
+    listed in the inventory; an actor without any video has audio-only takes of view `none`. The
+    sentence stays open, because numbers are unreliable (see `mead_sentences`).
 
     Parameters
     ----------
     nominal
-        Whether the inventory misses clips up to the release's count, not only gaps.
+        Whether the inventory reports clips missing up to the release's count, not only gaps.
     """
     result = Draft()
     videos: list[tuple[Utterance, str, Found]] = []
-    sounds: dict[Utterance, Found] = {}
+    audio_files: dict[Utterance, Found] = {}
     root_name = root.resolve().name
     for file in found.files:
         parsed = parse(file, root_name)
@@ -102,12 +110,14 @@ def draft(dataset: str, found: Walk, root: Path, *, nominal: bool = True) -> Dra
             result.note("unparsed", str(file.source), detail=parsed)
         elif parsed[1] is not None:
             videos.append((parsed[0], parsed[1], file))
-        elif parsed[0] in sounds:
-            result.note("duplicate_sound", str(file.source), parsed[0].place())
+        elif parsed[0] in audio_files:
+            is_copy = same_content(root, audio_files[parsed[0]].source, file.source)
+            kind = "duplicate_sound" if is_copy else "other_version"
+            result.note(kind, str(file.source), parsed[0].place())
         else:
-            sounds[parsed[0]] = file
-    _add_videos(result, dataset, videos, sounds)
-    _add_sounds(result, dataset, {utterance for utterance, _, _ in videos}, sounds)
+            audio_files[parsed[0]] = file
+    _add_videos(result, dataset, videos, audio_files)
+    _add_sounds(result, dataset, {utterance for utterance, _, _ in videos}, audio_files)
     result.promises = _promises(result.takes, nominal)
     return result
 
@@ -116,31 +126,31 @@ def _add_videos(
     result: Draft,
     dataset: str,
     videos: Iterable[tuple[Utterance, str, Found]],
-    sounds: Mapping[Utterance, Found],
+    audio_files: Mapping[Utterance, Found],
 ) -> None:
     for utterance, view, file in videos:
         take_id, item = utterance.take_id(view), str(file.source)
         if file.problem is not None:
             result.lose(take_id, item, *file.problem, utterance.place(view))
             continue
-        sound = sounds.get(utterance)
-        if sound is None:
+        audio = audio_files.get(utterance)
+        if audio is None:
             result.note("no_sound_file", utterance.id, utterance.place(view))
-        elif sound.problem is not None:
-            result.note("bad_sound_file", str(sound.source), utterance.place(), sound.problem[1])
-            sound = None
-        result.add(_take(dataset, utterance, view, file, sound), item)
+        elif audio.problem is not None:
+            result.note("bad_sound_file", str(audio.source), utterance.place(), audio.problem[1])
+            audio = None
+        result.add(_take(dataset, utterance, view, file, audio), item)
 
 
 def _add_sounds(
-    result: Draft, dataset: str, seen: set[Utterance], sounds: Mapping[Utterance, Found]
+    result: Draft, dataset: str, seen: set[Utterance], audio_files: Mapping[Utterance, Found]
 ) -> None:
-    """What becomes of sounds without picture."""
-    pictured = {utterance.speaker for utterance in seen}
-    for utterance, file in sounds.items():
+    """Add or report audio files without a video."""
+    with_video = {utterance.speaker for utterance in seen}
+    for utterance, file in audio_files.items():
         if utterance in seen:
             continue
-        if utterance.speaker in pictured:
+        if utterance.speaker in with_video:
             result.note("sound_without_picture", str(file.source), utterance.place())
         elif file.problem is not None:
             take_id = utterance.take_id(SOUND_ONLY_VIEW)
@@ -152,7 +162,7 @@ def _add_sounds(
 
 
 def _take(
-    dataset: str, utterance: Utterance, view: str, video: Found | None, sound: Found | None
+    dataset: str, utterance: Utterance, view: str, video: Found | None, audio: Found | None
 ) -> Take:
     return Take(
         take_id=utterance.take_id(view), utterance_id=utterance.id, dataset=dataset,
@@ -160,13 +170,13 @@ def _take(
         take=utterance.take, sentence=None, sentence_source=None,
         video_path=video.source.path if video else None,
         video_member=video.source.member if video else None,
-        audio_path=sound.source.path if sound else None,
-        audio_member=sound.source.member if sound else None,
+        audio_path=audio.source.path if audio else None,
+        audio_member=audio.source.member if audio else None,
     )  # fmt: skip
 
 
 def _promises(takes: Iterable[Take], nominal: bool) -> list[Promise]:
-    """Every cell that some actor has, for each actor, numbered up to the highest that any has."""
+    """Every cell that any actor has, for each actor, up to the highest number that any has."""
     highest: dict[tuple[str, int], int] = defaultdict(int)
     own: dict[tuple[str, str, int], int] = defaultdict(int)
     speakers = set()

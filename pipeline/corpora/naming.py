@@ -1,4 +1,4 @@
-"""Names: the words for emotions that corpora use, and ids that are safe as file names anywhere."""
+"""The corpora's words for emotions, and ids that are safe file names on any system."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ EMOTION_NAMES: dict[str, str] = {
     "dis": "disgusted",
     "disgust": "disgusted",
 }
-"""Every accepted word, in lower case, and the canonical emotion that it stands for."""
+"""Every accepted word, in lower case, and its canonical emotion."""
 
 MAX_ID = 90
-"""Longest id that is made here: two of them and a joint stay a file name (255 bytes)."""
+"""Longest id: two of them joined are still a valid file name (255 bytes)."""
 _MAX_PART = 40
 _SAFE = frozenset(string.ascii_letters + string.digits + "._-")
 _ALPHANUMERIC = frozenset(string.ascii_letters + string.digits)
@@ -37,12 +37,12 @@ _HASH_DIGITS = 16
 
 
 def canonical_emotion(text: str) -> str | None:
-    """The emotion that a word stands for, whatever its case; None for a word that is not known."""
+    """The emotion of a word in any case; None for unknown words."""
     return EMOTION_NAMES.get(plain(text).casefold())
 
 
 def near_emotions(text: str) -> str:
-    """The accepted words that look like `text`, or all canonical ones, as text for a message."""
+    """The accepted words similar to `text`, or all canonical ones, for a message."""
     near = difflib.get_close_matches(plain(text).casefold(), EMOTION_NAMES, n=3, cutoff=0.5)
     return (
         f"did you mean {' or '.join(near)}?" if near else f"known are: {', '.join(CORPUS_EMOTIONS)}"
@@ -50,18 +50,18 @@ def near_emotions(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text in NFC; runs of white space and control characters become one blank, ends none."""
+    """Text in NFC; runs of white space and control characters become one space, ends none."""
     spaced = (" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
     return " ".join(unicodedata.normalize("NFC", "".join(spaced)).split())
 
 
 def safe_id(text: str, limit: int = _MAX_PART) -> str:
-    """An id that any file system takes and that tells any two texts apart.
+    """An id that is valid on any file system and unique for each text.
 
-    Texts are the same when their NFC is. What is not a letter, digit, dot, underscore or minus of
-    ASCII is percent-encoded as UTF-8. An id must begin with a letter or digit; where the text does
-    not, `x+` is put before it. Beyond `limit` characters the tail is replaced by `+` and a hash. No
-    encoded text holds a plus, so neither form can be mistaken for another text.
+    Texts are the same when their NFC is. Characters other than ASCII letters, digits, dot,
+    underscore and minus are percent-encoded as UTF-8. An id begins with a letter or digit; other
+    texts get the prefix `x+`. Beyond `limit` characters the tail is replaced by `+` and a hash.
+    Encoded text contains no plus, so neither form can equal another text's id.
 
     >>> safe_id("Take 7")
     'Take%207'
@@ -73,16 +73,16 @@ def safe_id(text: str, limit: int = _MAX_PART) -> str:
 
 
 def join_ids(*parts: str, limit: int = MAX_ID) -> str:
-    """One id of several, joined by underscores; underscores inside all but the last are encoded.
+    """Join ids by underscores; underscores inside all but the last are encoded.
 
-    Different tuples of parts give different ids, as long as their number is the same.
+    Different tuples of the same length give different ids.
     """
     *head, last = parts
     return _shorten("_".join([*(part.replace("_", "%5F") for part in head), last]), limit)
 
 
 def ranges(names: Iterable[str], most: int = 12) -> str:
-    """Sorted names as short text; numbers that follow each other as a range.
+    """Sorted names as short text; consecutive numbers as a range.
 
     >>> ranges(["003", "001", "002", "007"])
     '001-003, 007'

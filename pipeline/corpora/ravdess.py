@@ -1,6 +1,6 @@
-"""RAVDESS: folders and untouched zips; everything about a file is in its name.
+"""RAVDESS: folders and unmodified zips; the file name holds all metadata.
 
-`MM-VV-EE-II-SS-RR-AA`: modality (01 picture and sound, 02 picture, 03 sound), vocal channel (01
+`MM-VV-EE-II-SS-RR-AA`: modality (01 video and audio, 02 video, 03 audio), vocal channel (01
 speech, 02 song), emotion, intensity, statement, repetition, actor.
 """
 
@@ -10,8 +10,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from pipeline.corpora.archives import same_content
 from pipeline.corpora.listing import Draft, Place, Promise
 from pipeline.corpora.scan import Found, Walk
 from pipeline.records import Take
@@ -25,8 +27,10 @@ SOUND_ONLY_VIEW = "none"
 _TAKES = ("01-01", "01-02", "02-01", "02-02")
 _NAME = re.compile(r"(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d{2,3})", re.ASCII)
 
-Modality = Literal["both", "picture", "sound"]
-_MODALITIES: dict[str, Modality] = {"01": "both", "02": "picture", "03": "sound"}
+_FOLDER = re.compile(r"(?:.*[_ -])?actor[_ -]?(\d{1,2})", re.IGNORECASE | re.ASCII)
+
+Modality = Literal["both", "video", "audio"]
+_MODALITIES: dict[str, Modality] = {"01": "both", "02": "video", "03": "audio"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Trial:
 
 
 def parse(found: Found) -> tuple[Trial, Modality] | Literal["song"] | str:
-    """What a file's name says: trial and modality, `song`, or what is wrong with the name."""
+    """Trial and modality from a file's name, `song`, or what is wrong with the name."""
     match = _NAME.fullmatch(found.stem)
     if match is None:
         return "its name is not seven numbers joined by '-'"
@@ -84,10 +88,10 @@ def parse(found: Found) -> tuple[Trial, Modality] | Literal["song"] | str:
 def draft(dataset: str, found: Walk) -> Draft:
     """All takes of a RAVDESS, before selection.
 
-    A trial is one take, of view `front`: of its file with picture and sound where there is one,
-    with the separate sound beside it; else of its picture and its separate sound; else of sound
-    alone, of view `none`. A picture without any sound is set aside. Song is left out. The sentence
-    is exact, from the name.
+    A trial is one take of view `front`: its file with video and audio if there is one, with the
+    separate audio file; else its video and its separate audio; else audio only, of view `none`. A
+    video without any audio is rejected, and so is a file in the folder of another actor. Song is
+    not used. The sentence is exact, from the name.
     """
     result = Draft()
     trials: dict[Trial, dict[Modality, list[Found]]] = defaultdict(lambda: defaultdict(list))
@@ -97,59 +101,93 @@ def draft(dataset: str, found: Walk) -> Draft:
             kind, detail = ("song", "") if parsed == "song" else ("unparsed", parsed)
             result.note(kind, str(file.source), detail=detail)
         else:
-            trials[parsed[0]][parsed[1]].append(file)
+            folder = _folder_speaker(file)
+            if folder in (None, parsed[0].speaker):
+                trials[parsed[0]][parsed[1]].append(file)
+            else:
+                _refuse_misfiled(result, parsed[0], str(folder), file)
     for trial, files in trials.items():
-        _add_trial(result, dataset, trial, files)
+        _add_trial(result, dataset, trial, files, found.root)
     result.promises = _promises(result.takes)
     return result
 
 
 def _add_trial(
-    result: Draft, dataset: str, trial: Trial, files: Mapping[Modality, Sequence[Found]]
+    result: Draft, dataset: str, trial: Trial, files: Mapping[Modality, Sequence[Found]], root: Path
 ) -> None:
-    """One take of a trial's files; each file not used is told with its reason."""
+    """Add one take from a trial's files, and list each unused file with its reason."""
     good = {m: [f for f in listed if f.problem is None] for m, listed in files.items()}
-    sound = next(iter(good.get("sound", ())), None)
+    audio = next(iter(good.get("audio", ())), None)
     both = next(iter(good.get("both", ())), None)
-    silent = None if both else next(iter(good.get("picture", ())), None)
-    video = both or (silent if sound else None)
-    view = "front" if video or not sound else SOUND_ONLY_VIEW
-    if video or sound:
-        used = video or sound
+    silent = None if both else next(iter(good.get("video", ())), None)
+    video = both or (silent if audio else None)
+    view = "front" if video or not audio else SOUND_ONLY_VIEW
+    if video or audio:
+        used = video or audio
         assert used is not None
-        result.add(_take(dataset, trial, view, video, sound), str(used.source))
+        result.add(_take(dataset, trial, view, video, audio), str(used.source))
     elif silent is not None:
-        detail = "a picture without sound, and neither 01 nor 03 of the trial is there"
+        detail = "a video without audio, and the trial has neither an 01 nor an 03 file"
         result.lose(trial.take_id(view), str(silent.source), "no_sound", detail, trial.place(view))
     for modality, listed in sorted(files.items()):
         for file in listed:
-            if file not in (video, sound, silent):
-                _set_aside(result, trial, view, modality, file)
-    if silent is not None and video is None and sound is not None:
+            if file not in (video, audio, silent):
+                used = {"audio": audio, "both": both}.get(modality)
+                _refuse(result, trial, view, modality, file, used, root)
+    if silent is not None and video is None and audio is not None:
         result.note("spare_video", str(silent.source), trial.place())
 
 
-def _set_aside(result: Draft, trial: Trial, view: str, modality: Modality, file: Found) -> None:
+def _folder_speaker(found: Found) -> str | None:
+    """The actor that the last folder with a number names, for example Actor_05."""
+    for part in reversed(found.parts[:-1]):
+        match = _FOLDER.fullmatch(part)
+        if match is not None:
+            return f"Actor_{int(match[1]):02d}"
+    return None
+
+
+def _refuse_misfiled(result: Draft, trial: Trial, folder: str, file: Found) -> None:
+    detail = f"it is in a folder of {folder}, its name says {trial.speaker}"
+    result.refuse(str(file.source), "misfiled", detail, trial.place())
+    result.note("misfiled", str(file.source), trial.place(), detail)
+
+
+def _refuse(
+    result: Draft,
+    trial: Trial,
+    view: str,
+    modality: Modality,
+    file: Found,
+    used: Found | None,
+    root: Path,
+) -> None:
+    """List a file that is not used: damaged, a copy, or another version of the one used."""
     item = str(file.source)
     if file.problem is not None:
         result.lose(trial.take_id(view), item, *file.problem, trial.place(view))
-    elif modality == "both":
-        detail = f"{trial.take_id(view)} has another file already"
+        return
+    is_copy = used is None or same_content(root, used.source, file.source)
+    if used is not None and not is_copy:
+        result.note("other_version", item, trial.place(), f"differs from {used.source}")
+    if modality == "both":
+        what = "a copy of" if is_copy else "another version of"
+        detail = f"{what} {used.source if used else trial.take_id(view)}"
         result.refuse(item, "duplicate_take", detail, trial.place(view))
-    else:
-        kind = "duplicate_sound" if modality == "sound" else "spare_video"
+    elif is_copy:
+        kind = "duplicate_sound" if modality == "audio" else "spare_video"
         result.note(kind, item, trial.place())
 
 
-def _take(dataset: str, trial: Trial, view: str, video: Found | None, sound: Found | None) -> Take:
+def _take(dataset: str, trial: Trial, view: str, video: Found | None, audio: Found | None) -> Take:
     return Take(
         take_id=trial.take_id(view), utterance_id=trial.id, dataset=dataset,
         speaker=trial.speaker, emotion=trial.emotion, level=trial.level, view=view,
         take=trial.take, sentence=f"ravdess-{trial.statement}", sentence_source="name",
         video_path=video.source.path if video else None,
         video_member=video.source.member if video else None,
-        audio_path=sound.source.path if sound else None,
-        audio_member=sound.source.member if sound else None,
+        audio_path=audio.source.path if audio else None,
+        audio_member=audio.source.member if audio else None,
     )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
-"""The headers of an untouched tar, read one by one without extracting or trusting anything.
+"""Read the headers of a tar one by one, without extracting or trusting anything.
 
-The standard library's reader is not used here: on a hostile file it reads name records of any
-length into memory, recurses on chains of them and scans them with a regular expression of quadratic
-cost. This one reads at most `MAX_RECORD_BYTES` for a header, in one pass.
+The standard library's reader is not used: on a hostile file it reads name records of any length
+into memory, recurses on chains of them and scans them with a regular expression of quadratic cost.
+This one reads at most `MAX_RECORD_BYTES` for a header, in one pass.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import BinaryIO
 
 BLOCK = 512
 MAX_RECORD_BYTES = 64 << 10
-"""Longest name record or pax record that is read; paths of file systems end at 4096 bytes."""
+"""Longest name or pax record that is read; file systems limit paths to 4096 bytes."""
 MAX_HEADERS = 1_000_000
-"""Headers that are read of one tar; all of MEAD, in one, has about 260,000."""
+"""Limit of headers per tar; all of MEAD has about 260,000."""
 _MAX_ZERO_BLOCKS = 4096
-"""Zero blocks that are passed over in search of a second archive joined to the first."""
+"""Zero blocks skipped in search of a second archive joined to the first."""
 _REGULAR = frozenset(b"0\x007")
 _WITHOUT_DATA = frozenset(b"123456")
 _KINDS = {
@@ -31,7 +31,7 @@ _KINDS = {
 
 
 class TarDamage(Exception):
-    """The headers cannot be followed any further; what was found before stays valid.
+    """The headers cannot be read any further; earlier members stay valid.
 
     `reason` is a slug: truncated, unreadable or too_large.
     """
@@ -43,7 +43,7 @@ class TarDamage(Exception):
 
 @dataclass(frozen=True)
 class TarEntry:
-    """One member: where its bytes lie; `oddity` says what it is where it is no plain file."""
+    """One member: the position of its bytes; `oddity` says what it is if not a plain file."""
 
     name: str
     offset: int
@@ -53,7 +53,7 @@ class TarEntry:
 
 @dataclass
 class _Pending:
-    """What extension records say about the header that follows them."""
+    """What extension records declare about the next header."""
 
     name: str | None = None
     size: int | None = None
@@ -61,7 +61,7 @@ class _Pending:
 
 
 def read_headers(stream: BinaryIO, file_bytes: int) -> Iterator[TarEntry]:
-    """Yield every member that is no folder, in the order of the archive.
+    """Yield every member that is not a folder, in the order of the archive.
 
     Archives that were joined end to end are read as one. A member may claim bytes beyond the end of
     the file; it is yielded before the damage is raised.
@@ -69,7 +69,7 @@ def read_headers(stream: BinaryIO, file_bytes: int) -> Iterator[TarEntry]:
     Raises
     ------
     TarDamage
-        Where the file ends early or a header is not one, with the place in bytes.
+        If the file ends early or a header is invalid, with the position in bytes.
     """
     position, zeros, headers, pending = 0, 0, 0, _Pending()
     while position + BLOCK <= file_bytes and zeros < _MAX_ZERO_BLOCKS:
@@ -118,7 +118,7 @@ def _check_end(position: int, zeros: int, file_bytes: int) -> None:
 def _extend(
     pending: _Pending, kind: int, stream: BinaryIO, data: int, size: int, file_bytes: int
 ) -> None:
-    """Take in a record that describes the member after it."""
+    """Apply a record that describes the next member."""
     if size > MAX_RECORD_BYTES:
         raise TarDamage("unreadable", f"a name record of {size} bytes at byte {data}")
     if data + size > file_bytes:
@@ -131,7 +131,7 @@ def _extend(
 
 
 def _read_pax(pending: _Pending, content: bytes, place: int) -> None:
-    """Records `<length> <key>=<value>\\n`; only path, size and marks of sparse files matter."""
+    """Records `<length> <key>=<value>\\n`; only path, size and marks of sparse files are used."""
     start = 0
     while start < len(content) and content[start]:
         blank = content.find(b" ", start, start + 12)
@@ -155,7 +155,7 @@ def _read_pax(pending: _Pending, content: bytes, place: int) -> None:
 
 
 def _after_sparse_map(stream: BinaryIO, header: bytes, data: int, file_bytes: int) -> int:
-    """Where the data of an old GNU sparse member begin: after the blocks that continue its map."""
+    """The start of an old GNU sparse member's data: after the blocks that continue its map."""
     more = header[482]
     while more and data + BLOCK <= file_bytes:
         more = _read(stream, data, BLOCK)[504]
@@ -165,7 +165,7 @@ def _after_sparse_map(stream: BinaryIO, header: bytes, data: int, file_bytes: in
 
 def _header_name(header: bytes) -> str:
     name = _text(header[:100])
-    # Old GNU headers keep times where POSIX keeps the first part of a long path.
+    # Old GNU headers have times where POSIX has the first part of a long path.
     prefix = _text(header[345:500]) if header[257:263] == b"ustar\x00" else ""
     return f"{prefix}/{name}" if prefix else name
 
@@ -175,7 +175,7 @@ def _text(raw: bytes) -> str:
 
 
 def _number(raw: bytes, place: int) -> int:
-    """A size: octal digits, or base 256 where the first bit is set."""
+    """A size: octal digits, or base 256 if the first bit is set."""
     if raw[0] & 0x80:
         value = int.from_bytes(bytes([raw[0] & 0x7F]) + raw[1:], "big")
     else:
@@ -189,7 +189,7 @@ def _number(raw: bytes, place: int) -> int:
 
 
 def _check_sum(header: bytes, place: int) -> None:
-    """The sum of a header's bytes, its own field as blanks; old writers added signed bytes."""
+    """Verify a header's checksum, its own field as blanks; old writers added signed bytes."""
     stored = header[148:156].strip(b"\x00 ").split(b"\x00", 1)[0].strip(b" ")
     claimed = -1 if not stored or stored.strip(b"01234567") else int(stored, 8)
     total = sum(header[:148]) + 256 + sum(header[156:])

@@ -1,4 +1,4 @@
-"""The directory of an untouched zip and the bytes of its members, within bounds."""
+"""Read the directory of a zip and the bytes of its members, within limits."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import BinaryIO
 from pipeline.errors import Reject
 
 MAX_DIRECTORY_BYTES = 32 << 20
-"""Longest directory that is read: some 300,000 members of usual names."""
+"""Longest directory that is read: about 300,000 members with usual names."""
 MAX_MEMORY_BYTES = 1 << 30
-"""Largest member that is unpacked into memory, whatever the caller allows."""
+"""Largest member that is unpacked into memory, regardless of the caller's limit."""
 _MAX_RATIO = 200
-"""No recording shrinks so far; a member that claims to is a bomb."""
+"""No recording compresses that well; a member that claims to is a zip bomb."""
 _RATIO_FREE_BYTES = 16 << 20
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED = 0x1
@@ -32,9 +32,9 @@ _ODD_MODES = {
 
 @dataclass(frozen=True)
 class ZipEntry:
-    """One member: where its local header lies, and how its bytes are packed.
+    """One member: the position of its local header, and its compression.
 
-    `problem` is a (reason, detail) for a member that is not to be read.
+    `problem` is a (reason, detail) for a member that must not be read.
     """
 
     name: str
@@ -47,7 +47,7 @@ class ZipEntry:
 
 
 class _Capped(io.FileIO):
-    """A file of which no single read is larger than a zip's directory may be."""
+    """A file that limits single reads to the largest allowed directory."""
 
     def read(self, size: int | None = -1) -> bytes:
         if size is None or size < 0:
@@ -58,20 +58,20 @@ class _Capped(io.FileIO):
 
 
 def read_directory(path: Path) -> Iterator[ZipEntry]:
-    """Yield every member that is no folder, in the order of the directory.
+    """Yield every member that is not a folder, in the order of the directory.
 
     Raises
     ------
     Reject
-        unreadable, where the directory is damaged, cut off or too long.
+        unreadable, if the directory is damaged, truncated or too long.
     """
     try:
         with _Capped(str(path)) as stream, zipfile.ZipFile(stream) as archive:
             infos = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
-        raise Reject("unreadable", f"{path.name} is no whole zip: {error}") from error
+        raise Reject("unreadable", f"{path.name} is not a complete zip: {error}") from error
     except (struct.error, ValueError, IndexError, OverflowError) as error:
-        # The standard library lets these through for directories that lie about their lengths.
+        # The standard library raises these for directories with wrong lengths.
         raise Reject("unreadable", f"{path.name} has a damaged directory: {error}") from error
     for info in infos:
         if not info.filename.endswith("/"):
@@ -82,7 +82,7 @@ def read_directory(path: Path) -> Iterator[ZipEntry]:
 
 
 def _clean(name: str) -> str:
-    """A name that a table can hold."""
+    """The name as valid UTF-8."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
@@ -93,7 +93,7 @@ def _problem(info: zipfile.ZipInfo) -> tuple[str, str] | None:
     if odd is not None:
         return "unsafe_member", f"{odd} in an archive is never followed"
     if info.compress_type not in (_STORED, _DEFLATED):
-        # Of these the standard library would unpack any amount at once.
+        # The standard library would unpack any amount of these at once.
         return "unreadable", f"packed by method {info.compress_type}; only 0 and 8 are read"
     free = info.file_size <= _RATIO_FREE_BYTES
     if not free and info.file_size > _MAX_RATIO * max(info.compress_size, 1):
@@ -103,12 +103,12 @@ def _problem(info: zipfile.ZipInfo) -> tuple[str, str] | None:
 
 
 def data_offset(stream: BinaryIO, entry: ZipEntry) -> int:
-    """Where the packed bytes of a member begin.
+    """The offset of a member's compressed bytes.
 
     Raises
     ------
     Reject
-        unreadable, where no local header is at its place.
+        unreadable, if the local header is missing.
     """
     raw = b""
     if 0 <= entry.header < stream.seek(0, io.SEEK_END):
@@ -121,12 +121,12 @@ def data_offset(stream: BinaryIO, entry: ZipEntry) -> int:
 
 
 def read_member(stream: BinaryIO, entry: ZipEntry, max_bytes: int) -> bytes:
-    """The plain bytes of a member, their length and checksum verified.
+    """The uncompressed bytes of a member, with length and checksum verified.
 
     Raises
     ------
     Reject
-        too_large beyond `max_bytes`; unreadable where the bytes are not what the directory says.
+        too_large beyond `max_bytes`; unreadable if the bytes do not match the directory.
     """
     limit = min(max_bytes, MAX_MEMORY_BYTES)
     if max(entry.plain_bytes, entry.packed_bytes) > limit:
@@ -137,7 +137,9 @@ def read_member(stream: BinaryIO, entry: ZipEntry, max_bytes: int) -> bytes:
     if entry.method == _DEFLATED:
         content = _inflate(content, entry)
     if len(content) != entry.plain_bytes or zlib.crc32(content) != entry.crc:
-        raise Reject("unreadable", f"{entry.name}: its length or checksum is not the directory's")
+        raise Reject(
+            "unreadable", f"{entry.name}: its length or checksum does not match the directory"
+        )
     return content
 
 
@@ -148,5 +150,5 @@ def _inflate(packed: bytes, entry: ZipEntry) -> bytes:
     except zlib.error as error:
         raise Reject("unreadable", f"{entry.name}: {error}") from error
     if unpacker.unused_data or not unpacker.eof:
-        raise Reject("unreadable", f"{entry.name}: it does not end where the directory says")
+        raise Reject("unreadable", f"{entry.name}: it does not end where the directory declares")
     return plain

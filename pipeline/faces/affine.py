@@ -1,7 +1,7 @@
-"""The map that takes one face onto another: 2x3 matrices from landmarks, one a frame pair.
+"""Fit the map from one face to another: one 2x3 matrix per frame pair, from landmarks.
 
 Points are pixel-edge coordinates: pixel i covers [i, i + 1). A matrix maps (x, y) to
-``matrix[:, :2] @ (x, y) + matrix[:, 2]``. All works on stacks: leading dimensions are frames.
+``matrix[:, :2] @ (x, y) + matrix[:, 2]``. Leading dimensions are frames.
 """
 
 from __future__ import annotations
@@ -16,35 +16,36 @@ F64 = NDArray[np.float64]
 Method = Literal["affine", "affine_robust", "similarity"]
 
 EYE_CORNERS = (33, 133, 362, 263)
-"""Outer and inner corner of the eye at the picture's left, inner and outer of the other."""
+"""Outer and inner corner of the eye on the image's left, inner and outer of the other."""
 NOSE_BRIDGE = (6, 197, 195)
-"""Not 168 between the brows, which a frown pulls down, and not the tip, which disgust lifts."""
+"""Without 168 between the brows, which a frown pulls down, and the tip, which disgust lifts."""
 TEMPLES = (127, 162, 234, 356, 389, 454)
 """The rim of the face from the brow's height down to the ear, left then right.
 
-Not 21 and 251 above them, which raised brows lift, nor what lies below, which speech moves.
+Without 21 and 251 above them, which raised brows lift, and the points below, which speech moves.
 """
 HAIRLINE = (10, 109, 338)
-"""The top of the forehead, above what the brows move."""
+"""The top of the forehead, above the points that the brows move."""
 STABLE = tuple(sorted(EYE_CORNERS + NOSE_BRIDGE + TEMPLES + HAIRLINE))
-"""What neither speech nor expression moves (MediaPipe's numbering): no mouth, jaw, brows, lids."""
+"""Points that neither speech nor expression moves, in MediaPipe's numbering."""
 _WEIGHTS = ((EYE_CORNERS, 2.0), (NOSE_BRIDGE, 3.0), (TEMPLES, 0.5), (HAIRLINE, 0.5))
 STABLE_WEIGHTS = tuple(next(w for some, w in _WEIGHTS if i in some) for i in STABLE)
-"""How much each counts: by how well the model sees it, and so that depth stays out of the map.
+"""Weights, chosen by the model's accuracy at each point and so that depth does not bias the map.
 
-A flat map takes depth for place. The temples lie half an eye distance behind the eyes: weighed so,
-the set lies nearly as deep as the face between them, and a turned head is laid on by its face and
-not by its rim. And the model moves what it hardly sees with the brows and the jaw: hairline and
-temples by 19 thousandths of the eyes' distance up or down between emotions, eye corners by 7.
+A flat map confuses depth with position. The temples are half an eye distance farther back than the
+eyes: with these weights the set is nearly as deep as the face between them, so a turned head is
+aligned by its face and not by its rim. The model also moves poorly visible points with the brows
+and the jaw: hairline and temples by 0.019 of the eye distance between emotions, eye corners by
+0.007.
 """
 N_MESH = 468
-"""Landmarks of the face itself; the ten after them are of the irises and go with the gaze."""
+"""Landmarks of the face itself; the ten after them are of the irises and follow the gaze."""
 
-_MIN_SPREAD = 1e-3  # of the points' extent across over along, below which they lie on a line
-_MAX_STRETCH = 4.0  # a face that has to grow or shrink by more than this is no match
+_MIN_SPREAD = 1e-3  # ratio of the points' extents, below which they are on a line
+_MAX_STRETCH = 4.0  # a face scaled by more than this is not a match
 _TUKEY = 4.685  # 95 % as efficient as least squares on Gaussian noise (Huber 1981)
-_RAYLEIGH_MEDIAN = 1.1774  # median of the length of a 2-D Gaussian of unit deviation
-_DEPTH = 0.15  # deviation over the radius of the set that heads 20 degrees apart cause by depth
+_RAYLEIGH_MEDIAN = 1.1774  # median length of a 2-D Gaussian vector of unit deviation
+_DEPTH = 0.15  # deviation caused by depth in heads 20 degrees apart, relative to the set's radius
 _REWEIGHTINGS = 10
 
 
@@ -54,15 +55,15 @@ def apply(matrix: F64, points: F64) -> F64:
 
 
 def compose(second: F64, first: F64) -> F64:
-    """One matrix (..., 2, 3) that does `first` and then `second`."""
+    """The matrix (..., 2, 3) that applies `first` and then `second`."""
     linear = second[..., :2] @ first[..., :2]
     shift = second[..., :2] @ first[..., 2:] + second[..., 2:]
     return np.concatenate([linear, shift], axis=-1)
 
 
 def invert(matrix: F64) -> F64:
-    """The matrices (..., 2, 3) that undo `matrix`."""
-    # Written out: numpy's solver for a two-by-two matrix costs more than sampling a picture.
+    """The inverse matrices (..., 2, 3)."""
+    # Written out, because numpy's solver for 2x2 matrices takes longer than sampling an image.
     a, b, c, d = (matrix[..., i, j] for i in (0, 1) for j in (0, 1))
     adjugate = np.stack([np.stack([d, -b], axis=-1), np.stack([-c, a], axis=-1)], axis=-2)
     linear = adjugate / (a * d - b * c)[..., None, None]
@@ -78,11 +79,11 @@ def fit(
     weights: Sequence[float] | None = None,
     shear_prior: float = 0.0,
 ) -> F64:
-    """The matrix of each frame pair that takes b's points onto a's.
+    """The matrix of each frame pair that maps b's points to a's.
 
-    `affine` is the least-squares affine of ASCCL 4.1. `affine_robust` gives points that a turned
-    head cannot explain less weight, down to none (Tukey). `similarity` is rotation, scale and shift
-    alone (Umeyama 1991, closed form in the plane).
+    `affine` is the least-squares affine of ASCCL 4.1. `affine_robust` gives less weight, down to
+    none, to points that a turned head cannot explain (Tukey). `similarity` is rotation, scale and
+    shift alone (Umeyama 1991, closed form in the plane).
 
     Parameters
     ----------
@@ -95,15 +96,16 @@ def fit(
         are as far apart as in that take where they are furthest. Straight lines keep steady
         motion even at gaps and ends, where the neighbours lie to one side.
     weights
-        (p,) of the landmarks; None weighs all alike.
+        (p,) of the landmarks; None: equal weights.
     shear_prior
-        How far the affine's shear and uneven stretch are drawn to none: over a set as wide as it
-        is high they are divided by 1 + `shear_prior` (ridge regression on them alone). 0 is plain
+        Shrinks the affine's shear and anisotropic scale: for a set as wide as it is high they are
+        divided by 1 + `shear_prior` (ridge regression on them alone). 0 is plain
         least squares, infinity the similarity.
 
     Returns
     -------
-    (n, 2, 3); NaN where the points lie on a line, mirror, or stretch by more than four.
+    (n, 2, 3); NaN where the points are on a line, or the map mirrors or stretches by more than
+    four.
     """
     prior = np.inf if method == "similarity" else shear_prior
     per_point = np.ones(points_b.shape[1]) if weights is None else np.array(weights)
@@ -126,9 +128,9 @@ def residual(matrix: F64, points_b: F64, points_a: F64) -> F64:
 
 
 def robust_weights(points_b: F64, points_a: F64, weights: F64, shear_prior: float = 0.0) -> F64:
-    """Tukey weights (n, p) in 0..1 of each point, to be multiplied with its own weight (p,).
+    """Tukey weights (n, p) in 0..1 of each point, to be multiplied by its own weight (p,).
 
-    Begins at the similarity of least absolute distances, which one far point cannot tilt.
+    Starts from the similarity of least absolute distances, which one outlier cannot tilt.
     """
     centred = points_a - points_a.mean(axis=1, keepdims=True)
     radius = np.sqrt((centred**2).sum(axis=-1).mean(axis=-1))[:, None]
@@ -145,7 +147,7 @@ def robust_weights(points_b: F64, points_a: F64, weights: F64, shear_prior: floa
 
 
 def _distances(b: F64, a: F64, weights: F64, shear_prior: float) -> F64:
-    """How far (n, p) points stay from their partners; 0 where no map is fixed."""
+    """Distances (n, p) of the mapped points to their partners; 0 where no map is determined."""
     lengths = np.linalg.norm(apply(_solve(b, a, weights, shear_prior), b) - a, axis=-1)
     return np.asarray(np.nan_to_num(lengths, nan=0.0))
 
@@ -162,7 +164,7 @@ def _solve(b: F64, a: F64, weights: F64, shear_prior: float) -> F64:
 
 
 def linear_fit(b: F64, a: F64, weights: F64, shear_prior: float) -> F64:
-    """(n, 2, 3) the matrices of (n, p, 2) points weighted by (n, p), NaN where b lies on a line.
+    """(n, 2, 3) the matrices of (n, p, 2) points weighted by (n, p), NaN where b is on a line.
 
     The linear part is p I + q J + r K + t L: I and J (a quarter turn) make the similarity, K =
     diag(1, -1) and L (the exchange of x and y) the shear. Least squares with the penalty
@@ -193,7 +195,7 @@ def linear_fit(b: F64, a: F64, weights: F64, shear_prior: float) -> F64:
 
 
 def _smoothed(matrices: F64, times_s: F64, width_s: float) -> F64:
-    """Local linear regression over time; a frame pair without a matrix neither gives nor gets."""
+    """Local linear regression over time; frame pairs without a matrix are left out."""
     sigma_s = width_s / 2.3548
     good = np.isfinite(matrices).all(axis=(1, 2))
     values = np.where(good[:, None], matrices.reshape(-1, 6), 0.0)

@@ -1,4 +1,4 @@
-"""The stored crop: one square for a whole take, around the head, and whether it held."""
+"""The stored crop: one square around the head for a whole take."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pipeline.media import Box
 FaceBox = tuple[float, float, float, float]
 """Left, top, right, bottom of the landmarks in the full frame."""
 
-_RAISED = 0.05  # the landmarks end at the hairline: a head's middle lies above a face's
+_RAISED = 0.05  # the landmarks end at the hairline, so a head's centre is above a face's
 _CLEAR = 0.15
-_ROOM = 0.3  # more than _CLEAR and _RAISED: a face cut by the border reads smaller than it is
+_ROOM = 0.3  # more than _CLEAR and _RAISED: a face cut off by the border seems smaller than it is
 
 
 @dataclass(frozen=True)
 class Square:
-    """[x, x + side) x [y, y + side) of the full frame, stored at `stored_px` a side."""
+    """[x, x + side) x [y, y + side) of the full frame, stored with `stored_px` pixels per side."""
 
     x: int
     y: int
@@ -34,15 +34,15 @@ class Square:
 
     @property
     def scale(self) -> float:
-        """Full-frame pixels a stored pixel."""
+        """Full-frame pixels per stored pixel."""
         return self.side / self.stored_px
 
     def inside(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Points (n, 2 or more) of the full frame in stored pixels, x and y alone."""
+        """x and y of full-frame points (n, 2 or more) in stored pixels."""
         return np.asarray((points[:, :2] - (self.x, self.y)) / self.scale, dtype=np.float64)
 
     def holds(self, face: FaceBox) -> bool:
-        """Whether a face lies inside with `_CLEAR` of its size around it."""
+        """Whether a face is inside with a margin of `_CLEAR` of its size."""
         clear = _CLEAR * size_of(face)
         left, top, right, bottom = face
         return (
@@ -59,14 +59,14 @@ def size_of(face: FaceBox) -> float:
 
 
 def square_for(faces: Sequence[FaceBox], margin: float, max_px: int) -> Square:
-    """The square that holds all faces: `margin` times a face, or wide enough for the way it goes.
+    """The square that contains all faces: `margin` times a face, or wide enough for its path.
 
     Parameters
     ----------
     margin
         Side over the larger side of the median face.
     max_px
-        The stored side, at most; it is never enlarged.
+        The largest stored side; crops are never enlarged.
     """
     boxes = np.asarray(faces, dtype=np.float64)
     size = float(np.median(np.max(boxes[:, 2:] - boxes[:, :2], axis=1)))

@@ -1,11 +1,11 @@
-"""What brows and jaw do to the landmark model's stable points, solved for beside the map.
+"""Estimate how brows and jaw move the landmark model's stable points, together with the map.
 
-The mesh is one surface to its model: raised brows lift hairline, temples and eye corners that do
-not move, an open jaw pulls the temples down. How, was measured on drawn heads of fourteen drawn
-identities (`benchmarks/pose_directions.py`, none of them of the demo's cast) and is the asset
-`expression.json`: one displacement of each point for each movement. Here each frame pair gets the
-strength of each movement that, beside the best map, explains most (ridge regression); what the
-movements explain is taken off before the map is fitted. Brows are witnesses of it.
+The model treats the mesh as one surface: raised brows lift hairline, temples and eye corners that
+do not move, and an open jaw pulls the temples down. The displacements were measured on rendered
+heads of fourteen identities (`benchmarks/pose_directions.py`, none of them in the demo) and are
+stored in `expression.json`. For each frame pair, ridge regression estimates the strength of each
+movement together with the map. Their effect is subtracted before the map is fitted. The brow points
+take part in the regression only.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ from pipeline.faces.affine import (
 )
 
 BROWS = (8, 9, 63, 66, 70, 105, 107, 293, 296, 300, 334, 336)
-"""Both brows and the skin between them: witnesses, which the movements explain."""
+"""Both brows and the skin between them, used to estimate the movements."""
 WITNESSED = tuple(sorted(STABLE + BROWS))
 _WEIGHTS = (
     (EYE_CORNERS, 2.0), (NOSE_BRIDGE, 3.0), (TEMPLES, 0.3), (HAIRLINE, 0.5), (BROWS, 0.3),
 )  # fmt: skip
 MOVEMENTS = {"brows raised": 1e-3, "brows drawn": 1e-3, "jaw open": 3e-3}
-"""Full strength of a movement costs so much beside squared distances over the eyes' distance, times
-the points' weights. More for the jaw, of which no point but the rim is witness: real takes tremble
-more where it costs less (docs/pose.md)."""
+"""Ridge penalties of a movement at full strength, relative to weighted squared distances in eye
+distances. The jaw's is larger because only the rim shows it: real takes jitter more with a smaller
+one (docs/pose.md)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
-    """What is fitted of a face.
+    """The landmarks that are fitted.
 
     Attributes
     ----------
     indices, weights
-        (p,) MediaPipe's numbers, and how much each counts.
+        (p,) MediaPipe's numbers and their weights.
     rest, movements
-        (p, 2) the points at rest and (k, p, 2) what each movement adds, over the eyes' distance and
-        level with them; no movement where expression is left in.
+        (p, 2) the points at rest and (k, p, 2) their displacement by each movement, in eye
+        distances and aligned with the eyes; no movement with `expression: ignore`.
     costs
         (k,) of `MOVEMENTS`.
     """
@@ -89,7 +89,7 @@ def landmarks_of(
 
 
 def movements_sha256() -> str:
-    """Digest of the asset, for whoever keeps results that depend on it."""
+    """Digest of the asset, for the keys of results that depend on it."""
     return hashlib.sha256((files(__package__) / "expression.json").read_bytes()).hexdigest()
 
 
@@ -107,15 +107,15 @@ def fit_faces(
     smooth_s: float = 0.0,
     shear_prior: float = 0.0,
 ) -> F64:
-    """`affine.fit`, with what brows and jaw do to the mesh taken off a's points first."""
+    """`affine.fit`, after removing the effect of brows and jaw from a's points."""
     calm = without_expression(points_b, points_a, landmarks, shear_prior)
     return fit(method, points_b, calm, times_s, smooth_s, landmarks.weights, shear_prior)
 
 
 def without_expression(b: F64, a: F64, landmarks: Landmarks, shear_prior: float) -> F64:
-    """a's points (n, p, 2) as they would be, had both faces the same expression.
+    """a's points (n, p, 2) as they would be if both faces had the same expression.
 
-    With the map profiled out, `r(x)` is what the best map from b leaves of targets x, linear in x;
+    With the map profiled out, `r(x)` is the residual of the best map from b to x, linear in x;
     the strengths e minimise |r(a + sum e_k D_k)|^2 + sum cost_k e_k^2, D_k being movement k as a
     shows it.
     """
@@ -140,6 +140,6 @@ def without_expression(b: F64, a: F64, landmarks: Landmarks, shear_prior: float)
 
 
 def _left(b: F64, targets: F64, weights: F64, shear_prior: float) -> F64:
-    """What the best map from b leaves of the targets (n, p, 2)."""
+    """The residual (n, p, 2) of the best map from b to the targets."""
     matrix = linear_fit(b, targets, np.broadcast_to(weights, b.shape[:2]), shear_prior)
     return np.asarray(targets - b @ np.swapaxes(matrix[..., :2], -1, -2) - matrix[:, None, :, 2])

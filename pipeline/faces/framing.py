@@ -1,8 +1,8 @@
-"""Framings: where in the full frame the picture of a face is taken from, as one matrix.
+"""Framings: the part of the full frame that an image shows, as one matrix.
 
-A framing is a matrix from the full frame to a square picture of `size_px`, both in pixel-edge
-coordinates (a picture of n pixels covers [0, n]). Composed with the place of the stored crop it is
-sampled once; see `faces.sampling`.
+A framing is a matrix from the full frame to a square image of `size_px`, both in pixel-edge
+coordinates (an image of n pixels covers [0, n]). It is composed with the position of the stored
+crop and sampled once; see `faces.sampling`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from pipeline.faces.affine import F64, N_MESH, invert
 Framing = Literal["ned256", "ffhq", "head"]
 
 _NED_CONTEXT = 1.4
-"""Side of the square that becomes 320 px over the larger side of the landmarks' box.
+"""Side of the square that becomes 320 px, divided by the larger side of the landmarks' box.
 
 The papers crop a detected face, resize it to 320 and keep the middle 256 (SSERD 4.1), "tightly
 framed", and do not name the detector. With 1.4 the kept 256 are 1.12 boxes wide: chin and forehead
-stay in while the head nods, hair and background mostly do not.
+stay inside while the head nods, and most of hair and background is cut off.
 """
 _NED_KEPT = 256 / 320
 
 EYE_LEFT = (33, 160, 158, 133, 153, 144)
-"""The six points of the eye at the picture's left that stand for dlib's 36 to 41."""
+"""The six points of the eye on the image's left that correspond to dlib's 36 to 41."""
 EYE_RIGHT = (362, 385, 387, 263, 373, 380)
 MOUTH_CORNERS = (61, 291)
 
@@ -51,8 +51,8 @@ def face_boxes(landmarks: F64) -> F64:
 def ned256(boxes: F64, size_px: int) -> F64:
     """The papers' framing (2, 3): one upright square for a whole take.
 
-    From the median of all frames' face boxes (n, 4), so that the head moves inside the picture as
-    it moved before the camera, and a mouth that opens does not zoom it.
+    From the median of all frames' face boxes (n, 4), so the head moves in the image as it
+    moved in front of the camera, and an opening mouth does not change the scale.
     """
     x, y, width, height = np.nanmedian(boxes, axis=0)
     side = max(width, height) * _NED_CONTEXT * _NED_KEPT
@@ -60,7 +60,7 @@ def ned256(boxes: F64, size_px: int) -> F64:
 
 
 def ffhq(landmarks: F64, size_px: int) -> F64:
-    """FFHQ's framing (2, 3) of one frame's landmarks (478, >= 2): eyes and mouth in their place."""
+    """FFHQ's framing (2, 3) of a frame's landmarks (478, >= 2): fixed eyes and mouth."""
     eye_left, eye_right = (landmarks[list(eye), :2].mean(axis=0) for eye in (EYE_LEFT, EYE_RIGHT))
     mouth = landmarks[list(MOUTH_CORNERS), :2].mean(axis=0)
     return quad_framing(ffhq_quad(eye_left, eye_right, mouth), size_px)
@@ -69,15 +69,16 @@ def ffhq(landmarks: F64, size_px: int) -> F64:
 def ffhq_quad(eye_left: F64, eye_right: F64, mouth: F64) -> F64:
     """FFHQ's square as corners (4, 2): top left, bottom left, bottom right, top right.
 
-    Karras et al. 2019, appendix A: the square is twice the eyes' distance or 1.8 times the way from
-    the eyes to the mouth on each side of a centre a tenth of that way below the eyes.
+    Karras et al. 2019, appendix A: on each side of the centre, the square extends by twice the eye
+    distance or 1.8 times the eye-to-mouth distance; the centre is a tenth of the latter below the
+    eyes.
 
     Parameters
     ----------
     eye_left, eye_right
-        (2,) middle of each eye, by its side in the picture.
+        (2,) centre of each eye, by its side in the image.
     mouth
-        (2,) middle between the mouth's corners.
+        (2,) midpoint of the mouth's corners.
     """
     eyes = (eye_left + eye_right) / 2
     across, down = eye_right - eye_left, mouth - eyes

@@ -1,4 +1,4 @@
-"""What is read off 478 landmarks: head pose, mouth and eyes, and where the face lies."""
+"""Measure 478 landmarks: head pose, mouth, eyes and the face's box."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ F64 = NDArray[np.float64]
 OUTER_EYE_CORNERS = (33, 263)
 MOUTH_CORNERS = (61, 291)
 INNER_LIPS = ((82, 87), (13, 14), (312, 317))
-"""Upper and lower inner lip at the middle and beside it."""
+"""Upper and lower inner lip at the centre and next to it."""
 EYELIDS = ((160, 144), (159, 145), (158, 153), (385, 380), (386, 374), (387, 373))
 
 _RIGID_POINTS = (
@@ -20,7 +20,7 @@ _RIGID_POINTS = (
     197, 195, 162, 389, 67, 297, 5, 4, 1, 2, 98, 327, 93, 323,
 )  # fmt: skip
 RIGID = np.array(_RIGID_POINTS)
-"""Eye corners, temples, forehead, nose: what moves with the skull, hardly with the expression."""
+"""Eye corners, temples, forehead, nose: points that hardly move with expression."""
 
 _REFERENCE = np.array(
     [(-507, 23, 0), (-191, 9, 63), (191, 9, 63), (507, 23, 0), (-780, -24, -509),
@@ -32,22 +32,22 @@ _REFERENCE = np.array(
      (-180, -409, 241), (180, -409, 241), (-753, -319, -542), (753, -319, -542)],
     dtype=np.float64,
 )  # fmt: skip
-"""Where `RIGID` lies on the head that this project draws, thousandths of its outer eye corners'
-distance; x to the picture's right, y up, z towards the camera."""
+"""`RIGID` on the head that this project renders, in thousandths of the distance between its outer
+eye corners; x to the image's right, y up, z towards the camera."""
 
 _YAW_SLOPE = 0.83
 _PITCH_SLOPE, _PITCH_OFFSET_DEG = 0.91, -2.8
-"""MediaPipe's depth is flattened: what the fit gives against the truth of 144 drawn heads.
+"""MediaPipe's depth is flattened: slopes of the fitted angles over the truth of 144 rendered heads.
 
 The demo's six speakers, faces at random, yaw within 30 and pitch within 15 degrees. Left after
 correction, root mean square: 1.1 degrees of yaw, 1.7 of pitch, 0.9 of roll. Real faces that look
-level read 5 to 20 degrees of pitch: the zero is the drawn head's, and only differences mean much.
+straight ahead get 5 to 20 degrees of pitch: the zero is the rendered head's; use differences.
 """
 
 
 @dataclass(frozen=True)
 class Measures:
-    """Faces (...): angles signed as records.FRAMES_SCHEMA says, shapes over `interocular_px`."""
+    """Faces (...): angles signed as in records.FRAMES_SCHEMA, shapes over `interocular_px`."""
 
     yaw_deg: F64
     pitch_deg: F64
@@ -77,14 +77,14 @@ def measure(landmarks: F64) -> Measures:
 def head_pose(landmarks: F64) -> tuple[F64, F64, F64]:
     """Yaw, pitch and roll (...) in degrees, signs as records.FRAMES_SCHEMA.
 
-    The rotation that takes the reference head's rigid points onto the landmarks (Kabsch 1976), as
+    The rotation from the reference head's rigid points to the landmarks (Kabsch 1976), as
     Rz(roll) Rx(pitch) Ry(yaw), yaw and pitch then corrected for the flattened depth.
     """
-    seen = landmarks[..., RIGID, :] * (1.0, -1.0, -1.0)
-    seen -= seen.mean(axis=-2, keepdims=True)
-    u, _, vt = np.linalg.svd(_CENTRED.T @ seen)
+    points = landmarks[..., RIGID, :] * (1.0, -1.0, -1.0)
+    points -= points.mean(axis=-2, keepdims=True)
+    u, _, vt = np.linalg.svd(_CENTRED.T @ points)
     u[..., 2] *= np.sign(np.linalg.det(u @ vt))[..., None]
-    rotation = u @ vt  # the transpose of the one that is meant
+    rotation = u @ vt  # transposed
     yaw = np.degrees(np.arctan2(-rotation[..., 0, 2], rotation[..., 2, 2]))
     pitch = -np.degrees(np.arcsin(np.clip(rotation[..., 1, 2], -1.0, 1.0)))
     roll = np.degrees(np.arctan2(rotation[..., 1, 0], rotation[..., 1, 1]))
@@ -98,8 +98,20 @@ def bounds(landmarks: F64) -> tuple[float, float, float, float]:
     return float(left), float(top), float(right), float(bottom)
 
 
+def outside_share(landmarks: F64, width_px: int, height_px: int) -> float:
+    """The share (0 to 1) of landmarks (n, 2 or more) that are outside an image of this size."""
+    x, y = landmarks[:, 0], landmarks[:, 1]
+    return float(np.mean((x < 0) | (y < 0) | (x > width_px) | (y > height_px)))
+
+
+def mean_move(before: F64, now: F64) -> float:
+    """Mean distance between two sets of landmarks (n, 2 or more), in interocular distances."""
+    interocular_px = max(float(_distance(before, *OUTER_EYE_CORNERS)), 1e-6)
+    return float(np.linalg.norm(now[:, :2] - before[:, :2], axis=1).mean()) / interocular_px
+
+
 def has_jumped(before: F64, now: F64, elapsed_s: F64) -> NDArray[np.bool_]:
-    """Whether faces (...) moved or grew more between two frames than heads do: the tracker slipped.
+    """Whether faces (...) moved or grew more between two frames than heads do: a tracking error.
 
     The bound is 9 interocular distances a second (about 0.9 m/s) and a fifth in size.
     """

@@ -17,17 +17,17 @@ from pipeline.faces.mesh import F64, U8, SettlingTracker, in_pixels, quiet
 N_LANDMARKS = 478
 _MEMBERS = ("face_detector.tflite", "face_landmarks_detector.tflite")
 _FACES = 2
-"""Asked for one face, Tasks smooths the landmarks over time: mouths that open within three frames
-open by up to a half less (drawn heads). Asked for two it does not."""
+"""With one face, Tasks smooths the landmarks over time: mouths that open within three frames then
+open by up to half less (rendered heads). With two it does not."""
 
 
 def read_task(path: Path, sha256: str) -> bytes:
-    """The bytes of a task file, checked before anything is done with them.
+    """Read a task file and verify it.
 
     Raises
     ------
     ParameterError
-        Where it is missing, has another sha256, or holds no face landmark model.
+        If it is missing, has another sha256, or has no face landmark model.
     """
     try:
         content = path.read_bytes()
@@ -51,7 +51,7 @@ def _check_members(path: Path, content: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(content)) as bundle:
             lacking = [name for name in _MEMBERS if name not in bundle.namelist()]
     except zipfile.BadZipFile as error:
-        raise ParameterError(f"extract.landmarker: {path} is no MediaPipe task file") from error
+        raise ParameterError(f"extract.landmarker: {path} is not a MediaPipe task file") from error
     if lacking:
         raise ParameterError(
             f"extract.landmarker: {path} lacks {' and '.join(lacking)}; "
@@ -60,12 +60,12 @@ def _check_members(path: Path, content: bytes) -> None:
 
 
 class TaskTracker(SettlingTracker):
-    """Face Landmarker in video mode, one face followed.
+    """Face Landmarker in video mode, tracking one face.
 
     Raises
     ------
     ParameterError
-        Where MediaPipe cannot load the models, or they give other than 478 landmarks.
+        If MediaPipe cannot load the models, or they do not give 478 landmarks.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -74,13 +74,13 @@ class TaskTracker(SettlingTracker):
         self.reset()
 
     def reset(self) -> None:
-        """Load the models again."""
+        """Reload the models."""
         self._tick = 0
         with quiet():
             self._task = _landmarker(self._content)
 
     def look(self, rgb: U8) -> F64 | None:
-        """The landmarks (478, 3) of the face nearest to where it was, None where there is none."""
+        """The landmarks (478, 3) of the face nearest to the last position, None if none."""
         height, width = rgb.shape[:2]
         faces = [in_pixels(face, width, height) for face in self._detect(rgb)]
         if not faces:
@@ -92,11 +92,11 @@ class TaskTracker(SettlingTracker):
     def _detect(self, rgb: U8) -> list[F64]:
         from mediapipe import Image, ImageFormat
 
-        # the models see no time: any clock that runs will do
+        # the models ignore the time, so any increasing clock works
         self._tick += 1
-        picture = Image(image_format=ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
-        found = self._task.detect_for_video(picture, self._tick).face_landmarks
-        faces = [np.array([(p.x, p.y, p.z) for p in face], dtype=np.float64) for face in found]
+        image = Image(image_format=ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
+        detected = self._task.detect_for_video(image, self._tick).face_landmarks
+        faces = [np.array([(p.x, p.y, p.z) for p in face], dtype=np.float64) for face in detected]
         if any(len(face) != N_LANDMARKS for face in faces):
             raise ParameterError(
                 f"extract.landmarker: the model gives {len(faces[0])} landmarks, not {N_LANDMARKS}"
@@ -104,7 +104,7 @@ class TaskTracker(SettlingTracker):
         return faces
 
     def _strangeness(self, face: F64) -> float:
-        """How far a face is from the one before; where there was none, the larger the better."""
+        """Sort key: distance to the last position; without one, larger faces come first."""
         if self._before is None:
             left, top, right, bottom = bounds(face)
             return -max(right - left, bottom - top)

@@ -1,7 +1,7 @@
-"""MediaPipe's face mesh: one face followed through a take, and all faces of one picture.
+"""MediaPipe's face mesh: track one face through a take, and find all faces of an image.
 
-The state of the tracker is a function of the pictures since `restart`, so a take's landmarks never
-depend on what was tracked before. All coordinates are pixel-edge coordinates of the picture given.
+The state of the tracker depends only on the images since `restart`, so a take's landmarks do not
+depend on earlier takes. All coordinates are pixel-edge coordinates of the given image.
 """
 
 from __future__ import annotations
@@ -22,53 +22,54 @@ U8 = NDArray[np.uint8]
 F64 = NDArray[np.float64]
 
 _SETTLE = 3
-"""How often a picture is given when a face is first seen: the tracker's window settles within
-0.7 px of where it will be, against 3 to 5 px at the first look."""
+"""How often an image is processed when a face first appears: the tracker's window then is within
+0.7 px of its final position, compared with 3 to 5 px after the first time."""
 _START_S = 0.1
 BLACK: U8 = np.zeros((64, 64, 3), np.uint8)
 _HALF = 0.5
-"""MediaPipe counts from the middle of the first pixel: x in a picture and in its mirror image add
-up to the width less one (real takes at four sizes), but for 0.7 % of the face, the model's own."""
+"""MediaPipe counts from the centre of the first pixel: x in an image and in its mirror image add up
+to the width less one (real takes at four sizes), except for the model's error of 0.7 % of the
+face."""
 _GRAPH = "modules/face_landmark/face_landmark_front_cpu.binarypb"
 _AT_LEAST = {
     "facedetectionshortrangecpu__facedetectionshortrange__facedetection"
     "__TensorsToDetectionsCalculator.min_score_thresh": 0.5,
     "facelandmarkcpu__ThresholdingCalculator.threshold": 0.5,
 }
-"""How sure detector and tracker must be; the defaults of FaceMesh."""
+"""Score thresholds of detector and tracker; the defaults of FaceMesh."""
 _WIRE = np.dtype(
     [("head", "u1", 3), ("x", "<f4"), ("tag_y", "u1"), ("y", "<f4"), ("tag_z", "u1"), ("z", "<f4")]
-)  # a landmark as protobuf sends it when x, y and z are all set: ten times faster than by attribute
+)  # wire format of a landmark with x, y and z set: ten times faster than reading attributes
 
 
 class Tracker(Protocol):
-    """What follows one face; another landmark model takes this place."""
+    """Interface of a tracker of one face, for any landmark model."""
 
     def restart(self) -> None:
-        """Forget what was seen."""
+        """Forget the face."""
 
     def track(self, rgb: U8) -> F64 | None:
-        """The landmarks (478, 3) in the next picture (h, w, 3), None where the face is lost."""
+        """The landmarks (478, 3) in the next image (h, w, 3), None if the face is lost."""
 
 
 class SettlingTracker(ABC):
-    """A tracker whose first landmarks of a face are as good as the later ones."""
+    """A tracker whose first landmarks of a face are as accurate as later ones."""
 
     _seen = False
 
     @abstractmethod
     def look(self, rgb: U8) -> F64 | None:
-        """The landmarks in the next picture, whatever the model says of it."""
+        """The model's landmarks in the next image."""
 
     @abstractmethod
     def reset(self) -> None:
-        """Start the model again, which is slow."""
+        """Restart the model, which is slow."""
 
     def restart(self) -> None:
-        """Forget what was seen.
+        """Forget the face.
 
-        A black picture takes the face away; what is tracked next is bit for bit what a new object
-        gives. `reset` does the same, ten times slower and not silently.
+        A black image makes the tracker lose it; later results are bit for bit those of a new
+        object. `reset` does the same, ten times slower and with messages on stderr.
         """
         with quiet():
             for _ in range(_SETTLE):
@@ -79,10 +80,10 @@ class SettlingTracker(ABC):
         self._seen = False
 
     def track(self, rgb: U8) -> F64 | None:
-        """The landmarks (478, 3) in the next picture, None where the face is lost.
+        """The landmarks (478, 3) in the next image, None if the face is lost.
 
-        A picture in which the face appears is given several times, so that the first landmarks are
-        as good as the later ones.
+        An image in which the face appears is processed several times, so that the first landmarks
+        are as accurate as later ones.
         """
         if self._seen:
             landmarks = self.look(rgb)
@@ -100,31 +101,31 @@ class SettlingTracker(ABC):
 
 
 class MeshTracker(SettlingTracker):
-    """Face Mesh in tracking mode, one face; `refined`: lips and irises by a network of their own.
+    """Face Mesh in tracking mode for one face.
 
-    Without it landmarks are (468, 3).
+    `refined` uses separate networks for lips and irises; without it landmarks are (468, 3).
     """
 
     def __init__(self, *, refined: bool = True) -> None:
         self._mesh = _face_mesh(static_image_mode=False, refine_landmarks=refined)
 
     def look(self, rgb: U8) -> F64 | None:
-        """The landmarks (478, 3) in the next picture, None where there is no face."""
+        """The landmarks (478, 3) in the next image, None if there is no face."""
         return _landmarks(self._mesh, rgb)
 
     def reset(self) -> None:
-        """Start the graph again."""
+        """Restart the graph."""
         self._mesh.reset()
 
 
 class FaceFinder:
-    """Finds all faces of single pictures: a detector proposes, the mesh confirms."""
+    """Find all faces of single images: a detector proposes them, the mesh confirms them."""
 
     def __init__(self) -> None:
         with quiet():
             from mediapipe.python.solutions import face_detection
 
-            # model 1 sees faces down to a twentieth of the picture; 0 is for selfies
+            # model 1 finds faces down to a twentieth of the image; 0 is for selfies
             self._detector = face_detection.FaceDetection(
                 model_selection=1, min_detection_confidence=0.5
             )
@@ -132,11 +133,11 @@ class FaceFinder:
         self._mesh = _face_mesh(static_image_mode=True, refine_landmarks=False)
 
     def propose(self, rgb: U8) -> list[tuple[float, float, float, float]]:
-        """Boxes (left, top, right, bottom) where faces may be, the surest first."""
+        """Boxes (left, top, right, bottom) of possible faces, by descending score."""
         height, width = rgb.shape[:2]
         with quiet():
-            found = self._detector.process(rgb).detections or []
-        boxes = [d.location_data.relative_bounding_box for d in found]
+            detections = self._detector.process(rgb).detections or []
+        boxes = [d.location_data.relative_bounding_box for d in detections]
         return [
             (
                 b.xmin * width,
@@ -147,8 +148,14 @@ class FaceFinder:
             for b in boxes
         ]
 
+    def score(self, rgb: U8) -> float:
+        """The detector's best score (0.5 to 1) in an image (h, w, 3); 0 where it sees no face."""
+        with quiet():
+            detections = self._detector.process(rgb).detections or []
+        return max((float(d.score[0]) for d in detections), default=0.0)
+
     def confirm(self, rgb: U8) -> F64 | None:
-        """The landmarks (468, 3) of a face in a picture cut around it, None where there is none."""
+        """The landmarks (468, 3) of a face in an image cropped around it, None if there is none."""
         with quiet():
             return _landmarks(self._mesh, rgb)
 
@@ -156,8 +163,8 @@ class FaceFinder:
 def _face_mesh(*, static_image_mode: bool, refine_landmarks: bool) -> Any:
     """`mediapipe.solutions.face_mesh.FaceMesh` for one face, bit for bit, on the caller's thread.
 
-    Its own graph hands each step to a pool of threads: a seventh more of the processor's time, and
-    workers beside each other fight for the cores.
+    The original graph uses a thread pool, which costs a seventh more CPU time and makes parallel
+    workers compete for cores.
     """
     with quiet():
         import mediapipe
@@ -182,7 +189,7 @@ def _face_mesh(*, static_image_mode: bool, refine_landmarks: bool) -> Any:
 
 
 def _start(solution: Any) -> None:
-    """Wait until the models are up, which print from threads of their own after a first picture."""
+    """Wait for the models to start; they print from threads after the first image."""
     solution.process(BLACK)
     time.sleep(_START_S)
 
@@ -196,13 +203,13 @@ def _landmarks(mesh: Any, rgb: U8) -> F64 | None:
 
 
 def in_pixels(relative: F64, width: int, height: int) -> F64:
-    """MediaPipe's coordinates (n, 3), relative to the picture's sides, counted from pixel edges."""
+    """MediaPipe's coordinates (n, 3), relative to the image's sides, as pixel-edge coordinates."""
     landmarks: F64 = relative * (width, height, width) + (_HALF, _HALF, 0.0)
     return landmarks
 
 
 def _coordinates(face: Any) -> F64:
-    """(n, 3) of a landmark message, relative to the picture's sides."""
+    """(n, 3) of a landmark message, relative to the image's sides."""
     wire: bytes = face.SerializeToString()
     if len(wire) != len(face.landmark) * _WIRE.itemsize:
         return np.array([(p.x, p.y, p.z) for p in face.landmark], dtype=np.float64)
@@ -212,10 +219,11 @@ def _coordinates(face: Any) -> F64:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep off the terminal what MediaPipe's C++ prints when a graph starts.
+    """Suppress what MediaPipe's C++ code prints when a graph starts.
 
-    It has no switch: its logs do not heed GLOG_minloglevel before absl is initialised, which the
-    wheel never does. Two system calls; used where graphs start and where they are seldom asked.
+    There is no option for it: the logs ignore GLOG_minloglevel before absl is initialised, which
+    the wheel never does. It costs two system calls, so it is used only where graphs start or run
+    rarely.
     """
     sys.stderr.flush()
     kept = os.dup(2)

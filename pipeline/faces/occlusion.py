@@ -1,4 +1,4 @@
-"""Whether something comes before the mouth: the skin around it against that of the whole take."""
+"""Whether something covers the mouth: the skin around it, compared with the whole take."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ _AROUND_MOUTH = (
     434, 207, 427, 216, 436, 57, 287, 43, 273, 106, 335,
 )  # fmt: skip
 AROUND_MOUTH = np.array(_AROUND_MOUTH)
-"""Below the nose, beside and below the lips, chin: what moves with the jaw but keeps its colour."""
+"""Below the nose, around the lips, chin: points that move with the jaw but keep their colour."""
 
+_USUAL = (15.0, 15.0, 0.2)
 _SHRINK = 4  # colours of single pixels are noise
 _OTHER_LEVELS = 22.0
-"""No frame of 37 takes, real and drawn, has more. Made covers on the same takes: four fingers are
-seen in 35, a dark ball in 36, a smooth patch of the take's own skin in 25."""
+"""No frame of 37 takes, real and drawn, has more. Covers composited onto the same takes: four
+fingers are detected in 35, a dark ball in 36, a smooth patch of the take's own skin in 25."""
 
 
 def skin_around_mouth(crop: U8, landmarks: F64) -> U8:
@@ -37,17 +38,29 @@ def skin_around_mouth(crop: U8, landmarks: F64) -> U8:
 
 
 def otherness(skins: U8) -> F64:
-    """How far the skin of each frame (n, 47, 3) is from the take's: the third quartile of its
-    points' distances from their medians over the take, in levels of CIE Lab (eight bits).
+    """The colour distance (n,) of each frame's skin (n, 47, 3) from the take's.
+
+    It is the third quartile of the points' distances from their medians over the take, in levels
+    of CIE Lab (eight bits).
     """
     lab = cv2.cvtColor(skins, cv2.COLOR_RGB2LAB).astype(np.float64)
     away = np.linalg.norm(lab - np.median(lab, axis=0), axis=2)
     return np.asarray(np.percentile(away, 75, axis=1), dtype=np.float64)
 
 
-def is_covered(skins: U8) -> NDArray[np.bool_]:
-    """Whether the mouth's surroundings look otherwise than in most of the take, a frame each.
+def is_covered(skins: U8, poses: F64) -> NDArray[np.bool_]:
+    """Whether the mouth's surroundings look different from most of the take, per frame.
 
-    What is there most of the time is not seen, and a flash of light is taken for a cover.
+    A cover that is there most of the time is not detected, and a flash of light counts as one. A
+    turned head and a wide open mouth change the skin's shading as well, so frames far from the
+    take's usual pose are not judged.
+
+    Parameters
+    ----------
+    skins
+        (n, 47, 3), see `skin_around_mouth`.
+    poses
+        (n, 3): yaw and pitch in degrees, mouth opening in interocular distances.
     """
-    return otherness(skins) > _OTHER_LEVELS
+    usual = np.all(np.abs(poses - np.median(poses, axis=0)) <= _USUAL, axis=1)
+    return np.asarray((otherness(skins) > _OTHER_LEVELS) & usual)

@@ -1,4 +1,4 @@
-"""The pose of a clip pair's frames: matrices, residuals, and what no flat map can mend."""
+"""The pose of a clip pair's frames: matrices, residuals and differences in head angles."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ I64 = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class PoseTrack:
-    """What pose needs of one take of n frames; NaN where a frame has no face.
+    """Input of pose from one take of n frames; NaN where a frame has no face.
 
     Attributes
     ----------
     times_s
         (n,) instants.
     points, stable
-        (n, p, 2) the landmarks to fit and those to judge by, full-frame pixels.
+        (n, p, 2) the landmarks to fit and those for the residual, in full-frame pixels.
     yaw_deg, pitch_deg, mouth_open, interocular_px
         (n,) as in `records.FRAMES_SCHEMA`.
     crop
@@ -45,7 +45,7 @@ class PoseTrack:
 
 @dataclass
 class Posed:
-    """The rows of `PosePair` of one clip pair, and how many frame pairs were lost to each cause."""
+    """The rows of `PosePair` of one clip pair, and the number of dropped frame pairs by cause."""
 
     rows: pa.Table
     lost: dict[str, int] = field(default_factory=dict)
@@ -63,18 +63,18 @@ def pose_pair(
     shear_prior: float,
     max_residual: float,
 ) -> Posed:
-    """Lay b's frames onto a's.
+    """Fit the map from b's frames to a's.
 
     Parameters
     ----------
     frames
         (n, 2) frame of a, frame of b.
     landmarks
-        What the points to fit are.
+        The landmarks to fit.
     smooth_s, shear_prior
         As in `affine.fit`.
     max_residual
-        Of a's interocular distance, above which a frame pair is dropped.
+        In a's interocular distances; frame pairs above it are dropped.
     """
     seen = _seen(a)[frames[:, 0]] & _seen(b)[frames[:, 1]]
     lost = {"no_face": int((~seen).sum()), "degenerate": 0, "large_residual": 0}
@@ -101,7 +101,7 @@ def _seen(track: PoseTrack) -> NDArray[np.bool_]:
 
 
 def _by_crops(a: PoseTrack, b: PoseTrack) -> F64:
-    """The map from b to a that lays one stored crop on the other: all there is without a pose."""
+    """The map from b to a that overlays the stored crops: the alignment without a pose."""
     return compose(crop_to_frame(*a.crop, 1), invert(crop_to_frame(*b.crop, 1)))
 
 
@@ -135,7 +135,7 @@ def _six(matrix: F64) -> pa.Array:
 
 
 def values_sha256(rows: pa.Table) -> str:
-    """Digest of the rows' values, which does not depend on how a file packs them."""
+    """Digest of the rows' values, independent of how a file stores them."""
     hasher = hashlib.sha256()
     for name in rows.schema.names[1:]:
         column = rows[name].combine_chunks()

@@ -1,7 +1,8 @@
-"""The pictures of one take: where its face is, frame by frame, and the stored crops.
+"""Track the face of one take frame by frame, and encode the stored crops.
 
-A take is decoded once in the ordinary case: the square of the stored crop is laid around the first
-face, generously; where the head leaves it the take is done again with the square of its whole way.
+Usually a take is decoded once: the square of the stored crop is placed around the first face, with
+a generous margin. If the head leaves it, the take is decoded again with a square that covers the
+whole path.
 """
 
 from __future__ import annotations
@@ -16,35 +17,41 @@ from numpy.typing import NDArray
 
 from pipeline.errors import Reject
 from pipeline.faces.crop import FaceBox, Square, size_of
-from pipeline.faces.detection import faces_in
-from pipeline.faces.measures import bounds
+from pipeline.faces.detection import faces_in, turn_scores, whole_image
+from pipeline.faces.measures import bounds, mean_move, outside_share
 from pipeline.faces.mesh import FaceFinder, Tracker
 from pipeline.faces.occlusion import skin_around_mouth
-from pipeline.faces.track_stats import Tally
+from pipeline.faces.track_stats import TrackStats, TurnVotes
 from pipeline.media import Frame, encode_jpeg
 
+U8 = NDArray[np.uint8]
 F64 = NDArray[np.float64]
 
-_GLANCE_S = 0.1  # how often the whole frame is searched for a face that is not followed
-_SEARCH_S = 1.0  # and how often with tiles, before there was any
+_SEARCH_S = 0.1  # between searches of the whole frame while no face is tracked
+_TILED_SEARCH_S = 1.0  # between searches with tiles, before the first face
 _SAME_PLACE = 0.6
 _SHARP_PX = 128
 _EDGE_SHARE = 0.01
+_MOST_OUTSIDE = 0.15
+"""Share of landmarks outside the image, above which a frame has none: the mesh invents what it does
+not see. A fifth of a real face cut off leaves 0.15 of them outside, three tenths 0.2 to 0.28."""
+_THUMB_PX = 64
+_VOTES = 4  # instants at which the orientation is checked; 30 ms each
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How a take is followed; as the keys of that name in the section `extract`."""
+class TrackingOptions:
+    """How a take is tracked; the keys of the same names in the section `extract`."""
 
     mesh_px: int
     count_faces_every_s: float
     jpeg_quality: int
 
 
-class Seen(NamedTuple):
-    """One frame: when it is shown, the landmarks (478, 3) in the full frame, the stored crop.
+class TrackedFrame(NamedTuple):
+    """One frame: presentation time, landmarks (478, 3) in the full frame, and the stored crop.
 
-    `landmarks` and `sharpness` are None where there is no face, or none of it in the crop.
+    `landmarks` and `sharpness` are None where no face is tracked, or the crop shows none of it.
     """
 
     frame: int
@@ -56,87 +63,130 @@ class Seen(NamedTuple):
     crop: bytes
 
 
-def first_face(frames: Iterator[Frame], finder: FaceFinder, look_px: int) -> tuple[FaceBox, Frame]:
+class _Last(NamedTuple):
+    """What the frame before leaves for comparison."""
+
+    crop: U8
+    thumb: F64
+    landmarks: F64
+
+
+def first_face(
+    frames: Iterator[Frame], finder: FaceFinder, search_px: int, votes: TurnVotes
+) -> tuple[FaceBox, Frame]:
     """The largest face of the first frame that has one, and that frame.
+
+    `votes` receives the detector's scores of frames without an upright face.
 
     Raises
     ------
     Reject
-        no_face, where the whole take has none.
+        no_face, where no frame of the take has one.
     """
-    glance_s = search_s = -np.inf
+    search_s = tiled_s = -np.inf
     n = 0
     for n, frame in enumerate(frames, 1):  # noqa: B007
-        if frame.time_s < glance_s:
+        if frame.time_s < search_s:
             continue
-        glance_s = frame.time_s + _GLANCE_S
-        thorough = frame.time_s >= search_s
-        if thorough:
-            search_s = frame.time_s + _SEARCH_S
-        faces = faces_in(frame, finder, look_px, thorough=thorough)
+        search_s = frame.time_s + _SEARCH_S
+        tiled = frame.time_s >= tiled_s
+        faces = faces_in(frame, finder, search_px, thorough=tiled)
         if faces:
             return faces[0], frame
+        if tiled:
+            tiled_s = frame.time_s + _TILED_SEARCH_S
+            votes.add(turn_scores(whole_image(frame, search_px), finder))
     raise Reject("no_face", f"no face in {n} frames")
 
 
-def follow(
+def track_face(
     frames: Iterator[Frame],
     start: FaceBox,
     tools: tuple[Tracker, FaceFinder],
-    manner: Manner,
-    tally: Tally,
-) -> Iterator[Seen]:
-    """What is seen in every frame; `tally` lacks only what measures give when they have ended.
+    options: TrackingOptions,
+    stats: TrackStats,
+) -> Iterator[TrackedFrame]:
+    """Track one face through all frames; `stats` collects what the findings need.
 
     Parameters
     ----------
     start
-        The face to follow where there are several.
+        The face to track if there are several.
     """
     tracker, finder = tools
-    square = tally.square
+    square = stats.square
     tracker.restart()
-    picture_before = None
-    expected, is_followed = start, False
-    count_s = glance_s = -np.inf
+    last: _Last | None = None
+    expected, is_tracked = start, False
+    count_s = search_s = -np.inf
     for frame in frames:
         faces: list[FaceBox] = []
+        image = frame.cut(square.box, square.stored_px, square.stored_px)
         if frame.time_s >= count_s:
-            count_s = frame.time_s + manner.count_faces_every_s
-            known = expected if is_followed or frame.index == 0 else None
-            faces = faces_in(frame, finder, manner.mesh_px, thorough=False, known=known)
-            tally.count(faces)
-        picture = frame.cut(square.box, square.stored_px, square.stored_px)
-        landmarks = _track(tracker, picture, square, manner.mesh_px)
-        is_new = not is_followed and tally.counts[-1] > 1
+            count_s = frame.time_s + options.count_faces_every_s
+            known = expected if is_tracked or frame.index == 0 else None
+            faces = faces_in(frame, finder, options.mesh_px, thorough=False, known=known)
+            stats.count(faces)
+            if len(stats.votes.scores) < _VOTES:
+                stats.votes.add(turn_scores(_shrunk(image, options.mesh_px), finder))
+        landmarks = _track(tracker, image, square, options.mesh_px)
+        is_new = not is_tracked and stats.counts[-1] > 1
         if landmarks is not None and is_new and not _same_place(bounds(landmarks), expected):
             tracker.restart()
             landmarks = None
-        is_followed = landmarks is not None
-        tally.changes.append(_change(picture_before if is_followed else None, picture))
-        picture_before = picture
-        yield _seen(frame, landmarks, picture, tally, manner.jpeg_quality)
-        if is_followed:
-            expected = tally.faces[-1]
+        is_tracked = landmarks is not None
+        if landmarks is not None:
+            expected = bounds(landmarks)
+            if outside_share(landmarks, frame.width_px, frame.height_px) > _MOST_OUTSIDE:
+                stats.outside += 1
+                landmarks = None
+        last = _compare(last, image, landmarks, stats)
+        yield _tracked_frame(frame, landmarks, image, stats, options.jpeg_quality)
+        if is_tracked:
             continue
-        if not faces and frame.time_s >= glance_s:
-            glance_s = frame.time_s + _GLANCE_S
-            faces = faces_in(frame, finder, manner.mesh_px, thorough=False)
-        tally.elsewhere += faces[:1]
+        if not faces and frame.time_s >= search_s:
+            search_s = frame.time_s + _SEARCH_S
+            faces = faces_in(frame, finder, options.mesh_px, thorough=False)
+        stats.elsewhere += faces[:1]
 
 
-def _change(before: NDArray[np.uint8] | None, now: NDArray[np.uint8]) -> float:
-    """The mean absolute difference, in levels; infinite where there is nothing to compare with."""
-    return float(np.inf if before is None else cv2.norm(before, now, cv2.NORM_L1) / now.size)
+def _compare(
+    last: _Last | None, crop: U8, landmarks: F64 | None, stats: TrackStats
+) -> _Last | None:
+    """Record how the frame differs from the one before; infinite unless both have landmarks."""
+    if landmarks is None:
+        stats.add_change(np.inf, np.inf, np.inf)
+        return None
+    thumb = _thumb(crop)
+    if last is None:
+        stats.add_change(np.inf, np.inf, np.inf)
+    else:
+        stats.add_change(
+            float(cv2.norm(last.crop, crop, cv2.NORM_L1) / crop.size),
+            float(np.abs(thumb - last.thumb).mean()),
+            mean_move(last.landmarks, landmarks),
+        )
+    return _Last(crop, thumb, landmarks)
 
 
-def _track(
-    tracker: Tracker, picture: NDArray[np.uint8], square: Square, mesh_px: int
-) -> F64 | None:
-    """Landmarks in the full frame, from the stored crop itself or a smaller copy of it."""
-    shown: Any = picture
-    if square.stored_px > mesh_px:
-        shown = cv2.resize(picture, (mesh_px, mesh_px), interpolation=cv2.INTER_LINEAR)
+def _thumb(crop: U8) -> F64:
+    """A grey thumbnail without codec noise, independent of exposure: mean 0, deviation 50."""
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (_THUMB_PX, _THUMB_PX), interpolation=cv2.INTER_AREA)
+    centred = small.astype(np.float64) - small.mean()
+    return np.asarray(50 * centred / max(float(centred.std()), 1.0), dtype=np.float64)
+
+
+def _shrunk(image: U8, most_px: int) -> U8:
+    if image.shape[0] <= most_px:
+        return image
+    small: Any = cv2.resize(image, (most_px, most_px), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(small, dtype=np.uint8)
+
+
+def _track(tracker: Tracker, image: U8, square: Square, mesh_px: int) -> F64 | None:
+    """Landmarks in the full frame, from the stored crop or a smaller copy of it."""
+    shown = _shrunk(image, mesh_px)
     landmarks = tracker.track(shown)
     if landmarks is None:
         return None
@@ -144,31 +194,31 @@ def _track(
     return in_frame
 
 
-def _seen(
-    frame: Frame, landmarks: F64 | None, picture: NDArray[np.uint8], tally: Tally, quality: int
-) -> Seen:
-    crop = encode_jpeg(picture, quality)
+def _tracked_frame(
+    frame: Frame, landmarks: F64 | None, image: U8, stats: TrackStats, quality: int
+) -> TrackedFrame:
+    crop = encode_jpeg(image, quality)
     shown = frame.index, frame.time_s, frame.duration_s
-    tally.found.append(landmarks is not None)
+    stats.found.append(landmarks is not None)
     if landmarks is None:
-        return Seen(*shown, None, None, False, crop)
+        return TrackedFrame(*shown, None, None, False, crop)
     box = bounds(landmarks)
     near_edge = _near_edge(box, frame)
-    tally.faces.append(box)
-    tally.skins.append(skin_around_mouth(picture, tally.square.inside(landmarks)))
-    tally.near_edge += near_edge
-    return Seen(*shown, landmarks, sharpness(picture, tally.square, box), near_edge, crop)
+    stats.faces.append(box)
+    stats.skins.append(skin_around_mouth(image, stats.square.inside(landmarks)))
+    stats.near_edge += near_edge
+    return TrackedFrame(*shown, landmarks, sharpness(image, stats.square, box), near_edge, crop)
 
 
-def sharpness(picture: NDArray[np.uint8], square: Square, face: FaceBox) -> float | None:
-    """Variance of the Laplacian over the face at 128 px; None where the crop has none of it."""
+def sharpness(image: U8, square: Square, face: FaceBox) -> float | None:
+    """Variance of the Laplacian over the face at 128 px; None where the crop shows none of it."""
     corners = (np.asarray(face) - (square.x, square.y, square.x, square.y)) / square.scale
     left, top, right, bottom = np.clip(np.round(corners), 0, square.stored_px).astype(int)
     if right - left < 2 or bottom - top < 2:
         return None
-    grey = cv2.cvtColor(picture[top:bottom, left:right], cv2.COLOR_RGB2GRAY)
-    even = cv2.resize(grey, (_SHARP_PX, _SHARP_PX), interpolation=cv2.INTER_AREA)
-    _, deviation = cv2.meanStdDev(cv2.Laplacian(even, cv2.CV_32F))
+    grey = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_RGB2GRAY)
+    resized = cv2.resize(grey, (_SHARP_PX, _SHARP_PX), interpolation=cv2.INTER_AREA)
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(resized, cv2.CV_32F))
     return float(deviation[0, 0] ** 2)
 
 
@@ -185,7 +235,7 @@ def _near_edge(face: FaceBox, frame: Frame) -> bool:
 
 
 def _same_place(one: FaceBox, other: FaceBox) -> bool:
-    """Whether two boxes are of one face: their middles are near for their size."""
-    middles = [((f[0] + f[2]) / 2, (f[1] + f[3]) / 2) for f in (one, other)]
-    away = np.hypot(middles[0][0] - middles[1][0], middles[0][1] - middles[1][1])
-    return bool(away < _SAME_PLACE * size_of(other))
+    """Whether two boxes show one face: their centres are close, relative to their size."""
+    centres = [((f[0] + f[2]) / 2, (f[1] + f[3]) / 2) for f in (one, other)]
+    distance = np.hypot(centres[0][0] - centres[1][0], centres[0][1] - centres[1][1])
+    return bool(distance < _SAME_PLACE * size_of(other))

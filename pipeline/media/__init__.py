@@ -1,19 +1,19 @@
-"""The only package that touches decoders: timed pictures, sound, JPEG, FLAC."""
+"""Decoders and encoders: timed video frames, audio, JPEG, FLAC."""
 
 from pipeline.media.audio import Sound, decode_sound, read_flac, write_flac
 from pipeline.media.audio_choice import Chosen, Heard, OpenSource, choose_sound
 from pipeline.media.audio_offset import Match, match
 from pipeline.media.audio_placement import Voice, place_sound
 from pipeline.media.box import ALIGN, Box
-from pipeline.media.container import MediaSource
+from pipeline.media.file_kind import MediaSource
+from pipeline.media.frame_changes import FrameChanges, change_findings
 from pipeline.media.integrity import (
     FINDINGS,
     file_findings,
     joint_findings,
-    set_aside,
+    reject_findings,
     sound_findings,
-    standstills,
-    to_mend,
+    to_repair,
     video_findings,
 )
 from pipeline.media.jpeg import decode_jpeg, encode_jpeg, use_one_thread
@@ -27,6 +27,7 @@ __all__ = [
     "Box",
     "Chosen",
     "Frame",
+    "FrameChanges",
     "Heard",
     "Limits",
     "Match",
@@ -36,6 +37,7 @@ __all__ = [
     "Timeline",
     "Video",
     "Voice",
+    "change_findings",
     "choose_sound",
     "decode_jpeg",
     "decode_sound",
@@ -47,11 +49,10 @@ __all__ = [
     "place_sound",
     "read_flac",
     "read_timeline",
+    "reject_findings",
     "resample",
-    "set_aside",
     "sound_findings",
-    "standstills",
-    "to_mend",
+    "to_repair",
     "use_one_thread",
     "video_findings",
     "write_flac",

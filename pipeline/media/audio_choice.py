@@ -1,29 +1,29 @@
-"""Which of a take's sounds is used: the container's own track, or the file beside it."""
+"""Which audio source of a take is used: the container's own track, or the separate file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from pipeline.errors import Reject
-from pipeline.media.audio import Sound, decode_sound
-from pipeline.media.container import MediaSource
+from pipeline.media.audio import Sound
+from pipeline.media.audio_tracks import Decoder, OpenSource, decode_speech
 
-OpenSource = Callable[[], AbstractContextManager[MediaSource]]
+__all__ = ["Chosen", "Heard", "OpenSource", "choose_sound"]
 
 
 class Heard(NamedTuple):
-    """One usable sound and the name of where it came from."""
+    """One usable audio source: its name, samples, and findings on its tracks and channels."""
 
     name: str
     sound: Sound
+    findings: frozenset[str] = frozenset()
 
 
 class Chosen(NamedTuple):
-    """The sound used, whether it was the first choice, and the other one.
+    """The audio source used, whether it was the first choice, and the other one.
 
-    `other_fault` is what was wrong with the other one where it holds sound that cannot be used.
+    `other_fault` is why the other one cannot be used, if it has audio that cannot be.
     """
 
     used: Heard
@@ -39,35 +39,41 @@ def choose_sound(
     silence_db: float,
     *,
     fill_gaps: bool = True,
+    keep: Collection[str] = (),
 ) -> Chosen:
-    """The first of the candidates (name, how to open it) that holds sound above `silence_db`.
+    """The first of the candidates (name, how to open it) whose audio peaks above `silence_db`.
+
+    Parameters
+    ----------
+    keep
+        Findings on tracks and channels that are reported only, see `decode_speech`.
 
     Raises
     ------
     Reject
-        What is wrong with the first candidate that holds any sound: silent, unreadable, truncated,
-        too_large; no_sound where none does.
+        The fault of the first candidate with any audio: silent, unreadable, truncated, too_large;
+        no_sound if none has any.
     """
-    heard: list[Heard] = []
+    usable: list[Heard] = []
     faults: list[Reject] = []
     for name, open_it in candidates:
+        decoder = Decoder(open_it, rate_hz, max_duration_s, silence_db, fill_gaps)
         try:
-            with open_it() as source:
-                sound = decode_sound(source, rate_hz, max_duration_s, fill_gaps=fill_gaps)
-            if sound is not None:
-                _check_audible(name, sound, silence_db)
-                heard.append(Heard(name, sound))
+            speech = decode_speech(decoder, keep)
+            if speech is not None:
+                _check_audible(name, speech.audio, decoder)
+                usable.append(Heard(name, speech.audio, speech.findings))
         except Reject as reject:
             faults.append(reject)
-    if heard:
-        is_first = heard[0].name == candidates[0][0]
-        return Chosen(heard[0], is_first, next(iter(heard[1:]), None), next(iter(faults), None))
+    if usable:
+        is_first = usable[0].name == candidates[0][0]
+        return Chosen(usable[0], is_first, next(iter(usable[1:]), None), next(iter(faults), None))
     if faults:
         raise faults[0]
-    raise Reject("no_sound", "there is no sound track, nor a file of sound")
+    raise Reject("no_sound", "the take has neither an audio track nor an audio file")
 
 
-def _check_audible(name: str, sound: Sound, silence_db: float) -> None:
-    if sound.peak_db < silence_db:
-        said = f"the {name}'s sound peaks at {sound.peak_db:.0f} dB of full scale"
-        raise Reject("silent", said)
+def _check_audible(name: str, audio: Sound, decoder: Decoder) -> None:
+    if not decoder.is_audible(audio):
+        detail = f"the audio of the {name} peaks at {audio.peak_db:.0f} dB of full scale"
+        raise Reject("silent", detail)

@@ -1,4 +1,4 @@
-"""Whether two sounds are of one recording, and by how much one lies later than the other."""
+"""Whether two audio signals are the same recording, and the offset and drift between them."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from pipeline.media.resampling import Samples
 F32 = NDArray[np.float32]
 
 SAME_RECORDING = 0.3
-"""Quality above which two sounds count as one recording. Files of MEAD beside their own container's
-track have 1.00; 182 pairs of unlike real takes at most 0.27; the same speech cut at 3 kHz 0.55 and
-more, with noise 10 dB below it 0.43 and more."""
+"""Quality above which two signals count as the same recording. MEAD's audio files compared with the
+tracks of their own videos have 1.00, 182 pairs of different real takes at most 0.27, the same
+speech low-passed at 3 kHz at least 0.55, with noise 10 dB below it at least 0.43."""
 
 _MAX_OFFSET_S = 2.0
-_WHOLE_S = 60.0  # of a longer take the beginning tells the offset
+_WHOLE_S = 60.0  # the offset of longer takes is measured at their start
 _PIECE_S = 1.0
 _PIECES = 8
 _NEAR_S = 0.1
-_AGREE = 3  # lags of unrelated pieces lie anywhere in four seconds
+_AGREE = 3  # lags of unrelated pieces are spread over four seconds
 _SURE = 0.5
 _STRAIGHT_S = 0.002
 
 
 class Match(NamedTuple):
-    """How the second sound lies on the first one's clock.
+    """The position of the second signal on the first one's clock.
 
-    `offset_s` is how much later than its own start it begins, `quality` the correlation of the two
-    there (1: equal), `drift_s` by how much the offset grows from the beginning to the end, None
-    where the pieces compared do not agree or there are too few.
+    `offset_s` is its delay after its own start, `quality` the correlation there (1: equal),
+    `drift_s` the growth of the offset from start to end, None if the compared pieces disagree or
+    are too few.
     """
 
     offset_s: float
@@ -43,7 +43,7 @@ class Match(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """Where a piece of the second sound begins, its lag on the first, and how well it fits."""
+    """The start of a piece of the second signal, its lag on the first, and their correlation."""
 
     at: int
     lag: int
@@ -51,11 +51,11 @@ class _Piece(NamedTuple):
 
 
 def match(one: Sound, other: Sound) -> Match:
-    """Compare two sounds of one rate by cross-correlation of their slopes.
+    """Compare two signals of one rate by cross-correlation of their first differences.
 
-    The slope (first difference) lifts the high end: the peak is narrow, and hum alone matches
-    nothing. Offsets up to 2 s are looked at. Sounds that drift by part of a period have no common
-    peak as wholes; their pieces of a second do, up to a difference of 0.2 % in speed.
+    First differences emphasise high frequencies: the peak is narrow and hum alone matches nothing.
+    Offsets up to 2 s are searched. Signals that drift by part of a period have no common peak as
+    a whole; pieces of one second do, up to a difference of 0.2 % in speed.
     """
     rate_hz = one.sample_rate_hz
     whole, reach = round(_WHOLE_S * rate_hz), round(_MAX_OFFSET_S * rate_hz)
@@ -64,7 +64,7 @@ def match(one: Sound, other: Sound) -> Match:
     if quality < SAME_RECORDING:
         lag, quality = max(
             ((lag, quality), *_agreed(_pieces(a, b[:whole], 0, reach, rate_hz), rate_hz)),
-            key=lambda found: found[1],
+            key=lambda candidate: candidate[1],
         )
     drift_s = None
     if quality >= SAME_RECORDING:
@@ -73,18 +73,18 @@ def match(one: Sound, other: Sound) -> Match:
 
 
 def _pieces(a: F32, b: F32, lag: int, reach: int, rate_hz: int) -> list[_Piece]:
-    """Pieces of `b`, evenly spread, each found on `a` within `reach` of a lag."""
+    """Evenly spaced pieces of `b`, each located in `a` within `reach` of a lag."""
     n = round(_PIECE_S * rate_hz)
-    found = []
+    pieces = []
     for at in np.linspace(0, max(0, len(b) - n), _PIECES).astype(int).tolist():
         start = max(0, at + lag - reach)
         off, quality = _peak(a[start : max(start, at + lag + n + reach)], b[at : at + n], reach + n)
-        found.append(_Piece(at, start + off - at, quality))
-    return found
+        pieces.append(_Piece(at, start + off - at, quality))
+    return pieces
 
 
 def _agreed(pieces: list[_Piece], rate_hz: int) -> Iterator[tuple[int, float]]:
-    """(lag, quality) of the best piece, where enough others have its lag."""
+    """(lag, quality) of the best piece, if enough others have its lag."""
     best = max(pieces, key=lambda piece: piece.quality)
     near = [piece for piece in pieces if abs(piece.lag - best.lag) < _NEAR_S / 4 * rate_hz]
     if len(near) >= _AGREE:
@@ -92,7 +92,7 @@ def _agreed(pieces: list[_Piece], rate_hz: int) -> Iterator[tuple[int, float]]:
 
 
 def _drift_s(pieces: list[_Piece], length: int, rate_hz: int) -> float | None:
-    """The slope of the sure pieces' lags, times the length; None where they lie on no line."""
+    """The slope of the best pieces' lags times the length; None if they are not on a line."""
     sure = [piece for piece in pieces if piece.quality >= _SURE]
     at = np.array([piece.at for piece in sure], dtype=np.float64)
     if len(sure) < _AGREE or np.ptp(at) < length / 4:
@@ -105,7 +105,7 @@ def _drift_s(pieces: list[_Piece], length: int, rate_hz: int) -> float | None:
 
 
 def _peak(a: Samples, b: Samples, reach: int) -> tuple[int, float]:
-    """The lag of `b` on `a` within `reach` samples, and the correlation over what they share."""
+    """The lag of `b` on `a` within `reach` samples, and the correlation over their overlap."""
     if not len(a) or not len(b):
         return 0, 0.0
     n = fft.next_fast_len(len(a) + len(b) - 1, real=True)

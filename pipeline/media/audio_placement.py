@@ -1,4 +1,4 @@
-"""A take's sound in its place: which is used, where it lies beside the picture, what was mended."""
+"""Place a take's audio on the clock of its video: source, start, findings and repairs."""
 
 from __future__ import annotations
 
@@ -11,54 +11,56 @@ import numpy as np
 from pipeline.media.audio import Sound
 from pipeline.media.audio_choice import Chosen
 from pipeline.media.audio_offset import Match, match
-from pipeline.media.integrity import file_findings, joint_findings, sound_findings, to_mend
+from pipeline.media.integrity import file_findings, joint_findings, sound_findings, to_repair
+
+_DECODED = {"sound_gap", "channels_cancel", "channels_differ"}
 
 
 @dataclass(frozen=True)
 class Voice:
-    """What the sound of a take gives to its clip: the columns of those names, findings, mended."""
+    """What the audio of a take contributes to its clip: columns, findings, repaired findings."""
 
     columns: dict[str, Any]
     sound: Sound
     findings: set[str]
-    mended: set[str]
+    repaired: set[str]
 
 
 def place_sound(
-    chosen: Chosen, picture_s: tuple[float, float] | None, policies: Mapping[str, str]
+    chosen: Chosen, video_s: tuple[float, float] | None, policies: Mapping[str, str]
 ) -> Voice:
-    """The sound used and where it lies: a file begins with the picture, unless it is shifted.
+    """The audio used and its start: a separate file starts with the video, unless it is shifted.
 
-    A file beside the video has a clock of its own. Where it is mended it takes the place that the
-    correlation with the container's track gives it, or leaves its own to that track.
+    A separate file has its own clock. A repair shifts it to where it correlates with the
+    container's track, or uses that track instead.
 
     Parameters
     ----------
-    picture_s
-        When the picture begins and ends; None for a take of sound alone.
+    video_s
+        Start and end of the video; None for an audio-only take.
     """
-    start_s = 0.0 if picture_s is None else picture_s[0]
-    file = _beside(chosen, start_s)
+    start_s = 0.0 if video_s is None else video_s[0]
+    file = _file_match(chosen, start_s)
     findings = set() if file is None else file_findings(file)
-    mended: set[str] = set()
+    repaired: set[str] = set()
     used = chosen.used
     if file is not None and chosen.other is not None and used.name == "file":
-        mended = to_mend(findings, policies)
-        used = chosen.other if "file_differs" in mended else used
-        start_s += file.offset_s if "file_offset" in mended else 0.0
+        repaired = to_repair(findings, policies)
+        used = chosen.other if "file_differs" in repaired else used
+        start_s += file.offset_s if "file_offset" in repaired else 0.0
     sound = used.sound if used.name == "container" else used.sound.later(start_s)
-    findings |= sound_findings(sound) | _choice_findings(chosen)
-    if picture_s is not None:
-        findings |= joint_findings(picture_s, (sound.start_s, sound.end_s))
-    mended |= to_mend(findings & {"sound_gap"}, policies)
-    return Voice(_sound_columns(used.name, sound, file), sound, findings, mended)
+    findings |= sound_findings(sound) | _choice_findings(chosen) | used.findings
+    if video_s is not None:
+        findings |= joint_findings(video_s, (sound.start_s, sound.end_s))
+    repaired |= to_repair(findings & _DECODED, policies)
+    return Voice(_sound_columns(used.name, sound, file), sound, findings, repaired)
 
 
-def _beside(chosen: Chosen, start_s: float) -> Match | None:
-    """How the file lies beside the container's track; None where there are not both."""
+def _file_match(chosen: Chosen, start_s: float) -> Match | None:
+    """How the separate file matches the container's track; None unless both exist."""
     if chosen.other is None:
         return None
-    track, file = sorted((chosen.used, chosen.other), key=lambda heard: heard.name)
+    track, file = sorted((chosen.used, chosen.other), key=lambda source: source.name)
     return match(track.sound, file.sound.later(start_s))
 
 

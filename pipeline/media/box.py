@@ -11,7 +11,7 @@ _MOST_PX = 1 << 27
 
 @dataclass(frozen=True)
 class Box:
-    """[x, x + width) x [y, y + height); it may reach beyond the picture."""
+    """[x, x + width) x [y, y + height); it may extend beyond the image."""
 
     x: int
     y: int
@@ -24,16 +24,18 @@ class Box:
 
     @property
     def is_cuttable(self) -> bool:
-        """Whether it has at most 2^27 pixels: what lies beyond a picture's border is laid out in
-        full before it is scaled, and a square as wide as a picture that is a hundred times wider
-        than high has a hundred times its pixels."""
+        """Whether it has at most 2^27 pixels.
+
+        The part beyond the image's border is allocated in full before scaling: a square as wide as
+        an image that is a hundred times wider than high has a hundred times its pixels.
+        """
         return self.width * self.height <= _MOST_PX
 
     @classmethod
     def square(cls, x: float, y: float, side: float) -> Box:
-        """The square around a middle (x, y), sides and corners at multiples of `ALIGN` pixels.
+        """The square around a centre (x, y), sides and corners at multiples of `ALIGN` pixels.
 
-        Chroma of 4:1:1 is four pixels wide; what is cut at a multiple keeps its chroma in place.
+        Chroma samples of 4:1:1 are four pixels wide; crops at multiples keep their chroma in place.
         """
         side_px = ALIGN * max(1, math.ceil(side / ALIGN))
         left, top = (ALIGN * round((middle - side_px / 2) / ALIGN) for middle in (x, y))

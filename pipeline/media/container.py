@@ -1,23 +1,21 @@
-"""Opening media files, and turning what the decoders say into rejects."""
+"""Open media files, and turn errors of the decoders into rejects."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import av
 from av.container import InputContainer
-from av.stream import Stream
+from av.stream import Disposition, Stream
 
 from pipeline.errors import Reject
+from pipeline.media.file_kind import MediaSource, file_kind
 
-MediaSource = str | Path | BinaryIO
-"""A path, or a seekable stream (a member of an archive)."""
 MAX_PIXELS = 1 << 26
-"""Of a picture that a decoder is let take memory for, whatever the container says of it."""
+"""Pixels of an image that a decoder may allocate, whatever the container declares."""
 _FORMATS = ",".join(
     (
         "mov", "matroska", "avi", "mpeg", "mpegts", "mpegvideo", "flv", "asf", "mxf", "dv", "ivf",
@@ -25,16 +23,16 @@ _FORMATS = ",".join(
         "flac", "ogg", "amr", "ac3", "eac3", "wv",
     )
 )  # fmt: skip
-"""Demuxers that read one file of recordings. Others open what the file names (playlists, concat
-scripts, session descriptions, which listen on the network), and go by content, not by suffix."""
+"""Demuxers that read a single file. Others open what the file names (playlists, concat scripts,
+session descriptions, which listen on the network), and are chosen by content, not by suffix."""
 
 
 @contextmanager
 def decoding(what: str) -> Iterator[None]:
     """Turn an error of the decoders inside the block into `Reject("unreadable")`.
 
-    Only calls into the decoders belong inside: an error of our own must stay visible. The message
-    names no path, so that the same file gives the same reject everywhere.
+    Only calls into the decoders belong inside, so that our own errors stay visible. The message
+    contains no path, so that the same file gives the same reject everywhere.
     """
     try:
         yield
@@ -45,21 +43,29 @@ def decoding(what: str) -> Iterator[None]:
 
 @contextmanager
 def open_container(source: MediaSource, *, for_sound: bool = False) -> Iterator[InputContainer]:
-    """A container open for reading; nothing but the source itself is opened.
+    """A container open for reading; only the source itself is opened.
 
-    `for_sound` leaves the pictures alone: what opening learns from them costs as much as to decode
-    two.
+    `for_sound` skips the video: probing it costs as much as decoding two frames.
 
     Raises
     ------
     Reject
-        unreadable, where no demuxer knows the file.
+        unreadable, if no demuxer knows the file.
     """
     if isinstance(source, str | os.PathLike):
-        # A path may look like a URL (`concat:a|b`); behind this it is a file's name.
+        # A path may look like a URL (`concat:a|b`); with this prefix it is a file name.
         source = f"file:{os.fspath(source)}"
     else:
         source.seek(0)
+    try:
+        container = _opened(source, for_sound=for_sound)
+    except Reject as reject:
+        raise Reject(reject.reason, file_kind(source) or reject.detail) from reject
+    with container:
+        yield container
+
+
+def _opened(source: Any, *, for_sound: bool) -> InputContainer:
     with decoding("the container cannot be opened"):
         container: InputContainer = av.open(
             source,
@@ -72,12 +78,11 @@ def open_container(source: MediaSource, *, for_sound: bool = False) -> Iterator[
             },
             metadata_errors="ignore",
         )
-    with container:
-        yield container
+    return container
 
 
 def stream_of(container: InputContainer, kind: str) -> Any:
-    """The stream of a kind that a player would take, or None; cover pictures are no video."""
+    """The stream of a kind that players use, or None; cover images are not video."""
     streams: list[Stream] = [
         stream
         for stream in container.streams
@@ -90,12 +95,34 @@ def stream_of(container: InputContainer, kind: str) -> Any:
     return next(iter(default or decodable), None)
 
 
+def audio_tracks(source: MediaSource) -> tuple[list[int], int]:
+    """The indices of the main audio streams, in the order of preference, and how many there are.
+
+    The default comes first, then the order in the file. Streams marked as commentary, dubbing,
+    descriptions and the like are not main ones if there are others.
+    """
+    with open_container(source, for_sound=True) as container:
+        streams: list[Any] = [
+            s for s in container.streams if s.type == "audio" and s.codec_context is not None
+        ]
+        flags = {s.index: s.disposition for s in streams}
+        main = [s for s in streams if not any(flags[s.index] & flag for flag in _SECONDARY)]
+        main.sort(key=lambda s: not flags[s.index] & Disposition.default)
+        return [s.index for s in main or streams], len(streams)
+
+
+_SECONDARY = (
+    Disposition.comment, Disposition.dub, Disposition.hearing_impaired, Disposition.karaoke,
+    Disposition.visual_impaired, Disposition.descriptions, Disposition.clean_effects,
+)  # fmt: skip
+
+
 def _is_cover(stream: Stream) -> bool:
     return bool(stream.disposition & type(stream.disposition).attached_pic)
 
 
 def container_end_s(container: InputContainer) -> float | None:
-    """Where the container says that it ends, seconds on its clock; None where it does not say."""
+    """The declared end, in seconds on the container's clock; None if it declares none."""
     if container.duration is None:
         return None
     return float((container.duration + (container.start_time or 0)) / av.time_base)

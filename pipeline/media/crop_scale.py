@@ -1,10 +1,10 @@
-"""Cutting a rectangle out of decoded frames and scaling it, in one go, to RGB.
+"""Crop decoded frames, scale the crop and convert it to RGB in one step.
 
-libavfilter cuts by moving pointers, so only what is kept is scaled, and scales planes of luma and
-chroma; it knows every pixel format, range and colour matrix. OpenCV turns the small picture into
-RGB. Of a 1080p frame, a head stored at 512 px, this costs 0.8 ms, where libswscale's own way to RGB
-costs 2.4 (and is 1.5 levels too dark), converting the whole frame 4, and shrinking that with
-cv2.INTER_AREA 4.6 more. Frames without colour tags count as BT.601, as everywhere.
+libavfilter crops by moving pointers, so only the crop is scaled, as luma and chroma planes; it
+supports every pixel format, range and colour matrix. OpenCV converts the small image to RGB. For a
+head stored at 512 px from a 1080p frame this takes 0.8 ms. libswscale's conversion to RGB takes 2.4
+(and is 1.5 levels too dark); converting the whole frame takes 4, and shrinking it with
+cv2.INTER_AREA 4.6 more. Frames without colour tags count as BT.601.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pipeline.media.orientation import Orientation
 
 
 class Cutter:
-    """Cuts boxes out of frames; keeps the filter graph of the last shapes asked for."""
+    """Crop boxes from frames; caches the filter graphs of the last shapes."""
 
     def __init__(self, orientation: Orientation) -> None:
         self.orientation = orientation
@@ -33,16 +33,16 @@ class Cutter:
     def cut(self, frame: Any, box: Box, width: int, height: int) -> NDArray[np.uint8]:
         """The box of the frame as shown, scaled to (height, width, 3); black beyond the border.
 
-        A pixel is the mean of what it covers: no aliasing. Colour has half of the resolution, as in
-        the JPEG that comes of it, but for sides of an odd number of pixels.
+        A pixel is the mean of the area that it covers, so there is no aliasing. Chroma has half the
+        resolution, as in the stored JPEG, unless a side has an odd number of pixels.
 
         Raises
         ------
         Reject
-            unreadable; too_large, for a box that has too many pixels, see `Box.is_cuttable`.
+            unreadable; too_large for a box with too many pixels, see `Box.is_cuttable`.
         """
         if not box.is_cuttable:
-            raise Reject("too_large", f"a cut of {box.width} x {box.height} px")
+            raise Reject("too_large", f"a crop of {box.width} x {box.height} px")
         shown = self.orientation.size(frame.width, frame.height)
         coded = self.orientation.coded(box, *shown)
         out = self.orientation.size(width, height)
@@ -50,7 +50,7 @@ class Cutter:
             coded, out, frame.width, frame.height, frame.format.name, int(frame.colorspace),
             int(frame.color_range),
         )  # fmt: skip
-        with decoding("a picture cannot be converted"):
+        with decoding("a frame cannot be converted"):
             if key not in self._graphs:
                 if len(self._graphs) >= 4:
                     self._graphs.clear()
@@ -58,30 +58,30 @@ class Cutter:
             graph = self._graphs[key]
             graph.push(frame)
             scaled = graph.pull()
-            picture: Any = _i420(scaled) if _in_planes(out) else scaled.to_ndarray()
+            image: Any = _i420(scaled) if _in_planes(out) else scaled.to_ndarray()
         if _in_planes(out):
-            picture = cv2.cvtColor(picture, cv2.COLOR_YUV2RGB_I420)
-        return self.orientation.upright(np.asarray(picture, dtype=np.uint8))
+            image = cv2.cvtColor(image, cv2.COLOR_YUV2RGB_I420)
+        return self.orientation.upright(np.asarray(image, dtype=np.uint8))
 
 
 def _in_planes(size: tuple[int, int]) -> bool:
-    """Whether a picture of that size can be kept as planes of half the resolution in colour."""
+    """Whether an image of that size can have chroma planes of half the resolution."""
     return size[0] % 2 == 0 and size[1] % 2 == 0
 
 
 def _i420(frame: Any) -> NDArray[np.uint8]:
-    """The planes of a frame one below the other, as OpenCV has them, each copied once."""
+    """The planes of a frame stacked vertically, as OpenCV expects them."""
     width, height = frame.width, frame.height
-    picture = np.empty(width * height * 3 // 2, np.uint8)
+    planes = np.empty(width * height * 3 // 2, np.uint8)
     begin = 0
     for plane in frame.planes:
         rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
         end = begin + plane.width * plane.height
-        picture[begin:end].reshape(plane.height, plane.width)[:] = rows[
+        planes[begin:end].reshape(plane.height, plane.width)[:] = rows[
             : plane.height, : plane.width
         ]
         begin = end
-    return picture.reshape(height * 3 // 2, width)
+    return planes.reshape(height * 3 // 2, width)
 
 
 def _graph(frame: Any, box: Box, out: tuple[int, int]) -> Graph:
@@ -90,7 +90,7 @@ def _graph(frame: Any, box: Box, out: tuple[int, int]) -> Graph:
     width = min(box.width - left, frame.width - x)
     height = min(box.height - top, frame.height - y)
     if width < 1 or height < 1:
-        raise AssertionError(f"{box} lies outside of a {frame.width} x {frame.height} picture")
+        raise AssertionError(f"{box} is outside a {frame.width} x {frame.height} frame")
     time_base = frame.time_base
     steps = [
         ("buffer",
@@ -101,7 +101,7 @@ def _graph(frame: Any, box: Box, out: tuple[int, int]) -> Graph:
     ]  # fmt: skip
     if (width, height) != (box.width, box.height):
         steps.append(("pad", f"{box.width}:{box.height}:{left}:{top}:black"))
-    # what cv2.COLOR_YUV2RGB_I420 takes it for
+    # the input that cv2.COLOR_YUV2RGB_I420 assumes
     planes = "out_color_matrix=bt601:out_range=tv"
     steps += [
         ("scale", f"{out[0]}:{out[1]}:flags=area" + f":{planes}" * _in_planes(out)),

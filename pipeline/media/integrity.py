@@ -1,9 +1,8 @@
-"""What is odd about a recording without making it unusable: findings, as slugs."""
+"""Findings: unusual properties of a recording that do not make it unusable, as slugs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -13,126 +12,101 @@ from pipeline.media.audio_offset import SAME_RECORDING, Match
 from pipeline.media.video import Video
 
 FINDINGS: dict[str, str] = {
-    "no_picture": "a take of sound alone",
-    "rotated": "the container asks for the picture to be turned",
-    "interlaced": "frames are interlaced and were not mended",
+    "no_picture": "an audio-only take",
+    "rotated": "the container requests a rotation",
+    "interlaced": "frames are interlaced and were not deinterlaced",
     "hdr": "high dynamic range, shown without tone mapping",
-    "not_square_pixels": "pixels are not square and were left so",
-    "variable_rate": "frames are not equally long",
-    "pts_gap": "a frame stands still for several frames' time",
-    "pts_repeats": "frames shown for no time were dropped",
+    "not_square_pixels": "pixels are not square and were not resampled",
+    "variable_rate": "frame durations vary",
+    "pts_gap": "one frame is shown for several frames' time",
+    "pts_repeats": "zero-duration frames were dropped",
     "frames_missing": "a few frames fewer than declared",
     "frames_extra": "more frames than declared",
-    "frames_patched": "the decoder patched up damaged frames",
-    "frozen_picture": "the picture stands still for a while",
+    "frames_patched": "the decoder concealed damaged frames",
+    "frozen_picture": "image and face stand still while the voice goes on",
     "frames_doubled": "frames are shown twice, as after a change of rate",
-    "sound_gap": "timestamps of the sound leave holes or overlap",
+    "cut": "the video cuts to another shot while a face is shown",
+    "sound_gap": "timestamps of the audio leave gaps or overlap",
     "clipped_sound": "samples at full scale",
     "quiet_sound": "even the loud parts are nearly silent",
-    "sound_starts_late": "the sound begins after the picture",
-    "sound_starts_early": "the sound begins before the picture",
-    "lengths_differ": "picture and sound differ in length",
-    "other_sound_used": "the sound that extract.sound_from names is unusable; the other was taken",
-    "other_sound_unusable": "the sound that is not used could not be: silent, damaged or too long",
-    "file_offset": "the sound file is shifted against the container's track",
-    "file_drifts": "the sound file runs faster or slower than the container's track",
-    "file_differs": "the sound file is of another recording or speed than the container's track",
-    "several_faces": "several faces are in the picture",
-    "face_passes": "at a single instant of those counted there was a second face",
+    "several_tracks": "the file has several audio tracks",
+    "channels_cancel": "channels of opposite phase cancel when averaged",
+    "channels_differ": "channels hold different recordings",
+    "two_voices": "two tracks or channels hold different speech",
+    "sound_starts_late": "the audio starts after the video",
+    "sound_starts_early": "the audio starts before the video",
+    "lengths_differ": "video and audio differ in length",
+    "other_sound_used": "the source that extract.sound_from names is unusable; the other was used",
+    "other_sound_unusable": "the unused audio source is silent, damaged or too long",
+    "file_offset": "the audio file is shifted relative to the container's track",
+    "file_drifts": "the audio file runs faster or slower than the container's track",
+    "file_differs": "the audio file and the container's track are different recordings or speeds",
+    "several_faces": "several faces are in the image",
+    "face_passes": "a second face at one of the instants at which faces are counted",
+    "wrong_way_up": (
+        "the face is upside down or on its side, and the container requests no rotation"
+    ),
+    "face_outside": "more than 15 % of the landmarks are outside the image",
+    "small_face": "the outer eye corners are less than 32 px apart",
     "face_comes_and_goes": "the face is lost for a while",
     "mouth_covered": "the skin around the mouth changes colour: a hand, a microphone, a shadow",
     "face_jumps": "the face moves faster than heads do",
-    "face_near_edge": "the face touches the border of the picture",
-    "head_leaves_crop": "no square held the head's whole way",
+    "face_near_edge": "the face touches the border of the image",
+    "head_leaves_crop": "no square contained the head throughout",
 }
-"""All findings and what they mean."""
+"""All findings and their meanings."""
 
 _UNEVEN = 0.1
 _GAP_FRAMES = 2.5
 _TICKS_S = 0.0021  # timestamps rounded to a millisecond differ by two at most
-_STILL, _STILL_SHARE = 0.05, 0.25  # of 37 takes six frames, each alone
-_FROZEN_S = 0.2
-_FROZEN_FRAMES = 3
-_DOUBLED_SHARE, _DOUBLED_FRAMES = 0.02, 3
 _CLIPPED_SHARE = 1e-4
 _QUIET_DB = -55.0  # the quietest of 70 real takes has -43
 _OFFSET_S = 0.05
 _LENGTH_S = 0.15
-_FILE_OFFSET_S = 0.01  # a cell of the alignment; what an encoder's padding leaves is below
+_FILE_OFFSET_S = 0.01  # one step of the alignment; encoder padding causes less
 _FILE_DRIFT_S = 0.01
 
 
-def set_aside(findings: set[str], policies: Mapping[str, str]) -> None:
-    """Refuse a take with a finding whose policy is set_aside.
+def reject_findings(findings: set[str], policies: Mapping[str, str]) -> None:
+    """Reject a take with a finding whose policy is `reject`.
 
     Raises
     ------
     Reject
-        With the finding's own reason where there is one, else finding_set_aside.
+        With the finding's own reason if there is one, else rejected_finding.
     """
     for finding in sorted(findings):
-        if policies[finding] == "set_aside":
-            reason = finding if finding in REASONS else "finding_set_aside"
+        if policies[finding] == "reject":
+            reason = finding if finding in REASONS else "rejected_finding"
             raise Reject(reason, f"{finding}: {FINDINGS[finding]}")
 
 
-def to_mend(findings: set[str], policies: Mapping[str, str]) -> set[str]:
-    """Those of the findings whose policy is mend."""
-    return {finding for finding in findings if policies[finding] == "mend"}
+def to_repair(findings: set[str], policies: Mapping[str, str]) -> set[str]:
+    """The findings whose policy is `repair`."""
+    return {finding for finding in findings if policies[finding] == "repair"}
 
 
 def video_findings(video: Video) -> set[str]:
     """Findings on a video whose frames have all been read."""
-    found = set(video.traits)
+    findings = set(video.traits)
     steps_s = np.diff(video.times_s)
     if len(steps_s):
         usual_s = float(np.median(steps_s))
         if np.max(np.abs(steps_s - usual_s)) > max(_UNEVEN * usual_s, _TICKS_S):
-            found.add("variable_rate")
+            findings.add("variable_rate")
         if steps_s.max() > _GAP_FRAMES * usual_s:
-            found.add("pts_gap")
+            findings.add("pts_gap")
     counts = {
         "pts_repeats": video.repeated,
         "frames_missing": video.missing_frames(),
         "frames_extra": -video.missing_frames(),
         "frames_patched": video.corrupt,
     }
-    return found | {name for name, count in counts.items() if count > 0}
-
-
-def standstills(times_s: Sequence[float], end_s: float, changes: Sequence[float]) -> set[str]:
-    """Findings on frames that show what the frame before showed.
-
-    Equal frames are seldom equal after coding: those count that differ by a quarter of what frames
-    of this take usually do.
-
-    Parameters
-    ----------
-    times_s
-        Presentation times; the last frame ends at `end_s`.
-    changes
-        By how much each frame differs from the one before; infinite where that is not to count.
-    """
-    known = [change for change in changes if np.isfinite(change)]
-    usual = float(np.percentile(known, 75)) if known else 0.0
-    still = [change < max(_STILL, _STILL_SHARE * usual) for change in changes]
-    ends_s = [*times_s[1:], end_s]
-    doubled, frozen_s, at = 0, 0.0, 0
-    for is_still, group in groupby(still):
-        n = len(list(group))
-        if is_still and n + 1 >= _FROZEN_FRAMES:
-            frozen_s = max(frozen_s, ends_s[at + n - 1] - times_s[at - 1])
-        doubled += is_still and n == 1
-        at += n
-    marks = {
-        "frozen_picture": frozen_s >= _FROZEN_S,
-        "frames_doubled": doubled >= max(_DOUBLED_FRAMES, _DOUBLED_SHARE * len(changes)),
-    }
-    return {name for name, present in marks.items() if present}
+    return findings | {name for name, count in counts.items() if count > 0}
 
 
 def sound_findings(sound: Sound) -> set[str]:
-    """Findings on the sound alone."""
+    """Findings on the audio alone."""
     marks = {
         "sound_gap": sound.gaps > 0,
         "clipped_sound": sound.clipped > _CLIPPED_SHARE,
@@ -142,9 +116,9 @@ def sound_findings(sound: Sound) -> set[str]:
 
 
 def file_findings(file: Match) -> set[str]:
-    """Findings on a sound file beside the container's track, the container being `match`'s first.
+    """Findings on an audio file compared with the container's track, the first argument of `match`.
 
-    Neither offset nor drift mean anything where the recordings differ.
+    Offset and drift are meaningless if the recordings differ.
     """
     if file.quality < SAME_RECORDING:
         return {"file_differs"}
@@ -156,7 +130,7 @@ def file_findings(file: Match) -> set[str]:
 
 
 def joint_findings(video_s: tuple[float, float], sound_s: tuple[float, float]) -> set[str]:
-    """Findings on picture and sound together, each (start, end) on one clock."""
+    """Findings on video and audio together, each (start, end) on one clock."""
     late_s = sound_s[0] - video_s[0]
     lengths_s = (video_s[1] - video_s[0], sound_s[1] - sound_s[0])
     marks = {

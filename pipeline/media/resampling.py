@@ -1,4 +1,4 @@
-"""Sound at another rate, at once or as it comes."""
+"""Resample audio, all at once or as a stream."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
 BLOCK = 1 << 20
-"""Samples that are worked on at a time."""
+"""Samples processed at a time."""
 _FULL_SCALE = 0.999
 
 
 class Kept:
-    """Sound at the rate that is wanted, as it comes: two hours at a file's own rate are gigabytes.
+    """Resample audio as it is decoded: two hours at a file's native rate take gigabytes.
 
-    The last samples wait until it is known which of them are padding. `heard` counts native
-    samples, `full` those at full scale.
+    The last samples are held back until it is known which of them are padding. `heard` counts
+    native samples, `full` those at full scale.
     """
 
     def __init__(self, rate_hz: int, held_back: int) -> None:
@@ -31,7 +31,7 @@ class Kept:
         self.peak = 0.0
 
     def take(self, piece: Samples, from_hz: int) -> None:
-        """Add what follows, in the file's own rate."""
+        """Append samples at the native rate."""
         if self._change is None:
             self._change = _changing(from_hz, self._rate_hz)
         self._waiting.append(piece)
@@ -43,7 +43,7 @@ class Kept:
             self._hear(ready[: -self._held_back], last=False)
 
     def whole(self, length: int) -> Samples:
-        """All of it, of which `length` native samples are none of the last packet's padding."""
+        """All resampled audio; of the native samples the first `length` are not padding."""
         if self._waiting:
             self._hear(np.concatenate(self._waiting)[: length - self.heard], last=True)
         return _joined(self._made)
@@ -59,7 +59,7 @@ class Kept:
 
 
 def _joined(pieces: list[Samples]) -> Samples:
-    """The pieces end to end; each is let go as it is laid, and the list left empty."""
+    """Concatenate the pieces, freeing each as it is copied; the list is left empty."""
     whole = np.empty(sum(map(len, pieces)), np.float32)
     at = 0
     for k, piece in enumerate(pieces):
@@ -71,7 +71,7 @@ def _joined(pieces: list[Samples]) -> Samples:
 
 
 def _changing(from_hz: int, to_hz: int) -> Callable[[Samples, bool], Samples]:
-    """What changes the rate of pieces in a row; the bytes are those of `resample` at once."""
+    """A streaming resampler; its output equals that of `resample`."""
     if from_hz == to_hz:
         return lambda piece, last: piece
     stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
@@ -79,7 +79,7 @@ def _changing(from_hz: int, to_hz: int) -> Callable[[Samples, bool], Samples]:
 
 
 def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
-    """Change the rate without shifting time: soxr's linear-phase high-quality filter."""
+    """Resample without shifting time, by soxr's linear-phase high-quality filter."""
     if from_hz == to_hz:
         return samples
     return np.asarray(soxr.resample(samples, from_hz, to_hz, quality="HQ"), dtype=np.float32)

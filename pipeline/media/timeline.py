@@ -1,4 +1,4 @@
-"""What a file offers to alignment: its sound and the instants of its frames."""
+"""Input of alignment from one file: its audio and the instants of its frames."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LIMITS = Limits(max_frame_px=1 << 26, max_duration_s=4 * 3600.0)
 
 
 class Timeline(NamedTuple):
-    """Sound, and the middle of each frame's time on the same clock (n,); None without picture."""
+    """Audio, and the middle of each frame's time (n,) on the same clock; None without video."""
 
     sound: Sound
     frames_s: NDArray[np.float64] | None
@@ -26,12 +26,12 @@ class Timeline(NamedTuple):
 def read_timeline(
     path: Path, rate_hz: int = 16000, check: Callable[[Sound], None] | None = None
 ) -> Timeline:
-    """The sound of any media file and when its frames are shown.
+    """The audio of any media file and the times of its frames.
 
     Parameters
     ----------
     check
-        Looks at the sound, and may raise, before two hours of pictures are decoded for nothing.
+        Called with the audio before the video is decoded; it may raise.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def read_timeline(
     """
     sound = decode_sound(path, rate_hz, _LIMITS.max_duration_s)
     if sound is None:
-        raise Reject("no_sound", "the file holds no sound")
+        raise Reject("no_sound", "the file has no audio")
     if check is not None:
         check(sound)
     with open_video(path, _LIMITS) as video:

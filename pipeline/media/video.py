@@ -1,4 +1,4 @@
-"""Moving pictures: frames with their presentation times, turned upright, cut on demand."""
+"""Video frames with their presentation times, rotated as requested, cropped on demand."""
 
 from __future__ import annotations
 
@@ -15,39 +15,34 @@ from numpy.typing import NDArray
 
 from pipeline.errors import Reject
 from pipeline.media.box import Box
-from pipeline.media.container import (
-    MediaSource,
-    container_end_s,
-    decoding,
-    open_container,
-    stream_of,
-)
+from pipeline.media.container import container_end_s, decoding, open_container, stream_of
 from pipeline.media.crop_scale import Cutter
+from pipeline.media.file_kind import MediaSource
 from pipeline.media.orientation import Orientation
 
 _HDR_TRANSFERS = (16, 18)  # SMPTE ST 2084 and ARIB STD-B67 in ISO/IEC 23091-2
 _MISSING_SHARE = 0.02
 _MISSING_FRAMES = 3
 _MAX_FPS = 480
-"""No recording of a face has more; a file may claim a million, and then lasts for days."""
+"""No recording of a face has more; a file that claims a million takes days to process."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is refused before it is decoded."""
+    """Limits above which a file is rejected without decoding it."""
 
     max_frame_px: int
     max_duration_s: float
 
     @property
     def max_frames(self) -> int:
-        """Frames of one file, also of those that are shown for no time."""
+        """Frames of one file, including those of zero duration."""
         return int(self.max_duration_s * _MAX_FPS)
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame, shown in [time_s, time_s + duration_s); converted only when cut."""
+    """One frame, shown in [time_s, time_s + duration_s); converted only when it is cropped."""
 
     index: int
     time_s: float
@@ -58,16 +53,17 @@ class Frame:
     _cutter: Cutter = field(repr=False)
 
     def cut(self, box: Box, width: int, height: int) -> NDArray[np.uint8]:
-        """The box scaled to RGB (height, width, 3); black beyond the border."""
+        """The box as RGB (height, width, 3); black beyond the border."""
         return self._cutter.cut(self._coded, box, width, height)
 
 
 @dataclass
 class Video:
-    """An open video stream; what is counted is complete when `frames` has ended.
+    """An open video stream; its counters are complete when `frames` has ended.
 
-    `repeated` counts frames shown for no time (a later frame bears the same or an earlier time),
-    `corrupt` those that the decoder patched up. `upright`: turn frames as the container asks.
+    `repeated` counts frames of zero duration (a later frame has the same or an earlier time),
+    `corrupt` those in which the decoder concealed damage. `upright`: turn frames as the container
+    requests; `turn`: clockwise quarter turns after that.
     """
 
     container: InputContainer
@@ -76,6 +72,7 @@ class Video:
     declared_frames: int
     declared_end_s: float | None
     upright: bool = True
+    turn: int = 0
     times_s: list[float] = field(default_factory=list)
     end_s: float = 0.0
     repeated: int = 0
@@ -92,7 +89,7 @@ class Video:
         Raises
         ------
         Reject
-            unreadable, too_large, or truncated, the last after all frames that there are.
+            unreadable, too_large, or truncated; the last after all available frames.
         """
         before: tuple[int, float, Any] | None = None
         for index, (time_s, coded) in enumerate(self._timed()):
@@ -134,12 +131,12 @@ class Video:
                 shape = coded.width, coded.height
                 self._note(coded)
             elif shape != (coded.width, coded.height):
-                raise Reject("unreadable", "the size of the picture changes within the stream")
+                raise Reject("unreadable", "the frame size changes within the stream")
             self.corrupt += bool(coded.is_corrupt)
             yield coded
 
     def _unpacked(self) -> Iterator[Any]:
-        """The decoder's frames. Damage in the last packet is kept: the file may just end there."""
+        """The decoder's frames. Damage in the last packet is ignored: the file may end there."""
         packets = self.container.demux(self.stream)
         while True:
             with decoding(f"reading stops after {len(self.times_s)} frames"):
@@ -158,9 +155,9 @@ class Video:
 
     def _note(self, coded: Any) -> None:
         if coded.width * coded.height > self.limits.max_frame_px:
-            raise Reject("too_large", f"a picture of {coded.width} x {coded.height} px")
+            raise Reject("too_large", f"a frame of {coded.width} x {coded.height} px")
         asked = Orientation.of(coded)
-        orientation = asked if self.upright else Orientation()
+        orientation = (asked if self.upright else Orientation()).turned(self.turn)
         self._cutter = Cutter(orientation)
         self.width_px, self.height_px = orientation.size(coded.width, coded.height)
         ratio = self.stream.sample_aspect_ratio
@@ -182,7 +179,7 @@ class Video:
         return 1 / Fraction(rate) if rate else Fraction(1, 25)
 
     def _last_duration_s(self, coded: Any) -> float:
-        """What the frame says of itself, unless that is nothing like the others."""
+        """The frame's declared duration, unless it is very different from the others."""
         own_s = float((coded.duration or 0) * (coded.time_base or 0))
         if len(self.times_s) < 2:
             return own_s or float(self._tick_s())
@@ -190,16 +187,16 @@ class Video:
         return own_s if usual_s / 4 <= own_s <= usual_s * 4 else usual_s
 
     def missing_frames(self) -> int:
-        """How many frames fewer than declared were decoded; 0 where nothing was declared."""
+        """Declared minus decoded frames; 0 if no number is declared."""
         if not self.declared_frames:
             return 0
         return self.declared_frames - len(self.times_s) - self.repeated
 
     def _check_whole(self) -> None:
-        """Refuse a stream that ends clearly before its declared end.
+        """Reject a stream that ends clearly before its declared end.
 
-        Both signs must agree where both are there: an edit list hides frames that the count
-        includes, and a declared length may be that of a longer track.
+        If both count and length are declared, both must be short: an edit list hides frames that
+        the count includes, and a declared length may be that of a longer track.
         """
         n = len(self.times_s)
         slack_s = max(
@@ -221,9 +218,16 @@ class Video:
 
 @contextmanager
 def open_video(
-    source: MediaSource, limits: Limits, *, upright: bool = True
+    source: MediaSource, limits: Limits, *, upright: bool = True, turn: int = 0
 ) -> Iterator[Video | None]:
-    """The video stream of a file, None where it has none.
+    """The video stream of a file, None if it has none.
+
+    Parameters
+    ----------
+    upright
+        Whether frames are turned as the container requests.
+    turn
+        Clockwise quarter turns after that.
 
     Raises
     ------
@@ -235,17 +239,17 @@ def open_video(
         if stream is None:
             yield None
             return
-        # one thread a decoder: the engine runs as many processes as there are cores
+        # one thread per decoder: there are as many processes as cores
         stream.thread_type = "NONE"
         stream.codec_context.thread_count = 1
-        # twice: what is coded is padded, and a frame's own size is judged when it comes
+        # twice, as coded frames are padded; the exact size is checked per frame
         stream.codec_context.options = {"max_pixels": str(2 * limits.max_frame_px)}
         if stream.codec_context.width * stream.codec_context.height > limits.max_frame_px:
-            raise Reject("too_large", f"a picture of {stream.width} x {stream.height} px")
+            raise Reject("too_large", f"a frame of {stream.width} x {stream.height} px")
         end_s = _declared_end_s(container, stream)
         if end_s is not None and end_s > limits.max_duration_s + max(0.0, _start_s(stream)):
             raise Reject("too_large", f"{end_s:.0f} s long; at most {limits.max_duration_s:.0f} s")
-        yield Video(container, stream, limits, stream.frames, end_s, upright)
+        yield Video(container, stream, limits, stream.frames, end_s, upright, turn)
 
 
 def _start_s(stream: Any) -> float:
@@ -253,10 +257,10 @@ def _start_s(stream: Any) -> float:
 
 
 def _declared_end_s(container: InputContainer, stream: Any) -> float | None:
-    """The declared end of the stream; of the container where no other stream can be longer."""
+    """The declared end of the stream, or of the container if it has no other stream."""
     if stream.duration is not None:
         return _start_s(stream) + float(stream.duration * stream.time_base)
     tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
-    if tag is not None:  # Matroska keeps each stream's end so
+    if tag is not None:  # Matroska declares each stream's end in this tag
         return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
     return container_end_s(container) if len(container.streams) == 1 else None

@@ -1,4 +1,4 @@
-"""The framed pictures of a frame pair, each sampled once from its stored crop."""
+"""The framed images of a frame pair, each sampled once from its stored crop."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from pipeline.takes.frame_file import landmarks_of
 from spfem_data.masks import valid_mask
 
 FrameTo = Callable[[int], F64]
-"""The framing of a take: from a frame's number to the matrix (2, 3) from the full frame."""
+"""The framing of a take: maps a frame number to the matrix (2, 3) from the full frame."""
 
 _LANDMARK_BATCH = 512
-_PICTURE_BATCH = 16
+_IMAGE_BATCH = 16
 
 
 @dataclass(frozen=True)
 class StoredFrame:
-    """One frame as extract left it: its instant and its stored crop as JPEG."""
+    """One extracted frame: its instant and its stored crop as JPEG."""
 
     instant_s: float
     crop: bytes
 
 
 def framing_of(name: framing.Framing, size_px: int, clip: Clip, frames_file: Path) -> FrameTo:
-    """How the frames of a take are framed: constant over the take but for `ffhq`."""
+    """The framing of a take's frames: constant over the take except for `ffhq`."""
     if name == "ffhq":
         matrices = _ffhq_of(frames_file, size_px)
         return lambda frame: np.asarray(matrices[frame])
@@ -84,12 +84,10 @@ def valid_box(clip: Clip) -> tuple[float, float, float, float]:
 
 
 def stored_frames(frames_file: Path, wanted: Sequence[int]) -> Iterator[StoredFrame]:
-    """The wanted frames of a take, whose numbers increase; memory holds a few pictures."""
+    """The wanted frames of a take, in increasing order; only a few images are in memory."""
     todo = iter(wanted)
     frame = next(todo, None)
-    for batch in iter_batches(
-        frames_file, ["frame", "time_s", "duration_s", "crop"], _PICTURE_BATCH
-    ):
+    for batch in iter_batches(frames_file, ["frame", "time_s", "duration_s", "crop"], _IMAGE_BATCH):
         numbers, times_s, durations_s, crops = batch.columns
         first = numbers[0].as_py()
         while frame is not None and frame < first + len(batch):
@@ -101,18 +99,18 @@ def stored_frames(frames_file: Path, wanted: Sequence[int]) -> Iterator[StoredFr
             return
 
 
-def framed(crop: bytes, clip: Clip, frame_to_picture: F64, size_px: int) -> U8:
-    """The framed picture (size_px, size_px, 3) RGB of a stored crop."""
-    picture = simplejpeg.decode_jpeg(crop, colorspace="RGB")
-    crop_to_frame = framing.crop_to_frame(*crop_square(clip), picture.shape[1])
-    return sample(picture, compose(frame_to_picture, crop_to_frame), size_px)
+def framed(crop: bytes, clip: Clip, frame_to_image: F64, size_px: int) -> U8:
+    """The framed RGB image (size_px, size_px, 3) of a stored crop."""
+    image = simplejpeg.decode_jpeg(crop, colorspace="RGB")
+    crop_to_frame = framing.crop_to_frame(*crop_square(clip), image.shape[1])
+    return sample(image, compose(frame_to_image, crop_to_frame), size_px)
 
 
-def encode(picture: U8, quality: int) -> bytes:
-    """A picture (h, w, 3) RGB as JPEG; colour at half resolution, as the films have it."""
+def encode(image: U8, quality: int) -> bytes:
+    """An RGB image (h, w, 3) as JPEG; 4:2:0 chroma, as in the videos."""
     return bytes(
         simplejpeg.encode_jpeg(
-            np.ascontiguousarray(picture), quality, "RGB", colorsubsampling="420", fastdct=False
+            np.ascontiguousarray(image), quality, "RGB", colorsubsampling="420", fastdct=False
         )
     )
 
@@ -120,12 +118,12 @@ def encode(picture: U8, quality: int) -> bytes:
 def frame_columns(
     clip: Clip, frame: int, stored: StoredFrame, matrix: F64, size_px: int, quality: int
 ) -> dict[str, Any]:
-    """What a frame of its own carries in every config: its picture, where from, how it lies."""
+    """The columns that describe one frame in every config: image, source and framing."""
     six = [float(value) for value in matrix.reshape(-1)]
-    picture = encode(framed(stored.crop, clip, matrix, size_px), quality)
+    content = encode(framed(stored.crop, clip, matrix, size_px), quality)
     return {
         "image_id": f"{clip.take_id}/{frame:06d}",
-        "image": {"bytes": picture, "path": f"{clip.take_id}.{frame:06d}.jpg"},
+        "image": {"bytes": content, "path": f"{clip.take_id}.{frame:06d}.jpg"},
         "speaker": clip.speaker,
         "take_id": clip.take_id,
         "frame": frame,

@@ -1,4 +1,4 @@
-"""Corpora made of small files: only names and bytes matter here, nothing is decoded."""
+"""Corpora of small files: only names and bytes matter, nothing is decoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Members of untouched archives as bytes, and archives that mean harm."""
+"""Members of archives read in place, and malicious archives."""
 
 from __future__ import annotations
 
@@ -302,8 +302,8 @@ def test_archives_inside_archives_and_pieces_are_told(
     [
         ("a.tar", b"", "without the mark of an end"),
         ("a.tar", b"not a tar" * 100, "no header where one must be, at byte 0"),
-        ("a.zip", b"", "no whole zip"),
-        ("a.zip", b"PK\x03\x04" + b"\0" * 99, "no whole zip"),
+        ("a.zip", b"", "not a complete zip"),
+        ("a.zip", b"PK\x03\x04" + b"\0" * 99, "not a complete zip"),
     ],
 )
 def test_files_that_are_no_archives(

@@ -1,4 +1,4 @@
-"""Manifests: rows that become takes, and rows and files that do not."""
+"""Manifests: rows that become takes, and invalid rows and files."""
 
 from __future__ import annotations
 
@@ -110,18 +110,17 @@ def test_levels_of_floating_point_are_whole(takes_of: Any, make_manifest: Maker)
     ("row", "reason", "detail"),
     [
         ("a.mp4,anna,angryy,Hi", "bad_row", "'angryy' is not known; did you mean angry"),
-        ("a.mp4,anna,sad,", "bad_row", "a sentence of 0 characters"),
         (f"a.mp4,anna,sad,{'x' * 1001}", "bad_row", "a sentence of 1001 characters"),
         ("a.mp4, ,sad,Hi", "bad_row", "the cell of speaker is empty"),
         (",anna,sad,Hi", "bad_row", "the cell of path is empty"),
         ("a\0.mp4,anna,sad,Hi", "bad_row", "zero byte"),
         ("a.mp4,anna,sad", "bad_row", "it has 3 cells, the header 4"),
         ("a.mp4,anna,sad,Hi,,", "bad_row", "it has 6 cells, the header 4"),
-        ("gone.mp4,anna,sad,Hi", "missing_file", "'gone.mp4' is not there"),
+        ("gone.mp4,anna,sad,Hi", "missing_file", "'gone.mp4' does not exist"),
         ("clips\\a.mp4,anna,sad,Hi", "missing_file", "write / between folders"),
-        (f"{'x' * 300}.mp4,anna,sad,Hi", "missing_file", "is not there"),
-        ("clips,anna,sad,Hi", "unreadable", "is no regular file"),
-        (".,anna,sad,Hi", "unreadable", "is no regular file"),
+        (f"{'x' * 300}.mp4,anna,sad,Hi", "missing_file", "does not exist"),
+        ("clips,anna,sad,Hi", "unreadable", "is not a regular file"),
+        (".,anna,sad,Hi", "unreadable", "is not a regular file"),
         ("/etc/passwd,anna,sad,Hi", "outside_root", "'/etc/passwd' is absolute"),
         ("C:\\a.mp4,anna,sad,Hi", "outside_root", "is absolute"),
         ("\\\\host\\a.mp4,anna,sad,Hi", "outside_root", "is absolute"),
@@ -172,8 +171,8 @@ def test_doubles(takes_of: Any, make_manifest: Maker, reasons: Any) -> None:
     listing = takes_of(
         "custom",
         make_manifest(
-            HEADER, "a.mp4,anna,sad,Hi", "clips/a.mp4,anna,sad,Ho", "./a.mp4,anna,happy,Hi",
-            "clips/a.mp4,anna,sad,Hi", "b.mp4,ANNA,sad,Hi",
+            f"{HEADER},take", "a.mp4,anna,sad,Hi,1", "clips/a.mp4,anna,sad,Ho,1",
+            "./a.mp4,anna,happy,Hi,1", "clips/a.mp4,anna,sad,Hi,1", "b.mp4,ANNA,sad,Hi,1",
         ),
     )  # fmt: skip
     assert [take.video_path for take in listing.takes] == ["a.mp4"]
@@ -186,8 +185,47 @@ def test_doubles(takes_of: Any, make_manifest: Maker, reasons: Any) -> None:
     details = [row.detail for row in listing.rejected]
     assert "row 2 gives another sentence" in details[0]
     assert "a.mp4 is the file of row 2" in details[1]
-    assert "anna_sad_1_front_a is a.mp4 already" in details[2]
+    assert "anna_sad_1_front_1 is a.mp4 already" in details[2]
     assert "ANNA and anna differ in case only" in details[3]
+
+
+def test_equal_file_names_in_two_folders_are_two_takes(takes_of: Any, make_manifest: Maker) -> None:
+    rows = [
+        "a.mp4,anna,sad,Hi",
+        "clips/a.mp4,anna,sad,Ho",
+        "clips/a.mp4,anna,happy,Hi",
+        "b.mp4,anna,sad,Hi",
+    ]
+    listing = takes_of("custom", make_manifest(HEADER, *rows))
+    assert {take.take_id: take.video_path for take in listing.takes} == {
+        "anna_sad_1_front_a": "a.mp4",
+        "anna_sad_1_front_clips-a": "clips/a.mp4",
+        "anna_sad_1_front_b": "b.mp4",
+    }
+    assert [row.reason for row in listing.rejected] == ["duplicate_take"]  # one file, two emotions
+
+
+def test_an_empty_sentence_is_left_to_the_audio(takes_of: Any, make_manifest: Maker) -> None:
+    (take,) = takes_of("custom", make_manifest(HEADER, "a.mp4,anna,sad,")).takes
+    assert (take.sentence, take.sentence_source) == (None, None)
+
+
+@pytest.mark.parametrize("line", ["sep=;", "SEP=;", '"sep=;"', "\ufeffsep=;"])
+def test_the_separator_line_of_excel_is_skipped(
+    takes_of: Any, make_manifest: Maker, line: str
+) -> None:
+    rows = [HEADER.replace(",", ";"), "a.mp4;anna;sad;Hi, there"]
+    (take,) = takes_of("custom", make_manifest(line, *rows)).takes
+    assert take.sentence == "Hi, there"
+
+
+def test_a_path_that_differs_in_case_gets_a_suggestion(takes_of: Any, make_manifest: Maker) -> None:
+    listing = takes_of(
+        "custom", make_manifest(HEADER, "Clips/A.MP4,anna,sad,Hi", "b.mp4,anna,sad,Hi")
+    )
+    (row,) = listing.rejected
+    assert row.reason == "missing_file"
+    assert row.detail.endswith("does not exist; did you mean 'clips/a.mp4'?")
 
 
 def test_views_of_one_utterance(takes_of: Any, make_manifest: Maker) -> None:

@@ -1,4 +1,4 @@
-"""The inventory on one screen: counts by level, stars where takes are missing, a row a kind."""
+"""The inventory on one screen: counts by level, stars for missing takes, one row per kind."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ def test_holes_are_one_row_a_kind() -> None:
     }
 
 
-def test_what_was_set_aside() -> None:
+def test_rejected_files_by_reason() -> None:
     assert overview(FOUND)[2] == (
-        "set aside", ["reason", "files", "for example"], [["unreadable", "2", "a.mp4: broken"]]
+        "rejected", ["reason", "files", "for example"], [["unreadable", "2", "a.mp4: broken"]]
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""MEAD from names alone: trees, tars, and all that goes wrong with them."""
+"""MEAD from names alone: trees, tars, and problems with both."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.corpora import inventory
-from pipeline.corpora.mead import EMOTIONS, VIEWS, Utterance, parse
+from pipeline.corpora import inventory, skipped_notes
+from pipeline.corpora.mead import EMOTIONS, VIEWS, Utterance, parse, view_of
 from pipeline.corpora.mead_sentences import prior_labels
 from pipeline.corpora.scan import Found
 from pipeline.errors import PipelineError
@@ -184,10 +184,72 @@ def test_what_cannot_be_parsed_is_told(takes_of: Any, make_tree: Any, holes: Any
     }
     assert counts == {
         "it is in no folder <emotion>/level_<k>": 2,
-        "its name is no number": 1,
+        "its name is not a number": 1,
         "it is in no folder of a view such as front": 1,
-        "no actor such as M003 is named on its way": 3,
+        "its path names no actor such as M003": 3,
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "view"),
+    [
+        ("left60", "left_60"), ("left-30", "left_30"), ("Right_30", "right_30"),
+        ("front_view", "front"), ("RIGHT 60 deg", "right_60"), ("Front-Camera", "front"),
+        ("left_45", None), ("video", None), ("", None),
+    ],
+)  # fmt: skip
+def test_views_in_other_spellings(name: str, view: str | None) -> None:
+    assert view_of(name) == view
+
+
+def test_the_tar_of_a_view_counts_as_its_folder(
+    takes_of: Any, make_tree: Any, make_tar: Any
+) -> None:
+    root = make_tree([])
+    make_tar(root / "M003" / "video" / "left60.tar", {"angry/level_3/016.mp4": b"v"})
+    (take,) = takes_of("mead", root).takes
+    assert take.take_id == "M003_angry_3_left_60_016"
+
+
+def test_another_version_of_an_audio_file_is_no_copy(
+    takes_of: Any, make_tree: Any, holes: Any
+) -> None:
+    root = make_tree([f"M003/{VIDEO}", f"M003/{AUDIO}", f"M003/more/{AUDIO}", f"M003/same/{AUDIO}"])
+    (root / "M003/same" / AUDIO).write_bytes((root / "M003" / AUDIO).read_bytes())
+    listed = holes(takes_of("mead", root))
+    assert listed["other_version", "M003", "angry 3"] == (1, "016")
+    assert listed["duplicate_sound", "M003", "angry 3"] == (1, "016")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("M003/video.tar.gz", r"\(M003/video\.tar\.gz: compressed archives or parts"),
+        ("M003/all.rar", r"\(M003/all\.rar: compressed archives or parts"),
+    ],
+)
+def test_a_compressed_archive_is_named(takes_of: Any, make_tree: Any, name: str, said: str) -> None:
+    with pytest.raises(PipelineError, match=said):
+        takes_of("mead", make_tree([name]))
+
+
+def test_a_nested_archive_is_named(takes_of: Any, make_tree: Any, make_zip: Any) -> None:
+    root = make_tree([])
+    make_zip(root / "M003.zip", {"M003/video.tar": b"tar"})
+    with pytest.raises(
+        PipelineError, match=r"\(M003\.zip!M003/video\.tar: archives inside archives"
+    ):
+        takes_of("mead", root)
+
+
+def test_skipped_files_are_one_line_a_kind(takes_of: Any, make_tree: Any) -> None:
+    odd = [f"M003/video/left_45/angry/level_3/{n:03d}.mp4" for n in (1, 2, 3)]
+    listing = takes_of("mead", make_tree([f"M003/{VIDEO}", "M003/audio.tar.gz", *odd]))
+    assert skipped_notes(listing) == [
+        "1 skipped, compressed archives or parts of archives; unpack or join them: "
+        "M003/audio.tar.gz",
+        f"3 skipped, media files whose names do not identify a take: {odd[0]}",
+    ]
 
 
 def test_hidden_files_are_no_takes(takes_of: Any, make_tree: Any, holes: Any) -> None:
@@ -236,7 +298,7 @@ def test_selection(takes_of: Any, make_tree: Any) -> None:
             r"select.speakers: the corpus has no 'M999'; it has: 'M003'",
         ),
         ({"emotions": ["happy"]}, r"select.emotions: .* no 'happy'; it has: 'angry'"),
-        ({"emotions": ["angri"]}, r"'angri' is no emotion; did you mean angry"),
+        ({"emotions": ["angri"]}, r"'angri' is not an emotion; did you mean angry"),
         ({"levels": [7]}, r"select.levels: .* no 7; it has: 3"),
         ({"views": ["back"]}, r"select.views: .* no 'back'; it has: 'front', 'top'"),
         ({"speakers": ["M003"], "views": ["top"]}, r"each name exists, but never together"),
@@ -262,7 +324,7 @@ def test_rejects_of_others_are_left_out_by_the_selection(
 
 def test_a_root_that_is_not_there_or_holds_something_else(takes_of: Any, make_tree: Any) -> None:
     root = make_tree(["film/holiday.mp4"])
-    with pytest.raises(PipelineError, match=r"'set' is not there: .*; set datasets\.set\.root"):
+    with pytest.raises(PipelineError, match=r"'set' does not exist: .*; set datasets\.set\.root"):
         takes_of("mead", root / "absent")
     with pytest.raises(
         PipelineError, match=r"holds no take of mead \(film/holiday.mp4: .*expected"

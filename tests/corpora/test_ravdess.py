@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.corpora import skipped_notes
 from pipeline.corpora.ravdess import EMOTIONS, Trial, parse
 from pipeline.corpora.scan import Found
 from pipeline.errors import PipelineError
@@ -63,7 +64,9 @@ def test_untouched_zips(takes_of: Any, make_tree: Any, make_zip: Any) -> None:
 
 
 def test_doubles(takes_of: Any, make_tree: Any, make_zip: Any, reasons: Any, holes: Any) -> None:
-    root = make_tree([f"{AV}.mp4", f"{SOUND}.wav", f"copy/{SOUND}.wav", f"{PICTURE}.mp4"])
+    root = make_tree([f"{AV}.mp4", f"{SOUND}.wav", f"{PICTURE}.mp4"])
+    (root / "copy" / "Actor_01").mkdir(parents=True)
+    (root / "copy" / f"{SOUND}.wav").write_bytes((root / f"{SOUND}.wav").read_bytes())
     make_zip(root / "Video_Speech_Actor_01.zip", {f"{AV}.mp4": b"v"})
     listing = takes_of("ravdess", root)
     assert [take.video_path for take in listing.takes] == [f"{AV}.mp4"]
@@ -71,6 +74,33 @@ def test_doubles(takes_of: Any, make_tree: Any, make_zip: Any, reasons: Any, hol
     found = holes(listing)
     assert found["duplicate_sound", "Actor_01", "angry 2"] == (1, "02-01")
     assert found["spare_video", "Actor_01", "angry 2"] == (1, "02-01")
+    assert found["other_version", "Actor_01", "angry 2"] == (1, "02-01")  # the zip's differs
+
+
+def test_another_version_of_an_audio_file_is_no_copy(
+    takes_of: Any, make_tree: Any, holes: Any
+) -> None:
+    root = make_tree([f"{SOUND}.wav", f"archive/{SOUND}.wav"])  # unlike contents
+    listing = takes_of("ravdess", root)
+    assert [take.audio_path for take in listing.takes] == [f"{SOUND}.wav"]
+    assert holes(listing)["other_version", "Actor_01", "angry 2"] == (1, "02-01")
+    assert not [key for key in holes(listing) if key[0] == "duplicate_sound"]
+    assert skipped_notes(listing) == [
+        "1 skipped, other versions of a take, not copies: compare them, and keep one: "
+        f"archive/{SOUND}.wav"
+    ]
+
+
+def test_a_file_in_another_actor_s_folder_is_rejected(
+    takes_of: Any, make_tree: Any, reasons: Any, holes: Any
+) -> None:
+    misfiled = f"{SOUND}.wav".replace("Actor_01", "Actor_05")
+    root = make_tree([misfiled, f"{AV}.mp4"])
+    listing = takes_of("ravdess", root)
+    assert [take.take_id for take in listing.takes] == [ID]
+    assert reasons(listing) == {misfiled: "misfiled"}
+    assert listing.rejected[0].detail == "it is in a folder of Actor_05, its name says Actor_01"
+    assert holes(listing)["misfiled", "Actor_01", "angry 2"] == (1, "02-01")
 
 
 def test_a_damaged_file_gives_way_to_picture_and_sound(

@@ -1,4 +1,4 @@
-"""A face_landmarker.task put together from the models inside the wheel of mediapipe.
+"""A face_landmarker.task assembled from the models in mediapipe's wheel.
 
 Google's own file cannot be had without a network. A bundle is a zip of the two models; the one of
 the landmarks must give 478 x 3 numbers and the score, so the seven outputs of the wheel's refined

@@ -1,4 +1,4 @@
-"""Heads drawn by the demo corpus, with their truth: faces that belong to nobody."""
+"""Heads rendered by the demo corpus, with their ground truth."""
 
 from __future__ import annotations
 

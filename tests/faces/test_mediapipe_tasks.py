@@ -1,4 +1,4 @@
-"""The second landmark backend: like the first, said plainly where its file will not do."""
+"""The second landmark backend: agreement with the first, and messages for bad files."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_file_that_will_not_do_is_said_in_one_line(tmp_path: Path, bundle: Pat
         read_task(bundle, "")
     with pytest.raises(ParameterError, match=r"has sha256 .* expected .* 00000"):
         read_task(bundle, 64 * "0")
-    with pytest.raises(ParameterError, match="is no MediaPipe task file"):
+    with pytest.raises(ParameterError, match="is not a MediaPipe task file"):
         read_task(text, sha256_of(text))
     with pytest.raises(ParameterError, match=r"lacks face_landmarks_detector\.tflite"):
         read_task(other, sha256_of(other))

@@ -1,4 +1,4 @@
-"""The face mesh on drawn heads: exact places, no memory of other takes."""
+"""The face mesh on rendered heads: positions, and independence of earlier takes."""
 
 from __future__ import annotations
 

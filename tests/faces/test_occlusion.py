@@ -1,9 +1,10 @@
-"""What comes before the mouth is seen by the colours around it."""
+"""Covers of the mouth are detected by the colours around it."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+import pytest
 
 from pipeline.faces.occlusion import AROUND_MOUTH, is_covered, otherness, skin_around_mouth
 from tests.faces.drawn import drawn, rgb
@@ -25,14 +26,20 @@ def take(*, covered: range = range(0), which: int = 0) -> np.ndarray:
 
 def test_a_ball_before_the_mouth_is_seen_in_its_frames() -> None:
     for which in range(3):
-        assert np.flatnonzero(is_covered(take(covered=range(5, 10), which=which))).tolist() == [
-            *range(5, 10)
-        ]
+        skins = take(covered=range(5, 10), which=which)
+        assert np.flatnonzero(is_covered(skins, np.zeros((16, 3)))).tolist() == [*range(5, 10)]
 
 
 def test_talking_and_nodding_cover_nothing() -> None:
     for which in range(6):
-        assert not is_covered(take(which=which)).any()
+        assert not is_covered(take(which=which), np.zeros((16, 3))).any()
+
+
+@pytest.mark.parametrize("pose", [(40.0, 0.0, 0.0), (0.0, -20.0, 0.0), (0.0, 0.0, 0.4)])
+def test_unusual_poses_are_not_judged(pose: tuple[float, float, float]) -> None:
+    poses = np.zeros((16, 3))
+    poses[5:10] = pose
+    assert not is_covered(take(covered=range(5, 10)), poses).any()
 
 
 def test_colours_are_those_at_the_points() -> None:

@@ -103,11 +103,11 @@ FILES: dict[str, tuple[Maker, set[str]]] = {
     "hours_2_stereo.wav": (_stereo, {"output"}),
     "hours_2_dense.flac": (_dense, {"output", "unreadable"}),
     "claims_2h.mp4": (
-        _claiming(".mp4", (b"mvhd", b"mdhd"), "mp4"), {"truncated", "finding_set_aside", "output"},
+        _claiming(".mp4", (b"mvhd", b"mdhd"), "mp4"), {"truncated", "rejected_finding", "output"},
     ),
     "claims_2h.mkv": (_claiming(".mkv", (b"\x44\x89",), "mkv"), {"truncated", "output"}),
     "claims_2h.wav": (_claiming_wav, {"truncated", "output"}),
-    "far_2h.mkv": (_far, {"output", "truncated", "finding_set_aside", "few_frames", "no_face"}),
+    "far_2h.mkv": (_far, {"output", "truncated", "rejected_finding", "few_frames", "no_face"}),
 }  # fmt: skip
 """Name, how it is made, and which ends are right."""
 ALIGNED = ("hours_2.mp3", "hours_2.mp4", "claims_2h.wav")

@@ -268,7 +268,7 @@ LONG: dict[str, tuple[Maker, set[str]]] = {
     "hours_2.mp3": (_sound_s(7190), {"output"}),
     "hours_3.mp3": (_sound_s(10800), {"too_large"}),
     "hours_2.mp4": (_nodding(7190, 1), {"output"}),
-    "hours_2_still.mp4": (_still(7190, 1), {"finding_set_aside"}),
+    "hours_2_still.mp4": (_still(7190, 1), {"rejected_finding"}),
     "hours_3.mp4": (_still(10800, 1), {"too_large"}),
     "frame_8k.mp4": (
         _made("-t 0.6 -i testsrc=s=7680x4320 -f lavfi -t 0.6 -i sine -c:v libx264 "

@@ -118,7 +118,7 @@ def _listed(draft: Callable[[Walk], corpora.listing.Draft]) -> Parse:
 
     def parse(folder: Path, raw: bytes) -> object:
         lines = [line for line in raw.decode("utf-8", "replace").split("\n") if line]
-        found = draft(Walk([Found(Source(line)) for line in lines]))
+        found = draft(Walk(folder, [Found(Source(line)) for line in lines]))
         found.forget(["M007", "Actor_07"])
         listing = found.listing(ALL)
         assert len(listing.takes) <= len(lines)

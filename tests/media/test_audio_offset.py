@@ -1,4 +1,4 @@
-"""Two sounds of one recording: where one lies on the other, and what is not one recording."""
+"""Offset and drift between two signals of one recording, and different recordings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sound changed in rate as it comes has the bytes of sound changed at once."""
+"""Streaming resampling gives the bytes of resampling at once."""
 
 from __future__ import annotations
 

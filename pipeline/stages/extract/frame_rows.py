@@ -1,4 +1,4 @@
-"""Frames as Arrow batches: what is seen, and the measures that follow from it, many at once."""
+"""Tracked frames as Arrow batches, with the measures computed for many frames at once."""
 
 from __future__ import annotations
 
@@ -11,38 +11,40 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.faces.measures import has_jumped, measure
-from pipeline.faces.track_stats import Tally
-from pipeline.faces.tracking import Seen
+from pipeline.faces.track_stats import TrackStats
+from pipeline.faces.tracking import TrackedFrame
 from pipeline.records import FRAMES_SCHEMA
 
 _ROWS_PER_GROUP = 64
 
 
-def batches(frames: Iterator[Seen], tally: Tally) -> Iterator[pa.RecordBatch]:
-    """Row groups of records.FRAMES_SCHEMA; `tally` is given the measures of each."""
-    before: Seen | None = None
+def batches(frames: Iterator[TrackedFrame], stats: TrackStats) -> Iterator[pa.RecordBatch]:
+    """Row groups of records.FRAMES_SCHEMA; their measures are added to `stats`."""
+    before: TrackedFrame | None = None
     while group := list(islice(frames, _ROWS_PER_GROUP)):
-        columns = _columns(group, before, tally)
+        columns = _columns(group, before, stats)
         yield pa.RecordBatch.from_arrays(
             [columns[field.name] for field in FRAMES_SCHEMA], schema=FRAMES_SCHEMA
         )
         before = group[-1]
 
 
-def _columns(group: Sequence[Seen], before: Seen | None, tally: Tally) -> dict[str, pa.Array]:
+def _columns(
+    group: Sequence[TrackedFrame], before: TrackedFrame | None, stats: TrackStats
+) -> dict[str, pa.Array]:
     jumped = _jumped(group, before)
-    tally.jumps += sum(jumped)
+    stats.jumps += sum(jumped)
     columns: dict[str, Any] = {
-        **{name: [getattr(seen, name) for seen in group] for name in _AS_SEEN},
-        **_measured(group, tally),
-        "found": [seen.landmarks is not None for seen in group],
-        "landmarks": _flat([seen.landmarks for seen in group]),
+        **{name: [getattr(frame, name) for frame in group] for name in _COPIED},
+        **_measured(group, stats),
+        "found": [frame.landmarks is not None for frame in group],
+        "landmarks": _flat([frame.landmarks for frame in group]),
         "jumped": jumped,
     }
     return {f.name: pa.array(columns[f.name], f.type) for f in FRAMES_SCHEMA}
 
 
-_AS_SEEN = ("frame", "time_s", "duration_s", "sharpness", "near_edge", "crop")
+_COPIED = ("frame", "time_s", "duration_s", "sharpness", "near_edge", "crop")
 _MEASURES = (
     "yaw_deg", "pitch_deg", "roll_deg", "mouth_open", "mouth_width", "eye_open", "interocular_px",
 )  # fmt: skip
@@ -52,20 +54,22 @@ def _flat(landmarks: Sequence[NDArray[np.float64] | None]) -> list[Any]:
     return [None if points is None else points.astype(np.float32).ravel() for points in landmarks]
 
 
-def _measured(group: Sequence[Seen], tally: Tally) -> dict[str, list[float | None]]:
-    """The measures of the frames with a face, None for the others."""
+def _measured(group: Sequence[TrackedFrame], stats: TrackStats) -> dict[str, list[float | None]]:
+    """The measures of the frames with a face, None for all others."""
     columns: dict[str, list[float | None]] = {name: [None] * len(group) for name in _MEASURES}
-    at = [k for k, seen in enumerate(group) if seen.landmarks is not None]
+    at = [k for k, frame in enumerate(group) if frame.landmarks is not None]
     if at:
-        found = measure(_stacked(group[k] for k in at))
+        measures = measure(_stacked(group[k] for k in at))
         for name in _MEASURES:
-            for k, value in zip(at, getattr(found, name).tolist(), strict=True):
+            for k, value in zip(at, getattr(measures, name).tolist(), strict=True):
                 columns[name][k] = value
-        tally.interocular_px += found.interocular_px.tolist()
+        stats.interocular_px += measures.interocular_px.tolist()
+        poses = measures.yaw_deg, measures.pitch_deg, measures.mouth_open
+        stats.poses += zip(*(values.tolist() for values in poses), strict=True)
     return columns
 
 
-def _jumped(group: Sequence[Seen], before: Seen | None) -> list[bool]:
+def _jumped(group: Sequence[TrackedFrame], before: TrackedFrame | None) -> list[bool]:
     """Whether the face of each frame jumped since the frame before, where both have one."""
     pairs = {
         k: (one, other)
@@ -81,6 +85,6 @@ def _jumped(group: Sequence[Seen], before: Seen | None) -> list[bool]:
     return jumped
 
 
-def _stacked(frames: Iterable[Seen]) -> NDArray[np.float64]:
+def _stacked(frames: Iterable[TrackedFrame]) -> NDArray[np.float64]:
     """Landmarks (n, 478, 3) of frames that all have a face."""
-    return np.array([seen.landmarks for seen in frames], dtype=np.float64)
+    return np.array([frame.landmarks for frame in frames], dtype=np.float64)

@@ -1,7 +1,8 @@
-"""extract: decode every take once; keep its face track, one crop a frame, its sound at 16 kHz."""
+"""extract: decode every take; store its face track, one crop per frame and 16 kHz audio."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -27,20 +28,21 @@ from pipeline.stages.extract.worker import (
     extract_take,
 )
 
-VERSION = 5
+VERSION = 6
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The units of a dataset, the takes that are none with their reasons, and how many in all."""
+    """The units of a dataset, rejected takes, their total number, and notes on skipped files."""
 
     units: list[Unit]
     rejects: list[Rejected]
     n_takes: int
+    notes: tuple[str, ...] = ()
 
 
 def run(run: Run) -> Summary:
-    """Extract every take of a dataset that changed since the last run."""
+    """Extract every take of a dataset that has changed since the last run."""
     section = run.params.extract
     task = None
     if section.landmarker != "mesh":
@@ -53,12 +55,12 @@ def run(run: Run) -> Summary:
     run.write_tables("extract", {"clips": (Clip, clips), "rejected": (Rejected, rejects)})
     return summarise(
         "extract", run, GRAIN, planned.n_takes, len(clips), rejects, batch,
-        notes=_notes(clips), look=[str(run.table("extract", "clips"))],
+        notes=[*_notes(clips), *planned.notes], look=[str(run.table("extract", "clips"))],
     )  # fmt: skip
 
 
 def plan(run: Run) -> Planned:
-    """The takes to extract, each with its key; decodes nothing."""
+    """The takes to extract, each with its content key; decodes nothing."""
     root = Path(run.entry.root)
     listing = corpora.list_takes(run.dataset, run.entry, root, run.forgotten)
     check_assigned(run.params.split_rule(run.dataset), {t.speaker for t in listing.takes})
@@ -66,7 +68,8 @@ def plan(run: Run) -> Planned:
     units, rejects = _plan(run, listing.takes, root, hashes)
     hashes.save()
     rejects += listing.rejected
-    return Planned(units, rejects, len(listing.takes) + len(listing.rejected))
+    n_takes = len(listing.takes) + len(listing.rejected)
+    return Planned(units, rejects, n_takes, tuple(corpora.skipped_notes(listing)))
 
 
 def _plan(
@@ -74,13 +77,13 @@ def _plan(
 ) -> tuple[list[Unit], list[Rejected]]:
     section = run.params.extract
     rule = run.params.split_rule(run.dataset)
-    wanted, mesh = _key(section), version("mediapipe")  # a look at a file of metadata
+    wanted, mesh = _key(section), version("mediapipe")  # reads a metadata file
     code = short_digest(VERSION, mesh)
     units: list[Unit] = []
     rejects: list[Rejected] = []
     for take in takes:
         if not admitted(rule, take.speaker):
-            detail = f"split {run.entry.split} admits other speakers only"
+            detail = f"split {run.entry.split} admits only other speakers"
             rejects.append(rejected("extract", GRAIN, take.take_id, "not_admitted", detail))
             continue
         split = split_of(
@@ -93,13 +96,13 @@ def _plan(
             continue
         key = digest(["extract", VERSION, mesh, wanted, content, split, take.to_row()])
         name = f"{take.speaker}/{take.take_id}"
-        job = Job(take, split, root, section)
+        job = Job(take, split, root, section, run.entry.corpus == "custom")
         units.append(Unit(name, key, job, code=code, parameters=short_digest(wanted, split)))
     return units, rejects
 
 
 def _key(section: Extract) -> str:
-    """The section's key, the same wherever the landmark model's file lies."""
+    """The section's key, independent of the path of the landmark model's file."""
     is_mesh = section.landmarker == "mesh"
     return section.model_copy(update={"landmarker": "mesh" if is_mesh else "task"}).key()
 
@@ -110,12 +113,16 @@ def _sha256(hashes: FileHashes, root: Path, source: Source | None) -> str | None
 
 def _notes(clips: list[Clip]) -> list[str]:
     frames = sum(clip.n_frames for clip in clips)
-    found = sum(clip.n_found for clip in clips)
-    sound_s = sum(clip.audio_end_s - clip.audio_start_s for clip in clips)
-    notes = [f"{sound_s / 60:.1f} minutes of sound"]
+    with_face = sum(clip.n_found for clip in clips)
+    audio_s = sum(clip.audio_end_s - clip.audio_start_s for clip in clips)
+    notes = [f"{audio_s / 60:.1f} minutes of audio"]
     if frames:
-        notes.append(f"{frames} frames, a face in {100 * found / frames:.1f} % of them")
-    without_picture = sum(not clip.has_picture for clip in clips)
-    if without_picture:
-        notes.append(f"{without_picture} takes have no picture: sound alone goes as far as align")
+        notes.append(f"{frames} frames, a face in {100 * with_face / frames:.1f} % of them")
+    audio_only = sum(not clip.has_picture for clip in clips)
+    if audio_only:
+        notes.append(f"{audio_only} takes are audio-only: they are used up to align")
+    findings = Counter(finding for clip in clips for finding in clip.findings)
+    if findings:
+        counts = ", ".join(f"{finding} {n}" for finding, n in sorted(findings.items()))
+        notes.append(f"findings in kept takes: {counts}")
     return notes

@@ -1,4 +1,4 @@
-"""One take: its picture and its sound, each decoded once, become a clip and two files."""
+"""Decode one take: its video and audio become a clip and two files."""
 
 from __future__ import annotations
 
@@ -16,23 +16,29 @@ from pipeline.params import Extract
 from pipeline.records import Clip, Source, Take, rejected
 from pipeline.runtime.store import ItemStore, atomic_path
 from pipeline.runtime.units import UnitResult
-from pipeline.stages.extract.frame_writer import NO_PICTURE, Picture, write_picture
+from pipeline.stages.extract.frame_writer import NO_VIDEO, VideoTrack, write_frames
 
 FRAMES = ".frames.parquet"
 AUDIO = ".audio.flac"
+_TURNED = {"rotated", "wrong_way_up"}
 
 
 class Job(NamedTuple):
-    """What a worker is given: one take, where its corpus lies, and how to treat it."""
+    """One take, the root of its corpus, and the parameters.
+
+    `file_first`: a separate audio file is used rather than the container's track, whatever
+    `sound_from` says.
+    """
 
     take: Take
     split: str | None
     root: Path
     section: Extract
+    file_first: bool = False
 
 
 class Tools:
-    """The face models of one worker, brought up when the first picture needs them.
+    """The face models of one worker, loaded when the first video needs them.
 
     Parameters
     ----------
@@ -46,30 +52,34 @@ class Tools:
 
     @cached_property
     def tracker(self) -> Tracker:
-        """What follows one face."""
+        """The tracker of one face."""
         return MeshTracker() if self._task is None else TaskTracker(self._task)
 
     @cached_property
     def finder(self) -> FaceFinder:
-        """What finds all faces."""
+        """The detector of all faces."""
         return FaceFinder()
 
 
 def write_take(tools: Tools, store: ItemStore, unit: str, job: Job) -> Clip:
-    """Write a take's frames and sound, and give its clip.
+    """Write the frames and audio of a take and return its clip.
 
     Raises
     ------
     Reject
-        Where the take cannot be used.
+        If the take cannot be used.
     """
     section, take = job.section, job.take
     policies: dict[str, str] = section.policies.model_dump()
     chosen = _chosen_sound(job, policies)
-    picture = _picture(tools, store.path(unit, FRAMES), job)
-    voice = media.place_sound(chosen, None if picture is None else picture.span_s, policies)
-    findings = voice.findings | ({"no_picture"} if picture is None else picture.findings)
-    media.set_aside(findings, policies)
+    video = _video_track(tools, store.path(unit, FRAMES), job)
+    voice = media.place_sound(chosen, None if video is None else video.span_s, policies)
+    findings = voice.findings | (
+        {"no_picture"}
+        if video is None
+        else video.findings | media.change_findings(video.changes, voice.sound)
+    )
+    media.reject_findings(findings, policies)
     if take.video is None:
         voice.columns["audio_from"] = "sound-only take"
     with atomic_path(store.path(unit, AUDIO)) as path:
@@ -77,11 +87,11 @@ def write_take(tools: Tools, store: ItemStore, unit: str, job: Job) -> Clip:
     return Clip(
         **take.to_row(),
         split=job.split,
-        **(NO_PICTURE if picture is None else picture.columns),
+        **(NO_VIDEO if video is None else video.columns),
         **voice.columns,
         audio_sha256=sha256_of(store.path(unit, AUDIO)),
         findings=tuple(sorted(findings)),
-        mended=tuple(sorted(voice.mended | media.to_mend(findings & {"rotated"}, policies))),
+        repaired=tuple(sorted(voice.repaired | media.to_repair(findings & _TURNED, policies))),
     )
 
 
@@ -89,18 +99,20 @@ def _chosen_sound(job: Job, policies: dict[str, str]) -> media.Chosen:
     section = job.section
     chosen = media.choose_sound(
         _sounds(job), section.sample_rate_hz, section.max_duration_s, section.silence_db,
-        fill_gaps=policies["sound_gap"] != "use",
+        fill_gaps=policies["sound_gap"] != "keep",
+        keep={finding for finding, policy in policies.items() if policy == "keep"},
     )  # fmt: skip
     length_s = chosen.used.sound.end_s - chosen.used.sound.start_s
     if length_s < section.min_duration_s:
-        raise Reject("few_frames", f"{length_s:.2f} s of sound")
+        raise Reject("few_frames", f"{length_s:.2f} s of audio")
     return chosen
 
 
 def _sounds(job: Job) -> list[tuple[str, media.OpenSource]]:
-    """The take's sounds (name, how to open it), the wanted one first."""
+    """The take's audio sources (name, how to open it), the preferred one first."""
     sources = [("container", job.take.video), ("file", job.take.audio)]
-    wanted = sorted(sources, key=lambda source: source[0] != job.section.sound_from)
+    first = "file" if job.file_first else job.section.sound_from
+    wanted = sorted(sources, key=lambda source: source[0] != first)
     return [(name, partial(_open, job, source)) for name, source in wanted if source is not None]
 
 
@@ -108,22 +120,22 @@ def _open(job: Job, source: Source) -> AbstractContextManager[media.MediaSource]
     return corpora.open_source(job.root, source, job.section.max_file_mb << 20)
 
 
-def _picture(tools: Tools, target: Path, job: Job) -> Picture | None:
+def _video_track(tools: Tools, target: Path, job: Job) -> VideoTrack | None:
     if job.take.video is None:
         return None
     with _open(job, job.take.video) as opened:
-        return write_picture(opened, target, (tools.tracker, tools.finder), job.section)
+        return write_frames(opened, target, (tools.tracker, tools.finder), job.section)
 
 
 GRAIN = "take"
 
 
 def extract_take(tools: Tools, store: ItemStore, unit: str, job: Job) -> UnitResult:
-    """Extract one take; a function of its files and parameters alone, whatever was done before."""
+    """Extract one take; the result depends on its files and parameters only."""
     try:
         clip = write_take(tools, store, unit, job)
     except Reject as reject:
-        store.path(unit, FRAMES).unlink(missing_ok=True)  # of a pass whose square did not hold
+        store.path(unit, FRAMES).unlink(missing_ok=True)  # of a pass whose square the head left
         row = rejected("extract", GRAIN, job.take.take_id, reject.reason, reject.detail)
         return UnitResult(rejects=[row])
     suffixes = [AUDIO, FRAMES] if clip.has_picture else [AUDIO]

@@ -13,6 +13,7 @@ from pipeline import media, params
 from pipeline.errors import ParameterError, Reject
 from pipeline.records import Clip
 from pipeline.stages.extract.worker import AUDIO
+from tests.faces.drawn import SIZE_PX
 from tests.made_findings import (
     DRIFT,
     DRIFT_LENGTH_S,
@@ -20,16 +21,18 @@ from tests.made_findings import (
     OFFSET_S,
     Made,
     babble,
-    beside,
     heads,
     plain,
+    steady,
     turned,
+    upside_down,
+    with_file,
 )
 from tests.media_files import SOUND_HZ, tone, write_media
 from tests.takes import make_run, manifest, policies, run
 
 DEFAULTS = params.load(None).extract.policies.model_dump()
-KEPT = {name: "use" if policy == "set_aside" else policy for name, policy in DEFAULTS.items()}
+KEPT = {name: "keep" if policy == "reject" else policy for name, policy in DEFAULTS.items()}
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,8 @@ def test_a_made_take_has_it_and_its_row_says_so(corpus: Corpus, finding: str) ->
 
 
 def test_an_ordinary_take_has_none(tmp_path: Path) -> None:
-    clip = one_clip(tmp_path, beside(tmp_path / "a.mp4", tone(0.48), track=tone(0.48)))
-    assert (clip.findings, clip.mended) == ((), ())
+    clip = one_clip(tmp_path, with_file(tmp_path / "a.mp4", tone(0.48), track=tone(0.48)))
+    assert (clip.findings, clip.repaired) == ((), ())
     assert (clip.declared_frames, clip.longest_frame_s) == (12, pytest.approx(0.04))
     assert clip.file_offset_ms == pytest.approx(0, abs=1)
     assert clip.file_match == pytest.approx(1, abs=0.02)
@@ -97,11 +100,11 @@ def test_the_numbers_that_findings_rest_on(corpus: Corpus) -> None:
     assert differing.file_match < 0.3
 
 
-def test_every_finding_that_is_set_aside_ends_in_its_reject(corpus: Corpus, tmp_path: Path) -> None:
-    aside = policies(**dict.fromkeys(DEFAULTS, "set_aside"))
-    summary, clips, rejects = run(make_run(corpus.table, tmp_path, policies=aside))
+def test_every_rejected_finding_ends_in_its_reject(corpus: Corpus, tmp_path: Path) -> None:
+    strict = policies(**dict.fromkeys(DEFAULTS, "reject"))
+    summary, clips, rejects = run(make_run(corpus.table, tmp_path, policies=strict))
     assert clips == []
-    assert {row.reason for row in rejects} == {"finding_set_aside", "several_faces"}
+    assert {row.reason for row in rejects} == {"rejected_finding", "several_faces"}
     assert {row.kind for row in rejects} == {"filtered"}
     assert summary.planned == len(rejects) == len(media.FINDINGS)
 
@@ -109,34 +112,81 @@ def test_every_finding_that_is_set_aside_ends_in_its_reject(corpus: Corpus, tmp_
 @pytest.mark.parametrize("finding", media.FINDINGS)
 def test_a_reject_names_the_finding(finding: str) -> None:
     with pytest.raises(Reject, match=f"{finding}: {re.escape(media.FINDINGS[finding])}"):
-        media.set_aside({finding}, {finding: "set_aside"})
-    media.set_aside({finding}, {finding: "use"})
-    media.set_aside({finding}, {finding: "mend"})
+        media.reject_findings({finding}, {finding: "reject"})
+    media.reject_findings({finding}, {finding: "keep"})
+    media.reject_findings({finding}, {finding: "repair"})
 
 
-def test_a_turned_picture_is_mended_or_left(corpus: Corpus, tmp_path: Path) -> None:
-    assert corpus.clips["rotated"].mended == ("rotated",)
+def test_a_rotated_video_is_turned_or_left(corpus: Corpus, tmp_path: Path) -> None:
+    assert corpus.clips["rotated"].repaired == ("rotated",)
     wrong_flag = plain(tmp_path / "a.mp4", [f[:240] for f in heads()], rotation_deg=90)
-    clip = one_clip(tmp_path, wrong_flag, policies=policies(rotated="use"))
-    assert (clip.findings, clip.mended) == (("rotated",), ())
+    clip = one_clip(tmp_path, wrong_flag, policies=policies(rotated="keep"))
+    assert (clip.findings, clip.repaired) == (("rotated",), ())
     assert (clip.width_px, clip.height_px, clip.n_found) == (320, 240, 12)
     right = tmp_path / "right"
     right.mkdir()
     assert one_clip(right, turned(right / "a.mp4")).n_found == 12
 
 
-def test_a_hole_in_the_sound_is_filled_or_closed(corpus: Corpus, tmp_path: Path) -> None:
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_face_the_wrong_way_up_is_turned(corpus: Corpus, tmp_path: Path, quarters: int) -> None:
+    upright = one_clip(tmp_path, plain(tmp_path / "up.mp4"))
+    folder = tmp_path / "turned"
+    folder.mkdir()
+    clip = one_clip(folder, upside_down(folder / "a.mp4", quarters))
+    assert (clip.findings, clip.repaired) == (("wrong_way_up",), ("wrong_way_up",))
+    assert (clip.n_found, clip.width_px) == (12, upright.width_px)
+    assert clip.interocular_px == pytest.approx(upright.interocular_px, rel=0.01)
+    assert clip.crop_x_px == pytest.approx(upright.crop_x_px, abs=8)
+    assert clip.crop_y_px == pytest.approx(upright.crop_y_px, abs=8)
+
+
+def test_frames_with_a_face_partly_outside_have_no_landmarks(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    assert corpus.clips["face_outside"].n_found == 12
+    path = tmp_path / "a.mp4"
+    plain(path, [np.roll(frame, 9 * SIZE_PX // 20, axis=0) for frame in heads()])
+    _, clips, (row,) = run(make_run(manifest(tmp_path, "a.mp4"), tmp_path / "data"))
+    assert clips == []
+    assert row.reason == "no_face"
+    assert row.detail == "a face in 0 of 12 frames; in 12 it is partly outside the image"
+
+
+def test_a_cut_is_rejected_by_default(tmp_path: Path) -> None:
+    shots = {"person": [*heads(), *heads(1)], "jump": [*steady(10), *steady(10, first=25)]}
+    for name, frames in shots.items():
+        plain(tmp_path / f"{name}.mp4", frames)
+    plain(tmp_path / "whole.mp4", steady(20))
+    table = manifest(tmp_path, *(f"{name}.mp4" for name in (*shots, "whole")))
+    _, (clip,), rejects = run(make_run(table, tmp_path / "data"))
+    assert clip.sentence == "whole"
+    assert {row.item.rsplit("_", 1)[1]: row.reason for row in rejects} == dict.fromkeys(
+        shots, "rejected_finding"
+    )
+    assert all(row.detail.startswith("cut: ") for row in rejects)
+
+
+def test_the_audio_that_a_manifest_names_is_used(tmp_path: Path) -> None:
+    voice = babble(3.0)
+    track = voice + babble(3.0, seed=5) * 0.3
+    made = with_file(tmp_path / "a.mp4", voice, track=track)
+    clip = one_clip(tmp_path, made)
+    assert clip.audio_from == "file"
+
+
+def test_a_gap_in_the_audio_is_filled_or_closed(corpus: Corpus, tmp_path: Path) -> None:
     filled = corpus.clips["sound_gap"]
-    assert filled.mended == ("sound_gap",)
+    assert filled.repaired == ("sound_gap",)
     assert filled.audio_end_s - filled.audio_start_s == pytest.approx(0.58, abs=0.002)
     closed = one_clip(
-        tmp_path, MAKERS["sound_gap"](tmp_path / "a.mp4"), policies=policies(sound_gap="use")
+        tmp_path, MAKERS["sound_gap"](tmp_path / "a.mp4"), policies=policies(sound_gap="keep")
     )
-    assert (closed.findings, closed.mended) == (("sound_gap",), ())
+    assert (closed.findings, closed.repaired) == (("sound_gap",), ())
     assert closed.audio_end_s - closed.audio_start_s == pytest.approx(0.48, abs=0.002)
 
 
-@pytest.mark.parametrize(("policy", "start_s"), [("mend", OFFSET_S), ("use", 0.0)])
+@pytest.mark.parametrize(("policy", "start_s"), [("repair", OFFSET_S), ("keep", 0.0)])
 def test_a_shifted_file_is_put_in_place_or_left(
     tmp_path: Path, policy: str, start_s: float
 ) -> None:
@@ -144,7 +194,7 @@ def test_a_shifted_file_is_put_in_place_or_left(
     kept = policies(file_offset=policy)
     clip = one_clip(tmp_path, made, sound_from="file", policies=kept)
     assert (clip.audio_from, "file_offset" in clip.findings) == ("file", True)
-    assert clip.mended == (("file_offset",) if policy == "mend" else ())
+    assert clip.repaired == (("file_offset",) if policy == "repair" else ())
     assert clip.audio_start_s == pytest.approx(start_s, abs=0.002)
 
 
@@ -161,7 +211,7 @@ def test_an_offset_counts_from_the_picture_s_start(tmp_path: Path) -> None:
     assert clip.audio_start_s == pytest.approx(0.25, abs=0.002)
 
 
-@pytest.mark.parametrize(("policy", "used"), [("mend", "container"), ("use", "file")])
+@pytest.mark.parametrize(("policy", "used"), [("repair", "container"), ("keep", "file")])
 def test_a_file_of_another_recording_gives_way_or_not(
     tmp_path: Path, policy: str, used: str
 ) -> None:
@@ -172,9 +222,9 @@ def test_a_file_of_another_recording_gives_way_or_not(
     )  # fmt: skip
     _, (clip,), _ = run(run_of)
     assert (clip.audio_from, "file_differs" in clip.findings) == (used, True)
-    assert clip.mended == (("file_differs",) if policy == "mend" else ())
+    assert clip.repaired == (("file_differs",) if policy == "repair" else ())
     kept = media.read_flac(run_of.items("extract").path(f"s1/{clip.take_id}", AUDIO))
-    want = media.resample(babble(3.0, seed=policy == "use"), SOUND_HZ, 16000)
+    want = media.resample(babble(3.0, seed=policy == "keep"), SOUND_HZ, 16000)
     n = min(len(kept), len(want))
     assert np.corrcoef(kept[:n], want[:n])[0, 1] > 0.95
 
@@ -187,9 +237,9 @@ def test_policies_are_those_of_the_findings() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("    hdr: use ", "    # ", r"extract\.policies\.hdr: Field required"),
-        ("    hdr: use ", "    hrd: use\n    hdr: use ", r"extract\.policies\.hrd: no such key"),
-        ("    hdr: use ", "    hdr: mend ", r"extract\.policies\.hdr: .*'set_aside', got 'mend'"),
+        ("    hdr: keep ", "    # ", r"extract\.policies\.hdr: Field required"),
+        ("    hdr: keep ", "    hrd: keep\n    hdr: keep ", r"extract\.policies\.hrd: no such key"),
+        ("    hdr: keep ", "    hdr: repair ", r"extract\.policies\.hdr: .*'reject', got 'repair'"),
     ],
 )
 def test_a_wrong_policy_stops_the_run(tmp_path: Path, old: str, new: str, said: str) -> None:

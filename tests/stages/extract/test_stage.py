@@ -1,4 +1,4 @@
-"""extract from files to tables, on drawn heads, and on real takes where there are any."""
+"""extract from files to tables, on rendered heads, and on real takes if there are any."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_face_that_comes_and_goes_is_told_and_its_frames_kept(tmp_path: Path) 
     assert table["crop"].null_count == 0
 
 
-def test_sound_alone_and_a_file_beside_the_video(tmp_path: Path) -> None:
+def test_audio_alone_and_a_separate_audio_file(tmp_path: Path) -> None:
     write_media(tmp_path / "alone.wav", sound=tone(0.6), sound_codec="pcm_s16le")
     write_media(tmp_path / "dumb.mp4", talking())
     write_media(tmp_path / "beside.m4a", sound=tone(0.5))
@@ -101,10 +101,21 @@ def test_sound_alone_and_a_file_beside_the_video(tmp_path: Path) -> None:
         ("no_picture",),
     )
     assert (both.audio_from, dumb.audio_from) == ("file", "file")
-    made = make_run(table, tmp_path / "other")
-    by_sentence = {clip.sentence: clip for clip in run(made)[1]}
-    assert by_sentence["both"].audio_from == "container"
-    assert "other_sound_used" in by_sentence["dumb"].findings
+    by_sentence = {clip.sentence: clip for clip in run(make_run(table, tmp_path / "other"))[1]}
+    # a manifest that names an audio file means it
+    assert by_sentence["both"].audio_from == "file"
+    assert by_sentence["dumb"].audio_from == "file"
+
+
+def test_skipped_files_and_findings_are_in_the_summary(tmp_path: Path) -> None:
+    folder = tmp_path / "M003" / "video" / "front" / "angry" / "level_1"
+    folder.mkdir(parents=True)
+    write_media(folder / "001.mp4", talking(), sound=tone(0.9))
+    (tmp_path / "M003" / "audio.tar.gz").write_bytes(b"packed")
+    summary, clips, _ = run(make_run(tmp_path, tmp_path / "data", corpus="mead"))
+    assert len(clips) == 1
+    assert "findings in kept takes: lengths_differ 1" in summary.notes
+    assert any(note.startswith("1 skipped, compressed archives") for note in summary.notes)
 
 
 def test_every_bad_file_ends_in_its_reject(tmp_path: Path) -> None:
@@ -146,7 +157,7 @@ def test_with_several_faces_the_largest_is_followed(tmp_path: Path) -> None:
         frame[: SIZE_PX // 12, SIZE_PX:] = 100
     write_media(tmp_path / "a.mp4", crowd, sound=tone(0.5))
     made = make_run(
-        manifest(tmp_path, "a.mp4"), tmp_path / "data", policies=policies(several_faces="use")
+        manifest(tmp_path, "a.mp4"), tmp_path / "data", policies=policies(several_faces="keep")
     )
     _, (clip,), _ = run(made)
     assert "several_faces" in clip.findings
@@ -203,6 +214,20 @@ def test_real_takes_of_mead(tmp_path: Path, shared: Path) -> None:
         table = frames_of(made, clip)
         middles = np.array(table["time_s"]) + np.array(table["duration_s"]) / 2
         assert middles == pytest.approx(instants_s)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("folder", "corpus", "n"), [("mead_film", "mead", 13), ("ravdess_av", "ravdess", 7)]
+)
+def test_filmed_takes_are_kept_without_alarms(
+    tmp_path: Path, shared: Path, folder: str, corpus: str, n: int
+) -> None:
+    made = make_run(shared / "real" / folder, tmp_path, corpus=corpus, workers=2)
+    _, clips, rejects = run(made)
+    assert (len(clips), rejects) == (n, [])
+    # three takes do repeat single frames
+    assert {finding for clip in clips for finding in clip.findings} <= {"frames_doubled"}
 
 
 def test_odd_files_end_in_output_or_a_reasoned_reject(tmp_path: Path, shared: Path) -> None:
