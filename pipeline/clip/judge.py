@@ -47,17 +47,17 @@ class Judge:
         }
 
 
-def find_judge(section: Score, models: Mapping[str, ModelFile], data: Path) -> Judge:
-    """The judge that a section means; its weights are found and checked, not yet read.
+def find_judge(section: Score, models: Mapping[str, ModelFile], data: Path, corpus: str) -> Judge:
+    """The network that a section names; its weights are checked but not yet read.
 
     Raises
     ------
     MissingWeightsError
-        When the file is not there.
+        When the file does not exist, or is not for this corpus.
     ParameterError
-        When the section names what cannot be.
+        When the network, its weights or the device cannot be used.
     """
-    weights = find_weights(models, section.weights, data)
+    weights = find_weights(models, section.weights, data, corpus)
     check_size(weights)
     return Judge(
         read_architecture(section.network),

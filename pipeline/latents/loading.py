@@ -49,11 +49,11 @@ def chosen_weights(run: Run, needed: Mapping[str, str], optional: Mapping[str, s
     """
     for purpose, name in needed.items():
         if not name:
-            return Chosen({}, f"invert.{purpose} names no weights: nothing to do")
+            return Chosen({}, f"invert.{purpose} is empty")
     names = {purpose: name for purpose, name in {**needed, **optional}.items() if name}
     try:
         found = {
-            purpose: find_weights(run.params.models, name, run.data)
+            purpose: find_weights(run.params.models, name, run.data, run.entry.corpus)
             for purpose, name in names.items()
         }
     except MissingWeightsError as error:

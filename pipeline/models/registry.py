@@ -32,38 +32,74 @@ MAX_TENSORS = 50_000
 """Files of more are refused: the largest of the kinds used here have some 3000."""
 
 
+TRAINED_ON = "trained_on"
+"""The metadata key that says which images a network was trained on."""
+DRAWN = "drawn faces of invented people"
+"""What that says of networks that judge the demo corpus only."""
+DEMO = "demo"
+GUIDE = "docs/howto/real-weights.md"
+_HUB_FILES = (
+    "open_clip_model.safetensors", "model.safetensors", "open_clip_pytorch_model.bin",
+    "pytorch_model.bin",
+)  # fmt: skip
+"""Names of weights in a folder downloaded from the Hugging Face hub, in order of preference."""
+
+
 @dataclass(frozen=True)
 class Weights:
-    """A file of weights that is there and carries the sha256 that params.yaml states."""
+    """A file of weights whose sha256 is the one in params.yaml."""
 
     name: str
     path: Path
     sha256: str
 
 
-def find_weights(models: Mapping[str, ModelFile], name: str, data: Path) -> Weights:
+def find_weights(models: Mapping[str, ModelFile], name: str, data: Path, corpus: str) -> Weights:
     """The file of an entry of `models`, checked against its sha256.
+
+    Parameters
+    ----------
+    corpus
+        Of the dataset that the weights judge. Networks trained on drawn faces are only for `demo`.
 
     Raises
     ------
     ParameterError
-        When params.yaml lists no such entry, or the file has another sha256.
+        When params.yaml lists no such entry, or the file's sha256 differs.
     MissingWeightsError
-        When the file is not there; the message says which, which setting, and what to do.
+        When the file does not exist, or is not for this corpus.
     """
     entry = model_entry(models, name)
     path = _existing(entry, name, data)
     if path is None:
         raise MissingWeightsError(_missing(entry, name, data))
     hashes = FileHashes(data / FOLDER / ".local" / "hashes.json")
-    found = hashes.sha256(path.resolve())
+    sha256 = hashes.sha256(path.resolve())
     hashes.save()
-    if found != entry.sha256:
+    if sha256 != entry.sha256:
         raise ParameterError(
-            f"{path}: its sha256 is {found}, models.{name}.sha256 of params.yaml says "
-            f"{entry.sha256}; it is another file than meant, or the setting is wrong"
+            f"{path}: its sha256 is {sha256}, models.{name}.sha256 of params.yaml says "
+            f"{entry.sha256}; correct the path or the sha256"
         )
-    return Weights(name, path, found)
+    weights = Weights(name, path, sha256)
+    if corpus != DEMO and is_drawn(weights):
+        raise MissingWeightsError(
+            f"the weights {name!r} were trained on drawn faces and serve corpus demo only"
+        )
+    return weights
+
+
+def is_drawn(weights: Weights) -> bool:
+    """Whether a network was trained on the demo's drawn faces, by its own metadata."""
+    return str(read_metadata(weights).get(TRAINED_ON, "")).startswith(DRAWN)
+
+
+def weights_file(path: Path) -> Path:
+    """The path itself, or the file of weights in a folder downloaded from the hub."""
+    if not path.is_dir():
+        return path
+    files = [path / name for name in _HUB_FILES if (path / name).is_file()]
+    return files[0] if files else path
 
 
 def model_entry(models: Mapping[str, ModelFile], name: str) -> ModelFile:
@@ -95,7 +131,8 @@ def candidates(entry: ModelFile, name: str, data: Path) -> list[Path]:
 
 
 def _existing(entry: ModelFile, name: str, data: Path) -> Path | None:
-    return next((path for path in candidates(entry, name, data) if path.is_file()), None)
+    places = [weights_file(path) for path in candidates(entry, name, data)]
+    return next((path for path in places if path.is_file()), None)
 
 
 def _missing(entry: ModelFile, name: str, data: Path) -> str:

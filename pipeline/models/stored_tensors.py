@@ -113,6 +113,15 @@ class StoredTensor(NamedTuple):
         return found
 
 
+def without_prefixes(name: str) -> str:
+    """A tensor's name without the prefixes of DataParallel and torch.compile."""
+    while name.startswith(_PREFIXES):
+        name = name.partition(".")[2]
+    return name
+
+
+_PREFIXES = ("module.", "_orig_mod.")
+
 Reader = Callable[[int, int], bytearray]
 """Bytes of a file from a place on, that many."""
 

@@ -15,7 +15,7 @@ from pipeline.models.containers import Opened
 from pipeline.models.pickle_scan import Limits, UnsafeFileError
 from pipeline.models.pickle_stubs import Bag, PersistentObject, TfNetwork
 from pipeline.models.registry import decode_metadata
-from pipeline.models.stored_tensors import StoredTensor
+from pipeline.models.stored_tensors import StoredTensor, without_prefixes
 from pipeline.stylegan import layouts
 from pipeline.stylegan.layouts import Network, Tensors
 from pipeline.stylegan.networks import KINDS
@@ -24,7 +24,11 @@ _ENCODER_TYPES = {"Encoder4Editing": "e4e", "GradualStyleEncoder": "psp"}
 _DEEPEST_MODULE = 24
 OWN = "converted by this project"
 """How the family of a file of ours begins."""
-_CLIP = {"visual.conv1.weight", "visual.trunk.patch_embed.proj.weight", "visual.proj"}
+CLIP = "CLIP"
+_CLIP = {
+    "visual.conv1.weight", "visual.trunk.patch_embed.proj.weight", "visual.proj",
+    "vision_model.embeddings.class_embedding",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ def _flat(flat: Tensors, name: str, clamp: float | None) -> Found:
     if {"features.0.weight", "features.2.weight", "classifier.0.weight"} <= set(flat):
         return Found("VGG, torchvision's", {"vgg": layouts.vgg(flat, name)})
     if _CLIP & set(flat):
-        return Found("CLIP, open_clip's names (read by `score` as it is)")
+        return Found(f"{CLIP}; score reads it as it is")
     raise PipelineError(f"{name} is of no family known here: {_KNOWN}")
 
 
@@ -211,15 +215,13 @@ def _named(part: object) -> Iterator[tuple[str, Any]]:
 
 
 def named_tensors(tree: Mapping[Any, Any], what: str) -> Tensors:
-    """The tensors of a flat dictionary, without the prefix that parallel training leaves."""
-    found = {
-        n.removeprefix("module."): v for n, v in _named(dict(tree)) if isinstance(v, StoredTensor)
-    }
+    """The tensors of a flat dictionary, without the prefixes of DataParallel and torch.compile."""
+    tensors = {without_prefixes(n): v for n, v in _named(dict(tree)) if isinstance(v, StoredTensor)}
     limits = Limits()
-    claimed = sum(tensor.n_bytes for tensor in found.values())
-    if len(found) > limits.tensors or claimed > limits.file_bytes:
-        raise UnsafeFileError(f"{what} is refused: {len(found)} tensors claim {claimed} bytes")
-    return found
+    claimed = sum(tensor.n_bytes for tensor in tensors.values())
+    if len(tensors) > limits.tensors or claimed > limits.file_bytes:
+        raise UnsafeFileError(f"{what} is refused: {len(tensors)} tensors claim {claimed} bytes")
+    return tensors
 
 
 def _encoder(

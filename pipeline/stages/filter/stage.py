@@ -144,7 +144,7 @@ def _notes(
     section: Filter, takes: Sequence[FilteredTake], decision: Decision, suspects: Sequence[Suspect]
 ) -> list[str]:
     if not takes:
-        return ["no take has scores: D_n is empty (score says why)"]
+        return ["no clear frames: no take has scores (see score)"]
     kept = Counter(decision.emotion[decision.verdicts == KEPT].tolist())
     told = ", ".join(f"{name} {kept[n]}" for n, name in enumerate(EMOTIONS))
     notes = [f"{sum(kept.values())} of {len(decision.verdicts)} scored frames are clear: {told}"]

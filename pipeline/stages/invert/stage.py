@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.digests import digest
 from pipeline.latents.loading import Chosen, bring_up, chosen_weights, shape_of
+from pipeline.models.registry import GUIDE
 from pipeline.params import Invert
 from pipeline.records import Clip, InvertedTake, Rejected, Sentence
 from pipeline.runtime.costs import short
@@ -80,7 +81,14 @@ def plan(run: Run) -> Planned:
         for clip in clips
         if chosen.missing is None and clip.emotion in EMOTIONS
     ]
-    return Planned(units, chosen, chosen.missing)
+    return Planned(units, chosen, chosen.missing and _idle(chosen.missing))
+
+
+def _idle(why: str) -> str:
+    return (
+        f"no frames are inverted: {why}. A StyleGAN2 generator and its encoder add W+ codes, "
+        f"directions and synthetic families; see {GUIDE}"
+    )
 
 
 def _unit(run: Run, clip: Clip, split: str | None, chosen: Chosen, frame_bytes: int) -> Unit:

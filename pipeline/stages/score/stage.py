@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.clip.judge import Judge, find_judge, load_scorer
 from pipeline.digests import digest
 from pipeline.errors import MissingWeightsError
+from pipeline.models.registry import GUIDE
 from pipeline.records import Clip, Rejected, ScoredTake
 from pipeline.runtime.costs import short
 from pipeline.runtime.run import Batch, Run, Summary, Unit, run_units, summarise
@@ -70,12 +71,11 @@ def plan(run: Run) -> Planned:
     clips = run.need("extract", "clips", Clip)
     section = run.params.score
     if not section.weights:
-        why = "score.weights is empty: no network scores, and D_n will be empty"
-        return Planned([], None, why)
+        return Planned([], None, _idle("score.weights is empty"))
     try:
-        judge = find_judge(section, run.params.models, run.data)
+        judge = find_judge(section, run.params.models, run.data, run.entry.corpus)
     except MissingWeightsError as error:
-        return Planned([], None, f"nothing is scored, and D_n will be empty: {error}")
+        return Planned([], None, _idle(str(error)))
     return Planned([_unit(clip, run, judge) for clip in clips], judge)
 
 
@@ -103,6 +103,13 @@ def _write(run: Run, batch: Batch, judge: Judge, planned: int) -> Summary:
     )  # fmt: skip
 
 
+def _idle(why: str) -> str:
+    return (
+        f"no frames are scored: {why}. A CLIP network adds emotion probabilities, clear frames "
+        f"(D_n) and a check for mislabelled takes; see {GUIDE}"
+    )
+
+
 def _nothing(run: Run, why: str) -> Summary:
     """Empty tables; what was scored before stays, for when the weights are back."""
     make_folder(run.items("score").folder)
@@ -112,14 +119,13 @@ def _nothing(run: Run, why: str) -> Summary:
 
 def _notes(scored: Sequence[ScoredTake], judge: Judge) -> list[str]:
     if not scored:
-        return ["no take was scored: see the rejects"]
+        return ["no take was scored; see rejected.parquet"]
     frames = sum(take.n_scored for take in scored)
-    told = f"{frames} of {sum(t.n_frames for t in scored)} frames scored by {judge.weights.name}"
     known = [take for take in scored if take.emotion in EMOTIONS]
-    right = [
-        take for take in known if EMOTIONS[int(np.argmax(take.p))] == take.emotion
-    ]  # fmt: skip
+    agreeing = [take for take in known if EMOTIONS[int(np.argmax(take.p))] == take.emotion]
     return [
-        f"{told} on the {judge.device} in {judge.precision}",
-        f"{len(right)} of {len(known)} takes look most, on average, like what they are recorded as",
+        f"{frames} of {sum(t.n_frames for t in scored)} frames scored by {judge.weights.name} on "
+        f"{judge.device} in {judge.precision}",
+        judge.architecture.describe(),
+        f"in {len(agreeing)} of {len(known)} takes, the most likely emotion is the recorded one",
     ]

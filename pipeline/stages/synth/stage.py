@@ -93,7 +93,7 @@ def plan(run: Run) -> Planned:
     able = bool(directions) and chosen.missing is None
     family = len(EMOTIONS) * shape_of(chosen).picture
     units = [_unit(run, clips, take, directions, chosen, judge, family) for take in takes if able]
-    why = chosen.missing or "no codes or no directions: see invert and directions"
+    why = f"no families are made: {chosen.missing or 'there are no codes or no directions'}"
     return Planned(units, chosen, judge, unclear, None if units else why)
 
 
@@ -160,6 +160,6 @@ def chosen_clip(run: Run) -> tuple[ClipJudge | None, str | None]:
     if not section.weights:
         return None, "clarity is not measured: score.weights is empty"
     try:
-        return find_judge(section, run.params.models, run.data), None
+        return find_judge(section, run.params.models, run.data, run.entry.corpus), None
     except MissingWeightsError as error:
         return None, f"clarity is not measured: {error}"

@@ -79,7 +79,7 @@ def test_the_stored_crop_is_scored_as_it_is(made: Run) -> None:
     score.run(run)
     frames = run.items("extract").path("S2/S2_happy", ".frames.parquet")
     crops = read_table(frames, columns=["crop"])["crop"].to_pylist()
-    scorer = load_scorer(find_judge(run.params.score, run.params.models, run.data))
+    scorer = load_scorer(find_judge(run.params.score, run.params.models, run.data, "mead"))
     expected = scorer.probabilities([simplejpeg.decode_jpeg(crop) for crop in crops])
     table = scores_of(run, "S2_happy")
     found = np.column_stack([table[f"p_{name}"].to_numpy() for name in SEVEN_EMOTIONS])
