@@ -68,6 +68,7 @@ REASONS: dict[str, Reason] = {
     "no_partner": Reason("filtered", "no take of the other emotion says this sentence"),
     "wrong_sentence": Reason("filtered", "the sound says that the two takes differ in words"),
     "ambiguous_sentence": Reason("filtered", "another take fits nearly as well"),
+    "same_recording": Reason("filtered", "the two takes are one recording under two labels"),
     "straddles_split": Reason("filtered", "the two takes fall into different splits"),
     "few_pairs": Reason("filtered", "too few frames pass the gate"),
     "odd_span": Reason("filtered", "one take has a word that the other lacks, or says it twice"),

@@ -20,7 +20,8 @@ import numpy.typing as npt
 from pipeline.alignment.features import TakeFeatures
 from pipeline.alignment.sentence_score import UNJUDGED, score_of, score_takes
 from pipeline.alignment.types import BoolArray, FeatureArray, FloatArray
-from pipeline.alignment.warping_path import StepWeights, unit_cells
+from pipeline.alignment.warping_path import unit_cells
+from pipeline.params import AlignSteps
 
 LANES = 16
 LONGEST_CELLS = 3000
@@ -64,7 +65,7 @@ def score_table(
     a: Sequence[TakeFeatures],
     b: Sequence[TakeFeatures],
     tried: npt.ArrayLike,
-    weights: StepWeights,
+    weights: AlignSteps,
 ) -> FloatArray:
     """`pipeline.alignment.align.same_sentence` of every two takes, within a thousandth of it.
 
@@ -108,7 +109,7 @@ def _scores(
     speech: BoolArray,
     lanes: _Lanes,
     takes: Sequence[TakeFeatures],
-    weights: StepWeights,
+    weights: AlignSteps,
     room: npt.NDArray[np.uint8],
 ) -> list[float]:
     """The score of one take with each of those side by side; `room` is for the steps."""

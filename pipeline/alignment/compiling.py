@@ -20,8 +20,9 @@ from pipeline.alignment import (
     warping_path,
     word_mismatch,
 )
-from pipeline.alignment.align import AlignParams, align, pair_frames
+from pipeline.alignment.align import align, pair_frames
 from pipeline.alignment.features import TakeFeatures, take_features
+from pipeline.params import Align
 
 _MODULES = (kernels, batched_scores, confidence, warping_path, posterior, word_mismatch)
 _SECONDS, _FPS = 1.5, 25.0
@@ -35,7 +36,7 @@ def is_compiled() -> bool:
     return all(any(_cached(module)) for module in _MODULES)
 
 
-def compile_kernels(params: AlignParams) -> None:
+def compile_kernels(params: Align) -> None:
     """Compile all that aligning takes calls, by aligning two made sounds."""
     a, b = (_take(seed, params) for seed in (0, 1))
     batched_scores.score_table([a], [b], [[True]], params.steps)
@@ -55,7 +56,7 @@ def _cached(module: ModuleType) -> Iterator[Path]:
                     yield file
 
 
-def _take(seed: int, params: AlignParams) -> TakeFeatures:
+def _take(seed: int, params: Align) -> TakeFeatures:
     """Noise that swells as speech does, the same swell for every seed."""
     rate = params.features.sample_rate
     time_s = np.arange(int(_SECONDS * rate)) / rate

@@ -11,21 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.alignment.types import FloatArray
+from pipeline.params import AlignCalibration
 
 # Errors beyond the last are all "at least that".
 ERROR_GRID_S = np.array([0.01, 0.02, 0.03, 0.04, 0.06, 0.09, 0.13, 0.2, 0.3, 0.5])
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """``logit(p) = intercept + mass * logit(mass) + tempo * abs(log(slope))``."""
-
-    intercept: float
-    mass: float
-    tempo: float
-
-
-def calibrated(mass: FloatArray, slope: FloatArray, calibration: Calibration) -> FloatArray:
+def calibrated(mass: FloatArray, slope: FloatArray, calibration: AlignCalibration) -> FloatArray:
     """The probability that frame pairs of such a mass and local tempo are aligned."""
     share = np.clip(mass, 1e-4, 1 - 1e-6)
     logit = (

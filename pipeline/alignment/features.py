@@ -15,54 +15,12 @@ from scipy.ndimage import convolve1d, gaussian_filter1d, median_filter
 from scipy.signal import savgol_coeffs
 
 from pipeline.alignment.types import BoolArray, FeatureArray, FloatArray
+from pipeline.params import AlignFeatures
 
 # Below this power a band holds nothing: 100 dB under a full-scale sine.
 FLOOR_POWER = 1e-10
 # Keeps a band that never moves from being blown up to noise.
 SMALLEST_DEVIATION = 1e-3
-
-
-@dataclass(frozen=True)
-class FeatureParams:
-    """How a sound becomes cells (facts: recipe R1 of the alignment study).
-
-    ``blur_bands`` is the sigma, in mel bands, of the gaussian that buys tolerance for another
-    vocal tract; ``delta_width`` the cells a slope is fitted over. ``speech_share`` places the
-    speech threshold between the take's quiet (5th percentile) and loud (95th) level;
-    ``speech_median_cells`` is the length of the filter that mends the mask.
-    """
-
-    sample_rate: int
-    n_fft: int
-    window_samples: int
-    hop_samples: int
-    n_mels: int
-    fmin_hz: float
-    fmax_hz: float
-    top_db: float
-    blur_bands: float
-    delta_width: int
-    speech_share: float
-    speech_median_cells: int
-
-    def __post_init__(self) -> None:
-        if not 0 < self.hop_samples <= self.window_samples <= self.n_fft:
-            raise ValueError(
-                f"expected 0 < hop_samples <= window_samples <= n_fft, got {self.hop_samples}, "
-                f"{self.window_samples}, {self.n_fft}"
-            )
-        if self.delta_width < 3 or self.delta_width % 2 == 0:
-            raise ValueError(f"delta_width ({self.delta_width}) must be odd and at least 3")
-        if not 0 <= self.fmin_hz < self.fmax_hz <= self.sample_rate / 2:
-            raise ValueError(
-                f"expected 0 <= fmin_hz < fmax_hz <= {self.sample_rate / 2}, got {self.fmin_hz}, "
-                f"{self.fmax_hz}"
-            )
-
-    @property
-    def hop_s(self) -> float:
-        """Seconds from one cell to the next."""
-        return self.hop_samples / self.sample_rate
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +39,7 @@ class TakeFeatures:
     hop_s: float
 
 
-def take_features(samples: npt.ArrayLike, params: FeatureParams) -> TakeFeatures:
+def take_features(samples: npt.ArrayLike, params: AlignFeatures) -> TakeFeatures:
     """Features and speech mask of one take, from one spectrogram.
 
     Parameters
@@ -98,7 +56,7 @@ def take_features(samples: npt.ArrayLike, params: FeatureParams) -> TakeFeatures
     return TakeFeatures(_stacked(level_db, params), _speech(level_db, params), params.hop_s)
 
 
-def mel_features(samples: npt.ArrayLike, params: FeatureParams) -> FeatureArray:
+def mel_features(samples: npt.ArrayLike, params: AlignFeatures) -> FeatureArray:
     """Log-mel bands, blurred, z-scored per band over the take, with two deltas.
 
     Returns
@@ -109,7 +67,7 @@ def mel_features(samples: npt.ArrayLike, params: FeatureParams) -> FeatureArray:
     return _stacked(_mel_db(_clean(samples), params), params)
 
 
-def speech_mask(samples: npt.ArrayLike, params: FeatureParams) -> BoolArray:
+def speech_mask(samples: npt.ArrayLike, params: AlignFeatures) -> BoolArray:
     """Per cell: does somebody speak here (bool [shape=(n_cells,)]).
 
     A level between the take's own quiet and loud parts decides, so steady room noise is not
@@ -126,7 +84,7 @@ def _clean(samples: npt.ArrayLike) -> FeatureArray:
 
 
 @lru_cache(maxsize=8)
-def _mel_bank(params: FeatureParams) -> FeatureArray:
+def _mel_bank(params: AlignFeatures) -> FeatureArray:
     bank: FeatureArray = librosa.filters.mel(
         sr=params.sample_rate,
         n_fft=params.n_fft,
@@ -137,7 +95,7 @@ def _mel_bank(params: FeatureParams) -> FeatureArray:
     return bank
 
 
-def _mel_db(sound: FeatureArray, params: FeatureParams) -> FloatArray:
+def _mel_db(sound: FeatureArray, params: AlignFeatures) -> FloatArray:
     """Mel power in dB, at most `top_db` below its own maximum [shape=(n_mels, n_cells)]."""
     padded = np.pad(sound, params.n_fft // 2)
     spectrum: npt.NDArray[Any] = librosa.stft(
@@ -153,7 +111,7 @@ def _mel_db(sound: FeatureArray, params: FeatureParams) -> FloatArray:
     return cut_db
 
 
-def _stacked(level_db: FloatArray, params: FeatureParams) -> FeatureArray:
+def _stacked(level_db: FloatArray, params: AlignFeatures) -> FeatureArray:
     bands = level_db
     if params.blur_bands:
         bands = gaussian_filter1d(bands, params.blur_bands, axis=0)
@@ -180,7 +138,7 @@ def _deviation(bands: FloatArray) -> FloatArray:
     return deviation
 
 
-def _speech(level_db: FloatArray, params: FeatureParams) -> BoolArray:
+def _speech(level_db: FloatArray, params: AlignFeatures) -> BoolArray:
     loudness_db = 10 * np.log10((10 ** (level_db / 10)).sum(0))
     if level_db.max() <= 10 * np.log10(FLOOR_POWER):
         return np.zeros(loudness_db.size, dtype=np.bool_)

@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from pipeline.alignment.confidence import (
     ERROR_GRID_S,
-    Calibration,
     Seen,
     calibrated,
     claimed_errors,
@@ -24,36 +23,7 @@ from pipeline.alignment.confidence import (
 from pipeline.alignment.kernels import best_chain
 from pipeline.alignment.types import BoolArray, FloatArray, IntArray
 from pipeline.alignment.warping_path import Warp, map_times
-
-
-@dataclass(frozen=True)
-class FrameParams:
-    """Which frames may be paired, and what is measured about them.
-
-    Attributes
-    ----------
-    tolerance_s : what counts as aligned
-    min_confidence : pairs that are less likely to be aligned are not made (the gate)
-    certainty : how sure a claimed error has to be
-    slope_half_s : half the stretch over which the local tempo is measured
-    contrast_offset_s : how far beside the path the contrast is measured
-    calibration : Calibration
-    """
-
-    tolerance_s: float
-    min_confidence: float
-    certainty: float
-    slope_half_s: float
-    contrast_offset_s: float
-    calibration: Calibration
-
-    def __post_init__(self) -> None:
-        for name in ("min_confidence", "certainty"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} ({getattr(self, name)}) must lie in [0, 1)")
-        for name in ("tolerance_s", "slope_half_s", "contrast_offset_s"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} ({getattr(self, name)}) must be positive")
+from pipeline.params import AlignFrames
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +71,7 @@ def frame_pairs(
     visits: FloatArray,
     instants_a_s: npt.ArrayLike,
     instants_b_s: npt.ArrayLike,
-    params: FrameParams,
+    params: AlignFrames,
 ) -> FrameMap:
     """Pair the frames of two takes through their sound.
 
@@ -112,7 +82,7 @@ def frame_pairs(
     instants_a_s, instants_b_s : float [shape=(n_frames,)], strictly increasing
         Presentation-time middles of the frames, on the clock of the take's own sound (its first
         sample is at 0). Frames outside the sound are not paired.
-    params : FrameParams
+    params : AlignFrames
 
     Returns
     -------
@@ -139,7 +109,7 @@ def measure_pairs(
     instants_b_s: npt.ArrayLike,
     frame_a: npt.ArrayLike,
     frame_b: npt.ArrayLike,
-    params: FrameParams,
+    params: AlignFrames,
 ) -> FrameMap:
     """What our path and posterior say of frame pairs that another aligner made; no gate.
 
@@ -178,7 +148,7 @@ def _sight(
     visits: FloatArray,
     instants_a_s: npt.ArrayLike,
     instants_b_s: npt.ArrayLike,
-    params: FrameParams,
+    params: AlignFrames,
 ) -> _Sight:
     a_s, b_s = _checked(instants_a_s), _checked(instants_b_s)
     inside_a = np.flatnonzero(_inside(a_s, warp.shape[0], warp.hop_s))
@@ -194,7 +164,7 @@ def _measured(
     distances: FloatArray,
     a: npt.NDArray[np.intp],
     b: npt.NDArray[np.intp],
-    params: FrameParams,
+    params: AlignFrames,
 ) -> FrameMap:
     a_s, b_s, slope = sight.a_s[a], sight.b_s[b], sight.slope[a]
     nearer = sight.seen.mass(a, b, np.append(ERROR_GRID_S, params.tolerance_s))

@@ -7,7 +7,6 @@ aligners of sequences do (Durbin et al. 1998, ch. 4; ProbCons 2005 for the match
 expected hits).
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numba
@@ -15,25 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.alignment.types import FloatArray
-from pipeline.alignment.warping_path import StepWeights, Warp
+from pipeline.alignment.warping_path import Warp
+from pipeline.params import AlignPosterior, AlignSteps
 
 _LOST = 1e-9
 """How far the logarithms of the two sums over all paths may differ: rounding gives 1e-12."""
 
 
-@dataclass(frozen=True)
-class PosteriorParams:
-    """``temperature`` is in units of the median distance on the path, so that noisy takes are as
-    unsure as they should be; ``min_temperature`` in units of distance, for takes that are equal;
-    paths beyond ``band_s`` beside the cheapest one are left out."""
-
-    temperature: float
-    min_temperature: float
-    band_s: float
-
-
 def visits(
-    warp: Warp, distances: FloatArray, weights: StepWeights, params: PosteriorParams
+    warp: Warp, distances: FloatArray, weights: AlignSteps, params: AlignPosterior
 ) -> FloatArray:
     """Share of the paths that pass through each cell.
 

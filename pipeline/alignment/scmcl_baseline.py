@@ -12,7 +12,8 @@ from scipy.fft import dct
 from scipy.spatial.distance import cdist
 
 from pipeline.alignment.types import FloatArray, IntArray
-from pipeline.alignment.warping_path import Backend, StepWeights, warp
+from pipeline.alignment.warping_path import Backend, warp
+from pipeline.params import AlignSteps
 
 SAMPLE_RATE = 16000
 WINDOW_SAMPLES = 400
@@ -60,7 +61,10 @@ def compat_map(
     a = compat_features(samples_a, hop_s=1 / fps_a)
     b = compat_features(samples_b, hop_s=1 / fps_b)
     path = warp(
-        cdist(a, b, "cityblock"), weights=StepWeights(1.0, 1.0, 1.0), hop_s=1.0, backend=backend
+        cdist(a, b, "cityblock"),
+        weights=AlignSteps(diagonal=1.0, along_b=1.0, along_a=1.0),
+        hop_s=1.0,
+        backend=backend,
     )
     knots = path.knots_s / [fps_a, fps_b] + WINDOW_SAMPLES / SAMPLE_RATE / 2
     return CompatMap(path.cells_a, path.cells_b, knots)

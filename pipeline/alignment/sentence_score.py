@@ -9,7 +9,8 @@ from scipy.optimize import linear_sum_assignment
 from pipeline.alignment.features import TakeFeatures
 from pipeline.alignment.kernels import percentile_where
 from pipeline.alignment.types import BoolArray, FloatArray, IntArray
-from pipeline.alignment.warping_path import Backend, StepWeights, Warp, cosine_distances, warp
+from pipeline.alignment.warping_path import Backend, Warp, cosine_distances, warp
+from pipeline.params import Align, AlignSteps
 
 # Score of a pair that cannot be judged: no cell where both speak.
 UNJUDGED = 9.0
@@ -41,22 +42,11 @@ def score_of(typical: float, reachable: float) -> float:
     return float(np.clip(typical / max(reachable, _SMALLEST), 0.0, UNJUDGED))
 
 
-def score_takes(a: TakeFeatures, b: TakeFeatures, weights: StepWeights, backend: Backend) -> float:
+def score_takes(a: TakeFeatures, b: TakeFeatures, weights: AlignSteps, backend: Backend) -> float:
     """The same-sentence score of two takes; their path is not kept."""
     distances = cosine_distances(a.mel, b.mel)
     path = warp(distances, weights=weights, hop_s=a.hop_s, backend=backend)
     return same_sentence_score(distances, path, a.speech, b.speech)
-
-
-@dataclass(frozen=True)
-class ResolveParams:
-    """``max_score`` is the worst score that is still the same sentence, ``min_margin`` by how much
-    the partner must beat the next best, ``prior_bonus`` what a prior of 1 takes off the score: the
-    prior carries a score of up to ``max_score + prior_bonus``, and no worse one."""
-
-    max_score: float
-    min_margin: float
-    prior_bonus: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +73,7 @@ class Assignment:
     proposed: IntArray
 
 
-def resolve(scores: npt.ArrayLike, prior: npt.ArrayLike, params: ResolveParams) -> Assignment:
+def resolve(scores: npt.ArrayLike, prior: npt.ArrayLike, params: Align) -> Assignment:
     """Match takes of one emotion (columns) to neutral takes (rows), one to one.
 
     The assignment of least total score (Hungarian), where a proposal counts only if its score less
@@ -119,7 +109,7 @@ def resolve(scores: npt.ArrayLike, prior: npt.ArrayLike, params: ResolveParams) 
 
 
 def _proposals(
-    total: FloatArray, params: ResolveParams
+    total: FloatArray, params: Align
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     # A pair beyond the limit must not pull its neighbours: it costs what having no partner costs.
     capped = np.minimum(total, params.max_score)

@@ -10,22 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.alignment.types import FeatureArray, FloatArray, IntArray
+from pipeline.params import AlignSteps
 
 Backend = Literal["dtw-python", "librosa"]
 STEPS = np.array([[1, 1], [0, 1], [1, 0]])
-
-
-@dataclass(frozen=True)
-class StepWeights:
-    """What a step costs: its weight times the distance of the cell that it enters."""
-
-    diagonal: float
-    along_b: float
-    along_a: float
-
-    def as_tuple(self) -> tuple[float, float, float]:
-        """Weights in the order of `STEPS`."""
-        return self.diagonal, self.along_b, self.along_a
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +87,7 @@ def unit_cells(cells: FeatureArray) -> FeatureArray:
     return unit
 
 
-def warp(distances: FloatArray, *, weights: StepWeights, hop_s: float, backend: Backend) -> Warp:
+def warp(distances: FloatArray, *, weights: AlignSteps, hop_s: float, backend: Backend) -> Warp:
     """The cheapest path through `distances`, ends closed, no window.
 
     Both backends break ties alike (diagonal, along b, along a) and give equal cells. dtw-python's

@@ -14,8 +14,7 @@ from pipeline.alignment.features import TakeFeatures, take_features
 from pipeline.alignment.frame_pairs import FrameMap
 from pipeline.alignment.sentence_score import UNJUDGED
 from pipeline.errors import PipelineError, Reject
-from pipeline.params import Params
-from pipeline.stages.align.settings import AlignParts, split_section
+from pipeline.params import Align, Params
 from pipeline.stages.align.utterances import FloatArray
 
 
@@ -88,14 +87,14 @@ def align_files(a: Path, b: Path, fps: float | None, params: Params) -> FilePair
         When a file cannot be read, holds no sound, a silent or too long one, or the two never speak
         at once.
     """
-    parts = split_section(params.align)
+    section = params.align
     if fps is not None and not 0 < fps <= 1000:
         raise PipelineError(f"--fps {fps}: expected a rate above 0 and at most 1000")
-    one, other = (_read(path, fps, parts, params) for path in (a, b))
-    found = align(one.features, other.features, parts.align)
+    one, other = (_read(path, fps, section, params) for path in (a, b))
+    found = align(one.features, other.features, section)
     if found.score >= UNJUDGED:
         raise PipelineError(f"{a} and {b} never speak at the same place: nothing can be compared")
-    frames = pair_frames(found, one.instants_s, other.instants_s, parts.align)
+    frames = pair_frames(found, one.instants_s, other.instants_s, section)
     limit = params.align.max_score_files
     return FilePair(
         found.warp.knots_s + np.array([one.start_s, other.start_s]),
@@ -105,7 +104,7 @@ def align_files(a: Path, b: Path, fps: float | None, params: Params) -> FilePair
     )
 
 
-def _read(path: Path, fps: float | None, parts: AlignParts, params: Params) -> _File:
+def _read(path: Path, fps: float | None, section: Align, params: Params) -> _File:
     silence_db, max_s = params.extract.silence_db, params.align.max_duration_s
     try:
         sound, frames_s = media.read_timeline(path, check=partial(_check_length, path, max_s))
@@ -115,12 +114,12 @@ def _read(path: Path, fps: float | None, parts: AlignParts, params: Params) -> _
     if peak_db < silence_db:
         loud = "digital silence" if peak_db <= -180 else f"its peak is {peak_db:.0f} dB"
         raise PipelineError(f"{path} is silent ({loud}, extract.silence_db is {silence_db:g})")
-    rate = fps if fps is not None or frames_s is not None else parts.pairs.audio_fps
+    rate = fps if fps is not None or frames_s is not None else section.audio_fps
     if rate is not None:
         end_s = sound.start_s + len(sound.samples) / sound.sample_rate_hz
         frames_s = (np.arange(int(end_s * rate)) + 0.5) / rate
     instants_s = np.asarray(frames_s) - sound.start_s
-    return _File(take_features(sound.samples, parts.align.features), sound.start_s, instants_s)
+    return _File(take_features(sound.samples, section.features), sound.start_s, instants_s)
 
 
 def _check_length(path: Path, max_s: float, sound: media.Sound) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.alignment.align import Alignment, AlignParams, judge_frames, pair_frames
+from pipeline.alignment.align import Alignment, judge_frames, pair_frames
 from pipeline.alignment.frame_pairs import FrameMap
 from pipeline.alignment.scmcl_baseline import CompatMap, compat_map
+from pipeline.params import Align
 from pipeline.stages.align.utterances import FloatArray, Samples
 
 IntArray = npt.NDArray[np.int64]
@@ -24,7 +25,7 @@ class ClipMap:
 
 
 def our_map(
-    alignment: Alignment, instants_a_s: FloatArray, instants_b_s: FloatArray, params: AlignParams
+    alignment: Alignment, instants_a_s: FloatArray, instants_b_s: FloatArray, params: Align
 ) -> ClipMap:
     """Preset `default`: one to one, above the gate."""
     frames = pair_frames(alignment, instants_a_s, instants_b_s, params)
@@ -37,7 +38,7 @@ def papers_map(
     rates: tuple[float, float],
     instants_a_s: FloatArray,
     instants_b_s: FloatArray,
-    params: AlignParams,
+    params: Align,
 ) -> ClipMap:
     """Preset `compat_scmcl`: the papers' path cells as they are, with our numbers beside each pair.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from pipeline.alignment.align import Alignment, AlignParams, align
+from pipeline.alignment.align import Alignment, align
 from pipeline.alignment.word_mismatch import OddSpan
 from pipeline.errors import Reject
+from pipeline.params import Align
 from pipeline.records import Clip, Pair, Sentence
 from pipeline.stages.align.frame_maps import ClipMap, our_map, papers_map
 from pipeline.stages.align.mouth_agreement import mouth_agreement
@@ -18,32 +18,6 @@ from spfem_data.labels import EMOTIONS
 _MS = 1000.0
 _STRONG = 3
 """The level of MEAD that the papers pair (their neutral has level 1)."""
-
-
-@dataclass(frozen=True)
-class PairParams:
-    """Which takes are paired, and what a pair must hold.
-
-    `preset`: whose frame maps. `pairs`: each emotion with neutral, or every two emotions.
-    `levels`: takes of every level, or of level 3 and neutral only. `max_score_named` is the worst
-    same-sentence score of a pair: beyond it the sound objects to what name, manifest or the
-    resolution decided. `max_score` and `min_margin` are the resolution's own, to say why a take
-    has no partner. `odd_spans`: what becomes of a pair one of whose takes has a word
-    more. `max_duration_s` is the longest sound that is aligned: memory grows with its square.
-    `audio_fps` is the frame rate given to takes of sound alone.
-    """
-
-    preset: Literal["default", "compat_scmcl"]
-    pairs: Literal["neutral", "all"]
-    levels: Literal["each", "level_3"]
-    max_score: float
-    min_margin: float
-    max_score_named: float
-    max_duration_s: float
-    max_length_ratio: float
-    min_pairs: int
-    odd_spans: Literal["keep", "reject"]
-    audio_fps: float
 
 
 @dataclass(frozen=True)
@@ -74,13 +48,13 @@ class Measured:
         """Of a pair that was made."""
         return cls(pair.sentence_score, pair.odd_span_score, len(pair.frame_a))
 
-    def objection(self, params: PairParams) -> str | None:
+    def objection(self, section: Align) -> str | None:
         """The reason for which a pair is held back: the first in this order; None: it stands."""
-        if self.sentence_score > params.max_score_named:
+        if self.sentence_score > section.max_score_named:
             return "wrong_sentence"
-        if params.odd_spans == "reject" and self.odd_span_score >= 1:
+        if section.odd_spans == "reject" and self.odd_span_score >= 1:
             return "odd_span"
-        if self.n_pairs is not None and self.n_pairs < params.min_pairs:
+        if self.n_pairs is not None and self.n_pairs < section.min_pairs:
             return "few_pairs"
         return None
 
@@ -110,7 +84,7 @@ class Candidate:
 
 
 def candidates(
-    utterances: Sequence[Utterance], sentences: Sequence[Sentence], params: PairParams
+    utterances: Sequence[Utterance], sentences: Sequence[Sentence], section: Align
 ) -> Iterator[Candidate]:
     """All pairs to be tried for one speaker, in a stable order.
 
@@ -122,46 +96,46 @@ def candidates(
         if utterance.emotion == "neutral":
             continue
         row = says[utterance.id]
-        if not _is_of_level(utterance, params):
+        if not _is_of_level(utterance, section):
             detail = f"its level is {utterance.reference.level}"
             for view in sorted(utterance.by_view):
                 yield Candidate(utterance.by_view[view], None, row, "level_not_paired", detail)
             continue
         length_s = duration_s(utterance.reference)
-        if length_s > params.max_duration_s:
+        if length_s > section.max_duration_s:
             for view in sorted(utterance.by_view):
-                yield Candidate(utterance.by_view[view], None, row, *_too_long(length_s, params))
+                yield Candidate(utterance.by_view[view], None, row, *_too_long(length_s, section))
             continue
         partners = [
             other
             for other in utterances
             if row.sentence is not None
             and says[other.id].sentence == row.sentence
-            and _leads(other, utterance, params)
+            and _leads(other, utterance, section)
         ]
         for other in partners:
             for view in sorted(other.by_view.keys() & utterance.by_view.keys()):
                 yield Candidate(utterance.by_view[view], other.by_view[view], row)
         seen = {view for other in partners for view in other.by_view}
         for view in sorted(utterance.by_view.keys() - seen):
-            why = _why_alone(row, partners, view, params)
+            why = _why_alone(row, partners, view, section)
             yield Candidate(utterance.by_view[view], None, row, *why)
 
 
-def _too_long(length_s: float, params: PairParams) -> tuple[str, str]:
-    limit = params.max_duration_s
+def _too_long(length_s: float, section: Align) -> tuple[str, str]:
+    limit = section.max_duration_s
     return "too_long", f"{length_s:.1f} s of sound, align.max_duration_s is {limit:g}"
 
 
-def _is_of_level(utterance: Utterance, params: PairParams) -> bool:
+def _is_of_level(utterance: Utterance, section: Align) -> bool:
     strong = utterance.reference.level == _STRONG
-    return params.levels == "each" or utterance.emotion == "neutral" or strong
+    return section.levels == "each" or utterance.emotion == "neutral" or strong
 
 
-def _leads(a: Utterance, b: Utterance, params: PairParams) -> bool:
-    if not _is_of_level(a, params):
+def _leads(a: Utterance, b: Utterance, section: Align) -> bool:
+    if not _is_of_level(a, section):
         return False
-    if params.pairs == "neutral":
+    if section.pairs == "neutral":
         return a.emotion == "neutral"
     return _rank(a.emotion) < _rank(b.emotion)
 
@@ -171,7 +145,7 @@ def _rank(emotion: str) -> int:
 
 
 def _why_alone(
-    row: Sentence, partners: Sequence[Utterance], view: str, params: PairParams
+    row: Sentence, partners: Sequence[Utterance], view: str, section: Align
 ) -> tuple[str, str]:
     """Reason and detail of a clip without a partner."""
     if partners:
@@ -180,9 +154,9 @@ def _why_alone(
         return "no_partner", f"no other take says sentence {row.sentence}"
     if row.score is None:
         return "no_partner", "no neutral take is of like length"
-    if row.score > params.max_score:
+    if row.score > section.max_score:
         return "no_partner", f"no neutral take sounds like it (best {row.score:.2f})"
-    if row.margin is not None and row.margin < params.min_margin:
+    if row.margin is not None and row.margin < section.min_margin:
         second = row.score + row.margin
         return "ambiguous_sentence", f"two neutral takes fit: {row.score:.2f} and {second:.2f}"
     return (
@@ -193,7 +167,7 @@ def _why_alone(
 
 
 def why_unfit(
-    a: Clip, b: Clip, splits: Mapping[str, str | None], params: PairParams
+    a: Clip, b: Clip, splits: Mapping[str, str | None], section: Align
 ) -> tuple[str, str] | None:
     """Reason and detail of two clips that cannot be a pair whatever they sound like, else None.
 
@@ -206,12 +180,19 @@ def why_unfit(
     if of_a is None or of_a != of_b:
         return "straddles_split", f"the takes are of {of_a} and {of_b}"
     longest_s = max(duration_s(a), duration_s(b))
-    if longest_s > params.max_duration_s:
-        return _too_long(longest_s, params)
-    ratio, limit = length_ratio(a, b), params.max_length_ratio
+    if longest_s > section.max_duration_s:
+        return _too_long(longest_s, section)
+    ratio, limit = length_ratio(a, b), section.max_length_ratio
     if not 1 / limit <= ratio <= limit:
         return "length_ratio", f"lengths differ {ratio:.2f} times, the limit is {limit}"
     return None
+
+
+def _why_one_recording(alignment: Alignment) -> str:
+    return (
+        f"{alignment.straightness:.0%} of the time map is a straight line at a same-sentence score "
+        f"of {alignment.score:.2f}: no second performance is that alike"
+    )
 
 
 class PairMaker:
@@ -221,14 +202,12 @@ class PairMaker:
         self,
         sounds: Sounds,
         read_track: ReadTrack,
-        align_params: AlignParams,
-        params: PairParams,
+        section: Align,
         splits: Mapping[str, str | None],
     ) -> None:
         self._sounds = sounds
         self._read_track = read_track
-        self._align_params = align_params
-        self._params = params
+        self._section = section
         self._splits = splits
         self._last: tuple[tuple[str, str], Alignment] | None = None
         self._tracks: dict[str, Track] = {}
@@ -239,18 +218,22 @@ class PairMaker:
         Raises
         ------
         Reject
-            no_partner, level_not_paired, ambiguous_sentence, straddles_split, too_long or
-            length_ratio.
+            no_partner, level_not_paired, ambiguous_sentence, straddles_split, too_long,
+            length_ratio or same_recording.
         HeldBack
             wrong_sentence, odd_span or few_pairs.
         """
         a, b = candidate.a, candidate.b
         if a is None:
             raise Reject(candidate.reason, candidate.detail)
-        unfit = why_unfit(a, b, self._splits, self._params)
+        unfit = why_unfit(a, b, self._splits, self._section)
         if unfit is not None:
             raise Reject(*unfit)
+        if a.audio_sha256 == b.audio_sha256:
+            raise Reject("same_recording", "the audio of both takes is identical")
         alignment = self._alignment(a, b)
+        if alignment.is_one_recording(self._section.same_recording):
+            raise Reject("same_recording", _why_one_recording(alignment))
         measured = Measured(alignment.score, alignment.odd_span.score)
         self._check(measured, candidate.sentence, alignment.odd_span)
         tracks = self._track(a), self._track(b)
@@ -259,31 +242,31 @@ class PairMaker:
         self._check(measured, candidate.sentence, alignment.odd_span)
         split = str(self._splits[a.utterance_id])
         pair = _pair(candidate, a, split, alignment, found, tracks)
-        assert pair.is_one_to_one or self._params.preset == "compat_scmcl"
+        assert pair.is_one_to_one or self._section.preset == "compat_scmcl"
         return pair
 
     def _map(self, a: Clip, b: Clip, alignment: Alignment, tracks: tuple[Track, Track]) -> ClipMap:
         instants = tracks[0].instants_s, tracks[1].instants_s
-        if self._params.preset == "default":
-            return our_map(alignment, *instants, self._align_params)
+        if self._section.preset == "default":
+            return our_map(alignment, *instants, self._section)
         samples = self._sounds.samples(a), self._sounds.samples(b)
-        rates = a.fps or self._params.audio_fps, b.fps or self._params.audio_fps
-        return papers_map(alignment, samples, rates, *instants, self._align_params)
+        rates = a.fps or self._section.audio_fps, b.fps or self._section.audio_fps
+        return papers_map(alignment, samples, rates, *instants, self._section)
 
     def _check(self, measured: Measured, sentence: Sentence, span: OddSpan) -> None:
-        params, reason = self._params, measured.objection(self._params)
+        section, reason = self._section, measured.objection(self._section)
         match reason:
             case None:
                 return
             case "wrong_sentence":
                 detail = (
                     f"same-sentence score {measured.sentence_score:.2f} beyond "
-                    f"{params.max_score_named} ({sentence.method} says {sentence.sentence})"
+                    f"{section.max_score_named} ({sentence.method} says {sentence.sentence})"
                 )
             case "odd_span":
                 detail = f"{span.kind} from {span.start_s:.2f} to {span.stop_s:.2f} s of the sound"
             case _:
-                detail = f"{measured.n_pairs} frame pairs, align.min_pairs is {params.min_pairs}"
+                detail = f"{measured.n_pairs} frame pairs, align.min_pairs is {section.min_pairs}"
         raise HeldBack(reason, detail, measured)
 
     def _track(self, clip: Clip) -> Track:
@@ -297,7 +280,7 @@ class PairMaker:
         key = a.audio_sha256, b.audio_sha256
         if self._last is None or self._last[0] != key:
             features = self._sounds.features(a), self._sounds.features(b)
-            self._last = key, align(*features, self._align_params)
+            self._last = key, align(*features, self._section)
         return self._last[1]
 
 

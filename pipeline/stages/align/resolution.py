@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.alignment.sentence_score import Assignment, ResolveParams, resolve
+from pipeline.alignment.sentence_score import Assignment, resolve
+from pipeline.params import Align
 from pipeline.stages.align.take_order import Bearing, Block, BoolArray, bearings
 from pipeline.stages.align.utterances import FloatArray
 
@@ -58,7 +59,7 @@ def _effect(known: FloatArray, axis: int, centre: float) -> FloatArray:
     return effect
 
 
-def resolve_blocks(blocks: Sequence[Block], params: ResolveParams) -> list[Resolved]:
+def resolve_blocks(blocks: Sequence[Block], params: Align) -> list[Resolved]:
     """Assign the takes of every block to neutral takes.
 
     First by the sound alone. Then again, with what the matches found say to each other (see
@@ -81,7 +82,7 @@ def resolve_blocks(blocks: Sequence[Block], params: ResolveParams) -> list[Resol
     return [_resolved(score, one) for score, one in zip(measured, found, strict=True)]
 
 
-def _borne_out(score: FloatArray, bearing: Bearing, params: ResolveParams) -> Assignment:
+def _borne_out(score: FloatArray, bearing: Bearing, params: Align) -> Assignment:
     """The assignment where the order allows it, less what it alone would carry.
 
     Who is forbidden cannot be the partner, but still shows what a wrong score is here: a carried

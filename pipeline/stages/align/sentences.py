@@ -8,29 +8,14 @@ from itertools import groupby
 
 import numpy as np
 
-from pipeline.alignment.align import AlignParams
 from pipeline.alignment.batched_scores import score_table
-from pipeline.alignment.sentence_score import ResolveParams
 from pipeline.corpora.mead_sentences import prior_labels
-from pipeline.params import SplitRule
+from pipeline.params import Align, SplitRule
 from pipeline.records import Sentence
 from pipeline.splits import split_of
 from pipeline.stages.align.resolution import resolve_blocks
 from pipeline.stages.align.take_order import Block
 from pipeline.stages.align.utterances import FloatArray, Sounds, Utterance, duration_s, length_ratio
-
-
-@dataclass(frozen=True)
-class IdentityParams:
-    """How sentences are resolved where the corpus does not name them.
-
-    `max_length_ratio` is how many times longer one take may be than the other; takes beyond
-    `max_duration_s` are not compared.
-    """
-
-    max_duration_s: float
-    max_length_ratio: float
-    resolve: ResolveParams
 
 
 @dataclass(frozen=True)
@@ -45,8 +30,7 @@ class _Heard:
 def name_sentences(
     utterances: Sequence[Utterance],
     sounds: Sounds,
-    align_params: AlignParams,
-    params: IdentityParams,
+    section: Align,
     rule: SplitRule,
 ) -> list[Sentence]:
     """The sentence of every utterance of one speaker, in the order given.
@@ -55,8 +39,8 @@ def name_sentences(
     level are assigned to the neutral takes by their sound, with the order of the takes as a prior;
     an utterance that no neutral take matches has no sentence, and its row says how near it came.
     """
-    short = [u for u in utterances if duration_s(u.reference) <= params.max_duration_s]
-    heard = _hear(short, sounds, align_params, params)
+    short = [u for u in utterances if duration_s(u.reference) <= section.max_duration_s]
+    heard = _hear(short, sounds, section)
     return [_row(utterance, heard.get(utterance.id), rule) for utterance in utterances]
 
 
@@ -92,8 +76,7 @@ def _label(neutral: Utterance) -> str:
 def _hear(
     utterances: Sequence[Utterance],
     sounds: Sounds,
-    align_params: AlignParams,
-    params: IdentityParams,
+    section: Align,
 ) -> dict[str, _Heard]:
     """What the sound says of each utterance that nothing names and that is not neutral."""
     anchors = _anchors(utterances)
@@ -104,14 +87,14 @@ def _hear(
         Block(
             takes[0].emotion,
             np.array([_position(k, take) for k, take in enumerate(takes)]),
-            _scores(anchors, takes, sounds, align_params, params),
+            _scores(anchors, takes, sounds, section),
         )
         for takes in groups
     ]
     for takes, block in zip(groups, blocks, strict=True):
         block.score[_spoken_for(anchors, takes[0], utterances)] = np.inf
     heard: dict[str, _Heard] = {}
-    for takes, found in zip(groups, resolve_blocks(blocks, params.resolve), strict=True):
+    for takes, found in zip(groups, resolve_blocks(blocks, section), strict=True):
         for k, take in enumerate(takes):
             anchor = anchors[found.row[k]] if found.row[k] >= 0 else None
             heard[take.id] = _Heard(anchor, _finite(found.score[k]), _finite(found.margin[k]))
@@ -159,16 +142,15 @@ def _scores(
     anchors: Sequence[Utterance],
     takes: Sequence[Utterance],
     sounds: Sounds,
-    align_params: AlignParams,
-    params: IdentityParams,
+    section: Align,
 ) -> FloatArray:
     """Same-sentence score of each anchor with each take, infinite beyond the length ratio."""
     ratio = np.array([[length_ratio(a.reference, b.reference) for b in takes] for a in anchors])
     return score_table(
         [sounds.features(anchor.reference) for anchor in anchors],
         [sounds.features(take.reference) for take in takes],
-        np.maximum(ratio, 1 / ratio) <= params.max_length_ratio,
-        align_params.steps,
+        np.maximum(ratio, 1 / ratio) <= section.max_length_ratio,
+        section.steps,
     )
 
 

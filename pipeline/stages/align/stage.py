@@ -33,11 +33,10 @@ from pipeline.runtime.run import (
 from pipeline.runtime.tables import sorted_rows
 from pipeline.splits import admitted, check_assigned
 from pipeline.stages.align.pairs import THRESHOLDS
-from pipeline.stages.align.settings import split_section
 from pipeline.stages.align.transcripts import Key, apply_transcripts, keys_of, read_transcripts
 from pipeline.stages.align.worker import GRAIN, SpeakerJob, align_speaker
 
-VERSION = 6
+VERSION = 7
 _OF_FILES_ALONE = ("max_score_files",)
 """Parameters of `align-pair`, which no dataset depends on."""
 
@@ -91,7 +90,7 @@ def _compiled(run: Run, units: Sequence[Unit]) -> Run:
         return run
     began_s = time.perf_counter()
     run.progress.start("align: compiling, once an installation", 1)
-    compile_kernels(split_section(run.params.align).align)
+    compile_kernels(run.params.align)
     run.progress.step()
     run.progress.stop()
     return replace(run, began_s=run.began_s + time.perf_counter() - began_s)

@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.alignment.features import FeatureParams, TakeFeatures, take_features
+from pipeline.alignment.features import TakeFeatures, take_features
+from pipeline.params import AlignFeatures
 from pipeline.records import Clip
 
 Samples = npt.NDArray[np.float32]
@@ -58,7 +59,7 @@ def group(clips: Iterable[Clip]) -> list[Utterance]:
 class Sounds:
     """Features of sounds, computed once for each content."""
 
-    def __init__(self, read: ReadSound, params: FeatureParams) -> None:
+    def __init__(self, read: ReadSound, params: AlignFeatures) -> None:
         self._read = read
         self._params = params
         self._known: dict[str, TakeFeatures] = {}

@@ -20,7 +20,6 @@ from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_table
 from pipeline.stages.align.pairs import HeldBack, PairMaker, Track, candidates
 from pipeline.stages.align.sentences import name_sentences
-from pipeline.stages.align.settings import split_section
 from pipeline.stages.align.utterances import Samples, Sounds, group
 
 GRAIN = "clip pair"
@@ -41,19 +40,19 @@ class SpeakerJob:
 
 def align_speaker(state: None, store: ItemStore, unit: str, speaker: SpeakerJob) -> UnitResult:
     """Resolve one speaker's sentences and pair the takes; a pure function of the clips' files."""
-    parts = split_section(speaker.section)
+    section = speaker.section
     extracted = ItemStore(speaker.extracted)
-    sounds = Sounds(partial(_read_sound, extracted), parts.align.features)
+    sounds = Sounds(partial(_read_sound, extracted), section.features)
     utterances = group(speaker.clips)
-    sentences = name_sentences(utterances, sounds, parts.align, parts.identity, speaker.rule)
+    sentences = name_sentences(utterances, sounds, section, speaker.rule)
     maker = PairMaker(
-        sounds, partial(read_track, extracted, parts.pairs.audio_fps), parts.align, parts.pairs,
+        sounds, partial(read_track, extracted, section.audio_fps), section,
         {row.utterance_id: row.split for row in sentences},
     )  # fmt: skip
     outcome = UnitResult(rows={"sentences": [row.to_row() for row in sentences]})
     made, held_back = list[dict[str, Any]](), list[dict[str, Any]]()
     outcome.rows |= {"pairs": made, "held_back": held_back}
-    tried = list(candidates(utterances, sentences, parts.pairs))
+    tried = list(candidates(utterances, sentences, section))
     outcome.rows["planned"] = [{"n": len(tried)}]
     for candidate in tried:
         try:

@@ -70,7 +70,8 @@ def plan(run: Run) -> Planned:
     _check_known(takes, clips)
     chosen = chosen_weights(run, {"generator": run.params.invert.generator}, {})
     if chosen.missing or not takes:
-        return Planned([], chosen, f"no directions are fitted: {chosen.missing or 'no take of train has codes'}")
+        why = chosen.missing or "no take of train has codes"
+        return Planned([], chosen, f"no directions are fitted: {why}")
     return Planned(_units(run, takes, clips, chosen), chosen, None)
 
 

@@ -25,7 +25,6 @@ from pipeline.records import (
 from pipeline.runtime.tables import AnyRow
 from pipeline.splits import split_of
 from pipeline.stages.align.pairs import Candidate, Measured, candidates, why_unfit
-from pipeline.stages.align.settings import split_section
 from pipeline.stages.align.utterances import Utterance, duration_s, group, length_ratio
 from pipeline.tools.plan.forecast_run import EXPECTED
 from spfem_data.labels import EMOTIONS
@@ -125,7 +124,7 @@ def pairs_of(clips: Sequence[Clip], section: Align, rule: SplitRule, before: Bef
     utterances = group(clips)
     sentences = sentences_of(utterances, before.sentences, rule)
     splits = {row.utterance_id: row.split for row in sentences}
-    params = split_section(section).pairs
+    params = section
     pairs, rejects, n_returning = list[Pair](), list[Rejected](), 0
 
     def refuse(candidate: Candidate, reason: str) -> None:
