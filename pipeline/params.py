@@ -252,6 +252,7 @@ class AlignSpans(Section):
 class AlignSameRecording(Section):
     """When two takes are one recording; see `alignment.same_recording`."""
 
+    sure_score: Positive
     max_score: Positive
     min_straight: Share
 

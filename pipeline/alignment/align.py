@@ -43,7 +43,8 @@ class Alignment:
 
     def is_one_recording(self, limits: AlignSameRecording) -> bool:
         """Whether the two takes are copies of one recording."""
-        return self.score <= limits.max_score and self.straightness >= limits.min_straight
+        is_straight = self.straightness >= limits.min_straight
+        return self.score <= limits.sure_score or (self.score <= limits.max_score and is_straight)
 
 
 def align(a: TakeFeatures, b: TakeFeatures, params: Align) -> Alignment:

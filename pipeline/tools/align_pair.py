@@ -1,4 +1,4 @@
-"""Any two media files, aligned by their sound: the tool `align-pair`."""
+"""`align-pair`: align any two media files by their audio."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from pipeline.stages.align.utterances import FloatArray
 
 @dataclass(frozen=True)
 class FilePair:
-    """Two media files, aligned: knots of the time map, frame pairs, and the verdict.
+    """Two aligned media files: knots of the time map, frame pairs, and the verdict.
 
-    `frames` is empty where the two do not say the same; `limit` is the score up to which they do.
+    `frames` is empty if the two sentences differ; `limit` is the maximum score of the same sentence.
     """
 
     knots_s: FloatArray
@@ -32,7 +32,7 @@ class FilePair:
 
     @property
     def same(self) -> bool:
-        """Whether the sound says that both say the same."""
+        """Whether both say the same sentence, by their audio."""
         return self.score <= self.limit
 
     def as_json(self) -> dict[str, object]:
@@ -46,10 +46,10 @@ class FilePair:
         }
 
     def tables(self) -> list[tuple[str, list[str], list[list[str]]]]:
-        """The same as (title, columns, rows) of text, the verdict first."""
-        found = f"score {self.score:.2f}, low is alike; the limit is {self.limit:.2f}"
+        """The same as tables of text: (title, columns, rows), the verdict first."""
+        found = f"score {self.score:.2f}, lower is more similar; the limit is {self.limit:.2f}"
         if not self.same:
-            why = "so no frames are paired; align.max_score_files sets the limit"
+            why = "no frames are paired; align.max_score_files sets the limit"
             return [(f"NOT the same sentence ({found})", [why], [])]
         warp = [[f"{a:.3f}", f"{b:.3f}"] for a, b in self.knots_s]
         frames = [
@@ -73,19 +73,19 @@ class _File:
 
 
 def align_files(a: Path, b: Path, fps: float | None, params: Params) -> FilePair:
-    """Align any two media files by their sound.
+    """Align any two media files by their audio.
 
     Parameters
     ----------
     fps
         When given, frame i of both is [i/fps, (i+1)/fps) on the file's clock; otherwise the
-        files' own presentation times count, and `align.audio_fps` for sound alone.
+        files' own presentation times count, and `align.audio_fps` for audio-only files.
 
     Raises
     ------
     PipelineError
-        When a file cannot be read, holds no sound, a silent or too long one, or the two never speak
-        at once.
+        When a file cannot be read, its audio is missing, silent or too long, or the two have no
+        speech in common.
     """
     section = params.align
     if fps is not None and not 0 < fps <= 1000:
@@ -93,7 +93,7 @@ def align_files(a: Path, b: Path, fps: float | None, params: Params) -> FilePair
     one, other = (_read(path, fps, section, params) for path in (a, b))
     found = align(one.features, other.features, section)
     if found.score >= UNJUDGED:
-        raise PipelineError(f"{a} and {b} never speak at the same place: nothing can be compared")
+        raise PipelineError(f"{a} and {b} have no speech in common, so they cannot be compared")
     frames = pair_frames(found, one.instants_s, other.instants_s, section)
     limit = params.align.max_score_files
     return FilePair(
@@ -126,6 +126,6 @@ def _check_length(path: Path, max_s: float, sound: media.Sound) -> None:
     length_s = len(sound.samples) / sound.sample_rate_hz
     if length_s > max_s:
         raise PipelineError(
-            f"{path} holds {length_s:.0f} s of sound, align.max_duration_s is {max_s:g}: memory "
-            "grows with its square; cut the file, or raise the limit"
+            f"{path} has {length_s:.0f} s of audio, align.max_duration_s is {max_s:g}; memory grows "
+            "with the square of the length: cut the file, or raise the limit"
         )

@@ -38,7 +38,7 @@ COPIES: dict[str, Callable[[Sound], Sound]] = {
     "late": lambda x: np.concatenate([np.zeros(4000, np.float32), x]),
     "trimmed": lambda x: x[2400:-2400],
     "of 8 kHz": lambda x: soxr.resample(soxr.resample(x, SAMPLE_RATE, 8000), 8000, SAMPLE_RATE),
-    "PAL speed-up": lambda x: soxr.resample(x, SAMPLE_RATE * 25 / 24, SAMPLE_RATE)[: len(x)],
+    "PAL speed-up": lambda x: soxr.resample(x, SAMPLE_RATE, SAMPLE_RATE * 24 / 25),
     "noisy": _noisy,
 }
 

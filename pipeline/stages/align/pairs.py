@@ -1,4 +1,4 @@
-"""Pairs of takes that say the same: which to try, and their frames one to one."""
+"""Pairs of takes that say the same sentence: which pairs to try, and their frame pairs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STRONG = 3
 
 @dataclass(frozen=True)
 class Track:
-    """The frames of a take: instants on the clock of its sound, mouth openings (NaN: no face)."""
+    """The frames of a take: instants on the clock of its audio, mouth openings (NaN: no face)."""
 
     instants_s: FloatArray
     mouth_open: FloatArray
@@ -32,12 +32,12 @@ ReadTrack = Callable[[Clip], Track]
 
 
 THRESHOLDS = ("max_score_named", "odd_spans", "min_pairs")
-"""Of the section `align`: what only holds pairs back, and changes none that it lets through."""
+"""Parameters that only reject pairs and do not change those that pass."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What the thresholds of a pair look at; `n_pairs` None where its frames are not paired yet."""
+    """The values that thresholds apply to; `n_pairs` is None until frames are paired."""
 
     sentence_score: float
     odd_span_score: float
@@ -45,11 +45,11 @@ class Measured:
 
     @classmethod
     def of(cls, pair: Pair) -> Measured:
-        """Of a pair that was made."""
+        """The values of a finished pair."""
         return cls(pair.sentence_score, pair.odd_span_score, len(pair.frame_a))
 
     def objection(self, section: Align) -> str | None:
-        """The reason for which a pair is held back: the first in this order; None: it stands."""
+        """Why a pair is rejected: the first reason in this order, None if it passes."""
         if self.sentence_score > section.max_score_named:
             return "wrong_sentence"
         if section.odd_spans == "reject" and self.odd_span_score >= 1:
@@ -60,7 +60,7 @@ class Measured:
 
 
 class HeldBack(Reject):
-    """A pair that a threshold refused, with what was measured of it (not carried by a pickle)."""
+    """A pair rejected by a threshold, with its measured values (which a pickle does not carry)."""
 
     def __init__(self, reason: str, detail: str, measured: Measured) -> None:
         super().__init__(reason, detail)
@@ -69,7 +69,7 @@ class HeldBack(Reject):
 
 @dataclass(frozen=True)
 class Candidate:
-    """Two clips of one view to be paired, or one clip that found no partner."""
+    """Two clips of one view to be paired, or one clip without a partner."""
 
     b: Clip
     a: Clip | None
@@ -79,17 +79,17 @@ class Candidate:
 
     @property
     def id(self) -> str:
-        """The pair's id; a clip without a partner has its own."""
+        """The pair's id; that of the clip if it has no partner."""
         return self.b.take_id if self.a is None else f"{self.a.take_id}--{self.b.take_id}"
 
 
 def candidates(
     utterances: Sequence[Utterance], sentences: Sequence[Sentence], section: Align
 ) -> Iterator[Candidate]:
-    """All pairs to be tried for one speaker, in a stable order.
+    """All pairs to try for one speaker, in a stable order.
 
     Every clip that is not neutral appears at least once: with each partner of its sentence and
-    view, else alone.
+    view, or alone if it has none.
     """
     says = {row.utterance_id: row for row in sentences}
     for utterance in utterances:
@@ -124,7 +124,7 @@ def candidates(
 
 def _too_long(length_s: float, section: Align) -> tuple[str, str]:
     limit = section.max_duration_s
-    return "too_long", f"{length_s:.1f} s of sound, align.max_duration_s is {limit:g}"
+    return "too_long", f"{length_s:.1f} s of audio, align.max_duration_s is {limit:g}"
 
 
 def _is_of_level(utterance: Utterance, section: Align) -> bool:
@@ -153,50 +153,53 @@ def _why_alone(
     if row.sentence is not None:
         return "no_partner", f"no other take says sentence {row.sentence}"
     if row.score is None:
-        return "no_partner", "no neutral take is of like length"
+        return "no_partner", "no neutral take has a similar length"
     if row.score > section.max_score:
-        return "no_partner", f"no neutral take sounds like it (best {row.score:.2f})"
+        return "no_partner", f"no neutral take matches its audio (best score {row.score:.2f})"
     if row.margin is not None and row.margin < section.min_margin:
         second = row.score + row.margin
-        return "ambiguous_sentence", f"two neutral takes fit: {row.score:.2f} and {second:.2f}"
+        return (
+            "ambiguous_sentence",
+            f"two neutral takes match: scores {row.score:.2f} and {second:.2f}",
+        )
     return (
         "no_partner",
-        f"a neutral take sounds like it ({row.score:.2f}), but it is another take's, or the order "
-        "of the takes and the other emotions speak against it",
+        f"a neutral take matches its audio (score {row.score:.2f}) but belongs to another take, or "
+        "contradicts the order of the takes or the other emotions",
     )
 
 
 def why_unfit(
     a: Clip, b: Clip, splits: Mapping[str, str | None], section: Align
 ) -> tuple[str, str] | None:
-    """Reason and detail of two clips that cannot be a pair whatever they sound like, else None.
+    """Why two clips cannot be a pair, whatever their audio: reason and detail, or None.
 
     Parameters
     ----------
     splits
-        By utterance.
+        The split of each utterance.
     """
     of_a, of_b = splits[a.utterance_id], splits[b.utterance_id]
     if of_a is None or of_a != of_b:
-        return "straddles_split", f"the takes are of {of_a} and {of_b}"
+        return "straddles_split", f"the takes are in {of_a} and {of_b}"
     longest_s = max(duration_s(a), duration_s(b))
     if longest_s > section.max_duration_s:
         return _too_long(longest_s, section)
     ratio, limit = length_ratio(a, b), section.max_length_ratio
     if not 1 / limit <= ratio <= limit:
-        return "length_ratio", f"lengths differ {ratio:.2f} times, the limit is {limit}"
+        return "length_ratio", f"the length ratio is {ratio:.2f}, align.max_length_ratio is {limit}"
     return None
 
 
 def _why_one_recording(alignment: Alignment) -> str:
     return (
-        f"{alignment.straightness:.0%} of the time map is a straight line at a same-sentence score "
-        f"of {alignment.score:.2f}: no second performance is that alike"
+        f"{alignment.straightness:.0%} of the warping path is a straight line, at a sentence score of "
+        f"{alignment.score:.2f}; no second performance is that similar"
     )
 
 
 class PairMaker:
-    """Makes the pairs of one speaker; a warp between two sounds is computed once for all views."""
+    """Pairs the takes of one speaker; the warp of two takes is computed once for all views."""
 
     def __init__(
         self,
@@ -260,23 +263,23 @@ class PairMaker:
                 return
             case "wrong_sentence":
                 detail = (
-                    f"same-sentence score {measured.sentence_score:.2f} beyond "
-                    f"{section.max_score_named} ({sentence.method} says {sentence.sentence})"
+                    f"sentence score {measured.sentence_score:.2f}, align.max_score_named is "
+                    f"{section.max_score_named} (sentence {sentence.sentence} by {sentence.method})"
                 )
             case "odd_span":
-                detail = f"{span.kind} from {span.start_s:.2f} to {span.stop_s:.2f} s of the sound"
+                detail = f"{span.kind} from {span.start_s:.2f} to {span.stop_s:.2f} s of the audio"
             case _:
                 detail = f"{measured.n_pairs} frame pairs, align.min_pairs is {section.min_pairs}"
         raise HeldBack(reason, detail, measured)
 
     def _track(self, clip: Clip) -> Track:
-        """A clip's frames; kept, since a neutral clip has many partners."""
+        """A clip's frames; cached, since a neutral clip has many partners."""
         if clip.take_id not in self._tracks:
             self._tracks[clip.take_id] = self._read_track(clip)
         return self._tracks[clip.take_id]
 
     def _alignment(self, a: Clip, b: Clip) -> Alignment:
-        """The alignment of two sounds; the last is kept, for the other views of its takes."""
+        """The alignment of two takes; the last one is cached for their other views."""
         key = a.audio_sha256, b.audio_sha256
         if self._last is None or self._last[0] != key:
             features = self._sounds.features(a), self._sounds.features(b)

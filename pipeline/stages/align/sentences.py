@@ -1,4 +1,4 @@
-"""What each utterance of one speaker says: as named, else resolved from the sound."""
+"""The sentence of each utterance of one speaker: as named, or resolved from audio."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.stages.align.utterances import FloatArray, Sounds, Utterance, dura
 
 @dataclass(frozen=True)
 class _Heard:
-    """What the sound says of one take: the neutral take it matches, else how near it came."""
+    """The neutral take that matches a take's audio, or the best score without a match."""
 
     anchor: Utterance | None
     score: float | None
@@ -35,9 +35,9 @@ def name_sentences(
 ) -> list[Sentence]:
     """The sentence of every utterance of one speaker, in the order given.
 
-    Where name, manifest or transcript say it, they decide. Elsewhere the takes of each emotion and
-    level are assigned to the neutral takes by their sound, with the order of the takes as a prior;
-    an utterance that no neutral take matches has no sentence, and its row says how near it came.
+    A name, manifest or transcript decides if there is one. Otherwise the takes of each emotion and
+    level are assigned to the neutral takes by their audio, with the order of the takes as a prior.
+    An utterance that no neutral take matches has no sentence; its row holds the best score.
     """
     short = [u for u in utterances if duration_s(u.reference) <= section.max_duration_s]
     heard = _hear(short, sounds, section)
@@ -62,9 +62,9 @@ def _row(utterance: Utterance, heard: _Heard | None, rule: SplitRule) -> Sentenc
 
 
 def _label(neutral: Utterance) -> str:
-    """What a neutral take says: as named, else by the tables, else its own number.
+    """The sentence of a neutral take: as named, by MEAD's tables, or its own number.
 
-    Where it has no name this is a name only: which takes say the same is decided by sound, and two
+    Without a name this is only a label: audio decides which takes share a sentence, and two
     neutral takes never share a label.
     """
     if neutral.reference.sentence is not None:
@@ -78,7 +78,7 @@ def _hear(
     sounds: Sounds,
     section: Align,
 ) -> dict[str, _Heard]:
-    """What the sound says of each utterance that nothing names and that is not neutral."""
+    """The match of each unnamed utterance that is not neutral."""
     anchors = _anchors(utterances)
     groups = _groups(utterances)
     if not anchors:
@@ -119,7 +119,7 @@ def _groups(utterances: Sequence[Utterance]) -> list[list[Utterance]]:
 def _spoken_for(
     anchors: Sequence[Utterance], take: Utterance, utterances: Sequence[Utterance]
 ) -> list[bool]:
-    """Which anchors' sentences a named take of the same emotion and level says already."""
+    """Which anchors' sentences are taken by a named take of the same emotion and level."""
     said = {u.reference.sentence for u in utterances if _by_block(u) == _by_block(take)}
     return [_label(anchor) in said for anchor in anchors]
 
@@ -129,7 +129,7 @@ def _by_block(utterance: Utterance) -> tuple[str, int]:
 
 
 def _by_number(utterance: Utterance) -> tuple[int, str]:
-    """Numbers as numbers; a take whose name is none comes first, in the order of the names."""
+    """Sort key: take numbers as numbers; takes with other names come first, by name."""
     return _position(-1, utterance), utterance.reference.take
 
 

@@ -1,7 +1,7 @@
-"""align: which takes say the same, and which of their frames belong together.
+"""align: which takes say the same sentence, and which of their frames are paired.
 
-The unit of work is a speaker: the resolution of sentences needs all of a speaker's takes at once,
-and one sound serves all views.
+The unit of work is a speaker: resolving sentences needs all of a speaker's takes at once, and the
+audio of an utterance is shared by its views.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from pipeline.stages.align.worker import GRAIN, SpeakerJob, align_speaker
 
 VERSION = 7
 _OF_FILES_ALONE = ("max_score_files",)
-"""Parameters of `align-pair`, which no dataset depends on."""
+"""Parameters that only `align-pair` uses."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The units of a dataset, what transcripts say, and the clips of admitted speakers."""
+    """The units of a dataset, the transcripts, and the clips of admitted speakers."""
 
     units: list[Unit]
     said: dict[Key, str]
@@ -81,7 +81,7 @@ def run(run: Run) -> Summary:
 
 
 def _compiled(run: Run, units: Sequence[Unit]) -> Run:
-    """The run, begun once the kernels are compiled: that happens once, and no rate should hold it.
+    """Compile the kernels if needed, and exclude the time from the run's measured rates.
 
     Workers on other machines compile for themselves.
     """
@@ -89,7 +89,7 @@ def _compiled(run: Run, units: Sequence[Unit]) -> Run:
     if is_compiled() or all(reusable(run, store, unit) for unit in units):
         return run
     began_s = time.perf_counter()
-    run.progress.start("align: compiling, once an installation", 1)
+    run.progress.start("align: compiling kernels (first run only)", 1)
     compile_kernels(run.params.align)
     run.progress.step()
     run.progress.stop()
@@ -120,12 +120,12 @@ def plan(run: Run) -> Planned:
 
 
 def _transcripts(section: Align) -> dict[Key, str]:
-    """What takes say by the file that params names, whose digest params must hold, too.
+    """The transcripts that params.yaml names, whose digest it must state as well.
 
     Raises
     ------
     ParameterError
-        When the file cannot be used, or is not the one whose digest is given.
+        When the file cannot be used, or its digest differs.
     """
     if not section.transcripts:
         return {}
@@ -134,8 +134,8 @@ def _transcripts(section: Align) -> dict[Key, str]:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != section.transcripts_sha256:
         raise ParameterError(
-            f"{path} has the sha256 {found}, align.transcripts_sha256 says "
-            f"{section.transcripts_sha256 or 'none'}: put the file's there if it is the right one"
+            f"{path} has sha256 {found}, align.transcripts_sha256 is "
+            f"{section.transcripts_sha256 or 'empty'}; set it to the file's if this is the right file"
         )
     return said
 
@@ -145,7 +145,7 @@ def _unused(said: dict[Key, str], clips: list[Clip]) -> list[str]:
     if not unused:
         return []
     return [
-        f"{len(unused)} rows of the transcripts name no take here, such as {' '.join(unused[0])}"
+        f"{len(unused)} rows of align.transcripts name no take of this dataset, e.g. {' '.join(unused[0])}"
     ]
 
 
@@ -167,7 +167,7 @@ def _unit(speaker: str, clips: tuple[Clip, ...], run: Run, rule: SplitRule) -> U
 
 
 def _effort(clips: tuple[Clip, ...]) -> float:
-    """Seconds of sound, each as often as it is read: once, and once beside a neutral take."""
+    """Seconds of audio to read: each take once, and other emotions once more with a neutral take."""
     return sum(
         (clip.audio_end_s - clip.audio_start_s) * (1 if clip.emotion == "neutral" else 2)
         for clip in clips
@@ -175,7 +175,7 @@ def _effort(clips: tuple[Clip, ...]) -> float:
 
 
 def _volume(clips: tuple[Clip, ...], section: Align) -> float:
-    """Frames that may stand in a pair."""
+    """Frames that may be paired."""
     return sum(
         clip.n_frames or (clip.audio_end_s - clip.audio_start_s) * section.audio_fps
         for clip in clips
@@ -185,13 +185,13 @@ def _volume(clips: tuple[Clip, ...], section: Align) -> float:
 
 def _notes(pairs: list[Pair]) -> list[str]:
     if not pairs:
-        return ["no pair was made: see the rejects"]
+        return ["no pairs; see rejected.parquet"]
     frames = sum(len(pair.frame_a) for pair in pairs)
     emotions = {pair.emotion_b for pair in pairs}
     agreements = [p.mouth_agreement for p in pairs if p.mouth_agreement is not None]
     notes = [f"{frames} frame pairs in {len(pairs)} clip pairs, {len(emotions)} emotions"]
     if agreements:
         notes.append(
-            f"mouth agreement (correlation of openings): median {np.median(agreements):.2f}"
+            f"mouth agreement (correlation of mouth openings): median {np.median(agreements):.2f}"
         )
     return notes

@@ -1,4 +1,4 @@
-"""Aligning one speaker's takes: what the workers of the stage `align` do."""
+"""Align one speaker's takes: the worker of the stage `align`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TRACK_COLUMNS = ("time_s", "duration_s", "mouth_open")
 
 @dataclass(frozen=True)
 class SpeakerJob:
-    """What the worker is given: one speaker's clips and where their files lie."""
+    """The worker's input: one speaker's clips and the folder of their files."""
 
     clips: tuple[Clip, ...]
     extracted: Path
@@ -76,7 +76,7 @@ def _read_sound(extracted: ItemStore, clip: Clip) -> Samples:
 
 
 def read_track(extracted: ItemStore, audio_fps: float, clip: Clip) -> Track:
-    """Instants and mouth openings of a clip's frames; a take of sound alone has frames by rate."""
+    """Instants and mouth openings of a clip's frames; an audio-only take gets frames at `audio_fps`."""
     if not clip.has_picture:
         n = int((clip.audio_end_s - clip.audio_start_s) * audio_fps)
         return Track((np.arange(n) + 0.5) / audio_fps, np.full(n, np.nan))

@@ -1,7 +1,7 @@
-"""directions: the way from neutral to each emotion in W+, fitted on train alone (SSERD eq. 11).
+"""directions: one W+ direction from neutral to each emotion, fitted on train (SSERD eq. 11).
 
-The unit of work is a direction: an emotion, or a speaker's emotion. Nothing of `synth` is read, so
-a changed beta fits nothing anew.
+The unit of work is a direction: of an emotion, or of an emotion of one speaker. No parameter of
+`synth` is read, so a changed beta refits nothing.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from pipeline.runtime.tables import read_rows
 from pipeline.stages.directions.worker import DIRECTION, GRAIN, FitJob, fit_direction, fitter
 from spfem_data.labels import EMOTIONS
 
-VERSION = 3
+VERSION = 4
 _READ, _FITTED = 0.02, 500
-"""In pictures: the codes of a take; codes on which one boundary is as dear as a picture."""
+"""In images: the cost of a take's codes; number of codes whose boundary costs as much as an image."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The units of a dataset and the weights, or why there is nothing to do."""
+    """The units of a dataset and the weights, or why nothing is fitted."""
 
     units: list[Unit]
     chosen: Chosen
@@ -124,7 +124,7 @@ def _unit(
 
 
 def _effort(section: Directions, emotion: str, takes: Sequence[InvertedTake]) -> float:
-    """Pictures of the closed loop, and what reading codes and fitting take in such."""
+    """Images of the closed loop, and the cost of reading codes and fitting in the same unit."""
     shown = section.calibration_frames * (section.rounds + 2) if section.compensate else 0
     asked = sum(take.n_kept for take in takes if take.emotion in ("neutral", emotion))
     fitted = min(asked, 2 * section.codes)
@@ -139,10 +139,10 @@ def _stored(run: Run, batch: Batch) -> list[Direction]:
 
 def _notes(rows: Sequence[Direction], section: Directions) -> list[str]:
     if not rows:
-        return ["no direction was fitted: see the rejects"]
+        return ["no direction was fitted; see rejected.parquet"]
     n_latent = rows[0].n_latent
     notes = [
-        f"norm {section.norm}: a step of 15 is {_per_row(15, n_latent, section.norm):.2f} a row of "
+        f"norm {section.norm}: a step of 15 is {_per_row(15, n_latent, section.norm):.2f} per row of "
         f"{n_latent}"
     ]
     for row in rows:

@@ -1,7 +1,7 @@
-"""invert: the W+ code of each chosen frame, and how well it gives the frame back (SSERD 3.2).
+"""invert: the W+ code of each chosen frame, and its reconstruction error (SSERD 3.2).
 
-The unit of work is a take. Without weights for encoder or generator there is nothing to do, and the
-stage says so.
+The unit of work is a take. Without weights for encoder and generator the stage writes empty tables
+and a note.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from pipeline.splits import split_of_take
 from pipeline.stages.invert.worker import GRAIN, InvertJob, invert_take, inverter
 from spfem_data.labels import EMOTIONS
 
-VERSION = 2
+VERSION = 3
 _BESIDE_CODE = 160
-"""Bytes of a row without its code, about."""
+"""Approximate bytes of a row without its code."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The units of a dataset and the weights, or why there is nothing to do."""
+    """The units of a dataset and the weights, or why nothing is inverted."""
 
     units: list[Unit]
     chosen: Chosen
@@ -123,7 +123,7 @@ def _unit(run: Run, clip: Clip, split: str | None, chosen: Chosen, frame_bytes: 
 
 def _notes(inverted: list[InvertedTake], section: Invert) -> list[str]:
     if not inverted:
-        return ["no frame was inverted: see the rejects"]
+        return ["no frame was inverted; see rejected.parquet"]
     asked, kept = (sum(getattr(t, n) for t in inverted) for n in ("n_asked", "n_kept"))
     first = inverted[0]
     notes = [

@@ -1,7 +1,7 @@
-"""score: how clearly CLIP sees each of the seven emotions in the frames of a take.
+"""score: CLIP's probabilities of the seven emotions, and its embedding, for the frames of a take.
 
-The unit of work is a take; pictures are cut into batches inside it, so that its bytes do not
-depend on what else is done. A worker loads the network once.
+The unit of work is a take. Batches never span takes, so that a take's bytes do not depend on other
+takes. A worker loads the network once.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from pipeline.runtime.tables import sorted_rows
 from pipeline.stages.score.worker import GRAIN, ScoreJob, score_one
 from spfem_data.labels import EMOTIONS
 
-VERSION = 2
+VERSION = 3
 _BESIDE_EMBEDDING = 50
-"""Bytes of a frame's row without its embedding, about."""
+"""Approximate bytes of a frame's row without its embedding."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The units of a dataset and the network that judges, or why there is none."""
+    """The units of a dataset and the network, or why nothing is scored."""
 
     units: list[Unit]
     judge: Judge | None
@@ -39,14 +39,14 @@ class Planned:
 
 
 def run(run: Run) -> Summary:
-    """Score the takes of a dataset; without weights there are no scores, and the summary says so.
+    """Score the takes of a dataset; without usable weights, write empty tables and a note.
 
     Raises
     ------
     OutOfOrderError
         When extract has not run.
     ParameterError
-        When the section names a network or device that cannot be.
+        When the network, its weights or the device cannot be used.
     """
     planned = plan(run)
     if planned.judge is None:
@@ -66,7 +66,7 @@ def plan(run: Run) -> Planned:
     OutOfOrderError
         When extract has not run.
     ParameterError
-        When the section names a network or device that cannot be.
+        When the network, its weights or the device cannot be used.
     """
     clips = run.need("extract", "clips", Clip)
     section = run.params.score
@@ -111,7 +111,7 @@ def _idle(why: str) -> str:
 
 
 def _nothing(run: Run, why: str) -> Summary:
-    """Empty tables; what was scored before stays, for when the weights are back."""
+    """Write empty tables; items of earlier runs stay for when the weights are back."""
     make_folder(run.items("score").folder)
     run.write_tables("score", {"scores": (ScoredTake, []), "rejected": (Rejected, [])})
     return summarise("score", run, GRAIN, 0, 0, [], Batch({}, 0, 0, 0), notes=[why])

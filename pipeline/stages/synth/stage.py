@@ -1,7 +1,7 @@
-"""synth: families of pictures with one mouth and seven emotions (SSERD eq. 7 and 12), measured.
+"""synth: families of images with one mouth and seven emotions (SSERD eq. 7 and 12), measured.
 
-The unit of work is a take with codes. Any two kept pictures of a kept family are a pair for the
-hybrid training (eq. 14).
+The unit of work is a take with codes. Any two kept images of a kept family are a pair for hybrid
+training (eq. 14).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ VERSION = 3
 
 @dataclass(frozen=True)
 class Planned:
-    """The units of a dataset, the networks, and why clarity is not measured or nothing is made."""
+    """The units of a dataset, the networks, and why clarity is not measured or nothing is generated."""
 
     units: list[Unit]
     chosen: Chosen
@@ -40,7 +40,7 @@ class Planned:
 
 
 def run(run: Run) -> Summary:
-    """Make the families of a dataset.
+    """Generate the families of a dataset.
 
     Raises
     ------
@@ -65,7 +65,11 @@ def run(run: Run) -> Summary:
     done = [unit.payload.take for unit in ready.units if unit.name not in died]
     planned = sum(n_families(take, section) for take in done)
     notes = _notes(pictures, families) + ([ready.unclear] if ready.unclear else [])
-    notes += [f"{len(died)} takes gave nothing: their worker died, see the rejects"] if died else []
+    notes += (
+        [f"{len(died)} takes have no families because their worker died; see rejected.parquet"]
+        if died
+        else []
+    )
     if ready.idle:
         notes = [ready.idle]
     return summarise(
@@ -75,7 +79,7 @@ def run(run: Run) -> Summary:
 
 
 def plan(run: Run) -> Planned:
-    """The takes that families are made of, each with its key, or why none is made.
+    """The takes with source frames, each with its key, or why no family is generated.
 
     Raises
     ------
@@ -93,7 +97,7 @@ def plan(run: Run) -> Planned:
     able = bool(directions) and chosen.missing is None
     family = len(EMOTIONS) * shape_of(chosen).picture
     units = [_unit(run, clips, take, directions, chosen, judge, family) for take in takes if able]
-    why = f"no families are made: {chosen.missing or 'there are no codes or no directions'}"
+    why = f"no families are generated: {chosen.missing or 'there are no codes or no directions'}"
     return Planned(units, chosen, judge, unclear, None if units else why)
 
 
@@ -106,7 +110,7 @@ def _unit(
     judge: ClipJudge | None,
     family: float,
 ) -> Unit:
-    """What to make of a take; `family` is the volume of one source frame's pictures."""
+    """The unit of a take; `family` is the output volume of one source frame."""
     if take.take_id not in clips:
         raise TableError(
             f"invert names take {take.take_id} that extract no longer has; rerun invert"
@@ -147,15 +151,15 @@ def _notes(pictures: Sequence[MadePicture], families: Sequence[MadeFamily]) -> l
         rises = [v for p in rows if (v := p.clarity_rise) is not None]
         if moved:
             told = (
-                f"{emotion}: {len(rows)} kept, opening moved {np.median(moved):.3f} (p95 "
+                f"{emotion}: {len(rows)} kept, mouth opening changed by {np.median(moved):.3f} (p95 "
                 f"{np.percentile(moved, 95):.3f}), {np.median([p.gaps for p in rows]):.2f} gaps"
             )
             notes.append(told + (f", clarity {np.median(rises):+.2f}" if rises else ""))
-    return notes or [f"{len(families)} families kept: see the rejects"]
+    return notes or [f"{len(families)} families kept; see rejected.parquet"]
 
 
 def chosen_clip(run: Run) -> tuple[ClipJudge | None, str | None]:
-    """The network that `score` is given, or why there is none."""
+    """The network of `score`, or why there is none."""
     section = run.params.score
     if not section.weights:
         return None, "clarity is not measured: score.weights is empty"

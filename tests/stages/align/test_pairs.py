@@ -26,7 +26,7 @@ Speech = tuple[int, float, float]
 def section() -> Align:
     """The default; made speech, whose timing repeats, does not count as a copy."""
     loaded = params.load(None).align
-    none = AlignSameRecording(max_score=1e-9, min_straight=1.0)
+    none = AlignSameRecording(sure_score=1e-9, max_score=1e-9, min_straight=1.0)
     return loaded.model_copy(update={"same_recording": none})
 
 

@@ -43,7 +43,7 @@ PARAMS = params.load(None).align.model_copy(
 def section() -> Align:
     """The default; made speech, whose timing repeats, does not count as a copy."""
     loaded = params.load(None).align
-    none = AlignSameRecording(max_score=1e-9, min_straight=1.0)
+    none = AlignSameRecording(sure_score=1e-9, max_score=1e-9, min_straight=1.0)
     return loaded.model_copy(update={"same_recording": none})
 
 
@@ -147,17 +147,17 @@ def test_two_neutral_takes_of_one_sentence_are_ambiguous(section: Align) -> None
     clips = [*_takes("neutral", (1,)), again, *_takes("neutral", (11, 12), first=3)]
     reason, detail = _why([*clips, *_takes("happy", (1,))], section)["M003_happy_3_front_001"]
     assert reason == "ambiguous_sentence"
-    assert detail.startswith("two neutral takes fit: 0.")
+    assert detail.startswith("two neutral takes match: scores 0.")
 
 
 def test_a_take_like_no_other_says_so(section: Align) -> None:
     said = _why(_takes("neutral", NEUTRAL) + _takes("happy", (51,)), section)
     reason, detail = said["M003_happy_3_front_001"]
     assert reason == "no_partner"
-    assert detail.startswith("no neutral take sounds like it (best 1.")
+    assert detail.startswith("no neutral take matches its audio (best score 1.")
     long = [_clip("happy", "001", (1, 0.3, 150.0))]
     assert _why(_takes("neutral", NEUTRAL) + long, section) == {
-        "M003_happy_3_front_001": ("no_partner", "no neutral take is of like length")
+        "M003_happy_3_front_001": ("no_partner", "no neutral take has a similar length")
     }
 
 
@@ -279,7 +279,7 @@ def test_a_transcript_decides_over_the_sound(tmp_path: Path, section: Align) -> 
     rows = _resolved(clips, section)
     forced = rows["M003_happy_3_001"]
     assert (forced.sentence, forced.method, forced.verified) == ("its a kite", "transcript", False)
-    # neutral 002 is spoken for, so the take that sounds like it finds nobody
+    # neutral 002 is taken, so the take that matches its audio has no partner
     assert rows["M003_happy_3_002"].sentence is None
     assert rows["M003_happy_3_003"].sentence == "c03"
     assert (
@@ -303,9 +303,9 @@ def test_a_transcript_of_neutral_alone_names_what_the_sound_finds(
     ("text", "match"),
     [
         ("take,words\na,b\n", "expected the columns sentence and take"),
-        ("take,sentence\na,\n", "row 2: a cell is empty"),
+        ("take,sentence\na,\n", "row 2: empty cell"),
         ("take,sentence\na,b\na,c\n", "row 3: a has two sentences"),
-        ("speaker,emotion,level,take,sentence\nA,glad,1,1,b\n", "emotion 'glad' is not known"),
+        ("speaker,emotion,level,take,sentence\nA,glad,1,1,b\n", "emotion 'glad' is unknown"),
     ],
 )
 def test_transcripts_that_cannot_be_used(tmp_path: Path, text: str, match: str) -> None:
@@ -314,7 +314,7 @@ def test_transcripts_that_cannot_be_used(tmp_path: Path, text: str, match: str) 
 
 
 def test_a_missing_transcript_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="cannot be read"):
+    with pytest.raises(ParameterError, match="cannot read the transcripts"):
         read_transcripts(tmp_path / "none.csv")
 
 

@@ -21,7 +21,7 @@ from pipeline.stages.align import stage as align
 from tests.speech import RATE_HZ
 from tests.stages.align.test_pairs import _clip, _read
 
-MADE = params.AlignSameRecording(max_score=1e-9, min_straight=1.0)
+MADE = params.AlignSameRecording(sure_score=1e-9, max_score=1e-9, min_straight=1.0)
 """The timing of made speech repeats, so it must not count as a copy."""
 
 
@@ -101,7 +101,7 @@ def test_transcripts_count_by_content(made: Run, tmp_path: Path) -> None:
     first = told("take,sentence\nM003_neutral_1_001,A kite.\nM003_happy_1_001,A kite.\nX_1,no\n")
     summary = align.run(first)
     assert (summary.done, _pairs(made)) == (1, {ONE, TWO})
-    assert summary.notes[-1] == "1 rows of the transcripts name no take here, such as X_1"
+    assert summary.notes[-1] == "1 rows of align.transcripts name no take of this dataset, e.g. X_1"
     rows = {row.utterance_id: row for row in read_rows(made.table("align", "sentences"), Sentence)}
     assert rows["M003_happy_1_001"].sentence == "a kite"
     assert rows["M003_happy_1_001"].method == "transcript"
@@ -109,7 +109,7 @@ def test_transcripts_count_by_content(made: Run, tmp_path: Path) -> None:
     other = told("take,sentence\nM003_neutral_1_001,A kite.\nM003_happy_1_001,A boat.\n")
     assert align.run(other).done == 1
     assert _pairs(made) == {TWO}
-    with pytest.raises(ParameterError, match=r"said\.csv has the sha256 .*transcripts_sha256 says"):
+    with pytest.raises(ParameterError, match=r"said\.csv has sha256 .*transcripts_sha256 is"):
         align.run(first)
 
 

@@ -96,7 +96,7 @@ def test_takes_are_accounted_for(made: Run) -> None:
         ("S1_angry", "unclear"),
         ("S2_angry", "unclear"),
     ]
-    assert rejects[0].detail == "of 11 frames: 11 unclear, the clearest at 0.74"
+    assert rejects[0].detail == "of 11 frames: 11 unclear, the clearest has 0.74"
 
 
 def test_the_split_is_that_of_the_take(made: Run) -> None:
@@ -190,7 +190,9 @@ def test_a_take_that_looks_mislabelled_is_listed_and_left_out(made: Run) -> None
     assert suspect.n_clear == 14
     assert kept_of(made, "S1_happy") == []
     assert summary.reasons == {"looks_mislabelled": 1}
-    assert any("look mislabelled and stay out: S1_happy (shows angry)" in n for n in summary.notes)
+    assert any(
+        "takes that look mislabelled, excluded: S1_happy (shows angry)" in n for n in summary.notes
+    )
 
 
 def test_suspects_may_stay(made: Run) -> None:

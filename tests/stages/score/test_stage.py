@@ -178,7 +178,7 @@ def test_rejects_have_reasons(made: Run) -> None:
     assert (summary.kept, summary.reasons) == (4, {"no_face": 1, "sound_only": 1})
     told = {r.item: r.detail for r in read_rows(made.table("score", "rejected"), Rejected)}
     assert told == {
-        "S1_happy": "a take of sound alone", "S2_angry": "of 14 frames none has a face",
+        "S1_happy": "an audio-only take", "S2_angry": "none of 14 frames has a face",
     }  # fmt: skip
 
 

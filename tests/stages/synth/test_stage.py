@@ -252,7 +252,9 @@ def test_absent_weights_are_told_in_one_line_and_stop_nothing(
     )
     assert read_rows(run.table("invert", "inverted"), InvertedTake) == []
     assert directions.run(run).notes == ("no directions are fitted: no take of train has codes",)
-    assert synth.run(run).notes == ("no families are made: there are no codes or no directions",)
+    assert synth.run(run).notes == (
+        "no families are generated: there are no codes or no directions",
+    )
 
 
 def test_no_name_is_no_weights(made: Run, weights: dict[str, ModelFile]) -> None:
@@ -313,7 +315,9 @@ def test_a_take_whose_worker_died_is_told_beside_the_count(
     monkeypatch.setattr(engine, "run", dying)
     summary = synth.run(made)
     assert (summary.planned, summary.kept, summary.reasons) == (2, 0, {"no_face_made": 2})
-    assert "1 takes gave nothing: their worker died, see the rejects" in summary.notes
+    assert (
+        "1 takes have no families because their worker died; see rejected.parquet" in summary.notes
+    )
     rejects = read_rows(made.table("synth", "rejected"), Rejected)
     assert [(row.item, row.kind) for row in rejects if row.reason == "worker_died"] == [
         ("S2/S2_neutral", "failed")
