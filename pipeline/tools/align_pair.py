@@ -22,7 +22,7 @@ from pipeline.stages.align.utterances import FloatArray
 class FilePair:
     """Two aligned media files: knots of the time map, frame pairs, and the verdict.
 
-    `frames` is empty if the two sentences differ; `limit` is the maximum score of the same sentence.
+    `frames` is empty if the two sentences differ; `limit` is the maximum score of one sentence.
     """
 
     knots_s: FloatArray
@@ -126,6 +126,6 @@ def _check_length(path: Path, max_s: float, sound: media.Sound) -> None:
     length_s = len(sound.samples) / sound.sample_rate_hz
     if length_s > max_s:
         raise PipelineError(
-            f"{path} has {length_s:.0f} s of audio, align.max_duration_s is {max_s:g}; memory grows "
-            "with the square of the length: cut the file, or raise the limit"
+            f"{path} has {length_s:.0f} s of audio, align.max_duration_s is {max_s:g}; memory "
+            "grows with the square of the length: cut the file, or raise the limit"
         )

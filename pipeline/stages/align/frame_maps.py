@@ -18,7 +18,7 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class ClipMap:
-    """The frame pairs of two clips, and the time map (n, 2) on the clocks of their audio, in seconds."""
+    """The frame pairs of two clips, and the time map (n, 2) in seconds of their audio."""
 
     frames: FrameMap
     knots: FloatArray

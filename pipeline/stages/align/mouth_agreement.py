@@ -55,7 +55,7 @@ def mouth_agreement(
 
 
 def _read(instants_s: FloatArray, opening: FloatArray, times_s: FloatArray) -> FloatArray:
-    """A curve at other instants, by linear interpolation; NaN if the nearest face is 60 ms or more away."""
+    """A curve at other instants, interpolated linearly; NaN 60 ms or more away from a face."""
     found = np.isfinite(opening)
     if not found.any():
         return np.full(len(times_s), np.nan)

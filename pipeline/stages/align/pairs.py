@@ -193,8 +193,8 @@ def why_unfit(
 
 def _why_one_recording(alignment: Alignment) -> str:
     return (
-        f"{alignment.straightness:.0%} of the warping path is a straight line, at a sentence score of "
-        f"{alignment.score:.2f}; no second performance is that similar"
+        f"{alignment.straightness:.0%} of the warping path is a straight line, at a sentence score "
+        f"of {alignment.score:.2f}; no second performance is that similar"
     )
 
 

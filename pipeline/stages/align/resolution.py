@@ -27,8 +27,9 @@ class Resolved:
     row : int [shape=(n_takes,)]
         The neutral take of each; -1 for none.
     score, margin : float64 [shape=(n_takes,)]
-        Measured score with that take, and its lead over the next best decision. Without a match: the
-        take's best score, and its lead over the second best. NaN or infinite without candidates.
+        Measured score with that take, and its lead over the next best decision. Without a match:
+        the take's best score, and its lead over the second best. NaN or infinite without
+        candidates.
     """
 
     row: npt.NDArray[np.int64]

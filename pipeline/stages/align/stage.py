@@ -135,7 +135,7 @@ def _transcripts(section: Align) -> dict[Key, str]:
     if found != section.transcripts_sha256:
         raise ParameterError(
             f"{path} has sha256 {found}, align.transcripts_sha256 is "
-            f"{section.transcripts_sha256 or 'empty'}; set it to the file's if this is the right file"
+            f"{section.transcripts_sha256 or 'empty'}; if this is the right file, correct it"
         )
     return said
 
@@ -145,7 +145,8 @@ def _unused(said: dict[Key, str], clips: list[Clip]) -> list[str]:
     if not unused:
         return []
     return [
-        f"{len(unused)} rows of align.transcripts name no take of this dataset, e.g. {' '.join(unused[0])}"
+        f"{len(unused)} rows of align.transcripts name no take of this dataset, e.g. "
+        f"{' '.join(unused[0])}"
     ]
 
 
@@ -167,7 +168,7 @@ def _unit(speaker: str, clips: tuple[Clip, ...], run: Run, rule: SplitRule) -> U
 
 
 def _effort(clips: tuple[Clip, ...]) -> float:
-    """Seconds of audio to read: each take once, and other emotions once more with a neutral take."""
+    """Seconds of audio to read: each take once, and once more to align it with neutral."""
     return sum(
         (clip.audio_end_s - clip.audio_start_s) * (1 if clip.emotion == "neutral" else 2)
         for clip in clips

@@ -22,7 +22,7 @@ from spfem_data.labels import EMOTIONS
 
 VERSION = 4
 _READ, _FITTED = 0.02, 500
-"""In images: the cost of a take's codes; number of codes whose boundary costs as much as an image."""
+"""In images: the cost of a take's codes; the codes whose boundary costs as much as an image."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,8 @@ def _notes(rows: Sequence[Direction], section: Directions) -> list[str]:
         return ["no direction was fitted; see rejected.parquet"]
     n_latent = rows[0].n_latent
     notes = [
-        f"norm {section.norm}: a step of 15 is {_per_row(15, n_latent, section.norm):.2f} per row of "
-        f"{n_latent}"
+        f"norm {section.norm}: a step of 15 is {_per_row(15, n_latent, section.norm):.2f} per row "
+        f"of {n_latent}"
     ]
     for row in rows:
         by_take, by_speaker = (

@@ -206,7 +206,7 @@ def _shift_of(fitter: Fitter, codes: F64, weights: F64) -> mouth.ShiftOf:
 
 
 def _readout(fitter: Fitter, known: Gathered, job: FitJob) -> F64:
-    """The readout (3, 80) of `MEASURES` for the calibrating measurer, fitted on real frames of train."""
+    """The readout (3, 80) of `MEASURES` for the calibrating measurer, fitted on frames of train."""
     if not job.section.compensate:
         return np.empty((len(MEASURES), 0))
     name = digest([take.codes_sha256 for take in job.takes])

@@ -14,8 +14,8 @@ VERDICTS = ("kept", "unclear", "duplicate", "over_quota", "other_emotion")
 """The verdict on a frame; exactly one of these.
 
 unclear: below its emotion's threshold. other_emotion: not clear as its own emotion but as another,
-or from a take that looks mislabelled or has none of the seven emotions. duplicate: close in time and
-similar to a clearer kept frame of its take. over_quota: clearer frames filled its quota.
+or from a take that looks mislabelled or has none of the seven emotions. duplicate: close in time
+and similar to a clearer kept frame of its take. over_quota: clearer frames filled its quota.
 """
 KEPT, UNCLEAR, DUPLICATE, OVER_QUOTA, OTHER_EMOTION = range(len(VERDICTS))
 Codes = NDArray[np.int8]
@@ -118,7 +118,7 @@ def equal_numbers(verdicts: Codes, values: F64, emotion: I64, split: I64) -> Cod
 
 
 def ranks(verdicts: Codes, values: F64, emotion: I64, split: I64) -> I64:
-    """Rank (n,) among the clear frames of an emotion and split, from 1 for the clearest; 0 for others.
+    """Rank (n,) among the clear frames of an emotion and split: 1 is the clearest; 0 for others.
 
     Frames over quota are ranked as well, so that training can select any smaller r.
     """

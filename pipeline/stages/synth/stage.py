@@ -30,7 +30,7 @@ VERSION = 3
 
 @dataclass(frozen=True)
 class Planned:
-    """The units of a dataset, the networks, and why clarity is not measured or nothing is generated."""
+    """The units of a dataset, the networks, and why clarity is not measured or nothing done."""
 
     units: list[Unit]
     chosen: Chosen
@@ -151,7 +151,7 @@ def _notes(pictures: Sequence[MadePicture], families: Sequence[MadeFamily]) -> l
         rises = [v for p in rows if (v := p.clarity_rise) is not None]
         if moved:
             told = (
-                f"{emotion}: {len(rows)} kept, mouth opening changed by {np.median(moved):.3f} (p95 "
+                f"{emotion}: {len(rows)} kept, mouth opening changed {np.median(moved):.3f} (p95 "
                 f"{np.percentile(moved, 95):.3f}), {np.median([p.gaps for p in rows]):.2f} gaps"
             )
             notes.append(told + (f", clarity {np.median(rises):+.2f}" if rises else ""))
