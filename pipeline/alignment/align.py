@@ -1,4 +1,4 @@
-"""The way from two takes to frame pairs and a verdict; what a stage calls."""
+"""Align two takes, and pair their frames."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from pipeline.params import Align, AlignSameRecording
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """Two takes, aligned by their sound; computed once, applied to every view.
+    """Two takes, aligned by their audio; computed once, applied to every view.
 
     Attributes
     ----------
@@ -26,10 +26,10 @@ class Alignment:
     visits : float64 [shape=(n, m)] in [0, 1]
         See `pipeline.alignment.posterior.visits`.
     score : float in [0, 9]
-        Same-sentence score, low is the same; see
+        Same-sentence score, lower is more similar; see
         `pipeline.alignment.sentence_score.same_sentence_score`.
     odd_span : OddSpan
-        The stretch that most looks missing or repeated; its score is an alarm from 1 on.
+        The stretch that most looks missing or repeated; a score of 1 or more is an alarm.
     straightness : float in [0, 1]
         See `pipeline.alignment.same_recording.straightness`.
     """
@@ -62,7 +62,7 @@ def align(a: TakeFeatures, b: TakeFeatures, params: Align) -> Alignment:
 
 
 def same_sentence(a: TakeFeatures, b: TakeFeatures, params: Align) -> float:
-    """The score of `align` alone, for resolving which of many takes say the same."""
+    """The score of `align` alone, for resolving which of many takes share a sentence."""
     return score_takes(a, b, params.steps, params.backend)
 
 
@@ -91,7 +91,7 @@ def judge_frames(
     frame_b: npt.ArrayLike,
     params: Align,
 ) -> FrameMap:
-    """What it says of frame pairs of others; see `pipeline.alignment.frame_pairs.measure_pairs`."""
+    """Rate another aligner's frame pairs; see `pipeline.alignment.frame_pairs.measure_pairs`."""
     return measure_pairs(
         alignment.warp,
         alignment.distances,

@@ -1,7 +1,7 @@
-"""What the aligner hears: mel features of one take, and in which cells somebody speaks.
+"""Mel features and speech mask of one take.
 
-A *cell* is one column of the spectrogram. Windows are centred (the sound is padded by half an
-FFT on both sides), so the middle of cell ``i`` lies at ``i * hop_samples / sample_rate`` seconds.
+A *cell* is one column of the spectrogram. Windows are centred (the audio is padded by half an FFT
+on both sides), so the middle of cell ``i`` is at ``i * hop_samples / sample_rate`` seconds.
 """
 
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ from scipy.signal import savgol_coeffs
 from pipeline.alignment.types import BoolArray, FeatureArray, FloatArray
 from pipeline.params import AlignFeatures
 
-# Below this power a band holds nothing: 100 dB under a full-scale sine.
+# Power of an empty band: 100 dB below a full-scale sine.
 FLOOR_POWER = 1e-10
-# Keeps a band that never moves from being blown up to noise.
+# Keeps a constant band from being scaled up to noise.
 SMALLEST_DEVIATION = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class TakeFeatures:
-    """One take as the aligner sees it; computed once a take, used for every pair.
+    """Features of one take; computed once, used for every pair.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ def take_features(samples: npt.ArrayLike, params: AlignFeatures) -> TakeFeatures
 
 
 def mel_features(samples: npt.ArrayLike, params: AlignFeatures) -> FeatureArray:
-    """Log-mel bands, blurred, z-scored per band over the take, with two deltas.
+    """Log-mel bands, blurred, z-scored per band over the take, with first and second deltas.
 
     Returns
     -------
@@ -68,10 +68,10 @@ def mel_features(samples: npt.ArrayLike, params: AlignFeatures) -> FeatureArray:
 
 
 def speech_mask(samples: npt.ArrayLike, params: AlignFeatures) -> BoolArray:
-    """Per cell: does somebody speak here (bool [shape=(n_cells,)]).
+    """Whether each cell contains speech (bool [shape=(n_cells,)]).
 
-    A level between the take's own quiet and loud parts decides, so steady room noise is not
-    speech. A take without any contrast is speech throughout, unless it is digital silence.
+    The threshold is between the take's own quiet and loud levels, so steady room noise is not
+    speech. A take without contrast is all speech, unless it is digital silence.
     """
     return _speech(_mel_db(_clean(samples), params), params)
 
@@ -128,7 +128,7 @@ def _delta(bands: FloatArray, width: int, order: int) -> FloatArray:
 
 @lru_cache(maxsize=8)
 def _slope_kernel(width: int, order: int) -> FloatArray:
-    """What `scipy.signal.savgol_filter` solves for anew at every call."""
+    """The coefficients that `scipy.signal.savgol_filter` would solve for at every call."""
     kernel: FloatArray = savgol_coeffs(width, polyorder=order, deriv=order)
     return kernel
 

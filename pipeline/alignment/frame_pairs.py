@@ -1,11 +1,11 @@
-"""From a time map to frames: one-to-one, strictly increasing, each with what it is worth.
+"""From a time map to frame pairs: one-to-one, strictly increasing, each with a confidence.
 
-Every frame of a could go with every frame of b. What speaks for a pair is its *mass*: the share
-of the warping paths that pass within the tolerance of it, seen from a and seen from b (geometric
-mean). A calibrated logistic turns the mass, and how far the local tempo is from even, into a
-probability; of all strictly increasing matchings the one of the largest total surplus over the
-gate is taken. So a pause drops out by itself, and a frame that has lost its best partner takes
-the next one only where that is still within the tolerance.
+The evidence for a pair of frames is its *mass*: the share of the warping paths that pass within the
+tolerance of it, over the row of a and over the column of b (geometric mean). A calibrated logistic
+maps the mass and the deviation of the local tempo from 1 to a probability. Of all strictly
+increasing matchings, the one with the largest sum of (probability - minimum confidence) is chosen.
+Pauses therefore drop out, and a frame whose best partner is taken gets the next one only if that is
+still within the tolerance.
 """
 
 from dataclasses import dataclass
@@ -34,18 +34,18 @@ class FrameMap:
     ----------
     frame_a, frame_b : int32, both strictly increasing (never decreasing from `measure_pairs`)
     residual_s : float64
-        Instant of frame b minus where the time map puts frame a: what rounding to frames costs.
+        Instant of frame b minus the mapped instant of frame a: the rounding error.
     error_s : float64 in [0.01, 0.5]
-        Claim: the alignment error is at most this, with probability ``certainty``. 0.5 also
-        stands for more.
+        Claimed maximum of the alignment error, true with probability ``certainty``. 0.5 means 0.5
+        or more.
     confidence : float64 in [0, 1]
-        Probability that the pair is aligned within ``tolerance_s``, if the takes say the same.
+        Probability that the pair is aligned within ``tolerance_s``, given the same sentence.
     run_s : float64 >= 0
-        Longest straight run of the path at either frame: pause, or a word only one take has.
+        Longest standstill of the path at either frame: a pause, or a word that only one take has.
     slope : float64 > 0
         Local tempo of b against a (2: b is twice as slow).
     contrast : float64
-        Distance beside the path minus distance on it: low where the sound says little.
+        Distance next to the path minus distance on it: low where the audio is uninformative.
     """
 
     frame_a: IntArray
@@ -73,21 +73,21 @@ def frame_pairs(
     instants_b_s: npt.ArrayLike,
     params: AlignFrames,
 ) -> FrameMap:
-    """Pair the frames of two takes through their sound.
+    """Pair the frames of two takes by their audio.
 
     Parameters
     ----------
-    warp, distances : the path and the matrix that it runs through
+    warp, distances : the path and its distance matrix
     visits : float [shape=(n, m)], from `pipeline.alignment.posterior.visits`
     instants_a_s, instants_b_s : float [shape=(n_frames,)], strictly increasing
-        Presentation-time middles of the frames, on the clock of the take's own sound (its first
-        sample is at 0). Frames outside the sound are not paired.
+        Presentation-time middles of the frames, on the clock of the take's own audio (its first
+        sample is at 0). Frames outside the audio are not paired.
     params : AlignFrames
 
     Returns
     -------
     FrameMap
-        Positions into the two arrays of instants; empty where nothing may be paired.
+        Indices into the two arrays of instants; empty if no frames can be paired.
 
     Raises
     ------
@@ -111,17 +111,17 @@ def measure_pairs(
     frame_b: npt.ArrayLike,
     params: AlignFrames,
 ) -> FrameMap:
-    """What our path and posterior say of frame pairs that another aligner made; no gate.
+    """Rate the frame pairs of another aligner by our path and posterior; no minimum confidence.
 
     Parameters
     ----------
     frame_a, frame_b : int [shape=(n_pairs,)]
-        Positions into the instants, never decreasing; the rest as in `frame_pairs`.
+        Indices into the instants, non-decreasing; other parameters as in `frame_pairs`.
 
     Returns
     -------
     FrameMap
-        Of the pairs whose frames both lie inside the sound, in the order given: frames may repeat.
+        The pairs with both frames inside the audio, in the order given; frames may repeat.
     """
     sight = _sight(warp, visits, instants_a_s, instants_b_s, params)
     given_a, given_b = np.asarray(frame_a, np.intp), np.asarray(frame_b, np.intp)
@@ -133,7 +133,7 @@ def measure_pairs(
 
 @dataclass(frozen=True, eq=False)
 class _Sight:
-    """The frames inside the sound: positions, instants, local tempo at each of a, what they see."""
+    """The frames inside the audio: indices, instants, tempo at each of a, cumulative shares."""
 
     inside_a: npt.NDArray[np.intp]
     inside_b: npt.NDArray[np.intp]
@@ -195,7 +195,7 @@ def _inside(instants_s: FloatArray, n_cells: int, hop_s: float) -> BoolArray:
 
 def _slopes(knots: FloatArray, instants_s: FloatArray, half_s: float) -> FloatArray:
     ahead, behind = (map_times(knots, instants_s + side) for side in (half_s, -half_s))
-    # A stretch of a that b lacks is flat; 1/50 stands for that, so that logarithms stay finite.
+    # A stretch of a that b lacks has slope 0; 1/50 keeps logarithms finite.
     slope: FloatArray = np.maximum((ahead - behind) / (2 * half_s), 0.02)
     return slope
 

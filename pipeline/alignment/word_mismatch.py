@@ -1,4 +1,4 @@
-"""Words that only one of two takes has: cut out, or said twice."""
+"""Words that only one of two takes has, or has twice."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,12 +20,12 @@ Kind = Literal["only_in_a", "only_in_b", "twice_in_a", "twice_in_b"]
 
 @dataclass(frozen=True)
 class OddSpan:
-    """The oddest stretch of a pair.
+    """The most unusual stretch of a pair.
 
     Attributes
     ----------
     score : float >= 0
-        1 and more is an alarm.
+        1 or more is an alarm.
     kind : which take has it, and how
     start_s, stop_s : float
         On the clock of the take that has it.
@@ -38,12 +38,12 @@ class OddSpan:
 
 
 def odd_span(warp: Warp, a: TakeFeatures, b: TakeFeatures, params: AlignSpans) -> OddSpan:
-    """Look for speech that one take has and the other lacks, or that a take has twice in a row.
+    """Find speech that only one take has, or that a take has twice in a row.
 
-    A one-sided stretch is a straight run of the path through speech, small breaks forgiven; each
-    cell counts with its distance over the pair's typical one, so a vowel that is merely drawn out
-    (whose cells are alike) weighs little. A repetition shows in the take alone, as a sharp dip
-    of its distance to itself at one lag.
+    A one-sided stretch is a run of the path along one axis through speech, with small breaks
+    allowed. Each cell counts with its distance relative to the pair's typical one, so a drawn-out
+    vowel (whose cells are similar) weighs little. A repetition is visible in one take alone, as a
+    sharp dip of its self-distance at one lag.
     """
     typical = _typical(warp, a, b)
     found = [
@@ -58,7 +58,7 @@ def odd_span(warp: Warp, a: TakeFeatures, b: TakeFeatures, params: AlignSpans) -
 def _one_sided(
     warp: Warp, take: TakeFeatures, params: AlignSpans, kind: Kind, typical: float
 ) -> OddSpan:
-    """The stretch that one take has alone; `typical` is the distance where both speak."""
+    """The stretch that only one take has; `typical`: the distance where both speak."""
     cells, other = warp.cells_a, warp.cells_b
     if kind == "only_in_b":
         cells, other = other, cells
@@ -95,7 +95,7 @@ def _twice(take: TakeFeatures, params: AlignSpans, kind: Kind) -> OddSpan:
 
 @lru_cache(maxsize=64)
 def _repetition(take: TakeFeatures, params: AlignSpans) -> tuple[float, float, float]:
-    """Score, start and end; kept, since a take has many partners."""
+    """Score, start and end; cached, since a take has many partners."""
     beside = round(params.twice_beside_s / take.hop_s)
     shortest = max(round(params.twice_min_s / take.hop_s), beside + 1)
     longest = round(params.twice_max_s / take.hop_s)
@@ -129,7 +129,7 @@ def _deepest_dip(
     beside: int,
     speech_share: float,
 ) -> tuple[float, int, int]:
-    """Largest mean of how much nearer cells are at one lag than at lags beside it, over a lag."""
+    """Largest mean dip of the distance at one lag against neighbouring lags, over that lag."""
     n = len(distances)
     first = shortest - beside  # the lag of the distances' first column
     best, best_lag, best_start = 0.0, shortest, 0

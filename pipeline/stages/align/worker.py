@@ -76,7 +76,7 @@ def _read_sound(extracted: ItemStore, clip: Clip) -> Samples:
 
 
 def read_track(extracted: ItemStore, audio_fps: float, clip: Clip) -> Track:
-    """Instants and mouth openings of a clip's frames; audio-only takes have `audio_fps` frames/s."""
+    """Instants and mouth openings of a clip's frames; audio-only takes get `audio_fps`."""
     if not clip.has_picture:
         n = int((clip.audio_end_s - clip.audio_start_s) * audio_fps)
         return Track((np.arange(n) + 0.5) / audio_fps, np.full(n, np.nan))
