@@ -1,4 +1,4 @@
-"""Which weights a stage runs on, and a worker's networks out of them."""
+"""The weights of a stage, and the loading of a worker's networks."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from pipeline.stylegan.perceptual import Vgg
 
 @dataclass(frozen=True)
 class Chosen:
-    """The weights that a stage was given, by what they are for, or why it cannot run."""
+    """The weights of a stage by purpose, or why it cannot run."""
 
     weights: Mapping[str, Weights]
     missing: str | None
 
     def identity(self, section: Invert) -> list[object]:
-        """What of them decides a unit's bytes."""
+        """What a unit's bytes depend on."""
         shas = sorted((name, found.sha256) for name, found in self.weights.items())
         return [shas, device_of(section.device), section.precision, section.batch]
 
     def sha256(self, name: str) -> str:
-        """Of one of them."""
+        """The sha256 of one of them."""
         return self.weights[name].sha256
 
 
@@ -45,7 +45,7 @@ def chosen_weights(run: Run, needed: Mapping[str, str], optional: Mapping[str, s
     Parameters
     ----------
     needed, optional
-        From what the weights are for to a name of `models`; "" is none given.
+        From purpose to a name of `models`; "" for none.
     """
     for purpose, name in needed.items():
         if not name:
@@ -63,7 +63,7 @@ def chosen_weights(run: Run, needed: Mapping[str, str], optional: Mapping[str, s
 
 @dataclass(frozen=True)
 class Shape:
-    """What a generator makes pictures of, and how large they are: enough to tell sizes of files."""
+    """Sizes of a generator's codes and images, for estimating the size of files."""
 
     n_latent: int
     dim: int
@@ -71,27 +71,27 @@ class Shape:
 
     @property
     def code_bytes(self) -> int:
-        """Of one W+ code as it is stored."""
+        """Bytes of one stored W+ code."""
         return 4 * self.n_latent * self.dim
 
     @property
     def picture(self) -> float:
-        """How much a made picture is in a file, that of the demo's generator being 1."""
+        """File size of a generated image relative to that of the demo's generator."""
         return float((self.size_px / _DEMO.size_px) ** _JPEG_GROWTH)
 
 
 _DEMO = Shape(12, 128, 128)
 _JPEG_GROWTH = 1.8
-"""The exponent with which a JPEG's bytes grow with its side, about: less than its area's."""
+"""Approximate exponent of a JPEG's bytes in its side: less than that of its area."""
 
 
 def shape_of(chosen: Chosen) -> Shape:
-    """The generator's shape as its file tells; the demo's where there is none, or it tells none."""
+    """The generator's shape by its file; the demo's if that is missing or does not state it."""
     if chosen.missing is not None or "generator" not in chosen.weights:
         return _DEMO
     try:
         config = GeneratorConfig(**read_metadata(chosen.weights["generator"])["config"])
-    except (KeyError, TypeError, ValueError):  # the stage will say what is wrong with it
+    except (KeyError, TypeError, ValueError):  # the stage reports what is wrong
         return _DEMO
     return Shape(config.n_latent, config.style_dim, config.size)
 
@@ -99,7 +99,7 @@ def shape_of(chosen: Chosen) -> Shape:
 def bring_up(
     run: Run, stage: str, grain: str, units: Sequence[Unit], work: Worker, setup: Callable[[], Any]
 ) -> Batch:
-    """`run_units` on one worker a GPU; of no unit it leaves what lies there for later."""
+    """`run_units` with one worker per GPU; without units, items of earlier runs stay."""
     if not units:
         make_folder(run.items(stage).folder)
         return Batch({}, 0, 0, 0)

@@ -103,7 +103,7 @@ def test_another_file_than_meant(file: Path, tmp_path: Path) -> None:
 def test_no_safetensors(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     path.write_bytes(b"\xff" * 64)
-    with pytest.raises(PipelineError, match=r"\(models\.toy\) is no safetensors file"):
+    with pytest.raises(PipelineError, match=r"\(models\.toy\) is not a safetensors file"):
         read_weights(Weights("toy", path, ""))
 
 

@@ -90,5 +90,5 @@ def test_config_checks_itself(change: dict[str, object], said: str) -> None:
 
 
 def test_another_size_is_said() -> None:
-    with pytest.raises(ValueError, match=r"\(n, 3, 32, 32\) is expected"):
+    with pytest.raises(ValueError, match=r"expected \(n, 3, 32, 32\)"):
         lively("irse")(torch.zeros(1, 3, 112, 112))

@@ -96,5 +96,5 @@ def test_config_checks_itself(change: dict[str, object], said: str) -> None:
 
 def test_another_size_is_said() -> None:
     # upstream, a wrong size silently becomes more samples
-    with pytest.raises(ValueError, match=r"\(n, 3, 64, 64\) is expected"):
+    with pytest.raises(ValueError, match=r"expected \(n, 3, 64, 64\)"):
         WPlusEncoder(SMALL)(torch.zeros(1, 3, 128, 128))

@@ -36,8 +36,7 @@ _MOVED = 4
 _EVIDENT = 3
 """Minimum number of matches with a neighbour to recognise a block's order."""
 _ECHOED, _ALONE = 1 / 2, 1 / 3
-"""Share of the other emotions with a sentence: from the first on it is parallel, below the second it
-is not."""
+"""Share of the other emotions with a sentence: parallel from the first on, not below the second."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -117,7 +117,8 @@ def test_transcripts_need_their_digest(made: Run, tmp_path: Path) -> None:
     path = tmp_path / "said.csv"
     path.write_text("take,sentence\nM003_happy_1_001,A kite.\n", encoding="utf-8")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    with pytest.raises(ParameterError, match=f"has the sha256 {digest}.*says none: put"):
+    says = f"has sha256 {digest}.*is empty; if this is the right file"
+    with pytest.raises(ParameterError, match=says):
         align.run(_with(made, transcripts=str(path)))
 
 
