@@ -90,7 +90,7 @@ def _check_mean(found: tuple[int, ...], expected: tuple[int, ...], what: str) ->
     of_rows = len(expected) == 2
     sound = found[-1:] == expected[-1:] and len(found) in (1, 2) and rows > 0
     if not sound or (of_rows and rows not in (1, expected[0])):
-        raise PipelineError(f"{what}: latent_avg is {found}, expected is {expected}")
+        raise PipelineError(f"{what}: latent_avg is {found}, expected {expected}")
 
 
 def part_of(found: Found, part: str, what: str) -> Network:

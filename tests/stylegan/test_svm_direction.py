@@ -39,7 +39,7 @@ def test_projections_are_those_of_the_reference(given: dict[str, np.ndarray], k:
 
 def test_projection_refuses_dependent_conditions_and_an_empty_rest() -> None:
     one = np.eye(3)[:1]
-    with pytest.raises(ValueError, match="2 conditions to be taken out are dependent"):
+    with pytest.raises(ValueError, match="2 conditions to project out are dependent"):
         boundary.project_out(np.ones(3), np.concatenate([one, 2 * one]))
     with pytest.raises(ValueError, match="lies in the span"):
         boundary.project_out(np.array([1.0, 2.0, 0.0]), np.eye(3)[:2])
