@@ -72,9 +72,7 @@ def main() -> None:
                 print(f"{policy:9} step {step} least {least:4.2f} | {_cell(rows)}")
 
 
-def _maps(
-    pairs: list[Pair], ours: list[Alignment], params: Align, least: float
-) -> list[FrameMap]:
+def _maps(pairs: list[Pair], ours: list[Alignment], params: Align, least: float) -> list[FrameMap]:
     gated = ungated(params, least)
     return [our_frames(pair, found, gated) for pair, found in zip(pairs, ours, strict=True)]
 

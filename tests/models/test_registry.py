@@ -63,7 +63,7 @@ def test_what_fetch_stored_is_found(file: Path, tmp_path: Path) -> None:
         (
             entry("gone.safetensors"),
             MissingWeightsError,
-            r"toy\.path.*are not at gone.*put",
+            r"toy\.path.*are not at gone.*copy it",
         ),
         (entry(), MissingWeightsError, "neither path nor url"),
     ],

@@ -119,7 +119,9 @@ def test_tensorflow_pickles_are_one_line(tmp_path: Path, monkeypatch: pytest.Mon
 def test_stylegan3_and_the_unknown_are_one_line(tmp_path: Path) -> None:
     third = {"synthesis.input.weight": torch.zeros(2), "mapping.fc0.weight": torch.zeros(2, 2)}
     refused(saved(tmp_path / "three.pt", third), "a StyleGAN3 generator")
-    refused(saved(tmp_path / "some.pt", {"fc.weight": torch.zeros(2)}), "is not a supported network")
+    refused(
+        saved(tmp_path / "some.pt", {"fc.weight": torch.zeros(2)}), "is not a supported network"
+    )
     refused(saved(tmp_path / "list.pt", [torch.zeros(2)]), "has no named tensors")
 
 
