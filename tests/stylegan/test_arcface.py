@@ -81,7 +81,7 @@ def test_the_face_of_an_aligned_picture_is_e4es_crop() -> None:
     [
         ({"body": "vgg"}, "body 'vgg'"),
         ({"widths": (8, 8)}, "four counts each"),
-        ({"input_px": 100}, "input_px 100: a multiple of 16"),
+        ({"input_px": 100}, "input_px 100: expected a multiple of 16"),
     ],
 )
 def test_config_checks_itself(change: dict[str, object], said: str) -> None:

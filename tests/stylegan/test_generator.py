@@ -153,10 +153,10 @@ def test_published_channel_tables() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"size": 48}, "size 48: a power of two"),
+        ({"size": 48}, "size 48: expected a power of two"),
         ({"size": 64}, "3 channel counts for 64 px: 5"),
         ({"n_mlp": 0}, "at least 1"),
-        ({"conv_clamp": 0.0}, "conv_clamp 0.0: more than 0"),
+        ({"conv_clamp": 0.0}, "conv_clamp 0.0: expected more than 0"),
     ],
 )
 def test_config_checks_itself(change: dict[str, object], said: str) -> None:

@@ -62,7 +62,7 @@ def test_fifteen_is_three_and_a_half_a_row_or_fifteen() -> None:
     for norm, a_row in (("flattened", 15 / np.sqrt(18)), ("per_layer", 15.0)):
         step = 15 * boundary.unit(raw, 18, norm).reshape(18, 512)
         assert np.sqrt(np.mean(np.sum(step**2, axis=1))) == pytest.approx(a_row)
-    with pytest.raises(ValueError, match="no length"):
+    with pytest.raises(ValueError, match="has length 0"):
         boundary.unit(np.zeros(4), 2, "flattened")
 
 
