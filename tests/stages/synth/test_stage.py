@@ -131,7 +131,7 @@ def test_directions_are_fitted_on_train_alone(made: Run) -> None:
     assert [row.emotion for row in rows] == ["angry", "happy"]
     assert {(row.n_neutral, row.n_emotion, row.n_speakers) for row in rows} == {(4, 4, 1)}
     assert {row.accuracy_by_speaker for row in rows} == {None}
-    assert summary.notes[0] == "norm flattened: a step of 15 is 5.30 a row of 8"
+    assert summary.notes[0] == "norm flattened: a step of 15 is 5.30 per row of 8"
 
 
 def test_each_speaker_may_have_its_own(made: Run, weights: dict[str, ModelFile]) -> None:
@@ -181,7 +181,7 @@ def test_bounds_reject_frames_and_takes(made: Run, weights: dict[str, ModelFile]
     none = invert.run(_run(made.data, weights, invert={"max_pixel_error": 0.001}))
     assert none.reasons == {"poor_inversion": 6}
     rejects = read_rows(made.table("invert", "rejected"), Rejected)
-    assert rejects[0].detail == "of 4 frames 4 have large error"
+    assert rejects[0].detail == "4 of 4 frames have large error"
 
 
 def test_takes_without_picture_or_face_have_reasons(made: Run) -> None:
