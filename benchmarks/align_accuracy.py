@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import librosa
 import numpy as np
@@ -25,11 +25,12 @@ from ruamel.yaml import YAML
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from pipeline.alignment.align import Alignment, AlignParams, align, pair_frames, same_sentence
+from pipeline.alignment.align import Alignment, align, pair_frames, same_sentence
 from pipeline.alignment.features import TakeFeatures, take_features
 from pipeline.alignment.frame_pairs import FrameMap
 from pipeline.alignment.scmcl_baseline import compat_pairs
-from pipeline.alignment.warping_path import StepWeights, Warp, cosine_distances, map_times, warp
+from pipeline.alignment.warping_path import Warp, cosine_distances, map_times, warp
+from pipeline.params import Align, AlignCalibration, AlignSteps
 
 FPS = 25.0
 TOLERANCE_S = 1 / FPS
@@ -86,18 +87,10 @@ def of_truth(doc: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def read_options(options: argparse.Namespace) -> tuple[AlignParams, list[Pair]]:
+def read_options(options: argparse.Namespace) -> tuple[Align, list[Pair]]:
     """What those options name."""
     section = YAML(typ="safe").load(options.params)["align"]
-    return build(AlignParams, section), load(options.folder)
-
-
-def build(kind: Any, section: Any) -> Any:
-    """A frozen dataclass, nested ones too, from a section of params.yaml."""
-    if not dataclasses.is_dataclass(kind):
-        return section
-    hints = get_type_hints(kind)
-    return kind(**{f.name: build(hints[f.name], section[f.name]) for f in dataclasses.fields(kind)})
+    return Align.model_validate(section), load(options.folder)
 
 
 def load(folder: Path) -> list[Pair]:
@@ -129,20 +122,19 @@ def instants(sound: np.ndarray) -> np.ndarray:
     return (np.arange(int(len(sound) / 16000 * FPS)) + 0.5) / FPS
 
 
-def aligned(pair: Pair, params: AlignParams) -> Alignment:
+def aligned(pair: Pair, params: Align) -> Alignment:
     """Our alignment of a pair."""
     a, b = (take_features(sound, params.features) for sound in (pair.a, pair.b))
     return align(a, b, params)
 
 
-def ungated(params: AlignParams, least: float) -> AlignParams:
+def ungated(params: Align, least: float) -> Align:
     """The same parameters with another gate."""
-    return dataclasses.replace(
-        params, frames=dataclasses.replace(params.frames, min_confidence=least)
-    )
+    frames = params.frames.model_copy(update={"min_confidence": least})
+    return params.model_copy(update={"frames": frames})
 
 
-def our_frames(pair: Pair, found: Alignment, params: AlignParams) -> FrameMap:
+def our_frames(pair: Pair, found: Alignment, params: Align) -> FrameMap:
     """Our frame pairs, those of the truth's span only."""
     frames = pair_frames(found, instants(pair.a), instants(pair.b), params)
     return frames.take(in_span(pair, frames.frame_a))
@@ -162,12 +154,15 @@ def errors_s(pair: Pair, frame_a: np.ndarray, frame_b: np.ndarray) -> np.ndarray
 # --- maps to compare with
 
 
-def r1_frames(pair: Pair, params: AlignParams) -> tuple[Warp, np.ndarray, np.ndarray]:
+def r1_frames(pair: Pair, params: Align) -> tuple[Warp, np.ndarray, np.ndarray]:
     """Recipe R1 with its own frame map and gate (facts: nearest b, least residual, runs)."""
-    seven = dataclasses.replace(params.features, delta_width=7)
+    seven = params.features.model_copy(update={"delta_width": 7})
     a, b = (take_features(sound, seven).mel for sound in (pair.a, pair.b))
     path = warp(
-        cosine_distances(a, b), weights=StepWeights(1.5, 1.0, 1.0), hop_s=0.01, backend="librosa"
+        cosine_distances(a, b),
+        weights=AlignSteps(diagonal=1.5, along_b=1.0, along_a=1.0),
+        hop_s=0.01,
+        backend="librosa",
     )
     count_a, count_b = np.bincount(path.cells_a), np.bincount(path.cells_b)
     curve = np.bincount(path.cells_a, weights=path.cells_b) / count_a
@@ -221,7 +216,7 @@ def frames_of(path: Warp, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
 # --- tables
 
 
-def print_maps(pairs: list[Pair], ours: list[Alignment], params: AlignParams) -> None:
+def print_maps(pairs: list[Pair], ours: list[Alignment], params: Align) -> None:
     """Accuracy, coverage and boundary error of every aligner."""
 
     def from_ours(pair: Pair, found: Alignment) -> tuple[Warp, np.ndarray, np.ndarray]:
@@ -266,7 +261,7 @@ def _map_cell(pairs: list[Pair], made: list[Any], which: str) -> str:
     )
 
 
-def print_curve(pairs: list[Pair], ours: list[Alignment], params: AlignParams) -> None:
+def print_curve(pairs: list[Pair], ours: list[Alignment], params: Align) -> None:
     """Accuracy against coverage as the gate moves; one gate for both sets."""
     print("\nWithin 40 ms % at coverage, one gate for both sets: all sentences, then the held-out")
     gates = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.99)
@@ -287,7 +282,7 @@ def _at_coverage(rows: list[tuple[Pair, FrameMap]]) -> str:
     return f"{100 * np.concatenate(within).mean():6.2f} at {coverage:.3f}"
 
 
-def print_calibration(pairs: list[Pair], ours: list[Alignment], params: AlignParams) -> None:
+def print_calibration(pairs: list[Pair], ours: list[Alignment], params: Align) -> None:
     """What frames claim against what is so, on held-out sentences; no gate."""
     rows = [row for row in _claims(pairs, ours, ungated(params, 0.0)) if row[1] % 2 == 1]
     hard = np.array([row[0] == "hard" for row in rows])
@@ -313,7 +308,7 @@ def _bin(name: str, within: np.ndarray, holds: np.ndarray, hard: np.ndarray) -> 
     print(f"{name:26}", " | ".join(cells))
 
 
-def _claims(pairs: list[Pair], ours: list[Alignment], params: AlignParams) -> Iterable[Any]:
+def _claims(pairs: list[Pair], ours: list[Alignment], params: Align) -> Iterable[Any]:
     for pair, found in zip(pairs, ours, strict=True):
         frames = our_frames(pair, found, params)
         error = errors_s(pair, frames.frame_a, frames.frame_b)
@@ -321,7 +316,7 @@ def _claims(pairs: list[Pair], ours: list[Alignment], params: AlignParams) -> It
             yield pair.set, pair.sentence, frames.error_s[k], error[k], frames.confidence[k]
 
 
-def print_identity(pairs: list[Pair], params: AlignParams) -> None:
+def print_identity(pairs: list[Pair], params: Align) -> None:
     """Right sentences against wrong ones of like length."""
     takes: dict[str, TakeFeatures] = {p.name_a: take_features(p.a, params.features) for p in pairs}
     spans = {p.name_a: np.ptp(p.knots[:, 0]) for p in pairs}
@@ -341,7 +336,7 @@ def print_identity(pairs: list[Pair], params: AlignParams) -> None:
         )
 
 
-def print_spans(pairs: list[Pair], ours: list[Alignment], params: AlignParams) -> None:
+def print_spans(pairs: list[Pair], ours: list[Alignment], params: Align) -> None:
     """Stretches of 150-400 ms cut out of b, or doubled in it, at phoneme boundaries."""
     rng = np.random.default_rng(7)
     print("\nOdd stretches noticed %: at 5 % false alarms in each set; at the limit of params")
@@ -369,7 +364,7 @@ def _edited_score(
     pair: Pair,
     edit: Callable[[np.ndarray, int, int], np.ndarray],
     rng: np.random.Generator,
-    params: AlignParams,
+    params: Align,
 ) -> float:
     onset = pair.boundaries[1:-1, 1]
     length = onset[None, :] - onset[:, None]
@@ -388,7 +383,7 @@ def double(sound: np.ndarray, start: int, stop: int) -> np.ndarray:
     return np.concatenate([sound[:stop], sound[start:]])
 
 
-def print_ravdess(folder: Path, params: AlignParams) -> None:
+def print_ravdess(folder: Path, params: Align) -> None:
     """Which statement a take says, against the same actor's neutral takes; names hidden."""
     takes = {}
     for path in sorted(folder.rglob("03-*.wav")):
@@ -414,13 +409,12 @@ def print_ravdess(folder: Path, params: AlignParams) -> None:
     )
 
 
-def fit(pairs: list[Pair], params: AlignParams) -> dict[str, float]:
+def fit(pairs: list[Pair], params: Align) -> dict[str, float]:
     """The calibration, by logistic regression over the frames of even sentences."""
     even = [pair for pair in pairs if pair.sentence % 2 == 0]
-    plain = dataclasses.replace(params.frames.calibration, intercept=0.0, mass=1.0, tempo=0.0)
-    raw = dataclasses.replace(
-        params, frames=dataclasses.replace(params.frames, min_confidence=0.0, calibration=plain)
-    )
+    plain = AlignCalibration(intercept=0.0, mass=1.0, tempo=0.0)
+    frames = params.frames.model_copy(update={"min_confidence": 0.0, "calibration": plain})
+    raw = params.model_copy(update={"frames": frames})
     inputs, holds = [], []
     for pair in even:
         frames = our_frames(pair, aligned(pair, raw), raw)

@@ -38,7 +38,6 @@ from pipeline.runtime.run import Options, Run
 from pipeline.runtime.tables import read_rows
 from pipeline.stages.align import stage as align
 from pipeline.stages.align.pairs import Candidate, PairMaker, candidates
-from pipeline.stages.align.settings import split_section
 from pipeline.stages.align.utterances import Sounds, group
 from pipeline.stages.align.worker import read_track
 from pipeline.stages.extract import stage as extract
@@ -101,19 +100,19 @@ _kept: list[tuple[PairMaker, list[Candidate]]] = []
 def _makers(found: Corpus) -> list[tuple[PairMaker, list[Candidate]]]:
     """What makes each speaker's pairs, and of what; brought up once a process."""
     if not _kept:
-        parts = split_section(found.run.params.align)
+        section = found.run.params.align
         sentences = read_rows(found.run.table("align", "sentences"), Sentence)
-        track = partial(read_track, found.run.items("extract"), parts.pairs.audio_fps)
+        track = partial(read_track, found.run.items("extract"), section.audio_fps)
         wanted = {pair.pair_id for pair in found.pairs}
         for speaker in sorted({clip.speaker for clip in found.clips.values()}):
             own = [row for row in sentences if row.speaker == speaker]
             utterances = group(c for c in found.clips.values() if c.speaker == speaker)
             splits = {row.utterance_id: row.split for row in own}
-            sounds = Sounds(partial(_stored, found), parts.align.features)
+            sounds = Sounds(partial(_stored, found), section.features)
             for utterance in utterances:
                 sounds.features(utterance.reference)
-            maker = PairMaker(sounds, track, parts.align, parts.pairs, splits)
-            tried = [c for c in candidates(utterances, own, parts.pairs) if c.id in wanted]
+            maker = PairMaker(sounds, track, section, splits)
+            tried = [c for c in candidates(utterances, own, section) if c.id in wanted]
             _kept.append((maker, tried))
     return _kept
 
@@ -143,7 +142,7 @@ def scripted(found: Corpus) -> float:
 
 def floor(found: Corpus) -> float:
     """Distances and a warp on features that are there, at the stage's own ten milliseconds."""
-    section = split_section(found.run.params.align).align
+    section = found.run.params.align
     for pair in found.pairs:
         a, b = (features(found, take).mel for take in _takes(pair))
         warp(cosine_distances(a, b), weights=section.steps, hop_s=0.01, backend="librosa")
@@ -190,7 +189,7 @@ _known: dict[str, TakeFeatures] = {}
 def features(found: Corpus, take: str) -> TakeFeatures:
     """Features of a take, kept."""
     if take not in _known:
-        wanted = split_section(found.run.params.align).align.features
+        wanted = found.run.params.align.features
         _known[take] = take_features(_stored(found, found.clips[take]), wanted)
     return _known[take]
 
@@ -206,7 +205,7 @@ def scored(found: Corpus) -> float:
     takes = [features(found, take) for take in sorted(found.clips)]
     half = max(len(takes) // 4, 1)
     tried = np.ones((half, len(takes) - half), bool)
-    steps = split_section(found.run.params.align).align.steps
+    steps = found.run.params.align.steps
     score_table(takes[:half], takes[half:], tried, steps)
     return tried.size
 

@@ -32,7 +32,7 @@ HALF = 0.5
 def judged(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Probabilities (n, 7), emotions and intensities (n,) of the held-out faces, and people."""
     loaded = params.load(options.params)
-    judge = find_judge(loaded.score, loaded.models, Path("data"))
+    judge = find_judge(loaded.score, loaded.models, Path("data"), "demo")
     faces = FaceSet(sorted(options.faces.glob("P*.parquet")))
     held = faces.held_out
     pictures = views(faces, clip.VIEW_PX, workers=2)[held]

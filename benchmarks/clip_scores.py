@@ -220,7 +220,7 @@ class Frames:
         loaded = params.load(None)
         from pipeline.clip.judge import find_judge
 
-        self.judge = find_judge(section, loaded.models, data.parent)
+        self.judge = find_judge(section, loaded.models, data.parent, "demo")
         self.scorer = load_scorer(self.judge)
         store = ItemStore(data / "extract/items")
         clips = [c for c in read_rows(data / "extract/tables/clips.parquet", Clip) if c.has_picture]

@@ -33,9 +33,9 @@ from benchmarks.mead_texts import COMMON, GENERIC, OWN
 from pipeline import params
 from pipeline.demo_corpus.prosody import AUDIO_HZ, read_aloud
 from pipeline.demo_corpus.speakers import Voice
+from pipeline.params import Align
 from pipeline.records import Clip, Sentence
 from pipeline.stages.align.sentences import name_sentences
-from pipeline.stages.align.settings import AlignParts, split_section
 from pipeline.stages.align.utterances import Samples, Sounds, group
 
 RATE_HZ = 16_000
@@ -207,13 +207,13 @@ def main() -> None:
     )
     options = parser.parse_args()
     loaded = params.load(options.params)
-    parts, rule = split_section(loaded.align), loaded.splits["by_speaker"]
+    section, rule = loaded.align, loaded.splits["by_speaker"]
     totals: Counter[str] = Counter()
     for speaker in SPEAKERS + HELD_OUT:
         if options.speakers and speaker.name not in options.speakers:
             continue
         takes = list(made(speaker, options.levels, options.cache))
-        rows, seconds = resolved(takes, parts, rule)
+        rows, seconds = resolved(takes, section, rule)
         counts = judged(takes, rows)
         print_speaker(speaker, takes, counts, seconds, len(options.levels))
         if options.all_wrong:
@@ -314,13 +314,13 @@ def seeded(*names: object) -> np.random.Generator:
 
 
 def resolved(
-    takes: Sequence[Take], parts: AlignParts, rule: params.SplitRule
+    takes: Sequence[Take], section: Align, rule: params.SplitRule
 ) -> tuple[list[Sentence], float]:
     """The sentences of a speaker, and the seconds that it took, features included."""
     read = {t.clip.audio_sha256: soundfile.read(t.sound, dtype="float32")[0] for t in takes}
-    sounds = Sounds(lambda clip: read[clip.audio_sha256], parts.align.features)
+    sounds = Sounds(lambda clip: read[clip.audio_sha256], section.features)
     start = time.perf_counter()
-    rows = name_sentences(group(t.clip for t in takes), sounds, parts.align, parts.identity, rule)
+    rows = name_sentences(group(t.clip for t in takes), sounds, section, rule)
     return rows, time.perf_counter() - start
 
 

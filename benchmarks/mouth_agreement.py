@@ -29,7 +29,6 @@ from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_rows, read_table
 from pipeline.stages.align.mouth_agreement import mouth_agreement
 from pipeline.stages.align.pairs import Track
-from pipeline.stages.align.settings import split_section
 from pipeline.stages.align.utterances import Sounds
 from pipeline.stages.align.worker import read_track
 from pipeline.takes.frame_file import read_columns
@@ -56,9 +55,9 @@ class Outputs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.parts = split_section(params.load(Path("params.yaml")).align)
+        self.section = params.load(Path("params.yaml")).align
         self.items = ItemStore(folder / "extract" / "items")
-        self.sounds = Sounds(self._read_sound, self.parts.align.features)
+        self.sounds = Sounds(self._read_sound, self.section.features)
         self._alignments: dict[tuple[str, str], Alignment] = {}
         self._tracks: dict[str, Track] = {}
 
@@ -98,7 +97,7 @@ class Outputs:
         key = a.take_id, b.take_id
         if key not in self._alignments:
             features = self.sounds.features(a), self.sounds.features(b)
-            self._alignments[key] = align(*features, self.parts.align)
+            self._alignments[key] = align(*features, self.section)
         return self._alignments[key]
 
     def others(self) -> list[tuple[Clip, Clip, bool]]:
@@ -119,7 +118,7 @@ class Outputs:
         """Openings along our map of a and b, b's side shifted or reversed."""
         track_a, track_b = self.track(a), self.track(b)
         found = self.alignment(a, b)
-        frames = pair_frames(found, track_a.instants_s, track_b.instants_s, self.parts.align)
+        frames = pair_frames(found, track_a.instants_s, track_b.instants_s, self.section)
         frame_a = frames.frame_a
         frame_b = frames.frame_b[::-1] if reverse else frames.frame_b
         if shift_ms:

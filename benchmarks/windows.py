@@ -25,8 +25,9 @@ from benchmarks.align_accuracy import (
     read_options,
     ungated,
 )
-from pipeline.alignment.align import Alignment, AlignParams
+from pipeline.alignment.align import Alignment
 from pipeline.alignment.frame_pairs import FrameMap
+from pipeline.params import Align
 from pipeline.stages.shards.windows import Windows, find_windows
 
 LENGTHS = (5, 9)
@@ -71,9 +72,7 @@ def main() -> None:
                 print(f"{policy:9} step {step} least {least:4.2f} | {_cell(rows)}")
 
 
-def _maps(
-    pairs: list[Pair], ours: list[Alignment], params: AlignParams, least: float
-) -> list[FrameMap]:
+def _maps(pairs: list[Pair], ours: list[Alignment], params: Align, least: float) -> list[FrameMap]:
     gated = ungated(params, least)
     return [our_frames(pair, found, gated) for pair, found in zip(pairs, ours, strict=True)]
 

@@ -38,6 +38,7 @@ def init(
     require_build()
     from cli import console
     from pipeline import params
+    from pipeline.models.registry import GUIDE
     from pipeline.runtime.store import write_bytes
     from pipeline.tools.init import add_entry
     from pipeline.yaml_files import read_text
@@ -63,6 +64,11 @@ def init(
     console.say(f"{FILE}: {'written' if old is None else 'changed'}, with {_listed(added)}")
     for each in added:
         console.say(f"  next: spfem-data inventory --dataset {each}")
+    if added:
+        console.say(
+            "  score, filter, invert, directions and synth need networks for recorded faces (the "
+            f"demo's serve the demo only): {GUIDE}"
+        )
 
 
 def _listed(added: list[str]) -> str:

@@ -23,7 +23,9 @@ ParamsOption = Annotated[
 DataOption = Annotated[
     Path, typer.Option("--data", envvar="SPFEM_DATA", help="Folder of all outputs.")
 ]
-FileArgument = Annotated[Path, typer.Argument(help="A file of weights, as it was published.")]
+FileArgument = Annotated[
+    Path, typer.Argument(help="A file of weights as published, or a hub folder.")
+]
 EncoderOption = Annotated[
     Literal["", "e4e", "psp"],
     typer.Option("--encoder", help="What an encoder file holds that does not say it."),
@@ -82,11 +84,14 @@ def _state(name: str, entry: ModelFile, data: Path) -> list[str]:
 
 @app.command()
 def check(file: FileArgument, encoder: EncoderOption = "", clamp: ClampOption = None) -> None:
-    """Tell what a file is, without running anything in it; exit 1 where it is refused."""
+    """Identify a file without running code in it, and print its lines for params.yaml."""
     from cli import console
+    from pipeline.models.registry import weights_file
     from pipeline.stylegan.convert import examine
     from pipeline.stylegan.formats import terms_of
+    from pipeline.tools.weights_entry import params_lines
 
+    file = weights_file(file)
     with console.waiting(file.name):
         examined = examine(file, encoder=encoder, clamp=clamp)
     say = console.out.print
@@ -96,6 +101,14 @@ def check(file: FileArgument, encoder: EncoderOption = "", clamp: ClampOption = 
         say(f"  {part}: {network.kind}, {len(network.tensors)} tensors: {config}", markup=False)
     say(f"  {file.stat().st_size / 1e6:.1f} MB, sha256 {examined.sha256}", markup=False)
     say(f"  terms: {terms_of(examined.opened, examined.found)}", markup=False)
+    lines = params_lines(file, examined.sha256, examined.opened, examined.found)
+    if lines:
+        say("in params.yaml:", markup=False)
+        for line in lines:
+            say(line, markup=False, soft_wrap=True)
+    else:
+        out = file.with_suffix(".safetensors").name
+        say(f"next: spfem-data models convert {file} --out {out}", markup=False, soft_wrap=True)
 
 
 def _brief(value: Any) -> str:
@@ -120,10 +133,10 @@ def convert(
 ) -> None:
     """Write a published file as one that the pipeline reads: safetensors and its metadata."""
     from cli import console
-    from pipeline.digests import sha256_of
     from pipeline.stylegan.convert import convert as write
     from pipeline.stylegan.convert import examine
     from pipeline.stylegan.formats import terms_of
+    from pipeline.tools.weights_entry import params_lines
 
     if out.suffix != ".safetensors":
         raise ParameterError(f"--out {out}: a name that ends in .safetensors is expected")
@@ -140,7 +153,10 @@ def convert(
     for name in ("latent_avg", "noises", "conv_clamp"):
         if name in metadata:
             say(f"  {name}: {metadata[name]}", markup=False)
-    say(f"  params.yaml: path: {out}, sha256: {sha256_of(out)}", markup=False)
+    say("in params.yaml:", markup=False)
+    written = examine(out)
+    for line in params_lines(out, written.sha256, written.opened, written.found):
+        say(line, markup=False, soft_wrap=True)
     for name in others:
         say(f"  the file also holds its {name}: --part {name}", markup=False)
 

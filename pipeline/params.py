@@ -167,7 +167,7 @@ class Extract(Section):
 
 
 class AlignFeatures(Section):
-    """How a sound becomes cells; see `dtw.features.FeatureParams`."""
+    """Mel features and speech mask; see `alignment.features`."""
 
     sample_rate: Literal[16000]
     n_fft: Count
@@ -192,17 +192,26 @@ class AlignFeatures(Section):
             raise ValueError(f"delta_width ({self.delta_width}) must be odd")
         return self
 
+    @property
+    def hop_s(self) -> float:
+        """Seconds from one cell to the next."""
+        return self.hop_samples / self.sample_rate
+
 
 class AlignSteps(Section):
-    """Weights of the warping path's steps."""
+    """The cost of a step: its weight times the distance of the cell that it enters."""
 
     diagonal: Positive
     along_b: Positive
     along_a: Positive
 
+    def as_tuple(self) -> tuple[float, float, float]:
+        """Weights in the order of `alignment.warping_path.STEPS`."""
+        return self.diagonal, self.along_b, self.along_a
+
 
 class AlignPosterior(Section):
-    """How sure the sound is of its time map; see `dtw.posterior.PosteriorParams`."""
+    """The distribution over warping paths; see `alignment.posterior`."""
 
     temperature: Positive
     min_temperature: Positive
@@ -210,7 +219,7 @@ class AlignPosterior(Section):
 
 
 class AlignCalibration(Section):
-    """From what is seen to a probability; see `dtw.frames.Calibration`."""
+    """``logit(p) = intercept + mass * logit(mass) + tempo * abs(log(slope))``."""
 
     intercept: float
     mass: float
@@ -218,18 +227,18 @@ class AlignCalibration(Section):
 
 
 class AlignFrames(Section):
-    """Which frames may be paired; see `dtw.frames.FrameParams`."""
+    """Which frames are paired, and how their reliability is measured."""
 
     tolerance_s: Positive
-    min_confidence: Share
-    certainty: Share
+    min_confidence: Annotated[float, Field(ge=0, lt=1)]
+    certainty: Annotated[float, Field(ge=0, lt=1)]
     slope_half_s: Positive
     contrast_offset_s: Positive
     calibration: AlignCalibration
 
 
 class AlignSpans(Section):
-    """Words that only one take has; see `dtw.spans.SpanParams`."""
+    """Words that only one take has, or has twice; see `alignment.word_mismatch`."""
 
     limit_s: Positive
     twice_limit: Positive
@@ -248,8 +257,16 @@ class AlignSpans(Section):
         return self
 
 
+class AlignSameRecording(Section):
+    """When two takes are one recording; see `alignment.same_recording`."""
+
+    sure_score: Positive
+    max_score: Positive
+    min_straight: Share
+
+
 class Align(Section):
-    """Which takes say the same, and which frames belong together."""
+    """Which takes say the same sentence, and which of their frames are paired."""
 
     preset: Literal["default", "compat_scmcl"]
     pairs: Literal["neutral", "all"]
@@ -259,6 +276,7 @@ class Align(Section):
     posterior: AlignPosterior
     frames: AlignFrames
     spans: AlignSpans
+    same_recording: AlignSameRecording
     odd_spans: Literal["keep", "reject"]
     backend: Literal["dtw-python", "librosa"]
     audio_fps: Positive

@@ -1,10 +1,9 @@
-"""The same-sentence score for very many pairs of takes: the aligner's own, compiled.
+"""The same-sentence score of many pairs of takes, compiled.
 
-Resolving the sentences of one MEAD speaker asks for 7,200 scores a level; through a backend of
-`pipeline.alignment.warping_path` that is a minute. Here a take meets `LANES` others at once: a
-matrix product gives the cosines of a strip of their cells, interleaved, so that a step of the
-recurrence is one instruction for eight lanes, and the strip is still in the cache when it is
-needed.
+Resolving the sentences of one MEAD speaker takes 7,200 scores per level; with a backend of
+`pipeline.alignment.warping_path` that takes a minute. Here a take is compared with `LANES` others
+at once: a matrix product gives the cosines of a strip of their cells, interleaved, so that a step
+of the recurrence is one instruction for eight lanes and the strip is still in the cache.
 """
 
 from __future__ import annotations
@@ -20,26 +19,27 @@ import numpy.typing as npt
 from pipeline.alignment.features import TakeFeatures
 from pipeline.alignment.sentence_score import UNJUDGED, score_of, score_takes
 from pipeline.alignment.types import BoolArray, FeatureArray, FloatArray
-from pipeline.alignment.warping_path import StepWeights, unit_cells
+from pipeline.alignment.warping_path import unit_cells
+from pipeline.params import AlignSteps
 
 LANES = 16
 LONGEST_CELLS = 3000
-"""Longer takes are compared one by one: of each two cells of 16 lanes a step is kept."""
+"""Longer takes are compared one by one: memory holds a step for each two cells of 16 lanes."""
 _STRIP = 24
-"""Cells of a lane that are worked on at once."""
+"""Cells of a lane that are processed at once."""
 _BINS = 4096
-"""Of the histogram of distances, 0 to 2, in which the percentile is found."""
+"""Bins of the histogram of distances, 0 to 2, that gives the percentile."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Lanes:
-    """Takes side by side, the longest first; lanes without a take are silent.
+    """Interleaved takes, the longest first; lanes without a take are silent.
 
     Attributes
     ----------
-    members : where each is in the list of all
+    members : index of each take in the list of all
     cells : float32 [shape=(m * LANES, n_features)]
-        Of length 1, cell by cell and in it lane by lane; 0 beyond the end of a shorter take.
+        Unit length, ordered by cell, then lane; 0 beyond the end of a shorter take.
     speech : bool [shape=(m * LANES,)]
     """
 
@@ -64,9 +64,9 @@ def score_table(
     a: Sequence[TakeFeatures],
     b: Sequence[TakeFeatures],
     tried: npt.ArrayLike,
-    weights: StepWeights,
+    weights: AlignSteps,
 ) -> FloatArray:
-    """`pipeline.alignment.align.same_sentence` of every two takes, within a thousandth of it.
+    """`pipeline.alignment.align.same_sentence` of every two takes, to within 0.001.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def score_table(
     Returns
     -------
     float64 [shape=(len(a), len(b))]
-        Infinite where not tried.
+        Infinite where `tried` is false.
     """
     wanted = np.asarray(tried, np.bool_)
     table = np.full(wanted.shape, np.inf)
@@ -96,7 +96,7 @@ def score_table(
 
 
 def _of_like_length(takes: Sequence[TakeFeatures]) -> Iterator[list[int]]:
-    """Groups of takes, so that no lane is much shorter than the longest, which all cost."""
+    """Groups of takes of similar length, since every lane costs as much as the longest."""
     order = sorted(range(len(takes)), key=lambda k: (-len(takes[k].mel), k))
     short = [k for k in order if len(takes[k].mel) <= LONGEST_CELLS]
     for first in range(0, len(short), LANES):
@@ -108,10 +108,10 @@ def _scores(
     speech: BoolArray,
     lanes: _Lanes,
     takes: Sequence[TakeFeatures],
-    weights: StepWeights,
+    weights: AlignSteps,
     room: npt.NDArray[np.uint8],
 ) -> list[float]:
-    """The score of one take with each of those side by side; `room` is for the steps."""
+    """The scores of one take with all takes of the lanes; `room` is the buffer for the steps."""
     n, width = len(cells), len(lanes.cells)
     steps = room[: n * width].reshape(n, width)
     edge = np.full((n, LANES), np.inf, np.float32)
@@ -148,13 +148,13 @@ def _advance(
     along_b: Any,
     along_a: Any,
 ) -> None:
-    """Take the recurrence of `warping_path.warp` through a strip of all lanes, row by row.
+    """Run the recurrence of `warping_path.warp` over a strip of all lanes, row by row.
 
-    `edge` (n, LANES) holds the totals of the last cells before the strip and is moved to its end.
+    `edge` (n, LANES) holds the totals of the last cells before the strip; updated in place.
     `steps` (n, m * LANES): 0 diagonal, 1 along b, 2 along a; written from column `first` on.
     """
     n, width = cosines.shape
-    # a cell of margin, so that the cell before has a place `LANES` further down
+    # one cell of margin: the previous cell is `LANES` further down
     before = np.full(width + LANES, np.float32(np.inf))
     now = np.empty(width + LANES, np.float32)
     if first == 0:
@@ -177,7 +177,7 @@ def _advance_row(
     along_b: Any,
     along_a: Any,
 ) -> None:
-    """One row; written so that the compiler sees that eight lanes at once are independent."""
+    """One row; written so that the compiler can process eight independent lanes at once."""
     for k in range(steps.size):
         d = np.float32(1) - cosines[k]
         d = d if d > np.float32(0) else np.float32(0)
@@ -197,7 +197,7 @@ def _count(
     spoken: npt.NDArray[Any],
     counts: npt.NDArray[Any],
 ) -> None:
-    """Count the distances of the cells where both takes speak, lane by lane."""
+    """Histogram the distances of cells where both takes speak, per lane."""
     n, width = cosines.shape
     bins = np.empty(width, np.int32)
     for i in range(n):
@@ -224,7 +224,7 @@ def _on_path(
     speech_a: npt.NDArray[Any],
     speech_b: npt.NDArray[Any],
 ) -> npt.NDArray[Any]:
-    """Distances of the cheapest path's cells where both takes speak, last first."""
+    """Distances of the cheapest path's cells where both takes speak, in reverse order."""
     i, j = steps.shape[0] - 1, steps.shape[1] - 1
     found = np.empty(i + j + 1, np.float32)
     count = 0
@@ -246,7 +246,7 @@ def _on_path(
 
 @numba.njit(cache=True)
 def _upper_quarter(values: npt.NDArray[Any]) -> float:
-    """The 75th percentile, between two values by a straight line."""
+    """The 75th percentile, interpolated linearly."""
     ordered = np.sort(values)
     place = 0.75 * (len(ordered) - 1)
     k = int(place)
@@ -257,7 +257,7 @@ def _upper_quarter(values: npt.NDArray[Any]) -> float:
 
 @numba.njit(cache=True)
 def _lowest_tenth(counts: npt.NDArray[Any]) -> float:
-    """The 10th percentile of what was counted, inside its bin by a straight line."""
+    """The 10th percentile of a histogram, interpolated linearly within its bin."""
     place = 0.1 * (counts.sum() - 1)
     below, k = 0, 0
     while below + counts[k] <= place:

@@ -1,7 +1,7 @@
-"""The aligner's kernels, compiled once an installation and before any worker asks for them.
+"""Compile the aligner's kernels once per installation, before workers need them.
 
-Numba keeps what it compiled beside the source (or in `NUMBA_CACHE_DIR`); without it, each worker of
-a fresh checkout would compile the same for most of a minute.
+Numba caches compiled code next to the source (or in `NUMBA_CACHE_DIR`). Otherwise each worker of a
+fresh checkout would compile the same code for most of a minute.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from pipeline.alignment import (
     warping_path,
     word_mismatch,
 )
-from pipeline.alignment.align import AlignParams, align, pair_frames
+from pipeline.alignment.align import align, pair_frames
 from pipeline.alignment.features import TakeFeatures, take_features
+from pipeline.params import Align
 
 _MODULES = (kernels, batched_scores, confidence, warping_path, posterior, word_mismatch)
 _SECONDS, _FPS = 1.5, 25.0
 
 
 def is_compiled() -> bool:
-    """Whether the kernels of every module lie in numba's cache, newer than their source.
+    """Whether numba's cache has kernels of every module, newer than their source.
 
-    Where that is wrong, whoever needs a kernel compiles it.
+    If this is wrong, kernels are compiled where they are needed.
     """
     return all(any(_cached(module)) for module in _MODULES)
 
 
-def compile_kernels(params: AlignParams) -> None:
-    """Compile all that aligning takes calls, by aligning two made sounds."""
+def compile_kernels(params: Align) -> None:
+    """Compile all kernels, by aligning two synthetic takes."""
     a, b = (_take(seed, params) for seed in (0, 1))
     batched_scores.score_table([a], [b], [[True]], params.steps)
     alignment = align(a, b, params)
@@ -55,8 +56,8 @@ def _cached(module: ModuleType) -> Iterator[Path]:
                     yield file
 
 
-def _take(seed: int, params: AlignParams) -> TakeFeatures:
-    """Noise that swells as speech does, the same swell for every seed."""
+def _take(seed: int, params: Align) -> TakeFeatures:
+    """Noise with a speech-like envelope, the same for every seed."""
     rate = params.features.sample_rate
     time_s = np.arange(int(_SECONDS * rate)) / rate
     noise = np.random.default_rng(seed).standard_normal(len(time_s))

@@ -1,6 +1,6 @@
 """Confidence of frame pairs: a calibrated logistic of the warping paths' mass and the local tempo.
 
-The mass is how much speaks for a pair of frames: the weight of the paths that pass near it.
+The mass of a pair of frames is the weight of the paths that pass near it.
 """
 
 from dataclasses import dataclass
@@ -11,22 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.alignment.types import FloatArray
+from pipeline.params import AlignCalibration
 
-# Errors beyond the last are all "at least that".
+# Larger errors are reported as the last one.
 ERROR_GRID_S = np.array([0.01, 0.02, 0.03, 0.04, 0.06, 0.09, 0.13, 0.2, 0.3, 0.5])
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """``logit(p) = intercept + mass * logit(mass) + tempo * abs(log(slope))``."""
-
-    intercept: float
-    mass: float
-    tempo: float
-
-
-def calibrated(mass: FloatArray, slope: FloatArray, calibration: Calibration) -> FloatArray:
-    """The probability that frame pairs of such a mass and local tempo are aligned."""
+def calibrated(mass: FloatArray, slope: FloatArray, calibration: AlignCalibration) -> FloatArray:
+    """The probability that frame pairs with this mass and local tempo are aligned."""
     share = np.clip(mass, 1e-4, 1 - 1e-6)
     logit = (
         calibration.intercept
@@ -38,7 +30,7 @@ def calibrated(mass: FloatArray, slope: FloatArray, calibration: Calibration) ->
 
 
 def claimed_errors(certain: FloatArray, certainty: float) -> FloatArray:
-    """First error of the grid that is certain enough, between grid points by a straight line."""
+    """Smallest error with the required certainty, interpolated linearly between grid points."""
     rising = np.maximum.accumulate(certain, axis=1)
     reached = rising >= certainty
     k = np.where(reached.any(axis=1), reached.argmax(axis=1), len(ERROR_GRID_S) - 1)
@@ -52,7 +44,7 @@ def claimed_errors(certain: FloatArray, certainty: float) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """Running shares of the visits at each frame of a and of b, and the frames' instants."""
+    """Cumulative shares of the visits at each frame of a and of b, and the frames' instants."""
 
     from_a: FloatArray
     from_b: FloatArray
@@ -63,7 +55,7 @@ class Seen:
     def mass(
         self, a: npt.NDArray[np.intp], b: npt.NDArray[np.intp], tolerances_s: FloatArray
     ) -> FloatArray:
-        """How much of the paths' weight lies within each tolerance of frame pairs (a, b).
+        """The share of the paths' weight within each tolerance of frame pairs (a, b).
 
         Parameters
         ----------
@@ -73,7 +65,7 @@ class Seen:
         Returns
         -------
         float64 in [0, 1] [shape=(n_pairs, n_tolerances)]
-            Geometric mean of the share seen from a and the share seen from b: the first is low
+            Geometric mean of the share over row a and the share over column b: the first is low
             where b pauses, the second where a does.
         """
         return _mass(
@@ -90,19 +82,19 @@ class Seen:
 
 
 def see(visits: FloatArray, a_s: FloatArray, b_s: FloatArray, hop_s: float) -> Seen:
-    """The paths as the frames at instants `a_s` and `b_s` see them.
+    """The cumulative shares at the instants `a_s` and `b_s`.
 
     Parameters
     ----------
     visits : float [shape=(n, m)], from `pipeline.alignment.posterior.visits`
-    a_s, b_s : float [shape=(n_frames,)], on the clock of the take's own sound
+    a_s, b_s : float [shape=(n_frames,)], on the clock of the take's own audio
     """
     return Seen(_running(visits, a_s / hop_s), _running(visits.T, b_s / hop_s), a_s, b_s, hop_s)
 
 
 @numba.njit(cache=True)
 def _running(visits: npt.NDArray[Any], places: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Running share of a row's visits, at places between rows [shape=(n_places, m + 1)]."""
+    """Cumulative share of a row's visits, at positions between rows [shape=(n_places, m + 1)]."""
     n, m = visits.shape
     running = np.zeros((len(places), m + 1))
     for k in range(len(places)):

@@ -1,7 +1,7 @@
-"""What the aligner hears: mel features of one take, and in which cells somebody speaks.
+"""Mel features and speech mask of one take.
 
-A *cell* is one column of the spectrogram. Windows are centred (the sound is padded by half an
-FFT on both sides), so the middle of cell ``i`` lies at ``i * hop_samples / sample_rate`` seconds.
+A *cell* is one column of the spectrogram. Windows are centred (the audio is padded by half an FFT
+on both sides), so the middle of cell ``i`` is at ``i * hop_samples / sample_rate`` seconds.
 """
 
 from dataclasses import dataclass
@@ -15,59 +15,17 @@ from scipy.ndimage import convolve1d, gaussian_filter1d, median_filter
 from scipy.signal import savgol_coeffs
 
 from pipeline.alignment.types import BoolArray, FeatureArray, FloatArray
+from pipeline.params import AlignFeatures
 
-# Below this power a band holds nothing: 100 dB under a full-scale sine.
+# Power of an empty band: 100 dB below a full-scale sine.
 FLOOR_POWER = 1e-10
-# Keeps a band that never moves from being blown up to noise.
+# Keeps a constant band from being scaled up to noise.
 SMALLEST_DEVIATION = 1e-3
-
-
-@dataclass(frozen=True)
-class FeatureParams:
-    """How a sound becomes cells (facts: recipe R1 of the alignment study).
-
-    ``blur_bands`` is the sigma, in mel bands, of the gaussian that buys tolerance for another
-    vocal tract; ``delta_width`` the cells a slope is fitted over. ``speech_share`` places the
-    speech threshold between the take's quiet (5th percentile) and loud (95th) level;
-    ``speech_median_cells`` is the length of the filter that mends the mask.
-    """
-
-    sample_rate: int
-    n_fft: int
-    window_samples: int
-    hop_samples: int
-    n_mels: int
-    fmin_hz: float
-    fmax_hz: float
-    top_db: float
-    blur_bands: float
-    delta_width: int
-    speech_share: float
-    speech_median_cells: int
-
-    def __post_init__(self) -> None:
-        if not 0 < self.hop_samples <= self.window_samples <= self.n_fft:
-            raise ValueError(
-                f"expected 0 < hop_samples <= window_samples <= n_fft, got {self.hop_samples}, "
-                f"{self.window_samples}, {self.n_fft}"
-            )
-        if self.delta_width < 3 or self.delta_width % 2 == 0:
-            raise ValueError(f"delta_width ({self.delta_width}) must be odd and at least 3")
-        if not 0 <= self.fmin_hz < self.fmax_hz <= self.sample_rate / 2:
-            raise ValueError(
-                f"expected 0 <= fmin_hz < fmax_hz <= {self.sample_rate / 2}, got {self.fmin_hz}, "
-                f"{self.fmax_hz}"
-            )
-
-    @property
-    def hop_s(self) -> float:
-        """Seconds from one cell to the next."""
-        return self.hop_samples / self.sample_rate
 
 
 @dataclass(frozen=True, eq=False)
 class TakeFeatures:
-    """One take as the aligner sees it; computed once a take, used for every pair.
+    """Features of one take; computed once, used for every pair.
 
     Attributes
     ----------
@@ -81,7 +39,7 @@ class TakeFeatures:
     hop_s: float
 
 
-def take_features(samples: npt.ArrayLike, params: FeatureParams) -> TakeFeatures:
+def take_features(samples: npt.ArrayLike, params: AlignFeatures) -> TakeFeatures:
     """Features and speech mask of one take, from one spectrogram.
 
     Parameters
@@ -98,8 +56,8 @@ def take_features(samples: npt.ArrayLike, params: FeatureParams) -> TakeFeatures
     return TakeFeatures(_stacked(level_db, params), _speech(level_db, params), params.hop_s)
 
 
-def mel_features(samples: npt.ArrayLike, params: FeatureParams) -> FeatureArray:
-    """Log-mel bands, blurred, z-scored per band over the take, with two deltas.
+def mel_features(samples: npt.ArrayLike, params: AlignFeatures) -> FeatureArray:
+    """Log-mel bands, blurred, z-scored per band over the take, with first and second deltas.
 
     Returns
     -------
@@ -109,11 +67,11 @@ def mel_features(samples: npt.ArrayLike, params: FeatureParams) -> FeatureArray:
     return _stacked(_mel_db(_clean(samples), params), params)
 
 
-def speech_mask(samples: npt.ArrayLike, params: FeatureParams) -> BoolArray:
-    """Per cell: does somebody speak here (bool [shape=(n_cells,)]).
+def speech_mask(samples: npt.ArrayLike, params: AlignFeatures) -> BoolArray:
+    """Whether each cell contains speech (bool [shape=(n_cells,)]).
 
-    A level between the take's own quiet and loud parts decides, so steady room noise is not
-    speech. A take without any contrast is speech throughout, unless it is digital silence.
+    The threshold is between the take's own quiet and loud levels, so steady room noise is not
+    speech. A take without contrast is all speech, unless it is digital silence.
     """
     return _speech(_mel_db(_clean(samples), params), params)
 
@@ -126,7 +84,7 @@ def _clean(samples: npt.ArrayLike) -> FeatureArray:
 
 
 @lru_cache(maxsize=8)
-def _mel_bank(params: FeatureParams) -> FeatureArray:
+def _mel_bank(params: AlignFeatures) -> FeatureArray:
     bank: FeatureArray = librosa.filters.mel(
         sr=params.sample_rate,
         n_fft=params.n_fft,
@@ -137,7 +95,7 @@ def _mel_bank(params: FeatureParams) -> FeatureArray:
     return bank
 
 
-def _mel_db(sound: FeatureArray, params: FeatureParams) -> FloatArray:
+def _mel_db(sound: FeatureArray, params: AlignFeatures) -> FloatArray:
     """Mel power in dB, at most `top_db` below its own maximum [shape=(n_mels, n_cells)]."""
     padded = np.pad(sound, params.n_fft // 2)
     spectrum: npt.NDArray[Any] = librosa.stft(
@@ -153,7 +111,7 @@ def _mel_db(sound: FeatureArray, params: FeatureParams) -> FloatArray:
     return cut_db
 
 
-def _stacked(level_db: FloatArray, params: FeatureParams) -> FeatureArray:
+def _stacked(level_db: FloatArray, params: AlignFeatures) -> FeatureArray:
     bands = level_db
     if params.blur_bands:
         bands = gaussian_filter1d(bands, params.blur_bands, axis=0)
@@ -170,7 +128,7 @@ def _delta(bands: FloatArray, width: int, order: int) -> FloatArray:
 
 @lru_cache(maxsize=8)
 def _slope_kernel(width: int, order: int) -> FloatArray:
-    """What `scipy.signal.savgol_filter` solves for anew at every call."""
+    """The coefficients that `scipy.signal.savgol_filter` would solve for at every call."""
     kernel: FloatArray = savgol_coeffs(width, polyorder=order, deriv=order)
     return kernel
 
@@ -180,7 +138,7 @@ def _deviation(bands: FloatArray) -> FloatArray:
     return deviation
 
 
-def _speech(level_db: FloatArray, params: FeatureParams) -> BoolArray:
+def _speech(level_db: FloatArray, params: AlignFeatures) -> BoolArray:
     loudness_db = 10 * np.log10((10 ** (level_db / 10)).sum(0))
     if level_db.max() <= 10 * np.log10(FLOOR_POWER):
         return np.zeros(loudness_db.size, dtype=np.bool_)

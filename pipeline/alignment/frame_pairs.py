@@ -1,11 +1,11 @@
-"""From a time map to frames: one-to-one, strictly increasing, each with what it is worth.
+"""From a time map to frame pairs: one-to-one, strictly increasing, each with a confidence.
 
-Every frame of a could go with every frame of b. What speaks for a pair is its *mass*: the share
-of the warping paths that pass within the tolerance of it, seen from a and seen from b (geometric
-mean). A calibrated logistic turns the mass, and how far the local tempo is from even, into a
-probability; of all strictly increasing matchings the one of the largest total surplus over the
-gate is taken. So a pause drops out by itself, and a frame that has lost its best partner takes
-the next one only where that is still within the tolerance.
+The evidence for a pair of frames is its *mass*: the share of the warping paths that pass within the
+tolerance of it, over the row of a and over the column of b (geometric mean). A calibrated logistic
+maps the mass and the deviation of the local tempo from 1 to a probability. Of all strictly
+increasing matchings, the one with the largest sum of (probability - minimum confidence) is chosen.
+Pauses therefore drop out, and a frame whose best partner is taken gets the next one only if that is
+still within the tolerance.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from pipeline.alignment.confidence import (
     ERROR_GRID_S,
-    Calibration,
     Seen,
     calibrated,
     claimed_errors,
@@ -24,36 +23,7 @@ from pipeline.alignment.confidence import (
 from pipeline.alignment.kernels import best_chain
 from pipeline.alignment.types import BoolArray, FloatArray, IntArray
 from pipeline.alignment.warping_path import Warp, map_times
-
-
-@dataclass(frozen=True)
-class FrameParams:
-    """Which frames may be paired, and what is measured about them.
-
-    Attributes
-    ----------
-    tolerance_s : what counts as aligned
-    min_confidence : pairs that are less likely to be aligned are not made (the gate)
-    certainty : how sure a claimed error has to be
-    slope_half_s : half the stretch over which the local tempo is measured
-    contrast_offset_s : how far beside the path the contrast is measured
-    calibration : Calibration
-    """
-
-    tolerance_s: float
-    min_confidence: float
-    certainty: float
-    slope_half_s: float
-    contrast_offset_s: float
-    calibration: Calibration
-
-    def __post_init__(self) -> None:
-        for name in ("min_confidence", "certainty"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} ({getattr(self, name)}) must lie in [0, 1)")
-        for name in ("tolerance_s", "slope_half_s", "contrast_offset_s"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} ({getattr(self, name)}) must be positive")
+from pipeline.params import AlignFrames
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,18 +34,18 @@ class FrameMap:
     ----------
     frame_a, frame_b : int32, both strictly increasing (never decreasing from `measure_pairs`)
     residual_s : float64
-        Instant of frame b minus where the time map puts frame a: what rounding to frames costs.
+        Instant of frame b minus the mapped instant of frame a: the rounding error.
     error_s : float64 in [0.01, 0.5]
-        Claim: the alignment error is at most this, with probability ``certainty``. 0.5 also
-        stands for more.
+        Claimed maximum of the alignment error, true with probability ``certainty``. 0.5 means 0.5
+        or more.
     confidence : float64 in [0, 1]
-        Probability that the pair is aligned within ``tolerance_s``, if the takes say the same.
+        Probability that the pair is aligned within ``tolerance_s``, given the same sentence.
     run_s : float64 >= 0
-        Longest straight run of the path at either frame: pause, or a word only one take has.
+        Longest standstill of the path at either frame: a pause, or a word that only one take has.
     slope : float64 > 0
         Local tempo of b against a (2: b is twice as slow).
     contrast : float64
-        Distance beside the path minus distance on it: low where the sound says little.
+        Distance next to the path minus distance on it: low where the audio is uninformative.
     """
 
     frame_a: IntArray
@@ -101,23 +71,23 @@ def frame_pairs(
     visits: FloatArray,
     instants_a_s: npt.ArrayLike,
     instants_b_s: npt.ArrayLike,
-    params: FrameParams,
+    params: AlignFrames,
 ) -> FrameMap:
-    """Pair the frames of two takes through their sound.
+    """Pair the frames of two takes by their audio.
 
     Parameters
     ----------
-    warp, distances : the path and the matrix that it runs through
+    warp, distances : the path and its distance matrix
     visits : float [shape=(n, m)], from `pipeline.alignment.posterior.visits`
     instants_a_s, instants_b_s : float [shape=(n_frames,)], strictly increasing
-        Presentation-time middles of the frames, on the clock of the take's own sound (its first
-        sample is at 0). Frames outside the sound are not paired.
-    params : FrameParams
+        Presentation-time middles of the frames, on the clock of the take's own audio (its first
+        sample is at 0). Frames outside the audio are not paired.
+    params : AlignFrames
 
     Returns
     -------
     FrameMap
-        Positions into the two arrays of instants; empty where nothing may be paired.
+        Indices into the two arrays of instants; empty if no frames can be paired.
 
     Raises
     ------
@@ -139,19 +109,19 @@ def measure_pairs(
     instants_b_s: npt.ArrayLike,
     frame_a: npt.ArrayLike,
     frame_b: npt.ArrayLike,
-    params: FrameParams,
+    params: AlignFrames,
 ) -> FrameMap:
-    """What our path and posterior say of frame pairs that another aligner made; no gate.
+    """Rate the frame pairs of another aligner by our path and posterior; no minimum confidence.
 
     Parameters
     ----------
     frame_a, frame_b : int [shape=(n_pairs,)]
-        Positions into the instants, never decreasing; the rest as in `frame_pairs`.
+        Indices into the instants, non-decreasing; other parameters as in `frame_pairs`.
 
     Returns
     -------
     FrameMap
-        Of the pairs whose frames both lie inside the sound, in the order given: frames may repeat.
+        The pairs with both frames inside the audio, in the order given; frames may repeat.
     """
     sight = _sight(warp, visits, instants_a_s, instants_b_s, params)
     given_a, given_b = np.asarray(frame_a, np.intp), np.asarray(frame_b, np.intp)
@@ -163,7 +133,7 @@ def measure_pairs(
 
 @dataclass(frozen=True, eq=False)
 class _Sight:
-    """The frames inside the sound: positions, instants, local tempo at each of a, what they see."""
+    """The frames inside the audio: indices, instants, tempo at each of a, cumulative shares."""
 
     inside_a: npt.NDArray[np.intp]
     inside_b: npt.NDArray[np.intp]
@@ -178,7 +148,7 @@ def _sight(
     visits: FloatArray,
     instants_a_s: npt.ArrayLike,
     instants_b_s: npt.ArrayLike,
-    params: FrameParams,
+    params: AlignFrames,
 ) -> _Sight:
     a_s, b_s = _checked(instants_a_s), _checked(instants_b_s)
     inside_a = np.flatnonzero(_inside(a_s, warp.shape[0], warp.hop_s))
@@ -194,7 +164,7 @@ def _measured(
     distances: FloatArray,
     a: npt.NDArray[np.intp],
     b: npt.NDArray[np.intp],
-    params: FrameParams,
+    params: AlignFrames,
 ) -> FrameMap:
     a_s, b_s, slope = sight.a_s[a], sight.b_s[b], sight.slope[a]
     nearer = sight.seen.mass(a, b, np.append(ERROR_GRID_S, params.tolerance_s))
@@ -225,7 +195,7 @@ def _inside(instants_s: FloatArray, n_cells: int, hop_s: float) -> BoolArray:
 
 def _slopes(knots: FloatArray, instants_s: FloatArray, half_s: float) -> FloatArray:
     ahead, behind = (map_times(knots, instants_s + side) for side in (half_s, -half_s))
-    # A stretch of a that b lacks is flat; 1/50 stands for that, so that logarithms stay finite.
+    # A stretch of a that b lacks has slope 0; 1/50 keeps logarithms finite.
     slope: FloatArray = np.maximum((ahead - behind) / (2 * half_s), 0.02)
     return slope
 

@@ -20,7 +20,7 @@ def percentile_where(
     Parameters
     ----------
     values : float64 [shape=(n, m)], finite
-    rows, columns : bool [shape=(n,)], [shape=(m,)], each with something in it
+    rows, columns : bool [shape=(n,)], [shape=(m,)], each with at least one true
     """
     return float(_percentile(np.ascontiguousarray(values), rows, columns, percent / 100))
 
@@ -42,7 +42,7 @@ def best_chain(gain: FloatArray) -> tuple[Indices, Indices]:
 
 
 def heaviest_stretch(weights: FloatArray) -> tuple[float, int, int]:
-    """The contiguous stretch of the largest sum: its sum (0 if none is positive), start, stop."""
+    """The contiguous stretch with the largest sum: its sum (0 if none is positive), start, stop."""
     total, start, stop = _stretch(np.ascontiguousarray(weights))
     return float(total), int(start), int(stop)
 
@@ -68,7 +68,7 @@ def _percentile(
 
 @numba.njit(cache=True)
 def _in_order(values: npt.NDArray[Any], k: int) -> float:
-    """The k-th smallest: of the bin of a histogram in which it lies, since that is short."""
+    """The k-th smallest value, selected within its bin of a histogram, which is short."""
     least: float = values.min()
     largest: float = values.max()
     if least == largest:

@@ -1,13 +1,11 @@
-"""How sure the sound is of its time map: a forward-backward pass over all warping paths.
+"""The certainty of a time map: a forward-backward pass over all warping paths.
 
-The cheapest path alone says nothing about its rivals. Here every path has the weight
-``exp(-cost / temperature)``, and a cell its *visits*: the share of that weight that passes
-through it. This is soft-DTW (Cuturi and Blondel 2017, eq. 2) read as a probability, as pair-HMM
-aligners of sequences do (Durbin et al. 1998, ch. 4; ProbCons 2005 for the matching of most
-expected hits).
+Every path has the weight ``exp(-cost / temperature)``, and the *visits* of a cell are the share of
+the weight that passes through it. This is soft-DTW (Cuturi and Blondel 2017, eq. 2) interpreted as
+a probability, as in pair-HMM sequence aligners (Durbin et al. 1998, ch. 4; ProbCons 2005 for the
+matching with the most expected hits).
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numba
@@ -15,31 +13,21 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.alignment.types import FloatArray
-from pipeline.alignment.warping_path import StepWeights, Warp
+from pipeline.alignment.warping_path import Warp
+from pipeline.params import AlignPosterior, AlignSteps
 
 _LOST = 1e-9
-"""How far the logarithms of the two sums over all paths may differ: rounding gives 1e-12."""
-
-
-@dataclass(frozen=True)
-class PosteriorParams:
-    """``temperature`` is in units of the median distance on the path, so that noisy takes are as
-    unsure as they should be; ``min_temperature`` in units of distance, for takes that are equal;
-    paths beyond ``band_s`` beside the cheapest one are left out."""
-
-    temperature: float
-    min_temperature: float
-    band_s: float
+"""Maximum difference of the logarithms of the two sums over all paths; rounding gives 1e-12."""
 
 
 def visits(
-    warp: Warp, distances: FloatArray, weights: StepWeights, params: PosteriorParams
+    warp: Warp, distances: FloatArray, weights: AlignSteps, params: AlignPosterior
 ) -> FloatArray:
     """Share of the paths that pass through each cell.
 
-    Sums run over weights, each row scaled to its largest, and over logarithms of weights (ten times
-    as slow) where the sum over all paths is not the same from both ends within 1e-9: paths were
-    lost then, since a row of the band spans more than a float64 does.
+    Sums are over weights, each row scaled by its largest. If the sums over all paths from the two
+    ends differ by more than 1e-9, a row of the band exceeds float64's range and paths were lost;
+    the sums are then over logarithms of weights, which is ten times as slow.
 
     Returns
     -------
@@ -64,7 +52,7 @@ def _band(warp: Warp, width: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np
     rows = np.arange(n)
     low = warp.cells_b[np.searchsorted(warp.cells_a, rows, side="left")]
     high = warp.cells_b[np.searchsorted(warp.cells_a, rows, side="right") - 1]
-    # Along a as well: else the band would hug the path where it runs straight.
+    # Along a as well; otherwise the band would be narrow where the path stands still.
     low = low[np.maximum(rows - width, 0)] - width
     high = high[np.minimum(rows + width, n - 1)] + width
     return np.maximum(low, 0).astype(np.int64), np.minimum(high + 1, m).astype(np.int64)
@@ -74,9 +62,9 @@ def _band(warp: Warp, width: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np
 def _entering(
     distances: npt.NDArray[Any], first: npt.NDArray[Any], stop: npt.NDArray[Any], scale: float
 ) -> npt.NDArray[Any]:
-    """The weight of a step into each cell of the band: row i holds cells first[i] - 1 and on.
+    """The weight of a step into each cell of the band: row i begins at cell first[i] - 1.
 
-    The margins on both sides, and what lies behind a shorter row's end, are 0.
+    The margins on both sides, and cells after the end of a shorter row, are 0.
     """
     entering = np.zeros((len(first), (stop - first).max() + 2))
     for i in range(len(first)):
@@ -94,13 +82,13 @@ def _visits(
     along_b: npt.NDArray[Any],
     along_a: npt.NDArray[Any],
 ) -> tuple[npt.NDArray[Any], float]:
-    """Visits, and how far the logarithms of the sums from the start and from the end differ."""
+    """Visits, and the difference of the logarithms of the sums from the start and from the end."""
     n = len(first)
     share = np.zeros((n, m))
     ahead, sizes = _ahead(first, stop, diagonal, along_b, along_a)
     whole = np.log(ahead[n - 1, stop[n - 1] - first[n - 1]]) + sizes[n - 1]
     width = ahead.shape[1]
-    # What is still to come from the cells of a row, and from those of the row below.
+    # Weight of the rest of all paths from the cells of a row, and of the row below.
     rest, below = np.zeros(width), np.zeros(width)
     below_d, below_a = np.zeros(width), np.zeros(width)
     size = 0.0
@@ -133,14 +121,14 @@ def _ahead(
     along_b: npt.NDArray[Any],
     along_a: npt.NDArray[Any],
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Weight of all ways to each cell, over the largest of its row, whose logarithm is told too."""
+    """Weight of all paths to each cell divided by the largest of its row, and its logarithm."""
     n, width = diagonal.shape
     ahead, sizes = np.zeros((n, width)), np.zeros(n)
     above = np.zeros(width)
     size = 0.0
     for i in range(n):
         if i == 0:
-            above[0] = 1.0  # whence the first cell is entered
+            above[0] = 1.0  # entry to the first cell
         else:
             _shifted(ahead[i - 1], first[i] - first[i - 1], above)
         for k in range(1, stop[i] - first[i] + 1):
@@ -155,7 +143,7 @@ def _ahead(
 
 @numba.njit(cache=True)
 def _shifted(row: npt.NDArray[Any], by: int, into: npt.NDArray[Any]) -> None:
-    """Lay a row of the band beside one that begins `by` cells later."""
+    """Shift a row of the band to one that begins `by` cells later."""
     for k in range(len(row)):
         into[k] = row[k + by] if 0 <= k + by < len(row) else 0.0
 
@@ -183,7 +171,7 @@ def _visits_by_logarithms(
     along_a: float,
 ) -> npt.NDArray[Any]:
     n, m = distances.shape
-    # One row and column of margin on the low side, so that no edge needs a case of its own.
+    # A margin of one row and column at the start avoids special cases at the edges.
     ahead = np.full((n + 1, m + 1), -np.inf)
     ahead[0, 0] = diagonal * distances[0, 0] * scale
     for i in range(n):
@@ -196,7 +184,7 @@ def _visits_by_logarithms(
             )
     total = ahead[n, m]
     share = np.zeros((n, m))
-    # What is still to come from a cell, entering the cells of the row below included.
+    # Weight of the rest of all paths from a cell, including steps into the row below.
     rest_below, cost_below = np.full(m + 1, -np.inf), np.zeros(m + 1)
     for i in range(n - 1, -1, -1):
         rest, cost = np.full(m + 1, -np.inf), np.zeros(m + 1)

@@ -12,7 +12,8 @@ from scipy.fft import dct
 from scipy.spatial.distance import cdist
 
 from pipeline.alignment.types import FloatArray, IntArray
-from pipeline.alignment.warping_path import Backend, StepWeights, warp
+from pipeline.alignment.warping_path import Backend, warp
+from pipeline.params import AlignSteps
 
 SAMPLE_RATE = 16000
 WINDOW_SAMPLES = 400
@@ -26,14 +27,14 @@ SMALLEST = np.finfo(np.float64).eps
 
 @dataclass(frozen=True, eq=False)
 class CompatMap:
-    """What that aligner finds of two takes.
+    """That aligner's result for two takes.
 
     Attributes
     ----------
     cells_a, cells_b : int32 [shape=(n_path,)]
         Never decreasing; cell i is frame i at the take's rate. Cells repeat.
     knots : float64 [shape=(n_knots, 2)]
-        The time map in seconds on the clocks of the sounds, as of `warping_path.Warp.knots_s`.
+        The time map in seconds of the audio, as `warping_path.Warp.knots_s`.
     """
 
     cells_a: IntArray
@@ -49,18 +50,21 @@ def compat_map(
     fps_b: float,
     backend: Backend,
 ) -> CompatMap:
-    """Path and time map as the papers make them, each take at its own video rate.
+    """The papers' path and time map, each take at its own video rate.
 
     Parameters
     ----------
     samples_a, samples_b : float [shape=(n_samples,)], mono, 16 kHz
     fps_a, fps_b : frames per second
-        The papers have MEAD's 30 for both.
+        The papers use 30, MEAD's rate, for both.
     """
     a = compat_features(samples_a, hop_s=1 / fps_a)
     b = compat_features(samples_b, hop_s=1 / fps_b)
     path = warp(
-        cdist(a, b, "cityblock"), weights=StepWeights(1.0, 1.0, 1.0), hop_s=1.0, backend=backend
+        cdist(a, b, "cityblock"),
+        weights=AlignSteps(diagonal=1.0, along_b=1.0, along_a=1.0),
+        hop_s=1.0,
+        backend=backend,
     )
     knots = path.knots_s / [fps_a, fps_b] + WINDOW_SAMPLES / SAMPLE_RATE / 2
     return CompatMap(path.cells_a, path.cells_b, knots)
@@ -69,7 +73,7 @@ def compat_map(
 def compat_pairs(
     samples_a: npt.ArrayLike, samples_b: npt.ArrayLike, *, fps: float, backend: Backend
 ) -> tuple[IntArray, IntArray]:
-    """The path of `compat_map` for two takes of one rate: frame pairs with repeats.
+    """The path of `compat_map` for two takes with one rate: frame pairs with repeats.
 
     Returns
     -------
@@ -103,7 +107,7 @@ def _windows(sound: FloatArray, hop_samples: int) -> FloatArray:
 
 
 def _filters() -> FloatArray:
-    """Triangles between whole FFT bins, equally far apart in HTK mel [shape=(26, 257)]."""
+    """Triangles between whole FFT bins, equally spaced in HTK mel [shape=(26, 257)]."""
     top_mel = 2595 * np.log10(1 + SAMPLE_RATE / 2 / 700)
     edges_hz = 700 * (10 ** (np.linspace(0, top_mel, N_FILTERS + 2) / 2595) - 1)
     edges = np.floor((N_FFT + 1) * edges_hz / SAMPLE_RATE)

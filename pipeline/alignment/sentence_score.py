@@ -1,4 +1,4 @@
-"""Do two takes say the same sentence, and which of many takes do."""
+"""Whether two takes say the same sentence, and which of many takes do."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,10 @@ from scipy.optimize import linear_sum_assignment
 from pipeline.alignment.features import TakeFeatures
 from pipeline.alignment.kernels import percentile_where
 from pipeline.alignment.types import BoolArray, FloatArray, IntArray
-from pipeline.alignment.warping_path import Backend, StepWeights, Warp, cosine_distances, warp
+from pipeline.alignment.warping_path import Backend, Warp, cosine_distances, warp
+from pipeline.params import Align, AlignSteps
 
-# Score of a pair that cannot be judged: no cell where both speak.
+# Score of a pair without common speech.
 UNJUDGED = 9.0
 _SMALLEST = 1e-6
 
@@ -19,15 +20,15 @@ _SMALLEST = 1e-6
 def same_sentence_score(
     distances: FloatArray, path: Warp, speech_a: BoolArray, speech_b: BoolArray
 ) -> float:
-    """How far the path is from what the best cells of these two takes reach; low is the same.
+    """Distance on the path relative to that of the best cells; lower is more similar.
 
     75th percentile of the distances on the path over the 10th percentile of the whole matrix,
-    over cells where both takes speak (measured: right pairs 0.3-0.8, wrong ones from 1.05 on).
+    over cells where both takes speak (measured: correct pairs 0.3-0.8, wrong ones 1.05 and more).
 
     Returns
     -------
     float in [0, 9]
-        `UNJUDGED` where the two takes never speak together.
+        `UNJUDGED` if the takes have no speech in common.
     """
     on_path = speech_a[path.cells_a] & speech_b[path.cells_b]
     if not on_path.any():
@@ -37,44 +38,33 @@ def same_sentence_score(
 
 
 def score_of(typical: float, reachable: float) -> float:
-    """The score from the distance that is typical of the path and the one that cells reach."""
+    """The score from a typical distance on the path and the distance of the best cells."""
     return float(np.clip(typical / max(reachable, _SMALLEST), 0.0, UNJUDGED))
 
 
-def score_takes(a: TakeFeatures, b: TakeFeatures, weights: StepWeights, backend: Backend) -> float:
-    """The same-sentence score of two takes; their path is not kept."""
+def score_takes(a: TakeFeatures, b: TakeFeatures, weights: AlignSteps, backend: Backend) -> float:
+    """The same-sentence score of two takes."""
     distances = cosine_distances(a.mel, b.mel)
     path = warp(distances, weights=weights, hop_s=a.hop_s, backend=backend)
     return same_sentence_score(distances, path, a.speech, b.speech)
 
 
-@dataclass(frozen=True)
-class ResolveParams:
-    """``max_score`` is the worst score that is still the same sentence, ``min_margin`` by how much
-    the partner must beat the next best, ``prior_bonus`` what a prior of 1 takes off the score: the
-    prior carries a score of up to ``max_score + prior_bonus``, and no worse one."""
-
-    max_score: float
-    min_margin: float
-    prior_bonus: float
-
-
 @dataclass(frozen=True, eq=False)
 class Assignment:
-    """Which column each row is matched with.
+    """The column that each row is matched with.
 
     Attributes
     ----------
     column : int32 [shape=(n_rows,)]
-        Partner of each row; -1 where it has none.
+        Partner of each row; -1 for none.
     score : float64 [shape=(n_rows,)]
         Score with the partner; without one, the row's best score (NaN if it has no candidate).
     margin : float64 [shape=(n_rows,)]
-        By how much the total of the scores, each less its prior's bonus, would rise if the best
-        rival took the place; NaN without a partner, infinite without a rival. A rival that has a
-        partner of its own must trade: of near twins that are both there, each holds the other off.
+        Increase of the total score (each reduced by its prior's bonus) if the best rival replaced
+        the partner; NaN without a partner, infinite without a rival. A rival with a partner of its
+        own has to trade, so two present near twins keep each other's place.
     proposed : int32 [shape=(n_rows,)]
-        What the assignment proposed before it was checked; -1 where nothing.
+        The assignment before limits were checked; -1 for none.
     """
 
     column: IntArray
@@ -83,16 +73,16 @@ class Assignment:
     proposed: IntArray
 
 
-def resolve(scores: npt.ArrayLike, prior: npt.ArrayLike, params: ResolveParams) -> Assignment:
-    """Match takes of one emotion (columns) to neutral takes (rows), one to one.
+def resolve(scores: npt.ArrayLike, prior: npt.ArrayLike, params: Align) -> Assignment:
+    """Match takes of one emotion (columns) to neutral takes (rows), one-to-one.
 
-    The assignment of least total score (Hungarian), where a proposal counts only if its score less
-    the prior's bonus passes ``max_score`` and beats its rivals by ``min_margin``. The prior breaks
-    ties and carries a weak score; it never overrules the sound by more than the bonus.
+    The assignment with the smallest total score (Hungarian). A match is accepted if its score minus
+    the prior's bonus is at most ``max_score`` and leads its rivals by ``min_margin``. The prior
+    breaks ties and supports weak scores, by at most the bonus.
 
     Parameters
     ----------
-    scores : float [shape=(n_rows, n_columns)], low is alike; infinite or NaN: no candidate
+    scores : float [shape=(n_rows, n_columns)], lower is more similar; infinite or NaN: no candidate
     prior : float in [0, 1] [shape=(n_rows, n_columns)]
     """
     score, belief = np.asarray(scores, np.float64), np.asarray(prior, np.float64)
@@ -119,9 +109,9 @@ def resolve(scores: npt.ArrayLike, prior: npt.ArrayLike, params: ResolveParams) 
 
 
 def _proposals(
-    total: FloatArray, params: ResolveParams
+    total: FloatArray, params: Align
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    # A pair beyond the limit must not pull its neighbours: it costs what having no partner costs.
+    # A pair above the limit must not influence others: it costs as much as having no partner.
     capped = np.minimum(total, params.max_score)
     rows, columns = linear_sum_assignment(capped)
     kept = total[rows, columns] <= params.max_score
@@ -129,7 +119,7 @@ def _proposals(
 
 
 def _margin(total: FloatArray, limit: float, row: int, column: int, proposed: IntArray) -> float:
-    # What its owner pays when a rival take or row is traded away; nothing where it has none.
+    # Cost to the owner of a rival take or row that is traded away; 0 without an owner.
     capped = np.minimum(total, limit)
     along_row, along_column = total[row].copy(), total[:, column].copy()
     for other in np.flatnonzero(proposed >= 0):

@@ -1,4 +1,4 @@
-"""The warping path between two takes, and the time map that it draws."""
+"""The warping path between two takes, and its time map."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -10,22 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.alignment.types import FeatureArray, FloatArray, IntArray
+from pipeline.params import AlignSteps
 
 Backend = Literal["dtw-python", "librosa"]
 STEPS = np.array([[1, 1], [0, 1], [1, 0]])
-
-
-@dataclass(frozen=True)
-class StepWeights:
-    """What a step costs: its weight times the distance of the cell that it enters."""
-
-    diagonal: float
-    along_b: float
-    along_a: float
-
-    def as_tuple(self) -> tuple[float, float, float]:
-        """Weights in the order of `STEPS`."""
-        return self.diagonal, self.along_b, self.along_a
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +28,7 @@ class Warp:
         Distance at each cell of the path.
     shape : (n, m), the cells of the two takes
     hop_s : float > 0
-        Seconds a cell; the middle of cell ``i`` lies at ``i * hop_s``.
+        Seconds per cell; the middle of cell ``i`` is at ``i * hop_s``.
     """
 
     cells_a: IntArray
@@ -53,7 +41,7 @@ class Warp:
     def knots_s(self) -> FloatArray:
         """The time map as knots in seconds.
 
-        A straight run stands for one instant: its mean. Knots on one line are dropped.
+        A run along one axis is reduced to its mean. Collinear knots are dropped.
 
         Returns
         -------
@@ -76,7 +64,7 @@ def cosine_distances(a: FeatureArray, b: FeatureArray) -> FloatArray:
     Returns
     -------
     float64 [shape=(n, m)] in [0, 2]
-        A cell without any content is at distance 1 from everything.
+        An all-zero cell is at distance 1 from every cell.
     """
     cosines = unit_cells(a) @ unit_cells(b).T
     return _distances(cosines)
@@ -84,7 +72,7 @@ def cosine_distances(a: FeatureArray, b: FeatureArray) -> FloatArray:
 
 @numba.njit(cache=True)
 def _distances(cosines: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """In one pass, where numpy takes four."""
+    """In one pass; numpy needs four."""
     distances = np.empty(cosines.shape, np.float64)
     for i in range(cosines.shape[0]):
         for j in range(cosines.shape[1]):
@@ -93,18 +81,18 @@ def _distances(cosines: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def unit_cells(cells: FeatureArray) -> FeatureArray:
-    """Cells [shape=(n, n_features)] scaled to length 1; one without content stays 0."""
+    """Cells [shape=(n, n_features)] scaled to length 1; all-zero cells stay 0."""
     length = np.linalg.norm(cells, axis=1, keepdims=True)
     unit: FeatureArray = cells / np.maximum(length, np.float32(1e-12))
     return unit
 
 
-def warp(distances: FloatArray, *, weights: StepWeights, hop_s: float, backend: Backend) -> Warp:
+def warp(distances: FloatArray, *, weights: AlignSteps, hop_s: float, backend: Backend) -> Warp:
     """The cheapest path through `distances`, ends closed, no window.
 
     Both backends break ties alike (diagonal, along b, along a) and give equal cells. dtw-python's
-    own default pattern, `symmetric2`, charges 2 for the diagonal, which loses up to 60 % of the
-    frames on noisy takes; hence a pattern of ours.
+    default pattern, `symmetric2`, weights the diagonal with 2, which loses up to 60 % of the frames
+    on noisy takes; hence our own pattern.
 
     Raises
     ------
@@ -132,10 +120,10 @@ def _step_pattern(weights: tuple[float, float, float]) -> Any:
 def _path_dtw_python(
     distances: FloatArray, weights: tuple[float, float, float]
 ) -> tuple[IntArray, IntArray]:
-    # GPL, and it prints a banner when imported: only who asks for it loads it.
+    # GPL, and prints a banner on import: loaded only if asked for.
     from dtw import dtw
 
-    # Its own way back through the matrix takes twice as long as to fill it.
+    # Its own backtracking takes twice as long as filling the matrix.
     found = dtw(
         distances, step_pattern=_step_pattern(weights), distance_only=True, keep_internals=True
     )
@@ -146,7 +134,7 @@ def _path_dtw_python(
 def _way_back(
     taken: npt.NDArray[Any], steps: npt.NDArray[Any]
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """The cells of the path that ends in the last cell; `taken` numbers the steps from 1."""
+    """Backtrack the path from the last cell; `taken` numbers the steps from 1."""
     i, j = taken.shape[0] - 1, taken.shape[1] - 1
     cells_a, cells_b = np.empty(i + j + 1, np.int32), np.empty(i + j + 1, np.int32)
     at = i + j
@@ -169,7 +157,7 @@ def _path_librosa(
 
 
 def _mean_of_runs(points: FloatArray, axis: int) -> FloatArray:
-    """The mean of each run of points that are alike along an axis, which never decreases."""
+    """The mean of each run of points with equal values along a non-decreasing axis."""
     starts = np.flatnonzero(np.diff(points[:, axis], prepend=-1.0))
     length = np.diff(starts, append=len(points))
     means: FloatArray = np.add.reduceat(points, starts, axis=0) / length[:, None]
@@ -186,7 +174,7 @@ def _without_collinear(points: FloatArray) -> FloatArray:
 
 
 def map_times(knots: FloatArray, times_s: npt.ArrayLike) -> FloatArray:
-    """Instants of take a as instants of take b; beyond the ends the map runs on at slope 1.
+    """Map instants of take a to take b; extrapolated with slope 1.
 
     Parameters
     ----------

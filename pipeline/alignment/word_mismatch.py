@@ -1,4 +1,4 @@
-"""Words that only one of two takes has: cut out, or said twice."""
+"""Words that only one of two takes has, or has twice."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,52 +13,19 @@ from pipeline.alignment.features import TakeFeatures
 from pipeline.alignment.kernels import heaviest_stretch
 from pipeline.alignment.types import BoolArray
 from pipeline.alignment.warping_path import Warp, unit_cells
+from pipeline.params import AlignSpans
 
 Kind = Literal["only_in_a", "only_in_b", "twice_in_a", "twice_in_b"]
 
 
 @dataclass(frozen=True)
-class SpanParams:
-    """When a stretch counts as odd.
-
-    Attributes
-    ----------
-    limit_s : excess at which a one-sided stretch is an alarm
-    twice_limit : dip in self-distance at which a repetition is an alarm
-    distance_cap : a cell of a one-sided stretch counts with its distance, up to this
-    mend_fee : what a step that is not one-sided costs, in the same units
-    speech_margin_s : cells so close to silence do not count, since pauses fade in and out
-    twice_min_s, twice_max_s : length of a repetition
-    twice_beside_s : the dip is measured against lags so much shorter and longer
-    twice_speech : share of a repetition that must be speech
-    """
-
-    limit_s: float
-    twice_limit: float
-    distance_cap: float
-    mend_fee: float
-    speech_margin_s: float
-    twice_min_s: float
-    twice_max_s: float
-    twice_beside_s: float
-    twice_speech: float
-
-    def __post_init__(self) -> None:
-        if not self.twice_beside_s < self.twice_min_s <= self.twice_max_s:
-            raise ValueError(
-                f"expected twice_beside_s < twice_min_s <= twice_max_s, got {self.twice_beside_s}, "
-                f"{self.twice_min_s}, {self.twice_max_s}"
-            )
-
-
-@dataclass(frozen=True)
 class OddSpan:
-    """The oddest stretch of a pair.
+    """The most unusual stretch of a pair.
 
     Attributes
     ----------
     score : float >= 0
-        1 and more is an alarm.
+        1 or more is an alarm.
     kind : which take has it, and how
     start_s, stop_s : float
         On the clock of the take that has it.
@@ -70,13 +37,13 @@ class OddSpan:
     stop_s: float
 
 
-def odd_span(warp: Warp, a: TakeFeatures, b: TakeFeatures, params: SpanParams) -> OddSpan:
-    """Look for speech that one take has and the other lacks, or that a take has twice in a row.
+def odd_span(warp: Warp, a: TakeFeatures, b: TakeFeatures, params: AlignSpans) -> OddSpan:
+    """Find speech that only one take has, or that a take has twice in a row.
 
-    A one-sided stretch is a straight run of the path through speech, small breaks forgiven; each
-    cell counts with its distance over the pair's typical one, so a vowel that is merely drawn out
-    (whose cells are alike) weighs little. A repetition shows in the take alone, as a sharp dip
-    of its distance to itself at one lag.
+    A one-sided stretch is a run of the path along one axis through speech, with small breaks
+    allowed. Each cell counts with its distance relative to the pair's typical one, so a drawn-out
+    vowel (whose cells are similar) weighs little. A repetition is visible in one take alone, as a
+    sharp dip of its self-distance at one lag.
     """
     typical = _typical(warp, a, b)
     found = [
@@ -89,9 +56,9 @@ def odd_span(warp: Warp, a: TakeFeatures, b: TakeFeatures, params: SpanParams) -
 
 
 def _one_sided(
-    warp: Warp, take: TakeFeatures, params: SpanParams, kind: Kind, typical: float
+    warp: Warp, take: TakeFeatures, params: AlignSpans, kind: Kind, typical: float
 ) -> OddSpan:
-    """The stretch that one take has alone; `typical` is the distance where both speak."""
+    """The stretch that only one take has; `typical`: the distance where both speak."""
     cells, other = warp.cells_a, warp.cells_b
     if kind == "only_in_b":
         cells, other = other, cells
@@ -121,14 +88,14 @@ def _stretch_s(cells: npt.NDArray[Any], start: int, stop: int, hop_s: float) -> 
     return float(cells[start] * hop_s), float(cells[stop - 1] * hop_s)
 
 
-def _twice(take: TakeFeatures, params: SpanParams, kind: Kind) -> OddSpan:
+def _twice(take: TakeFeatures, params: AlignSpans, kind: Kind) -> OddSpan:
     score, start_s, stop_s = _repetition(take, params)
     return OddSpan(score, kind, start_s, stop_s)
 
 
 @lru_cache(maxsize=64)
-def _repetition(take: TakeFeatures, params: SpanParams) -> tuple[float, float, float]:
-    """Score, start and end; kept, since a take has many partners."""
+def _repetition(take: TakeFeatures, params: AlignSpans) -> tuple[float, float, float]:
+    """Score, start and end; cached, since a take has many partners."""
     beside = round(params.twice_beside_s / take.hop_s)
     shortest = max(round(params.twice_min_s / take.hop_s), beside + 1)
     longest = round(params.twice_max_s / take.hop_s)
@@ -162,7 +129,7 @@ def _deepest_dip(
     beside: int,
     speech_share: float,
 ) -> tuple[float, int, int]:
-    """Largest mean of how much nearer cells are at one lag than at lags beside it, over a lag."""
+    """Largest mean dip of the distance at one lag against neighbouring lags, over that lag."""
     n = len(distances)
     first = shortest - beside  # the lag of the distances' first column
     best, best_lag, best_start = 0.0, shortest, 0

@@ -1,1 +1,1 @@
-"""CLIP as a judge of expressions: pictures and prompts in, probabilities and embeddings out."""
+"""CLIP: images and prompts in, probabilities of emotions and embeddings out."""

@@ -1,4 +1,4 @@
-"""How clear a frame is: the probability of its emotion, as it is or against the own neutral face.
+"""Clarity of a frame: the probability of its emotion, optionally relative to the neutral face.
 
 Emotions are numbered as in `spfem_data.labels.EMOTIONS`: 0 is neutral, `NONE` is none of the seven.
 """
@@ -19,18 +19,18 @@ _LEAST_ROOM = 0.05
 
 
 def clarity(p: F64, emotion: I64, base: F64 | None = None) -> F64:
-    """Clarity (n,) of each frame as its emotion; NaN where that is none of the seven.
+    """Clarity (n,) of each frame as its emotion; NaN for any other than the seven.
 
     Parameters
     ----------
     p
         (n, 7) probabilities of each frame.
     emotion
-        (n,) number of the emotion that the frame is judged as, or `NONE`.
+        (n,) number of the emotion that clarity is measured for, or `NONE`.
     base
-        (n, 7) what `neutral_base` says of each frame's speaker. Clarity is then
-        (p - base) / (1 - base): 1 stays 1, and 0 is the speaker's own neutral face. The divisor
-        is at least 0.05. Neutral itself has base 0. None: clarity is p.
+        (n, 7) `neutral_base` of each frame's speaker. Clarity is then (p - base) / (1 - base), with
+        a divisor of at least 0.05: 1 stays 1, and 0 is the speaker's own neutral face. Neutral
+        itself has base 0. None: clarity is p.
     """
     known = emotion != NONE
     rows, columns = np.flatnonzero(known), emotion[known]
@@ -45,8 +45,7 @@ def clarity(p: F64, emotion: I64, base: F64 | None = None) -> F64:
 def neutral_base(p: F64, recorded: I64, speaker: I64, n_speakers: int) -> F64:
     """Median probabilities (n_speakers, 7) of each speaker's frames recorded as neutral.
 
-    The column of neutral is 0: neutral is measured against nothing. NaN for a speaker without a
-    neutral frame.
+    The column of neutral is 0. NaN for a speaker without a neutral frame.
     """
     base = np.full((n_speakers, N_EMOTIONS), np.nan)
     for k in range(n_speakers):
@@ -58,14 +57,14 @@ def neutral_base(p: F64, recorded: I64, speaker: I64, n_speakers: int) -> F64:
 
 
 def seen(p: F64) -> I64:
-    """The likeliest emotion (n,) of each frame; of equals the first."""
+    """The most likely emotion (n,) of each frame; the first of equals."""
     return np.asarray(np.argmax(p, axis=1).astype(np.int64))
 
 
 def fitted(values: F64, emotion: I64, fit: Mask, quantile: float) -> F64:
     """Threshold (7,) per emotion: the quantile of the clarity of its frames in `fit`.
 
-    NaN where an emotion has no frame there: nothing passes a NaN.
+    NaN for an emotion without frames in `fit`, so that no frame passes.
     """
     found = np.full(N_EMOTIONS, np.nan)
     for n in range(N_EMOTIONS):
@@ -82,7 +81,7 @@ def passes(values: F64, emotion: I64, thresholds: F64) -> Mask:
 
 
 def passing_counts(values: F64, emotion: I64, grid: F64) -> I64:
-    """How many frames of each emotion are at least as clear as each value of a grid: (7, m)."""
+    """Number of frames of each emotion at or above each value of a grid: (7, m)."""
     found = np.zeros((N_EMOTIONS, len(grid)), np.int64)
     for n in range(N_EMOTIONS):
         own = np.sort(values[(emotion == n) & np.isfinite(values)])

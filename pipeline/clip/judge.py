@@ -1,4 +1,4 @@
-"""From the section `score` to a judge: which weights, which network, which device."""
+"""From the section `score` to a loaded network: weights, architecture, device."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _THREADS_FOR_GPU = 4  # at least
 
 @dataclass(frozen=True)
 class Judge:
-    """All that makes one network judge, picklable: a worker builds its `Scorer` from it."""
+    """The settings of a scoring network; picklable, for a worker's `Scorer`."""
 
     architecture: Architecture
     weights: Weights
@@ -35,7 +35,7 @@ class Judge:
     batch: int
 
     def identity(self) -> dict[str, Any]:
-        """All that a score depends on but the picture, for the key of a unit."""
+        """What scores depend on besides the image, for a unit's key."""
         return {
             "architecture": self.architecture.identity(),
             "weights": self.weights.sha256,
@@ -47,17 +47,17 @@ class Judge:
         }
 
 
-def find_judge(section: Score, models: Mapping[str, ModelFile], data: Path) -> Judge:
-    """The judge that a section means; its weights are found and checked, not yet read.
+def find_judge(section: Score, models: Mapping[str, ModelFile], data: Path, corpus: str) -> Judge:
+    """The network that a section names; its weights are checked but not yet read.
 
     Raises
     ------
     MissingWeightsError
-        When the file is not there.
+        When the file does not exist, or is not for this corpus.
     ParameterError
-        When the section names what cannot be.
+        When the network, its weights or the device cannot be used.
     """
-    weights = find_weights(models, section.weights, data)
+    weights = find_weights(models, section.weights, data, corpus)
     check_size(weights)
     return Judge(
         read_architecture(section.network),
@@ -71,9 +71,9 @@ def find_judge(section: Score, models: Mapping[str, ModelFile], data: Path) -> J
 
 
 def load_scorer(judge: Judge) -> Scorer:
-    """Build the network of a judge and load its weights: once a worker.
+    """Build the network and load its weights, once per worker.
 
-    A worker keeps to one thread, so that the bytes do not depend on how many workers there are.
+    A worker uses one thread, so that the bytes do not depend on the number of workers.
     """
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -85,5 +85,5 @@ def load_scorer(judge: Judge) -> Scorer:
 
 
 def _threads(device: str) -> int:
-    """How many make pictures ready: on a CPU the network wants the cores, a GPU waits for them."""
+    """Preprocessing threads: one on a CPU, whose cores the network uses, more for a GPU."""
     return 1 if device == "cpu" else max(_THREADS_FOR_GPU, os.cpu_count() or 1)

@@ -1,6 +1,6 @@
-"""open_clip, imported also where torchvision's compiled part does not fit torch.
+"""Import open_clip, even where torchvision's compiled extension does not fit torch.
 
-Importing it takes seconds (all of timm, torch's compiler): what plans alone reads its files.
+The import takes seconds, so planning reads open_clip's config files instead.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _MISSING = "torchvision::nms"
 _OPERATORS = ("nms", "qnms")
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 _kept: list[torch.library.Library] = []
-"""A library's definitions live as long as the object."""
+"""The definitions exist as long as the library object."""
 
 
 def open_clip() -> Any:
     """The module open_clip.
 
-    It imports torchvision for its transforms alone. A torchvision built for another torch stops at
-    operators that its extension should have registered and that nothing here calls: then, and only
-    then, they are declared without a body.
+    open_clip needs only torchvision's transforms. A torchvision built for another torch fails on
+    import because its extension did not register its operators; in that case they are declared
+    without an implementation.
 
     Raises
     ------
@@ -43,30 +43,48 @@ def open_clip() -> Any:
 
 
 CONFIG_KEYS = ("embed_dim", "vision_cfg", "text_cfg")
-"""What a config of an architecture holds."""
+"""The keys of an architecture's config."""
 
 
 def known_config(name: str) -> dict[str, Any] | None:
-    """The config of an architecture that open_clip knows, None where it knows none of that name.
+    """The config of an architecture by its open_clip name, None for an unknown name.
 
     Raises
     ------
     MissingExtraError
         When open_clip is not installed.
     """
+    paths = [path for path in _config_files() if path.stem == name]
+    config = json.loads(paths[0].read_bytes()) if paths else {}
+    return config if all(key in config for key in CONFIG_KEYS) else None
+
+
+def known_configs() -> dict[str, dict[str, Any]]:
+    """The configs of all architectures of open_clip by name.
+
+    Raises
+    ------
+    MissingExtraError
+        When open_clip is not installed.
+    """
+    configs = {path.stem: json.loads(path.read_bytes()) for path in _config_files()}
+    return {
+        name: config
+        for name, config in sorted(configs.items())
+        if all(key in config for key in CONFIG_KEYS)
+    }
+
+
+def _config_files() -> list[Path]:
     spec = importlib.util.find_spec("open_clip")
     if spec is None:
         raise MissingExtraError("open_clip", "build")
-    for folder in spec.submodule_search_locations or ():
-        for path in Path(folder, "model_configs").glob("*.json"):
-            if path.stem == name:
-                config = json.loads(path.read_bytes())
-                return config if all(key in config for key in CONFIG_KEYS) else None
-    return None
+    folders = [Path(folder, "model_configs") for folder in spec.submodule_search_locations or ()]
+    return [path for folder in folders for path in folder.glob("*.json")]
 
 
 def import_torchvision() -> None:
-    """torchvision, with operators that its extension failed to register declared: see open_clip."""
+    """Import torchvision; declare the operators that its extension failed to register."""
     try:
         importlib.import_module("torchvision")
     except RuntimeError as error:

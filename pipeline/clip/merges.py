@@ -1,4 +1,4 @@
-"""A tokenizer's merges, looked through before open_clip reads them, which unpacks any amount."""
+"""Check a tokenizer's merges before open_clip reads them, which decompresses without a limit."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 from pipeline.errors import ParameterError
 
 MAX_BYTES = 16 << 20
-"""Of the text; open_clip's own has 3 MB."""
+"""Limit of the decompressed text; open_clip's own has 3 MB."""
 
 
 def check_merges(path: Path) -> None:
-    """Refuse what is no gzipped UTF-8 text, or unpacks into more than any vocabulary needs.
+    """Refuse a file that is not gzipped UTF-8 text of at most `MAX_BYTES`.
 
     Raises
     ------
     ParameterError
-        One line.
+        When it is refused.
     """
     try:
         with gzip.open(path) as stream:
@@ -26,7 +26,7 @@ def check_merges(path: Path) -> None:
         text.decode()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise ParameterError(
-            f"score.network: {path} is no text of merges, gzipped: {error}"
+            f"score.network: {path} is not a gzipped text of merges: {error}"
         ) from error
     if len(text) > MAX_BYTES:
-        raise ParameterError(f"score.network: {path} unpacks into more than {MAX_BYTES} bytes")
+        raise ParameterError(f"score.network: {path} decompresses to more than {MAX_BYTES} bytes")

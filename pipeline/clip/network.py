@@ -1,43 +1,35 @@
-"""An open_clip network of a name or a config file, with weights of a file; nothing is downloaded.
-
-A name that open_clip knows and a JSON file of one's own go the same way: open_clip builds the
-network, its own code maps the weights onto it.
-"""
+"""Build an open_clip network and load its weights from a file; nothing is downloaded."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-import pickle
-import struct
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from pipeline.clip.architecture import Architecture
 from pipeline.clip.library import open_clip
 from pipeline.clip.precision import run_products_in_bf16
+from pipeline.clip.state_names import open_clip_names
 from pipeline.errors import ParameterError, PipelineError
 from pipeline.models.containers import open_weights
 from pipeline.models.pickle_scan import UnsafeFileError
-from pipeline.models.registry import MAX_WEIGHTS_BYTES
-from pipeline.models.stored_tensors import Capped, StoredTensor
-
-_STATE_FILES = (".pt", ".pth", ".bin")
+from pipeline.models.registry import MAX_WEIGHTS_BYTES, weights_file
+from pipeline.models.stored_tensors import StoredTensor
 
 
 @dataclass(frozen=True)
 class PictureSettings:
-    """What the network wants of a picture: side, resampling, and (x / 255 - mean) / std."""
+    """A network's preprocessing: side, interpolation, and (x / 255 - mean) / std."""
 
     size_px: int
     interpolation: str
@@ -47,7 +39,7 @@ class PictureSettings:
 
 @dataclass(frozen=True)
 class ClipNetwork:
-    """A network ready to judge: the model on its device, and its tokenizer."""
+    """A loaded model, its tokenizer, its preprocessing and its device."""
 
     model: Any
     tokenizer: Any
@@ -56,17 +48,17 @@ class ClipNetwork:
 
     @property
     def scale(self) -> Tensor:
-        """The factor on cosines that the network was trained with: its own logit scale."""
+        """The network's logit scale, exp(logit_scale): a scalar."""
         scale: Tensor = self.model.logit_scale.detach().float().exp()
         return scale.reshape(())
 
     def encode_pictures(self, pictures: Tensor) -> Tensor:
-        """Unit embeddings (n, d), float32, of normalised pictures (n, 3, s, s)."""
-        found: Tensor = self.model.encode_image(pictures)
-        return nn.functional.normalize(found.float(), dim=-1)
+        """Unit embeddings (n, d), float32, of normalised images (n, 3, s, s)."""
+        embeddings: Tensor = self.model.encode_image(pictures)
+        return nn.functional.normalize(embeddings.float(), dim=-1)
 
     def to(self, device: str, precision: str) -> ClipNetwork:
-        """The network on cpu or cuda, its picture tower in fp32 or bf16; this one is used up."""
+        """Move to cpu or cuda, image tower in fp32 or bf16; modifies the model in place."""
         place = torch.device(device)
         moved = replace(self, model=self.model.to(place), device=place)
         if precision == "bf16":
@@ -75,8 +67,8 @@ class ClipNetwork:
 
     def encode_texts(self, texts: list[str]) -> Tensor:
         """Unit embeddings (n, d), float32, of texts."""
-        found: Tensor = self.model.encode_text(self.tokenizer(texts).to(self.device))
-        return nn.functional.normalize(found.float(), dim=-1)
+        embeddings: Tensor = self.model.encode_text(self.tokenizer(texts).to(self.device))
+        return nn.functional.normalize(embeddings.float(), dim=-1)
 
 
 def build_network(architecture: Architecture, weights: Path | None) -> ClipNetwork:
@@ -85,14 +77,12 @@ def build_network(architecture: Architecture, weights: Path | None) -> ClipNetwo
     Parameters
     ----------
     weights
-        safetensors, or a state dict in .pt, .pth or .bin, read without running code. None: random,
-        for benchmarks and training.
+        See `read_state`. None: random weights, for benchmarks and training.
 
     Raises
     ------
     PipelineError
-        One line, when the architecture is none that can be built, or the file is no state dict or
-        does not fit it.
+        When open_clip cannot build the architecture, or the file is not a state dict that fits it.
     """
     library = open_clip()
     with tempfile.TemporaryDirectory() as folder, _quiet():
@@ -121,27 +111,27 @@ def _created(library: Any, architecture: Architecture, name: str, device: str) -
 
 
 def _check_size(library: Any, architecture: Architecture, name: str) -> None:
-    """Refuse a network that would not fit the memory, by an outline that takes none of it."""
+    """Refuse a network larger than `MAX_WEIGHTS_BYTES`, measured on the meta device."""
     for part in ("vision_cfg", "text_cfg"):
-        told = architecture.config[part].get("layers")  # of a ResNet one number a step
-        layers = [n for n in (told if isinstance(told, list) else [told]) if isinstance(n, int)]
-        if sum(map(abs, layers)) > _MAX_LAYERS:
-            raise ValueError(f"{told} layers in {part}; at most {_MAX_LAYERS}")
+        stated = architecture.config[part].get("layers")  # a ResNet has one number per stage
+        layers = stated if isinstance(stated, list) else [stated]
+        if sum(abs(n) for n in layers if isinstance(n, int)) > _MAX_LAYERS:
+            raise ValueError(f"{stated} layers in {part}; at most {_MAX_LAYERS}")
     with torch.device("meta"):
         outline = _created(library, architecture, name, "meta")
     tensors = (*outline.parameters(), *outline.buffers())
     n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     if n_bytes > MAX_WEIGHTS_BYTES:
-        raise ValueError(f"it would have {n_bytes} bytes of weights; at most {MAX_WEIGHTS_BYTES}")
+        raise ValueError(f"its weights take {n_bytes} bytes; at most {MAX_WEIGHTS_BYTES}")
 
 
 def _check_vocabulary(architecture: Architecture, tokenizer: Any) -> None:
-    """Refuse a tokenizer with words that the text tower has no place for."""
+    """Refuse a tokenizer with more tokens than the text tower has embeddings."""
     n = architecture.config["text_cfg"].get("vocab_size", tokenizer.vocab_size)
     if tokenizer.vocab_size > n:
         raise ParameterError(
             f"score.network: the tokenizer of {architecture.name} has {tokenizer.vocab_size} "
-            f"words, text_cfg.vocab_size is {n}"
+            f"tokens, text_cfg.vocab_size is {n}"
         )
 
 
@@ -150,12 +140,12 @@ _CANNOT_BE = (
     RuntimeError, ValueError, LookupError, AttributeError, TypeError, AssertionError,
     ArithmeticError, NotImplementedError,
 )  # fmt: skip
-"""What open_clip and torch raise on a config that describes no network."""
+"""What open_clip and torch raise on an invalid config."""
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """open_clip warns, on the root logger, of a network without weights: they come afterwards."""
+    """Suppress open_clip's warning about missing weights, which are loaded later."""
     logging.disable(logging.WARNING)
     try:
         yield
@@ -164,7 +154,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _registered(library: Any, architecture: Architecture, folder: Path) -> str:
-    """Tell open_clip of a config, under a name that holds its digest and meets no other."""
+    """Register a config with open_clip under a name that contains its digest, so it is unique."""
     text = json.dumps(architecture.config, sort_keys=True)
     name = f"{architecture.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     path = folder / f"{name}.json"
@@ -174,77 +164,84 @@ def _registered(library: Any, architecture: Architecture, folder: Path) -> str:
 
 
 def _settings(model: Any) -> PictureSettings:
-    found = model.visual.preprocess_cfg
-    size = found["size"]
+    preprocess = model.visual.preprocess_cfg
+    size = preprocess["size"]
     height, width = (size, size) if isinstance(size, int) else size
     if width != height:
-        raise ParameterError(f"score.network: it sees pictures of {width}x{height}, not square")
+        raise ParameterError(f"score.network: its input is {width}x{height}, not square")
     return PictureSettings(
-        int(width), str(found["interpolation"]), tuple(found["mean"]), tuple(found["std"])
-    )
+        int(width), str(preprocess["interpolation"]),
+        tuple(preprocess["mean"]), tuple(preprocess["std"]),
+    )  # fmt: skip
 
 
 def _load(library: Any, model: Any, path: Path) -> None:
-    _check_kind(path)
-    _check_claims(path)
     try:
-        library.load_checkpoint(model, str(path), strict=True, weights_only=True)
-    except pickle.UnpicklingError:
-        raise PipelineError(f"{path}: {_NOT_PLAIN}") from None
+        state = open_clip_names(read_state(path))
+        _load_state(library, model, state)
     except _DOES_NOT_FIT as error:
         line = " ".join(str(error).split())
         raise PipelineError(
-            f"{path} does not fit the architecture of score.network: {line[:300]}"
+            f"{path} does not fit the architecture of score.network (score.network and "
+            f"score.weights belong together): {line[:300]}"
         ) from None
-    for name, values in model.state_dict().items():
-        if values.is_floating_point() and not bool(values.isfinite().all()):
-            raise PipelineError(f"{path}: the tensor {name} holds numbers that are not finite")
 
 
-def _check_claims(path: Path) -> None:
-    """Refuse a file of which something would run, or that claims more than it holds.
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a state dict by name, read without running code.
 
-    torch's own reader runs nothing either, but takes whatever memory a pickle asks for.
+    Parameters
+    ----------
+    path
+        safetensors or a torch file of any suffix, or a folder of the hub. Tensors may be below
+        `state_dict`, as in training checkpoints.
+
+    Raises
+    ------
+    PipelineError
+        When the file holds code, damaged or non-finite tensors, or anything but tensors.
     """
+    path = weights_file(path)
     try:
         tree = open_weights(path).tree
     except UnsafeFileError as error:
-        raise PipelineError(f"{error} ({_AS_TENSORS})") from None
+        hint = _OPENAI if "TorchScript" in str(error) else _AS_TENSORS
+        raise PipelineError(f"{error} ({hint})") from None
     inner = tree.get("state_dict", tree) if isinstance(tree, dict) else tree
     if not isinstance(inner, dict):
-        raise PipelineError(f"{path}: {_NOT_PLAIN}")
-    for name, value in inner.items():
-        if isinstance(value, StoredTensor):
-            value.check(str(name)[:200])
+        raise PipelineError(f"{path}: it holds more than tensors; {_AS_TENSORS}")
+    stored = {str(name): value for name, value in inner.items() if isinstance(value, StoredTensor)}
+    for name, value in stored.items():  # before any of them takes memory
+        value.check(name[:200])
+    try:
+        return {name: value.read(name[:200]) for name, value in stored.items()}
+    except UnsafeFileError as error:
+        raise PipelineError(f"{path}: {error}") from None
+
+
+def _load_state(library: Any, model: Any, state: dict[str, Tensor]) -> None:
+    """open_clip's `load_checkpoint`, from tensors instead of a file."""
+    state = import_module("open_clip.convert").convert_state_dict(model, state)
+    if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
+        state = library.convert_to_custom_text_state_dict(state)
+    for name in ("logit_scale", "logit_bias"):
+        own = getattr(model, name, None)
+        if name in state and own is not None:
+            state[name] = state[name].reshape(own.shape)
+    if "logit_bias" not in state and model.logit_bias is not None:
+        state["logit_bias"] = torch.zeros_like(state["logit_scale"])
+    resize = import_module("open_clip.model")
+    resize.resize_pos_embed(state, model)
+    resize.resize_text_pos_embed(state, model)
+    model.load_state_dict(state, strict=True)
 
 
 _DOES_NOT_FIT = (
-    RuntimeError, ValueError, KeyError, AttributeError, TypeError, IndexError, EOFError,
-    StopIteration, SafetensorError,
+    RuntimeError, ValueError, KeyError, AttributeError, TypeError, IndexError, AssertionError,
 )  # fmt: skip
-"""What open_clip's and torch's loading raise on tensors that are not the network's."""
+"""What open_clip and torch raise on tensors of another network."""
 _AS_TENSORS = "load it where you trust it and save its state_dict() as safetensors"
-_NOT_PLAIN = f"it holds more than tensors, and code of a file is never run; {_AS_TENSORS}"
-
-
-def _check_kind(path: Path) -> None:
-    if path.suffix == ".safetensors":
-        return
-    if path.suffix not in _STATE_FILES:
-        raise PipelineError(f"{path}: weights are read from .safetensors, .pt, .pth or .bin")
-    if _is_script(path):
-        raise PipelineError(
-            f"{path} is a TorchScript archive (as OpenAI's own files are), which is a program; "
-            "save torch.jit.load(...).state_dict() as safetensors where you trust it, and name an "
-            "architecture ending in -quickgelu, as OpenAI's networks are"
-        )
-
-
-def _is_script(path: Path) -> bool:
-    try:
-        if not zipfile.is_zipfile(path):
-            return False
-        with Capped(path) as stream, zipfile.ZipFile(stream) as archive:
-            return any(name.split("/")[1:2] == ["code"] for name in archive.namelist())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, OSError) as error:
-        raise PipelineError(f"{path}: damaged or cut short ({error})") from None
+_OPENAI = (
+    "OpenAI publishes such archives: save torch.jit.load(FILE).state_dict() as safetensors where "
+    "you trust it, and set score.network to a name with the tag openai, such as ViT-B-32::openai"
+)

@@ -1,8 +1,7 @@
-"""bfloat16 where a network spends its time, float32 where its digits are: products and sums.
+"""Run wide matrix products in bfloat16 and everything else in float32.
 
-Casting a whole network also rounds the stream that all its blocks add to, and its norms: cosines
-are then off by up to 1e-3, which a logit scale of 100 makes 0.1. Here only wide products run in
-bfloat16, each from and to float32. Narrow ones gain no time and average over few digits.
+Casting a whole network also rounds the residual stream and the norms: cosines are then off by up to
+1e-3, which a logit scale of 100 turns into 0.1. Narrow products gain no time and lose precision.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from torch import Tensor, nn
 _PRODUCTS = (nn.Linear, nn.Conv2d, nn.MultiheadAttention)
 _WIDE = 384  # channels of ViT-S, the narrowest that gains
 _WHOLE = ("AttentionPool2d", "Attention")
-"""open_clip's modules that reach into their parts' weights: kept in float32."""
+"""open_clip's modules that access their children's weights: kept in float32."""
 
 
 def run_products_in_bf16(tower: nn.Module) -> None:
-    """Cast the linear maps, convolutions and attentions of a tower, and what goes in and out."""
+    """Cast a tower's linear layers, convolutions and attention to bfloat16; outputs are float32."""
     for module in _products(tower):
         module.to(torch.bfloat16)
         module.register_forward_pre_hook(_narrowed, with_kwargs=True)
@@ -35,7 +34,7 @@ def _products(module: nn.Module) -> list[nn.Module]:
 
 
 def _width(module: nn.Module) -> int:
-    """Channels that a product reads."""
+    """Input channels of a product."""
     for name in ("in_features", "in_channels", "embed_dim"):
         if hasattr(module, name):
             return int(getattr(module, name))
@@ -45,7 +44,7 @@ def _width(module: nn.Module) -> int:
 def _narrowed(
     module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    # Query, key and value are one tensor, by which attention knows that one product serves all.
+    # Query, key and value must stay one tensor: attention then uses a single product.
     known: dict[int, Any] = {}
     for value in (*args, *kwargs.values()):
         known.setdefault(id(value), _cast(value, torch.bfloat16))

@@ -1,8 +1,8 @@
-"""Pictures as open_clip's own preprocessing gives them, made in threads and normalised in batches.
+"""open_clip's image preprocessing, in threads and batches.
 
-Resampling is Pillow's, as there: torch's uint8 kernel takes a quarter of its time and is off by a
-level in one value of two hundred, which moves probabilities of a small network by 1e-4. It runs
-without the interpreter's lock, and not at all where a picture already has the network's side.
+Resampling is Pillow's, as in open_clip: torch's uint8 kernel takes a quarter of the time, but one
+of 200 values differs by one level, which changes a small network's probabilities by 1e-4. Pillow
+releases the GIL. Images of the network's size are not resampled.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from pipeline.clip.network import PictureSettings
 
 U8 = NDArray[np.uint8]
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR}
-"""Anything else open_clip takes for bicubic."""
+"""open_clip treats any other value as bicubic."""
 
 
 def resized(picture: U8, settings: PictureSettings) -> U8:
-    """A square picture (h, h, 3) at the network's side (s, s, 3).
+    """A square image (h, h, 3) at the network's size (s, s, 3).
 
-    For square pictures open_clip's resize modes (shortest and crop, longest, squash) are one.
+    For square images, open_clip's resize modes (shortest and crop, longest, squash) are equal.
     """
     height, width = picture.shape[:2]
     size = settings.size_px
     if height != width:
-        raise ValueError(f"a picture of {width}x{height} is not square")
+        raise ValueError(f"an image of {width}x{height} is not square")
     if height == size:
         return picture
     how = _FILTERS.get(settings.interpolation, Image.Resampling.BICUBIC)
@@ -47,9 +47,9 @@ class Normalise:
         self._device = device
 
     def __call__(self, batch: Tensor) -> Tensor:
-        """(n, 3, s, s) float32 in the layout of `batch`; from pinned memory nothing waits.
+        """(n, 3, s, s) float32 in the layout of `batch`; asynchronous from pinned memory.
 
-        Pictures come with their channels last, in which convolutions are twice as fast on a CPU.
+        Batches are channels-last, which makes convolutions on a CPU twice as fast.
         """
         pixels = batch.to(self._device, non_blocking=True).float()
         return torch.addcmul(self._offset, pixels, self._factor)

@@ -1,4 +1,4 @@
-"""Prompts to anchors: one direction in CLIP's space an emotion, the mean over its prompts."""
+"""Text anchors: one direction in CLIP's space per emotion, the mean over its prompts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pipeline.clip.network import ClipNetwork
 def text_anchors(network: ClipNetwork, prompts: Sequence[Sequence[str]]) -> Tensor:
     """Unit anchors (k, d), float32, of k classes with one or more prompts each.
 
-    Each prompt's embedding has unit length before the mean is taken, and the mean is brought back
-    to it: the ensembling of Radford et al. 2021, 3.1.4.
+    Each prompt's embedding is normalised before averaging, and the mean is normalised again:
+    the ensembling of Radford et al. 2021, 3.1.4.
     """
     counts = [len(own) for own in prompts]
     if not counts or min(counts) < 1:
@@ -28,7 +28,6 @@ def text_anchors(network: ClipNetwork, prompts: Sequence[Sequence[str]]) -> Tens
 def probabilities(embeddings: Tensor, anchors: Tensor, scale: Tensor) -> Tensor:
     """Softmax (n, k) over cosines times the network's own logit scale (CDRL 3.2).
 
-    A bias on the logits, as sigmoid-trained networks have, is the same for all classes and does
-    nothing here.
+    A logit bias, as in sigmoid-trained networks, is the same for all classes and has no effect.
     """
     return (scale * embeddings @ anchors.T).softmax(dim=-1)

@@ -1,4 +1,4 @@
-"""The judge: pictures in batches through the network, the next batch made ready meanwhile."""
+"""Score images in batches; the next batches are prepared while one is in the network."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from pipeline.clip.prompts import probabilities, text_anchors
 Made = TypeVar("Made")
 F32 = NDArray[np.float32]
 Source = Callable[[], U8]
-"""Gives one square picture (h, h, 3) RGB when called, in any thread."""
-_AHEAD = 2  # batches that wait while one is in the network
+"""Returns one square image (h, h, 3) RGB when called, in any thread."""
+_AHEAD = 2  # prepared batches while one is in the network
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What the network says of n pictures: probabilities (n, k), unit embeddings (n, d)."""
+    """Scores of n images: probabilities (n, k), unit embeddings (n, d)."""
 
     p: F32
     embedding: F32
@@ -42,18 +42,18 @@ class Scores:
 
 
 class Scorer:
-    """A network, the anchors of its classes, and threads that make pictures ready.
+    """A network, the anchors of its classes, and preprocessing threads.
 
     Parameters
     ----------
     network
-        In fp32 on the CPU, where the anchors are computed, whatever the scores' precision.
+        In fp32 on the CPU, where the anchors are computed.
     prompts
-        One or more prompts a class.
+        One or more prompts per class.
     batch
-        Pictures of a forward pass.
+        Images per forward pass.
     threads
-        That decode and resample; both release the interpreter's lock.
+        Number of threads that decode and resample; both release the GIL.
     """
 
     def __init__(
@@ -75,27 +75,27 @@ class Scorer:
 
     @property
     def size_px(self) -> int:
-        """Side of the pictures that the network sees."""
+        """Side of the network's input."""
         return self.network.pictures.size_px
 
     def score(self, sources: Iterable[Source]) -> Scores | None:
-        """The scores of pictures in order, None of no picture; sources are read as needed."""
+        """The scores of images in order, None for no images; sources are read as needed."""
         done = [self._forward(batch) for batch in self._ready(sources)]
         return Scores.joined([_fetched(*part) for part in done]) if done else None
 
     def probabilities(self, pictures: Sequence[U8]) -> F32:
-        """Probabilities (n, k) of pictures in memory."""
+        """Probabilities (n, k) of images in memory."""
         scores = self.score(partial(_same, picture) for picture in pictures)
         return np.empty((0, len(self._anchors)), np.float32) if scores is None else scores.p
 
     def _forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Probabilities and embeddings on the device: on a GPU nothing waits for them here."""
+        """Probabilities and embeddings on the device, without synchronising a GPU."""
         with torch.inference_mode():
             found = self.network.encode_pictures(self._normalise(batch))
             return probabilities(found, self._anchors, self._scale), found
 
     def _ready(self, sources: Iterable[Source]) -> Iterator[Tensor]:
-        """Batches of ready pictures; the next ones are made while the caller has one."""
+        """Preprocessed batches; the next ones are prepared while the caller has one."""
         todo = iter(sources)
         waiting: list[list[Future[U8]]] = []
         while some := list(islice(todo, self._batch)):
@@ -109,7 +109,7 @@ class Scorer:
         return resized(source(), self.network.pictures)
 
     def _stacked(self, futures: Sequence[Future[U8]]) -> Tensor:
-        """One batch (n, 3, s, s) of bytes; in pinned memory where a GPU is to fetch it."""
+        """One uint8 batch (n, 3, s, s), in pinned memory for a GPU."""
         size, on_gpu = self.size_px, self.network.device.type == "cuda"
         batch = torch.empty((len(futures), size, size, 3), dtype=torch.uint8, pin_memory=on_gpu)
         rows = batch.numpy()

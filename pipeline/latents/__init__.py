@@ -1,1 +1,1 @@
-"""Synthetic pairs: codes of frames, directions between emotions, families with one mouth."""
+"""W+ codes of frames, face squares, mouths and networks, shared by invert, directions and synth."""

@@ -1,7 +1,6 @@
-"""The codes of a dataset's takes, read take by take: some rows, and sums over all of them.
+"""Read a dataset's codes take by take: selected rows, and sums over all rows.
 
-What a direction rests on is a few rows and means; nothing here grows with the number of takes but
-the numbers of their rows.
+Memory holds the selected rows and the sums; only row indices grow with the number of takes.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ _COLUMNS = ("frame", "quad", "code", "verdict", *MEASURES)
 
 @dataclass(frozen=True)
 class Rows:
-    """Kept rows of takes: who shows what, and in which take; their codes are not read for it.
+    """Kept rows of takes: speaker, emotion and take of each; codes are not read.
 
-    `takes` are places in the list of takes.
+    `takes` are indices into the list of takes.
     """
 
     speakers: NDArray[np.str_]
@@ -39,7 +38,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Coded:
-    """Kept codes of takes (n, d), with the mouths of their frames (n, k) and who shows what."""
+    """Kept codes (n, d), with the mouths of their frames (n, k), speakers and emotions."""
 
     codes: F64
     mouths: F64
@@ -59,18 +58,18 @@ class Coded:
 
 @dataclass(frozen=True)
 class Gathered:
-    """What one pass over all takes gives.
+    """The result of one pass over all takes.
 
     Attributes
     ----------
     some
-        The rows asked for, by what they are for.
+        The requested rows, by purpose.
     centres
-        The middle (d,) of each speaker's codes.
+        The centre (d,) of each speaker's codes.
     scale
-        The root of the mean squared length of the codes of all rows, centred per speaker.
+        Root mean squared length of all codes, centred per speaker.
     pattern
-        How codes move when the measures asked for do, once solved.
+        Change of the codes per change of the requested measures.
     """
 
     some: Mapping[str, Coded]
@@ -80,7 +79,7 @@ class Gathered:
 
 
 def rows_of(takes: Sequence[InvertedTake]) -> Rows:
-    """The kept rows of takes, in their order, as the table of invert counts them."""
+    """The kept rows of takes, in order, by invert's table."""
     counts = [take.n_kept for take in takes]
 
     def repeated(name: str) -> NDArray[np.str_]:
@@ -95,14 +94,14 @@ def gather(
     asked: Mapping[str, NDArray[np.int64]],
     measured: Sequence[int],
 ) -> Gathered:
-    """Read every take once; keep the rows asked for, and the sums.
+    """Read every take once; return the requested rows and the sums.
 
     Parameters
     ----------
     asked
-        Ascending places among all kept rows, by what they are for.
+        Ascending indices among all kept rows, by purpose.
     measured
-        Which of `MEASURES` the pattern is of.
+        The `MEASURES` of the pattern.
     """
     parts: dict[str, list[Coded]] = {name: [] for name in asked}
     middles: dict[str, svm_direction.Middle] = {}
@@ -134,7 +133,7 @@ def _each(takes: Sequence[InvertedTake], inverted: Path) -> Iterator[tuple[Inver
         n = int(kept.sum())
         if n != take.n_kept:
             raise TableError(
-                f"{path} has {n} kept codes, the table of invert says {take.n_kept}; rerun invert"
+                f"{path} has {n} kept codes, invert's table says {take.n_kept}; rerun invert"
             )
         flat = table["code"].combine_chunks().flatten().to_numpy()
         columns = [table[name].to_numpy().astype(np.float64) for name in MEASURES]

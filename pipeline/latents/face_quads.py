@@ -1,4 +1,4 @@
-"""Which frames of a take are inverted, and the square of the full frame that each is taken from."""
+"""Which frames of a take are inverted, and the square of each in the full frame."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PICTURE_BATCH = 16
 
 
 def chosen_frames(found: NDArray[np.bool_], budget: int) -> NDArray[np.int64]:
-    """Frames with a face, at most `budget` of them, spread over the take; 0: all."""
+    """At most `budget` frames with a face, spread over the take; 0: all."""
     frames = np.flatnonzero(found)
     if budget and len(frames) > budget:
         frames = frames[np.linspace(0, len(frames) - 1, budget).round().astype(np.int64)]
@@ -31,7 +31,7 @@ def chosen_frames(found: NDArray[np.bool_], budget: int) -> NDArray[np.int64]:
 def squares(name: Literal["ffhq", "ned256"], landmarks: F64, smooth_frames: float) -> F64:
     """The square (n, 4, 2) of every frame in the full frame, NaN without a face.
 
-    `ned256` is one upright square for the take; `ffhq` one a frame, see `quads_of_mesh`.
+    `ned256` is one upright square per take, `ffhq` one per frame; see `quads_of_mesh`.
     """
     if name == "ffhq":
         return quads_of_mesh(landmarks, smooth_frames)
@@ -43,9 +43,9 @@ def squares(name: Literal["ffhq", "ned256"], landmarks: F64, smooth_frames: floa
 
 
 def picture_of(name: str, crop: U8, clip: Clip, quad: F64, size_px: int) -> U8:
-    """The picture (size_px, size_px, 3) of a frame's square, taken from its stored crop (h, w, 3).
+    """The image (size_px, size_px, 3) of a frame's square, sampled from its stored crop (h, w, 3).
 
-    `ffhq` is sampled as FFHQ's own script does, which encoders were trained on.
+    `ffhq` is sampled like FFHQ's own script, which produced the encoders' training data.
     """
     to_crop = invert(framing.crop_to_frame(*crop_square(clip), crop.shape[1]))
     if name == "ffhq":
@@ -54,7 +54,7 @@ def picture_of(name: str, crop: U8, clip: Clip, quad: F64, size_px: int) -> U8:
 
 
 def crop_from_picture(clip: Clip, crop_px: int, quad: F64, size_px: int) -> F64:
-    """The matrix (2, 3) from a made picture of `size_px` to the stored crop's pixels."""
+    """The matrix (2, 3) from a generated image of `size_px` to the stored crop's pixels."""
     to_crop = invert(framing.crop_to_frame(*crop_square(clip), crop_px))
     return compose(to_crop, back(quad, size_px))
 

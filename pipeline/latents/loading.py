@@ -1,4 +1,4 @@
-"""Which weights a stage runs on, and a worker's networks out of them."""
+"""The weights of a stage, and the loading of a worker's networks."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from pipeline.stylegan.perceptual import Vgg
 
 @dataclass(frozen=True)
 class Chosen:
-    """The weights that a stage was given, by what they are for, or why it cannot run."""
+    """The weights of a stage by purpose, or why it cannot run."""
 
     weights: Mapping[str, Weights]
     missing: str | None
 
     def identity(self, section: Invert) -> list[object]:
-        """What of them decides a unit's bytes."""
+        """What a unit's bytes depend on."""
         shas = sorted((name, found.sha256) for name, found in self.weights.items())
         return [shas, device_of(section.device), section.precision, section.batch]
 
     def sha256(self, name: str) -> str:
-        """Of one of them."""
+        """The sha256 of one of them."""
         return self.weights[name].sha256
 
 
@@ -46,15 +46,15 @@ def chosen_weights(run: Run, needed: Mapping[str, str], optional: Mapping[str, s
     Parameters
     ----------
     needed, optional
-        From what the weights are for to a name of `models`; "" is none given.
+        From purpose to a name of `models`; "" for none.
     """
     for purpose, name in needed.items():
         if not name:
-            return Chosen({}, f"invert.{purpose} names no weights: nothing to do")
+            return Chosen({}, f"invert.{purpose} is empty")
     names = {purpose: name for purpose, name in {**needed, **optional}.items() if name}
     try:
         found = {
-            purpose: find_weights(run.params.models, name, run.data)
+            purpose: find_weights(run.params.models, name, run.data, run.entry.corpus)
             for purpose, name in names.items()
         }
     except MissingWeightsError as error:
@@ -65,7 +65,7 @@ def chosen_weights(run: Run, needed: Mapping[str, str], optional: Mapping[str, s
 def bring_up(
     run: Run, stage: str, grain: str, units: Sequence[Unit], work: Worker, setup: Callable[[], Any]
 ) -> Batch:
-    """`run_units` on one worker a GPU; of no unit it leaves what lies there for later."""
+    """`run_units` with one worker per GPU; without units, items of earlier runs stay."""
     if not units:
         make_folder(run.items(stage).folder)
         return Batch({}, 0, 0, 0)

@@ -1,10 +1,10 @@
-"""The mouth of a picture: opening, width and corners, by two measurers that do not share a model.
+"""The mouth in an image: opening, width and corners, by two measurers that share no model.
 
-What calibrates a direction must not judge it. `Judge` is the refined mesh, as extract uses it.
-`Calibrator` is the plain mesh, whose lips come from another network. Read as they are, those take a
-smile for an open mouth (drawn heads: opening .07 to .12 of the eyes' distance too large); so a
-readout is fitted on real frames of all emotions (`stylegan.mouth.readout`), which on drawn heads
-it never saw agrees with the truth at r = .98, as the judge does.
+The measurer that calibrates a direction must not judge it. `Judge` uses the refined mesh, like
+extract. `Calibrator` uses the plain mesh, whose lips come from another network. Used directly, its
+lips confuse smiles with open mouths (drawn heads: opening .07 to .12 eye distances too large), so a
+readout is fitted on frames of all emotions (`stylegan.mouth.readout`). On unseen drawn heads it
+agrees with the truth at r = .98, as the judge does.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ LIPS = (
     0, 13, 14, 17, 37, 39, 40, 61, 78, 80, 81, 82, 84, 87, 88, 91, 95, 146, 178, 181, 185, 191,
     267, 269, 270, 291, 308, 310, 311, 312, 314, 317, 318, 321, 324, 375, 402, 405, 409, 415,
 )  # fmt: skip
-"""The rims of the lips, outer and inner."""
+"""The outer and inner contours of the lips."""
 _UPPER_LIP = 13
-_LEAST_PX = 256  # opening read at 128 px agrees with its own 256 px reading at r = .98
+_LEAST_PX = 256  # opening measured at 128 px correlates with that at 256 px at r = .98
 
 
 def mouth_of(landmarks: F64) -> F64:
-    """Opening, width, height of the corners (3,) over the distance of the outer eye corners.
+    """Opening, width and corner height (3,) in units of the distance of the outer eye corners.
 
-    The corners' height is over the middle of the upper lip, along the face's own upward direction:
-    a smile raises it, a sad mouth lowers it.
+    The corner height is measured from the middle of the upper lip along the face's upward
+    direction: a smile raises it, a sad mouth lowers it.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def mouth_of(landmarks: F64) -> F64:
 
 
 def lips_of(landmarks: F64) -> F64:
-    """The lips' points (80,) where the eyes' outer corners lie at (-1/2, 0) and (1/2, 0)."""
+    """The lip points (80,) in coordinates with the outer eye corners at (-1/2, 0) and (1/2, 0)."""
     points = landmarks[:, :2]
     left, right = points[list(OUTER_EYE_CORNERS)]
     across = right - left
@@ -63,14 +63,14 @@ def lips_of(landmarks: F64) -> F64:
 
 
 class _Measurer:
-    """Reads pictures one by one; none depends on what was read before."""
+    """Measures images one by one, independently of earlier ones."""
 
     def __init__(self, refined: bool, length: int) -> None:
         self._tracker = MeshTracker(refined=refined)
         self._length = length
 
     def __call__(self, pictures: Sequence[U8]) -> F64:
-        """What is read (n, length) of pictures (s, s, 3) RGB with one face; NaN without a face."""
+        """Measurements (n, length) of images (s, s, 3) RGB with one face; NaN without a face."""
         return np.array([self._one(picture) for picture in pictures]).reshape(-1, self._length)
 
     def _one(self, picture: U8) -> F64:
@@ -79,12 +79,12 @@ class _Measurer:
         return np.full(self._length, np.nan) if landmarks is None else self.read(landmarks)
 
     def read(self, landmarks: F64) -> F64:
-        """What is read off landmarks (n, 3)."""
+        """Measurements of landmarks (n, 3)."""
         raise NotImplementedError
 
 
 class Judge(_Measurer):
-    """The refined mesh: `MEASURES` as stored, by which families are kept or rejected."""
+    """The refined mesh: `MEASURES` as stored; decides which families are kept."""
 
     def __init__(self) -> None:
         super().__init__(refined=True, length=len(MEASURES))
@@ -95,7 +95,7 @@ class Judge(_Measurer):
 
 
 class Calibrator(_Measurer):
-    """The plain mesh: the lips' points, from which a readout tells how a mouth changed."""
+    """The plain mesh: lip points, from which a readout derives changes of the mouth."""
 
     def __init__(self) -> None:
         super().__init__(refined=False, length=2 * len(LIPS))

@@ -1,6 +1,6 @@
-"""The networks that the synthetic stages run: pictures to codes, codes to pictures, identity.
+"""The networks of the synthetic stages: images to codes, codes to images, identity.
 
-A worker loads them once. Pictures are (s, s, 3) uint8 RGB outside, tensors in [-1, 1] inside.
+A worker loads them once. Images are (s, s, 3) uint8 RGB outside, tensors in [-1, 1] inside.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ F64 = NDArray[np.float64]
 
 
 class Clarity(Protocol):
-    """What tells how likely a picture shows each of the seven emotions."""
+    """Probabilities of the seven emotions for images."""
 
     def __call__(self, pictures: Sequence[U8]) -> F32:
         """(n, 7) in the order of `spfem_data.labels.EMOTIONS`, each row summing to 1."""
 
 
 class Features(Protocol):
-    """What tells how alike two pictures look: feature maps of a network that sees well."""
+    """Feature maps of images, for perceptual differences."""
 
     def __call__(self, pictures: Tensor) -> Sequence[Tensor]:
-        """Maps of pictures (n, 3, s, s) in [-1, 1]."""
+        """Maps of images (n, 3, s, s) in [-1, 1]."""
 
 
 @dataclass(frozen=True)
 class Networks:
     """Loaded networks on one device.
 
-    `encoder`, `identity`, `features` and `clarity` are None where a stage needs or was given none.
+    `encoder`, `identity`, `features` and `clarity` are None if not needed or not given.
     """
 
     generator: Generator
@@ -66,17 +66,17 @@ class Networks:
 
     @property
     def size_px(self) -> int:
-        """Side of the generator's pictures."""
+        """Side of the generator's images."""
         return self.generator.config.size
 
     @property
     def input_px(self) -> int:
-        """Side of the pictures that the encoder reads."""
+        """Side of the encoder's input."""
         assert self.encoder is not None
         return self.encoder.config.input_px
 
     def encode(self, pictures: Sequence[U8]) -> F32:
-        """W+ codes (n, n_latent, dim) of aligned pictures of the encoder's side."""
+        """W+ codes (n, n_latent, dim) of aligned images at the encoder's input size."""
         assert self.encoder is not None
         parts = []
         with torch.inference_mode(), self._autocast():
@@ -85,7 +85,7 @@ class Networks:
         return np.asarray(np.concatenate(parts), np.float32)
 
     def generate(self, codes: F32 | F64) -> list[U8]:
-        """Pictures (size, size, 3) of W+ codes (n, n_latent, dim), all with the stored noise."""
+        """Images (size, size, 3) of W+ codes (n, n_latent, dim), all with the stored noise."""
         made: list[U8] = []
         with torch.inference_mode(), self._autocast():
             for start in range(0, len(codes), self.batch):
@@ -94,7 +94,7 @@ class Networks:
         return made
 
     def embed(self, pictures: Sequence[U8]) -> F32 | None:
-        """ArcFace embeddings (n, d) of FFHQ-aligned pictures, None where there is no network."""
+        """ArcFace embeddings (n, d) of FFHQ-aligned images; None without a network."""
         if self.identity is None:
             return None
         parts = []
@@ -105,7 +105,7 @@ class Networks:
         return np.asarray(np.concatenate(parts), np.float32)
 
     def unlike(self, sources: Sequence[U8], made: Sequence[U8]) -> F32 | None:
-        """Mean squared difference (n,) of the feature maps of pictures of one side (eq. 8)."""
+        """Mean squared difference (n,) of the feature maps of images of one size (eq. 8)."""
         if self.features is None:
             return None
         parts = []
@@ -119,7 +119,7 @@ class Networks:
         return np.asarray(np.concatenate(parts), np.float32)
 
     def tensor(self, pictures: Sequence[U8]) -> Tensor:
-        """Pictures of one side as (n, 3, s, s) in [-1, 1] on the device."""
+        """Images of one size as (n, 3, s, s) in [-1, 1] on the device."""
         stacked = torch.from_numpy(np.stack(list(pictures))).to(self.device)
         return stacked.permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
@@ -128,13 +128,13 @@ class Networks:
 
 
 def to_pictures(tensor: Tensor) -> list[U8]:
-    """(n, 3, s, s) in [-1, 1] as pictures: x * 127.5 + 128, clamped, cut off, as NVIDIA's tools."""
+    """(n, 3, s, s) in [-1, 1] as images: x * 127.5 + 128, clamped and truncated, as NVIDIA does."""
     levels = (tensor.float() * 127.5 + 128.0).clamp(0, 255).to(torch.uint8)
     return list(levels.permute(0, 2, 3, 1).contiguous().cpu().numpy())
 
 
 def brought_to(pictures: Sequence[U8], size_px: int) -> list[U8]:
-    """Pictures at another side: means of pixels where smaller (as pSp pools), else bicubic."""
+    """Images at another size: area averages to shrink (as pSp pools), bicubic to enlarge."""
     if not pictures or pictures[0].shape[0] == size_px:
         return list(pictures)
     stacked = torch.from_numpy(np.stack(list(pictures))).permute(0, 3, 1, 2).float()
@@ -147,7 +147,7 @@ def brought_to(pictures: Sequence[U8], size_px: int) -> list[U8]:
 
 
 def pixel_errors(sources: Sequence[U8], made: Sequence[U8]) -> F32:
-    """Root mean square difference (n,) of pictures of one side, over the range of a pixel."""
+    """Root mean square difference (n,) of images of one size, in units of a pixel's range."""
     gaps = [
         np.sqrt(np.mean((a.astype(np.float64) - b.astype(np.float64)) ** 2)) / 255
         for a, b in zip(sources, made, strict=True)

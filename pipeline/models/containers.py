@@ -1,7 +1,7 @@
-"""Open a weights file of any container: torch's zip, torch's older format, a pickle, safetensors.
+"""Open a weights file of any container: torch's zip, torch's older format, pickle, safetensors.
 
-What comes back is a tree of plain values with notes on where each tensor lies; tensors are read one
-at a time, so a file larger than memory can be converted.
+The result is a tree of plain values with the position of each tensor. Tensors are read one at a
+time, so a file larger than memory can be converted.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SAFETENSORS_TYPES = {
 
 @dataclass(frozen=True)
 class Opened:
-    """A file that has been looked through: container, tree, and a safetensors file's metadata."""
+    """An inspected file: container, tree, and the metadata of a safetensors file."""
 
     path: Path
     container: Container
@@ -47,14 +47,14 @@ class Opened:
 
 
 def open_weights(path: Path, limits: Limits | None = None) -> Opened:
-    """Look through a weights file.
+    """Inspect a weights file without loading its tensors.
 
     Raises
     ------
     UnsafeFileError
-        It wants to run code, claims more than it holds, or is damaged.
+        It would run code, claims more than it holds, or is damaged.
     PipelineError
-        It is absent, or no weights file.
+        It does not exist, or is not a weights file.
     """
     limits = limits or Limits()
     try:
@@ -89,9 +89,9 @@ def open_weights(path: Path, limits: Limits | None = None) -> Opened:
 
 def _guess(head: bytes) -> str:
     if any(page in head for page in _PAGES):
-        return ": it is a web page (the download gave a page in place of the file)"
+        return ": it is a web page (the download returned a page instead of the file)"
     if head.startswith(b"version https://git-lfs"):
-        return ": it is a pointer of Git LFS (fetch the file itself)"
+        return ": it is a Git LFS pointer (run git lfs pull)"
     return " of a container known here (torch, pickle, safetensors)"
 
 

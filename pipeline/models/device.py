@@ -6,7 +6,7 @@ import torch
 
 
 def device_of(wanted: str) -> str:
-    """`cpu` or `cuda`: what `auto` is on this machine."""
+    """`cpu` or `cuda`; `auto` is resolved for this machine."""
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return wanted

@@ -1,6 +1,6 @@
-"""Bring a file of weights from a URL: resumed where it broke off, checked, whole or absent.
+"""Download a file of weights: resumed, checked, and written whole or not at all.
 
-The only module that opens a connection, and only for `models fetch`: no stage downloads anything.
+The only module that opens a connection, and only for `models fetch`; stages download nothing.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 60.0
 _TRIES = 5
 PAUSE_S = 2.0
-"""Before a second try where nothing came, and so much longer before each further one."""
+"""Seconds before a second attempt, and the increment for each further one."""
 _OUT_OF_RANGE = 416
 _PARTIAL = 206
 _PAGES = (b"<!doctype", b"<html")
 
 Progress = Callable[[int, int | None], None]
-"""Called with the bytes that are there and how many it will be, if that is known."""
+"""Called with the number of bytes so far and the total, if known."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a file comes from, and which it has to be."""
+    """The URL of a file, and its expected sha256."""
 
     url: str
     sha256: str
 
     def __post_init__(self) -> None:
         if scheme_of(self.url) not in SCHEMES:
-            raise PipelineError(f"{self.url}: expected is a URL of {', '.join(SCHEMES)}")
+            raise PipelineError(f"{self.url}: expected a URL with scheme {', '.join(SCHEMES)}")
         digits = self.sha256.lower()
         if len(digits) != 64 or set(digits) - set("0123456789abcdef"):
-            raise PipelineError(f"sha256 {self.sha256!r}: expected is 64 hexadecimal digits")
+            raise PipelineError(f"sha256 {self.sha256!r}: expected 64 hexadecimal digits")
 
 
 def scheme_of(url: str) -> str:
-    """What a URL begins with; "" for one that is none, such as `http://[`."""
+    """The scheme of a URL; "" for an invalid one, such as `http://[`."""
     try:
         return urlsplit(url).scheme
     except ValueError:
@@ -61,7 +61,7 @@ def scheme_of(url: str) -> str:
 
 
 def file_name(url: str) -> str:
-    """The name of the file that a URL ends in; `weights` where that is no name of a file."""
+    """The file name at the end of a URL; `weights` if there is none."""
     if not scheme_of(url):
         return "weights"
     name = PurePosixPath(unquote(urlsplit(url).path)).name
@@ -69,21 +69,23 @@ def file_name(url: str) -> str:
 
 
 def fetch(source: Source, target: Path, progress: Progress | None = None) -> bool:
-    """Bring a file, going on from what an earlier try left.
+    """Download a file, resuming an earlier attempt.
 
     Returns
     -------
-    Whether anything was brought: not if `target` is the file already.
+    Whether anything was downloaded: false if `target` is already the expected file.
 
     Raises
     ------
     PipelineError
-        The transfer fails for good, or the file is another than meant (it is not kept).
+        The transfer fails for good, or the file has another sha256 (it is deleted).
     """
     if target.is_file():
         if sha256_of(target) == source.sha256.lower():
             return False
-        raise PipelineError(f"{target} is there with another sha256: remove it, or correct sha256")
+        raise PipelineError(
+            f"{target} exists, but its sha256 differs: delete it, or correct the sha256"
+        )
     make_folder(target.parent)
     part = target.with_name(f".part-{source.sha256[:12].lower()}-{target.name}")
     with _alone(part) as stream:
@@ -95,8 +97,8 @@ def fetch(source: Source, target: Path, progress: Progress | None = None) -> boo
             said = _first_bytes(part)
             part.unlink()
             raise PipelineError(
-                f"{source.url} gave a file of sha256 {found}, expected is {source.sha256}{said}; "
-                "it is not kept"
+                f"{source.url} returned sha256 {found}, expected {source.sha256}{said}; "
+                "it was deleted"
             )
         os.replace(part, target)
     return True
@@ -110,7 +112,7 @@ def _first_bytes(part: Path) -> str:
 
 @contextmanager
 def _alone(part: Path) -> Iterator[BinaryIO]:
-    """The partial file, open at its end; two fetches of one file do not write into each other."""
+    """The partial file, open at its end and locked against a second fetch."""
     with part.open("ab") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -120,13 +122,13 @@ def _alone(part: Path) -> Iterator[BinaryIO]:
 
 
 def _bring(url: str, stream: BinaryIO, progress: Progress | None) -> None:
-    """Append what is missing; a transfer that breaks off is taken up again."""
+    """Append what is missing, resuming interrupted transfers."""
     for attempt in range(1, _TRIES + 1):
         before = stream.tell()
         try:
             if _append(url, stream, progress):
                 return
-            why = "it broke off"
+            why = "the transfer broke off"
         except HTTPError as error:
             if error.code < 500:
                 raise PipelineError(f"{url}: {error.code} {error.reason}") from None
@@ -135,14 +137,14 @@ def _bring(url: str, stream: BinaryIO, progress: Progress | None) -> None:
             why = str(getattr(error, "reason", error)) or type(error).__name__
         if attempt == _TRIES or (stream.tell() == before and urlsplit(url).scheme == "file"):
             raise PipelineError(
-                f"{url}: {why} after {stream.tell()} bytes; the same command goes on from there"
+                f"{url}: {why} after {stream.tell()} bytes; the same command resumes"
             )
         if stream.tell() == before:
             time.sleep(PAUSE_S * attempt)
 
 
 def _append(url: str, stream: BinaryIO, progress: Progress | None) -> bool:
-    """One transfer from where the file ends; whether it came to its own end."""
+    """One transfer from the end of the file; whether it was complete."""
     if urlsplit(url).scheme == "file":
         return _copy_file(Path(unquote(urlsplit(url).path)), stream, progress)
     start = stream.tell()
@@ -151,11 +153,11 @@ def _append(url: str, stream: BinaryIO, progress: Progress | None) -> bool:
         reply = urlopen(asked, timeout=_TIMEOUT_S)
     except HTTPError as error:
         if error.code == _OUT_OF_RANGE and start:
-            return True  # all of it is here, or it is another file: its sha256 will tell
+            return True  # complete, or another file: the sha256 decides
         raise
     with reply:
         if reply.status != _PARTIAL and start:
-            stream.truncate(0)  # a server that knows no ranges begins anew
+            stream.truncate(0)  # a server without ranges sends the whole file
             stream.seek(0)
         length = reply.headers.get("Content-Length")
         told = length and length.isascii() and length.isdigit() and len(length) < 20

@@ -1,7 +1,7 @@
-"""Look through a pickle before it is read: sizes, nesting and numbering, without building anything.
+"""Check the opcodes of a pickle before reading it, without building anything.
 
-A pickle can make its reader allocate at will (a memo slot numbered four billion, a million nested
-tuples). Reading the opcodes alone costs little and shows all of that.
+A pickle can make its reader allocate any amount of memory (a memo slot numbered four billion, a
+million nested tuples). Scanning the opcodes is cheap and detects that.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pipeline.errors import PipelineError
 
 
 class UnsafeFileError(PipelineError):
-    """A file that no weights file would look like; nothing of it was run or kept."""
+    """A file that is unsafe to read; nothing in it was run or kept."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a weights file may hold at most; a file beyond is refused before memory is taken.
+    """Limits of a weights file; larger ones are refused before memory is allocated.
 
     The largest published file of the kinds known here has 5 GB (an encoder with its optimiser) and
     some 3000 tensors.
@@ -33,7 +33,7 @@ class Limits:
 
 
 class Stream(Protocol):
-    """What a pickle is read from."""
+    """The source of a pickle."""
 
     def read(self, n: int = -1, /) -> bytes: ...
     def readline(self) -> bytes: ...
@@ -42,26 +42,26 @@ class Stream(Protocol):
 
 
 def brief(error: Exception) -> str:
-    """What an error says, on one short line."""
+    """An error as one short line."""
     return " ".join(str(error).split())[:100] or type(error).__name__
 
 
 _GROWS_FIRST = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"}
-"""Opcodes that put things into the first object that they take, and leave it there."""
+"""Opcodes that add to the first object that they take and leave it on the stack."""
 _PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
 _GETS = {"GET", "BINGET", "LONG_BINGET"}
 _MARK = -1
 
 
 class _Depths:
-    """How deep each object on the unpickler's stack is nested; the memo's likewise."""
+    """The nesting depth of each object on the unpickler's stack and in its memo."""
 
     def __init__(self) -> None:
         self.stack: list[int] = []
         self.memo: dict[int, int] = {}
 
     def apply(self, opcode: pickletools.OpcodeInfo, arg: object) -> int:
-        """Follow one opcode; the depth of what it leaves on top."""
+        """Apply one opcode; returns the depth of the object on top."""
         name = opcode.name
         if name in _PUTS or name == "MEMOIZE":
             slot = arg if isinstance(arg, int) else len(self.memo)
@@ -92,12 +92,12 @@ class _Depths:
 
 
 def scan(stream: Stream, limits: Limits, what: str) -> None:
-    """Read the opcodes of one pickle from the stream's place to its end, which is left after it.
+    """Scan the opcodes of one pickle, leaving the stream after its end.
 
     Raises
     ------
     UnsafeFileError
-        It is damaged, nested too deep, or numbers more objects than it can have.
+        It is damaged, nested too deep, or numbers more objects than it has.
     """
     depths = _Depths()
     try:

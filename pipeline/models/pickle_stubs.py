@@ -1,7 +1,7 @@
-"""What a pickle may name, as things of ours that take notes and do nothing.
+"""Inert stand-ins for everything that a pickle may name.
 
-Whatever a pickle calls ends here. None of these can be given attributes, and none reaches torch,
-numpy or the standard library with what the pickle says before it was checked.
+All calls of a pickle end here. Attributes cannot be set on these objects, and no value of the
+pickle reaches torch, numpy or the standard library before it is checked.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from pipeline.models.stored_tensors import Storage, StoredTensor, sensible
 
 
 class _Sealed(type):
-    """Classes that a pickle may name: it cannot set their attributes."""
+    """Metaclass of classes that a pickle may name; it cannot set their attributes."""
 
     def __setattr__(cls, name: str, value: object) -> None:
         raise AttributeError(f"{cls.__name__} cannot be changed")
 
 
 class Bag(dict[Any, Any], metaclass=_Sealed):
-    """Any dictionary class; attributes that a pickle sets on it are dropped."""
+    """Any dictionary class; attributes set by the pickle are dropped."""
 
     def __setstate__(self, state: object) -> None:
-        """Take no notice."""
+        """Ignore the state."""
 
 
 class Attributes(Bag):
-    """An object that is nothing but its attributes (argparse.Namespace): as a dictionary."""
+    """An object that only has attributes (argparse.Namespace), as a dictionary."""
 
     def __setstate__(self, state: object) -> None:
         """Keep the attributes."""
@@ -40,10 +40,10 @@ class Attributes(Bag):
 
 
 class TfNetwork(metaclass=_Sealed):
-    """A network of the TensorFlow version: known so that it can be named, not read."""
+    """A network of the TensorFlow version, recognised for its error message."""
 
     def __setstate__(self, state: object) -> None:
-        """Take no notice."""
+        """Ignore the state."""
 
 
 class PersistentObject(NamedTuple):
@@ -54,7 +54,7 @@ class PersistentObject(NamedTuple):
 
 
 class NumpyType:
-    """A number type of numpy, little-endian."""
+    """A little-endian numpy number type."""
 
     __slots__ = ("code",)
 
@@ -84,7 +84,7 @@ _NUMPY_CODES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"
 
 
 class NumpyArray:
-    """An array of numpy: empty until its state comes."""
+    """A numpy array, empty until its state is set."""
 
     __slots__ = ("value",)
 
@@ -99,7 +99,7 @@ class NumpyArray:
 
 
 class Call:
-    """A function of ours that a pickle may call; it has nothing that a pickle could set."""
+    """A function that a pickle may call, without settable attributes."""
 
     __slots__ = ("_function",)
     _function: Callable[..., Any]
@@ -125,14 +125,14 @@ def of_persistent(meta: object) -> PersistentObject:
 
 
 def encode_latin1(text: object, encoding: object = "latin1") -> bytes:
-    """Bytes, as older pickles write them."""
+    """Bytes in the encoding of older pickles."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise UnsafeFileError("text in another encoding than latin1 is refused")
     return text.encode("latin1")
 
 
 def of_tensor(storage: object, offset: Any, shape: Any, stride: Any, *_: object) -> StoredTensor:
-    """A tensor over a storage; its numbers are checked when it is read."""
+    """A tensor over a storage; checked when it is read."""
     if not isinstance(storage, Storage):
         raise UnsafeFileError("a tensor without a storage is refused")
     return StoredTensor(storage, offset, as_shape(shape), as_shape(stride))

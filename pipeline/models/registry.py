@@ -1,8 +1,7 @@
-"""Weights that stages name: which file a name means, whether it is the right one, what it holds.
+"""Weights by name: find the file of an entry of `models`, check it, and read it.
 
-A stage names weights by an entry of `models` in params.yaml. The entry's sha256 is checked before
-anything is read, so that a name means the same numbers on every machine; nothing is downloaded
-here.
+The entry's sha256 is checked before anything is read, so that a name means the same numbers on
+every machine. Nothing is downloaded here.
 """
 
 from __future__ import annotations
@@ -23,51 +22,87 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FOLDER = "models"
-"""Where `models fetch` stores files, below the folder of all outputs."""
+"""Folder of fetched files, below the folder of all outputs."""
 PLAIN = ".safetensors"
 MAX_WEIGHTS_BYTES = 8 << 30
-"""Larger files are refused: the largest open_clip model has 20 GB, the largest of use here 4."""
+"""Limit on the size of a file: the largest open_clip model has 20 GB, the largest useful one 4."""
 _SUFFIX = re.compile(r"\.\w{1,12}", re.ASCII)
 MAX_TENSORS = 50_000
-"""Files of more are refused: the largest of the kinds used here have some 3000."""
+"""Limit on the number of tensors: the largest useful files have about 3000."""
+
+
+TRAINED_ON = "trained_on"
+"""The metadata key that says which images a network was trained on."""
+DRAWN = "drawn faces of invented people"
+"""Its value, up to the command, for networks that serve the demo corpus only."""
+DEMO = "demo"
+GUIDE = "docs/howto/real-weights.md"
+_HUB_FILES = (
+    "open_clip_model.safetensors", "model.safetensors", "open_clip_pytorch_model.bin",
+    "pytorch_model.bin",
+)  # fmt: skip
+"""Names of weights in a folder downloaded from the Hugging Face hub, in order of preference."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A file of weights that is there and carries the sha256 that params.yaml states."""
+    """A file of weights whose sha256 is the one in params.yaml."""
 
     name: str
     path: Path
     sha256: str
 
 
-def find_weights(models: Mapping[str, ModelFile], name: str, data: Path) -> Weights:
+def find_weights(models: Mapping[str, ModelFile], name: str, data: Path, corpus: str) -> Weights:
     """The file of an entry of `models`, checked against its sha256.
+
+    Parameters
+    ----------
+    corpus
+        Of the dataset that the weights judge. Networks trained on drawn faces are only for `demo`.
 
     Raises
     ------
     ParameterError
-        When params.yaml lists no such entry, or the file has another sha256.
+        When params.yaml lists no such entry, or the file's sha256 differs.
     MissingWeightsError
-        When the file is not there; the message says which, which setting, and what to do.
+        When the file does not exist, or is not for this corpus.
     """
     entry = model_entry(models, name)
     path = _existing(entry, name, data)
     if path is None:
         raise MissingWeightsError(_missing(entry, name, data))
     hashes = FileHashes(data / FOLDER / ".local" / "hashes.json")
-    found = hashes.sha256(path.resolve())
+    sha256 = hashes.sha256(path.resolve())
     hashes.save()
-    if found != entry.sha256:
+    if sha256 != entry.sha256:
         raise ParameterError(
-            f"{path}: its sha256 is {found}, models.{name}.sha256 of params.yaml says "
-            f"{entry.sha256}; it is another file than meant, or the setting is wrong"
+            f"{path}: its sha256 is {sha256}, models.{name}.sha256 of params.yaml says "
+            f"{entry.sha256}; correct the path or the sha256"
         )
-    return Weights(name, path, found)
+    weights = Weights(name, path, sha256)
+    if corpus != DEMO and is_drawn(weights):
+        raise MissingWeightsError(
+            f"the weights {name!r} were trained on drawn faces and serve corpus demo only"
+        )
+    return weights
+
+
+def is_drawn(weights: Weights) -> bool:
+    """Whether a network was trained on the demo's drawn faces, by its own metadata."""
+    return str(read_metadata(weights).get(TRAINED_ON, "")).startswith(DRAWN)
+
+
+def weights_file(path: Path) -> Path:
+    """The path itself, or the file of weights in a folder downloaded from the hub."""
+    if not path.is_dir():
+        return path
+    files = [path / name for name in _HUB_FILES if (path / name).is_file()]
+    return files[0] if files else path
 
 
 def model_entry(models: Mapping[str, ModelFile], name: str) -> ModelFile:
-    """The entry of that name, or one line that says which there are."""
+    """The entry of that name; the error lists the known ones."""
     if name not in models:
         known = ", ".join(sorted(models)) or "none"
         raise ParameterError(
@@ -84,10 +119,10 @@ def stored_path(entry: ModelFile, name: str, data: Path) -> Path:
 
 
 def candidates(entry: ModelFile, name: str, data: Path) -> list[Path]:
-    """Where the file may lie, in the order of search.
+    """Possible paths of the file, in search order.
 
-    A path counts from the working folder, then from the folder that holds the package, where the
-    demo's own networks lie; without a path it is what `models fetch` stored.
+    A path is relative to the working folder, else to the folder that holds the package, which has
+    the demo's networks. Without a path it is the file that `models fetch` stored.
     """
     if not entry.path:
         return [stored_path(entry, name, data)]
@@ -95,28 +130,28 @@ def candidates(entry: ModelFile, name: str, data: Path) -> list[Path]:
 
 
 def _existing(entry: ModelFile, name: str, data: Path) -> Path | None:
-    return next((path for path in candidates(entry, name, data) if path.is_file()), None)
+    places = [weights_file(path) for path in candidates(entry, name, data)]
+    return next((path for path in places if path.is_file()), None)
 
 
 def _missing(entry: ModelFile, name: str, data: Path) -> str:
     if not entry.path and not entry.url:
-        return f"models.{name} of params.yaml has neither path nor url: name the file in its path"
+        return f"models.{name} of params.yaml has neither path nor url: set its path"
     place = candidates(entry, name, data)[0]
     setting = f"models.{name}.path" if entry.path else f"models.{name}.url"
-    todo = f"run: spfem-data models fetch {name}" if entry.url else "put it there"
+    todo = f"run: spfem-data models fetch {name}" if entry.url else "copy it there"
     return f"the weights {name!r} ({setting} of params.yaml) are not at {place}; {todo}"
 
 
 def read_weights(weights: Weights) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors of a safetensors file by name, and its metadata, each value read as JSON.
+    """The tensors of a safetensors file by name, and its metadata decoded from JSON.
 
-    A metadata value that is no JSON stays the string it is.
+    A metadata value that is not JSON stays a string.
 
     Raises
     ------
     PipelineError
-        When the file is no safetensors, is larger than any network here, or holds a number that is
-        none.
+        When the file is not safetensors, exceeds the limits, or has non-finite values.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -133,16 +168,16 @@ def read_weights(weights: Weights) -> tuple[dict[str, Tensor], dict[str, Any]]:
             metadata = decode_metadata(file.metadata() or {})
     except SafetensorError as error:
         raise PipelineError(
-            f"{weights.path} (models.{weights.name}) is no safetensors file: {error}"
+            f"{weights.path} (models.{weights.name}) is not a safetensors file: {error}"
         ) from None
     check_finite(tensors, weights)
     return tensors, metadata
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    """Write a safetensors file, whole or absent, its metadata as JSON: the same bytes each time.
+    """Write a safetensors file atomically, with metadata as JSON; the same bytes each time.
 
-    The library writes metadata in an order of chance; they are put in the order of their names.
+    The library writes metadata in random order, so the header is rewritten in sorted order.
     """
     from safetensors.torch import save
 
@@ -158,7 +193,7 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 
 
 def check_size(weights: Weights) -> None:
-    """Refuse a file beyond `MAX_WEIGHTS_BYTES` before any of it is read."""
+    """Refuse a file larger than `MAX_WEIGHTS_BYTES` before reading it."""
     size = weights.path.stat().st_size
     if size > MAX_WEIGHTS_BYTES:
         raise PipelineError(
@@ -168,7 +203,7 @@ def check_size(weights: Weights) -> None:
 
 
 def check_finite(tensors: Mapping[str, Tensor], weights: Weights) -> None:
-    """Refuse weights with NaN or infinity: every score made with them would be one, too."""
+    """Refuse weights with NaN or infinity, which would make every score NaN."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise PipelineError(
@@ -178,16 +213,30 @@ def check_finite(tensors: Mapping[str, Tensor], weights: Weights) -> None:
 
 
 def encode_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """As safetensors stores it: each value as JSON."""
+    """Metadata as safetensors stores it: each value as JSON."""
     return {name: json.dumps(value, sort_keys=True) for name, value in sorted(metadata.items())}
 
 
+def read_metadata(weights: Weights) -> dict[str, Any]:
+    """The metadata of a safetensors file; {} if it has none or is another kind of file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(weights.path, framework="pt") as file:
+            return decode_metadata(file.metadata() or {})
+    except SafetensorError:
+        return {}
+
+
 def decode_metadata(stored: Mapping[str, str]) -> dict[str, Any]:
-    """Back from `encode_metadata`; what is no JSON stays text."""
+    """The inverse of `encode_metadata`; values that are not JSON stay strings."""
     found: dict[str, Any] = {}
     for name, text in stored.items():
         try:
             found[name] = json.loads(text)
-        except (ValueError, RecursionError):  # no JSON, or nested or numbered without end
+        except (
+            ValueError,
+            RecursionError,
+        ):  # not JSON, too deeply nested, or a number of thousands of digits
             found[name] = text
     return found

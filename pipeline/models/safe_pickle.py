@@ -1,9 +1,9 @@
 """Read a pickle of weights without running anything that it names.
 
-A pickle is a program that calls what it names. This reader knows a short list of names, each bound
-to a function of its own that only takes notes; any other name ends the reading. Not one callable
-of torch, numpy or the standard library is reachable (facts on the published formats: the names are
-those that weights files use). Tensors stay on disk: what comes back are notes on where they lie.
+A pickle is a program that calls what it names. This reader accepts a short list of names, those
+that weights files use, each bound to an inert function; any other name stops it. No callable of
+torch, numpy or the standard library is reachable. Tensors stay on disk; the result holds their
+positions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pipeline.models.stored_tensors import DTYPES, Storage, StorageType
 
 
 def _names(nested: Callable[[object], Storage]) -> dict[str, Any]:
-    """What a pickle may name; made anew for each reading."""
+    """The names that a pickle may use, built for each reading."""
     names: dict[str, Any] = {
         "collections.OrderedDict": pickle_stubs.Bag,
         "dnnlib.util.EasyDict": pickle_stubs.Bag,
@@ -54,7 +54,7 @@ def _names(nested: Callable[[object], Storage]) -> dict[str, Any]:
 
 
 Storages = Callable[[tuple[Any, ...]], Storage]
-"""What a persistent id (torch's way to name a storage) stands for."""
+"""The storage of a persistent id, torch's name of a storage."""
 
 
 class _Unpickler(pickle.Unpickler):
@@ -83,7 +83,7 @@ _DAMAGE = (
     pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError,
     OverflowError,
 )  # fmt: skip
-"""What an unpickler raises on a stream that does not hold together."""
+"""What an unpickler raises on a damaged stream."""
 
 
 def load(
@@ -93,25 +93,25 @@ def load(
     nested: Callable[[object], Storage],
     storages: Storages | None = None,
 ) -> Any:
-    """What one pickle at the stream's place holds; the stream is left after it.
+    """Read one pickle from the stream.
 
     Parameters
     ----------
     what
-        The file, for messages.
+        Name of the file, for messages.
     nested
-        Reads a storage that is a whole torch file inside the pickle.
+        Reads a storage that is a torch file inside the pickle.
     storages
-        Finds the storage of a persistent id; None: there are none.
+        Returns the storage of a persistent id; None if the format has none.
 
     Returns
     -------
-    Dictionaries, lists, numbers, text, and the classes of `inert` and `stored`.
+    Dictionaries, lists, numbers, text, and the classes of `pickle_stubs` and `stored_tensors`.
 
     Raises
     ------
     UnsafeFileError
-        It names anything that is not on the list, or is damaged.
+        It names anything else, or is damaged.
     """
     start = stream.tell()
     scan(stream, limits, what)

@@ -1,4 +1,4 @@
-"""Tensors that are still in their file: where they lie, whether they can be, and reading them."""
+"""Tensors in a file: position, validation, and reading."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _DIRECTORY_BYTES = 32 << 20
 
 
 class Keeper(Protocol):
-    """Where the bytes of storages are."""
+    """Provides the bytes of storages."""
 
     def length(self, key: str) -> int:
-        """Bytes of one storage; 0 where there is none."""
+        """Bytes of one storage; 0 if it does not exist."""
         ...
 
     def read(self, key: str, start: int, length: int) -> bytearray:
@@ -39,7 +39,7 @@ class Keeper(Protocol):
 
 
 def sensible(numbers: object) -> bool:
-    """Whether these are counts, few and below what any file holds."""
+    """Whether these are few, non-negative and plausible counts."""
     return (
         isinstance(numbers, tuple)
         and len(numbers) <= _MOST_DIMENSIONS + 2
@@ -63,7 +63,7 @@ class Storage(NamedTuple):
 
 
 class StoredTensor(NamedTuple):
-    """A tensor that is still in its file; `read` checks it and brings it."""
+    """A tensor in a file; `read` checks and loads it."""
 
     storage: Storage
     offset: int
@@ -72,11 +72,11 @@ class StoredTensor(NamedTuple):
 
     @property
     def n_bytes(self) -> int:
-        """What it takes in memory."""
+        """Bytes in memory."""
         return math.prod(self.shape) * self.storage.dtype.itemsize
 
     def check(self, name: str) -> None:
-        """Stop where it claims more than its storage holds."""
+        """Refuse a tensor that claims more than its storage holds."""
         numbers = (self.offset, self.storage.n, *self.stride)
         if not (sensible(self.shape) and sensible(numbers)) or len(self.shape) != len(self.stride):
             raise UnsafeFileError(f"the tensor {name} has no sensible shape: refused")
@@ -113,8 +113,17 @@ class StoredTensor(NamedTuple):
         return found
 
 
+def without_prefixes(name: str) -> str:
+    """A tensor's name without the prefixes of DataParallel and torch.compile."""
+    while name.startswith(_PREFIXES):
+        name = name.partition(".")[2]
+    return name
+
+
+_PREFIXES = ("module.", "_orig_mod.")
+
 Reader = Callable[[int, int], bytearray]
-"""Bytes of a file from a place on, that many."""
+"""Reads a number of bytes at an offset."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +141,7 @@ class Ranges:
 
 
 def file_reader(path: Path) -> Reader:
-    """Reads, and does not map: mapped pages would count as this process's memory until the end."""
+    """Reads instead of mapping: mapped pages would count as this process's memory."""
     stream = path.open("rb", buffering=0)
 
     def read(start: int, length: int) -> bytearray:
@@ -148,7 +157,7 @@ def file_reader(path: Path) -> Reader:
 
 
 class Capped(io.FileIO):
-    """A zip of which no single read is larger than the directory of a file of tensors may be."""
+    """A zip file object whose reads are limited to the maximum size of a directory."""
 
     def read(self, n: int | None = -1, /) -> bytes:
         wanted = _DIRECTORY_BYTES + 1 if n is None or n < 0 else n
@@ -158,7 +167,7 @@ class Capped(io.FileIO):
 
 
 class Within:
-    """A file to read a pickle from: whoever asks for a petabyte gets what is left."""
+    """A file object whose reads are limited to the rest of the file."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file, self._size = file, size

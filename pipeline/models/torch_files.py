@@ -1,4 +1,4 @@
-"""torch's two file formats, read by the safe unpickler: the zip, and the one before torch 1.6."""
+"""torch's two file formats, zip and the one before torch 1.6, read by the safe unpickler."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from pipeline.models.stored_tensors import (
 )
 
 _MAGIC = 0x1950A86A20F9469CFC6C
-"""What torch's older format begins with, pickled."""
+"""The magic number of torch's older format."""
 MAGIC_PICKLE = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _LOCAL_HEADER = 30
 _PICKLE_BYTES = 256 << 20
-"""Of the pickle inside a torch zip: names and shapes only."""
+"""Limit of the pickle inside a torch zip, which has only names and shapes."""
 
 
 def torch_zip(path: Path, reader: Reader, size: int, limits: Limits) -> Any:
@@ -54,7 +54,7 @@ def torch_zip(path: Path, reader: Reader, size: int, limits: Limits) -> Any:
 def _members(
     path: Path, reader: Reader, size: int, limits: Limits
 ) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Names and places of a zip's members, which have to be stored as they are."""
+    """Names and positions of a zip's members, which must be uncompressed."""
     try:
         with Capped(path) as stream, zipfile.ZipFile(stream) as archive:
             infos = archive.infolist()
@@ -91,7 +91,7 @@ def _storage_of(pid: tuple[Any, ...], what: str, keeper: Ranges, prefix: str) ->
 
 @dataclass(frozen=True)
 class Nested:
-    """Reads the torch files that NVIDIA's pickles hold, one a tensor; none inside those."""
+    """Reads the torch files inside NVIDIA's pickles, one per tensor, without further nesting."""
 
     what: str
     limits: Limits
@@ -114,7 +114,7 @@ def _no_more(content: object) -> Storage:
 def torch_legacy(
     source: Stream, reader: Reader, size: int, what: str, limits: Limits, *, inner: bool = False
 ) -> Any:
-    """torch's format before 1.6: five pickles, then each storage's count and bytes in a row."""
+    """torch's format before 1.6: five pickles, then the count and bytes of each storage."""
     places: dict[str, tuple[int, int]] = {}
     keeper = Ranges(reader, places)
     types: dict[str, torch.dtype] = {}

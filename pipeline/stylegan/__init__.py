@@ -1,1 +1,1 @@
-"""StyleGAN2, its W+ encoders and ArcFace: the networks, their files, and nothing that runs code."""
+"""StyleGAN2, its W+ encoders and ArcFace: networks and their files, read without running code."""

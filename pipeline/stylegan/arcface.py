@@ -1,4 +1,4 @@
-"""ArcFace networks: a face to a unit vector whose cosine says how alike two people look.
+"""ArcFace networks: map a face to a unit vector; the cosine is the similarity of two people.
 
 Two published bodies: IR-SE-50, which pSp and e4e train with, and insightface's iresnet50
 (Deng et al. 2019). Both read RGB faces of 112 px in [-1, 1].
@@ -18,7 +18,7 @@ from pipeline.stylegan import irse
 
 @dataclass(frozen=True)
 class ArcFaceConfig:
-    """What an ArcFace network is made of: its body, widths, length of the vector, picture side."""
+    """The architecture: body, widths, length of the vector, input size."""
 
     body: Literal["irse", "iresnet"]
     units: tuple[int, ...] = irse.UNITS
@@ -30,10 +30,10 @@ class ArcFaceConfig:
         object.__setattr__(self, "units", tuple(self.units))
         object.__setattr__(self, "widths", tuple(self.widths))
         if self.body not in ("irse", "iresnet"):
-            raise ValueError(f"body {self.body!r}: irse or iresnet is expected")
+            raise ValueError(f"body {self.body!r}: expected irse or iresnet")
         irse.check(self.units, self.widths)
         if self.input_px < 16 or self.input_px % 16 or self.dim < 1:
-            raise ValueError(f"input_px {self.input_px}: a multiple of 16 is expected")
+            raise ValueError(f"input_px {self.input_px}: expected a multiple of 16")
 
     def as_dict(self) -> dict[str, Any]:
         """For the metadata of a file."""
@@ -41,17 +41,17 @@ class ArcFaceConfig:
 
     @property
     def n_flat(self) -> int:
-        """Features before the last linear layer."""
+        """Number of features before the last linear layer."""
         return self.widths[3] * (self.input_px // 16) ** 2
 
 
 def face_of_aligned(pictures: Tensor, input_px: int = 112) -> Tensor:
-    """The face that an identity network reads, out of FFHQ-aligned pictures, as e4e crops it.
+    """Crop the input of an identity network from FFHQ-aligned images, like e4e.
 
     Parameters
     ----------
     pictures
-        (n, 3, s, s) in [-1, 1], aligned as FFHQ; s is brought to 256 first.
+        (n, 3, s, s) in [-1, 1], aligned as FFHQ; resized to 256 px first.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def face_of_aligned(pictures: Tensor, input_px: int = 112) -> Tensor:
 
 
 class ArcFace(nn.Module):
-    """What both bodies share: the embedding is the network's output at unit length."""
+    """Base of both bodies: the embedding is the normalised output."""
 
     def __init__(self, config: ArcFaceConfig) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class ArcFace(nn.Module):
         """RGB faces (n, 3, input_px, input_px) in [-1, 1] to unit vectors (n, dim)."""
         px = self.config.input_px
         if faces.shape[1:] != (3, px, px):
-            raise ValueError(f"faces are {tuple(faces.shape)}; (n, 3, {px}, {px}) is expected")
+            raise ValueError(f"faces are {tuple(faces.shape)}; expected (n, 3, {px}, {px})")
         return functional.normalize(self.vector(faces), dim=1)
 
 
@@ -105,7 +105,7 @@ class IrSe50(ArcFace):
 
 
 class _Block(nn.Module):
-    """insightface's residual unit; unlike IR-SE, a first unit has a convolution in its shortcut."""
+    """insightface's residual unit; a stage's first unit has a convolution in its shortcut."""
 
     def __init__(self, n_in: int, n_out: int, stride: int) -> None:
         super().__init__()

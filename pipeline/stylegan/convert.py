@@ -1,7 +1,7 @@
-"""Any published weights file to one safetensors file of ours, tensor by tensor.
+"""Convert a published weights file to our safetensors layout, tensor by tensor.
 
-The pipeline reads nothing else. A converted file names its source by sha256, and the same source
-gives the same bytes.
+The pipeline reads only converted files. A converted file states the sha256 of its source, and the
+same source gives the same bytes.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from pipeline.stylegan.layouts import Network
 from pipeline.stylegan.networks import compare_shapes, empty_network, expected_shapes
 
 MEAN_DRAWS = 100_000
-"""Codes that the mean is taken over where a file lacks it, as rosinality's and pSp's tools do."""
+"""Codes for computing a missing mean, as rosinality's and pSp's tools do."""
 _ALIGNMENT = 8
 
 
 @dataclass(frozen=True)
 class Examined:
-    """A file that was looked through in full: every tensor in place, of sense and finite."""
+    """A fully inspected file: every tensor is present, valid and finite."""
 
     opened: Opened
     found: Found
@@ -43,12 +43,12 @@ class Examined:
 
 
 def examine(path: Path, *, encoder: str = "", clamp: float | None = None) -> Examined:
-    """Look through a weights file: what it is, and whether each tensor of it can be used.
+    """Inspect a weights file: identify it, and check every tensor.
 
     Raises
     ------
     PipelineError
-        One line: why it is refused.
+        When it is refused.
     """
     opened = open_weights(path)
     found = sniff(opened, encoder=encoder, clamp=clamp)
@@ -71,7 +71,7 @@ def _stored(network: Network) -> Iterable[tuple[str, StoredTensor]]:
 
 
 def _entries(network: Network, what: str) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the converted file; stops where the source does not fit."""
+    """Names and shapes of the converted file; fails if the source does not fit."""
     expected = expected_shapes(empty_network({"kind": network.kind, "config": network.config}))
     made = {n for n in expected if n.startswith("noises.") or n == "latent_avg"}
     found = {name: network.shape(name) for name in network.tensors}
@@ -85,16 +85,16 @@ def _entries(network: Network, what: str) -> dict[str, tuple[int, ...]]:
 
 
 def _check_mean(found: tuple[int, ...], expected: tuple[int, ...], what: str) -> None:
-    """A mean may be one row for all, or a row for each."""
+    """A mean may have one row for all, or one per row of the code."""
     rows = found[0] if len(found) == 2 else 1
     of_rows = len(expected) == 2
     sound = found[-1:] == expected[-1:] and len(found) in (1, 2) and rows > 0
     if not sound or (of_rows and rows not in (1, expected[0])):
-        raise PipelineError(f"{what}: latent_avg is {found}, expected is {expected}")
+        raise PipelineError(f"{what}: latent_avg is {found}, expected {expected}")
 
 
 def part_of(found: Found, part: str, what: str) -> Network:
-    """The network that is asked for; without a name the first: of an encoder's file the encoder."""
+    """The requested network; by default the first, which in an encoder's file is the encoder."""
     if found.family.startswith(OWN):
         raise PipelineError(f"{what} is {found.family}: there is nothing to convert")
     if not found.networks:
@@ -112,13 +112,13 @@ def convert(
     Parameters
     ----------
     part
-        `encoder` or `generator` where the file has both.
+        `encoder` or `generator`, if the file has both.
     notes
         More metadata: framing, licence.
 
     Returns
     -------
-    The metadata that were written.
+    The metadata written.
     """
     what = examined.opened.path.name
     network = part_of(examined.found, part, what)
@@ -146,7 +146,7 @@ def convert(
 def _made(
     network: Network, entries: Mapping[str, tuple[int, ...]]
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors that some files lack or hold in another shape, and where each comes from."""
+    """The tensors that the file lacks or has in another shape, and the origin of each."""
     made, origins = {}, {}
     if "latent_avg" in entries:
         made["latent_avg"], origins["latent_avg"] = _mean(network, entries["latent_avg"])
@@ -190,7 +190,7 @@ def _computed_mean(network: Network) -> Tensor:
 
 
 def _noises(network: Network) -> dict[str, Tensor]:
-    """Noise maps for the layers whose maps a file lacks: those of a new network."""
+    """Noise maps for a file without them: those of a new network."""
     config = GeneratorConfig(**network.config)
     small = Generator(GeneratorConfig(config.size, (1,) * len(config.channels), 1, 1))
     return {n: t for n, t in small.state_dict().items() if n.startswith("noises.")}
@@ -202,7 +202,7 @@ def _write(
     tensor_of: Callable[[str], Tensor],
     metadata: Mapping[str, str],
 ) -> None:
-    """safetensors, one tensor in memory at a time (the library's writer wants them all)."""
+    """Write safetensors with one tensor in memory at a time; the library's writer needs all."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     end = 0
     for name, shape in entries.items():

@@ -1,4 +1,4 @@
-"""The StyleGAN2 discriminator: what the adversarial part of an encoder's training looks through."""
+"""The StyleGAN2 discriminator, for the adversarial loss of encoder training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HALVING_PADS = {3: 2, 1: 1}
 
 
 class _Halved(nn.Module):
-    """Blur: what stands before a convolution of stride 2."""
+    """Blur before a convolution of stride 2."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class _Halved(nn.Module):
 def _layer(
     n_in: int, n_out: int, size: int, *, halve: bool = False, active: bool = True
 ) -> nn.Sequential:
-    """Convolution and activation, after a blur where the size halves."""
+    """Convolution and activation, with a blur first if the size halves."""
     stride, pad = (2, 0) if halve else (1, size // 2)
     parts: list[nn.Module] = [_Halved(size)] if halve else []
     parts.append(EqualConv2d(n_in, n_out, size, stride=stride, pad=pad, bias=False))
@@ -49,7 +49,7 @@ class _Block(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """The residual discriminator of config F, for pictures of a generator's size and channels."""
+    """The residual discriminator of config F, for a generator's image size and channels."""
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -64,9 +64,9 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """(n, 3, size, size) in [-1, 1] to logits (n, 1): how real each looks.
+        """(n, 3, size, size) in [-1, 1] to logits (n, 1) of being real.
 
-        n is at most 4 or a multiple of 4: the last layers see how much a group differs.
+        n is at most 4 or a multiple of 4, the group size of the minibatch deviation.
         """
         x = self.convs(pictures)
         x = self.final_conv(torch.cat([x, _deviation(x)], dim=1))
@@ -75,7 +75,7 @@ class Discriminator(nn.Module):
 
 
 def _deviation(x: Tensor) -> Tensor:
-    """The mean deviation within each group of samples, as one map (n, 1, h, w)."""
+    """The mean standard deviation within each group of samples, as one map (n, 1, h, w)."""
     n, c, h, w = x.shape
     group = min(n, _GROUP)
     if n % group:

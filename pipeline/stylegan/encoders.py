@@ -1,7 +1,7 @@
-"""Encoders of a picture into W+: pSp's (Richardson et al. 2021) and e4e's (Tov et al. 2021).
+"""Encoders of an image into W+: pSp's (Richardson et al. 2021) and e4e's (Tov et al. 2021).
 
-One pyramid of IR-SE-50 features; one small head a row of the code. pSp's heads give the rows; e4e's
-first head gives a base for all rows and the others what is added to it.
+A pyramid of IR-SE-50 features with one small head per row of the code. pSp's heads give the rows;
+e4e's first head gives a base for all rows, and the others give offsets from it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pipeline.stylegan import irse
 from pipeline.stylegan.ops import EqualLinear
 
 STRIDES = (4, 8, 16)
-"""Of the three feature maps that the heads read, fine to coarse."""
+"""Strides of the three feature maps, fine to coarse."""
 _MOST_STYLES = 64
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """What a W+ encoder is made of.
+    """The architecture of a W+ encoder.
 
     Parameters
     ----------
@@ -34,13 +34,13 @@ class EncoderConfig:
     style_dim
         Length of a row.
     input_px
-        Side of the picture: a multiple of 16, a power of two.
+        Input size: a power of two, from 32.
     units, widths
         Units and channels of the body's four stages.
     head_width
         Channels inside a head; 0: style_dim, as published.
     coarse, middle
-        Rows below `coarse` read the coarsest map, below `middle` the middle one, others the finest.
+        Rows below `coarse` use the coarsest map, below `middle` the middle one, others the finest.
     """
 
     kind: Literal["e4e", "psp"]
@@ -57,10 +57,10 @@ class EncoderConfig:
         object.__setattr__(self, "units", tuple(self.units))
         object.__setattr__(self, "widths", tuple(self.widths))
         if self.kind not in ("e4e", "psp"):
-            raise ValueError(f"kind {self.kind!r}: e4e or psp is expected")
+            raise ValueError(f"kind {self.kind!r}: expected e4e or psp")
         irse.check(self.units, self.widths)
         if self.input_px < 32 or self.input_px & (self.input_px - 1):
-            raise ValueError(f"input_px {self.input_px}: a power of two from 32 is expected")
+            raise ValueError(f"input_px {self.input_px}: expected a power of two from 32")
         if min(self.n_styles, self.style_dim) < 1 or self.head_width < 0:
             raise ValueError("n_styles and style_dim are at least 1, head_width at least 0")
         if self.n_styles > _MOST_STYLES:
@@ -73,12 +73,12 @@ class EncoderConfig:
         return asdict(self)
 
     def level(self, row: int) -> int:
-        """Which of `STRIDES` the head of a row reads."""
+        """The one of `STRIDES` that the head of a row uses."""
         return 2 if row < self.coarse else 1 if row < self.middle else 0
 
 
 class Head(nn.Module):
-    """A feature map down to one row, by convolutions of stride 2."""
+    """Reduce a feature map to one row by convolutions of stride 2."""
 
     def __init__(self, n_in: int, width: int, n_out: int, map_px: int) -> None:
         super().__init__()
@@ -95,8 +95,8 @@ class Head(nn.Module):
 
 
 class WPlusEncoder(nn.Module):
-    """Picture to W+ code. `latent_avg` (n_styles, style_dim) is what the network's output is added
-    to; zeros where a network was trained without.
+    """Image to W+ code. `latent_avg` (n_styles, style_dim) is added to the network's output; zeros
+    for networks trained without it.
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -116,7 +116,7 @@ class WPlusEncoder(nn.Module):
         self.register_buffer("latent_avg", torch.zeros(config.n_styles, config.style_dim))
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The body's maps at 1/4, 1/8 and 1/16 of the side: the ends of its last three stages."""
+        """The body's maps at 1/4, 1/8 and 1/16 of the input size, from its last three stages."""
         ends = [sum(self.config.units[: k + 1]) for k in range(4)]
         found, x = [], self.input_layer(x)
         for i, unit in enumerate(self.body, start=1):
@@ -133,7 +133,7 @@ class WPlusEncoder(nn.Module):
         x
             RGB (n, 3, input_px, input_px) in [-1, 1].
         stage
-            e4e's training goes through stages: deltas of the rows 1 to `stage` only. None: all.
+            Training stage of e4e: only the deltas of rows 1 to `stage`. None: all.
 
         Returns
         -------
@@ -141,7 +141,7 @@ class WPlusEncoder(nn.Module):
         """
         px = self.config.input_px
         if x.shape[1:] != (3, px, px):
-            raise ValueError(f"pictures are {tuple(x.shape)}; (n, 3, {px}, {px}) is expected")
+            raise ValueError(f"images are {tuple(x.shape)}; expected (n, 3, {px}, {px})")
         fine, middle, coarse = self.features(x)
         middle = _upsampled(coarse, middle) + self.latlayer1(middle)
         fine = _upsampled(middle, fine) + self.latlayer2(fine)
@@ -158,7 +158,7 @@ class WPlusEncoder(nn.Module):
         return row
 
     def forward(self, x: Tensor, stage: int | None = None) -> Tensor:
-        """The code (n, n_styles, style_dim) that a generator takes; see `raw`."""
+        """The code (n, n_styles, style_dim) for a generator; see `raw`."""
         return self.raw(x, stage) + self.get_buffer("latent_avg")
 
 

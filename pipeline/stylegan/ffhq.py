@@ -1,8 +1,8 @@
-"""FFHQ's alignment, picture for picture as the encoders of StyleGAN2 were trained on it.
+"""FFHQ's alignment, as in the training data of StyleGAN2's encoders.
 
-`framing.ffhq_quad` says where; here is how FFHQ takes the picture from there: shrunk first, with a
-blurred margin where the square leaves the picture. `sampling.sample` gives a cleaner picture, but
-an encoder expects this one.
+`framing.ffhq_quad` gives the square. Here it is sampled like in FFHQ's script: shrunk first, with a
+blurred margin where the square leaves the image. `sampling.sample` gives a cleaner image, but the
+encoders expect this one.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _DLIB_CORNERS = (48, 54)
 _HALF = 0.5
 _MARGIN, _LEAST_MARGIN_PX = 0.1, 3
 _PAD, _BLUR = 0.3, 0.02
-_SLACK_PX = 4  # padding begins when the square leaves the picture by more than the margin less this
+_SLACK_PX = 4  # padding begins when the square leaves the image by more than the margin minus this
 
 
 def quad_of_68(landmarks: F64) -> F64:
-    """FFHQ's square (4, 2) of dlib's 68 landmarks (68, 2), in their coordinates."""
+    """FFHQ's square (4, 2) for dlib's 68 landmarks (68, 2), in their coordinates."""
     left, right = (landmarks[points].mean(axis=0) for points in _DLIB_EYES)
     return ffhq_quad(left, right, landmarks[list(_DLIB_CORNERS)].mean(axis=0))
 
 
 def quads_of_mesh(landmarks: F64, smooth_frames: float) -> F64:
-    """FFHQ's squares (n, 4, 2) of frames' landmarks (n, 478, >= 2), NaN without a face.
+    """FFHQ's squares (n, 4, 2) for frames' landmarks (n, 478, >= 2), NaN without a face.
 
-    Each frame's own square moves and zooms with the mouth, whose corners enter it. With
-    `smooth_frames` > 0 centre and axes are smoothed over time by a Gaussian of that deviation, as
-    STIT does (Tzaban et al. 2022, 3.1); frames without a face are bridged for that.
+    A frame's square depends on the mouth corners, so it moves and zooms with the mouth. With
+    `smooth_frames` > 0, centre and axes are smoothed over time by a Gaussian with that sigma, as in
+    STIT (Tzaban et al. 2022, 3.1), interpolating over frames without a face.
     """
     quads = np.full((len(landmarks), 4, 2), np.nan)
     found = np.isfinite(landmarks[:, 0, 0])
@@ -57,7 +57,7 @@ def _quad_of_mesh(points: F64) -> F64:
 
 
 def aligned(picture: U8, quad: F64, size_px: int, transform_px: int) -> U8:
-    """The aligned picture (size_px, size_px, 3): within rounding of FFHQ's own script.
+    """The aligned image (size_px, size_px, 3), equal to that of FFHQ's script within rounding.
 
     Parameters
     ----------
@@ -66,8 +66,8 @@ def aligned(picture: U8, quad: F64, size_px: int, transform_px: int) -> U8:
     quad
         (4, 2) in pixel-edge coordinates: top left, bottom left, bottom right, top right.
     transform_px
-        The side at which the square is sampled before it is brought to `size_px`: FFHQ took 4096
-        for 1024; e4e and pSp take the size itself.
+        The size at which the square is sampled before resizing to `size_px`: FFHQ used 4096 for
+        1024; e4e and pSp use the size itself.
     """
     centred = quad - _HALF
     side = float(np.hypot(*(centred[3] - centred[0])))
@@ -107,7 +107,7 @@ def _cropped(image: Image.Image, quad: F64, side: float) -> tuple[Image.Image, F
 
 
 def _padded(image: Image.Image, quad: F64, side: float, margin: int) -> tuple[Image.Image, F64]:
-    """Mirrored content, blurred and faded to the median, where the square leaves the picture."""
+    """Pad with mirrored content, blurred and faded to the median, outside the image."""
     low, high = np.floor(quad.min(axis=0)), np.ceil(quad.max(axis=0))
     before = np.maximum(margin - low, 0).astype(int)
     after = np.maximum(high - image.size + margin, 0).astype(int)
@@ -130,12 +130,12 @@ def _padded(image: Image.Image, quad: F64, side: float, margin: int) -> tuple[Im
 
 
 def back(quad: F64, size_px: int) -> F64:
-    """The matrix (2, 3) from an aligned picture's pixels to where its square lies."""
+    """The matrix (2, 3) from an aligned image's pixels to its square."""
     top_left, bottom_left, _, top_right = quad
     across, down = (top_right - top_left) / size_px, (bottom_left - top_left) / size_px
     return np.column_stack([across, down, top_left])
 
 
 def forth(quad: F64, size_px: int) -> F64:
-    """The matrix (2, 3) from where the square lies to the aligned picture's pixels."""
+    """The matrix (2, 3) from the square to the aligned image's pixels."""
     return invert(back(quad, size_px))

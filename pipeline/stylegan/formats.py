@@ -1,7 +1,7 @@
-"""Which family a weights file is of, told by the names and shapes in it and never by its suffix.
+"""Identify a weights file by the names and shapes of its tensors, not by its suffix.
 
-Sizes, widths and depths are read off the tensors. A file's own account of itself (`opts`) is asked
-for one thing only: which of two encoders it holds, whose tensors are named alike.
+Sizes, widths and depths are derived from the tensors. A file's own options (`opts`) only decide
+which of two encoders with equal tensor names it holds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pipeline.models.containers import Opened
 from pipeline.models.pickle_scan import Limits, UnsafeFileError
 from pipeline.models.pickle_stubs import Bag, PersistentObject, TfNetwork
 from pipeline.models.registry import decode_metadata
-from pipeline.models.stored_tensors import StoredTensor
+from pipeline.models.stored_tensors import StoredTensor, without_prefixes
 from pipeline.stylegan import layouts
 from pipeline.stylegan.layouts import Network, Tensors
 from pipeline.stylegan.networks import KINDS
@@ -23,41 +23,45 @@ from pipeline.stylegan.networks import KINDS
 _ENCODER_TYPES = {"Encoder4Editing": "e4e", "GradualStyleEncoder": "psp"}
 _DEEPEST_MODULE = 24
 OWN = "converted by this project"
-"""How the family of a file of ours begins."""
-_CLIP = {"visual.conv1.weight", "visual.trunk.patch_embed.proj.weight", "visual.proj"}
+"""Prefix of the family of our own files."""
+CLIP = "CLIP"
+_CLIP = {
+    "visual.conv1.weight", "visual.trunk.patch_embed.proj.weight", "visual.proj",
+    "vision_model.embeddings.class_embedding",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a file holds: its family in words, and the networks by what they are for."""
+    """The contents of a file: its family in words, and its networks by purpose."""
 
     family: str
     networks: dict[str, Network] = field(default_factory=dict)
 
 
 def sniff(opened: Opened, *, encoder: str = "", clamp: float | None = None) -> Found:
-    """Tell what a file holds.
+    """Identify the contents of a file.
 
     Parameters
     ----------
     encoder
-        `e4e` or `psp`, for an encoder file that does not say so itself.
+        `e4e` or `psp`, for an encoder file that does not state it.
     clamp
         The generator's conv_clamp, for files that lack it (state dicts).
 
     Raises
     ------
     PipelineError
-        One line: what it is and why it is not taken.
+        What it is, and why it is not supported.
     """
     tree, name = opened.tree, opened.path.name
     if any(isinstance(part, TfNetwork) for part in _parts(tree)):
         raise PipelineError(
-            f"{name} is a StyleGAN2 pickle of the TensorFlow version, which is not read; take the "
+            f"{name} is a StyleGAN2 pickle of the TensorFlow version, which is not read; use the "
             "PyTorch pickle of the same network, or convert it with its publisher's legacy.py"
         )
     if not isinstance(tree, dict):
-        raise PipelineError(f"{name} holds no tensors by name: {_KNOWN}")
+        raise PipelineError(f"{name} has no named tensors: {_KNOWN}")
     if isinstance(tree.get("G_ema"), PersistentObject):
         return _pickled(tree["G_ema"], name)
     if "kind" in opened.metadata and "config" in opened.metadata:
@@ -76,7 +80,7 @@ _TERMS = (
 
 
 def terms_of(opened: Opened, found: Found) -> str:
-    """Under which terms such a file usually stands: a hint and no advice."""
+    """The usual terms of such a file: a hint, not legal advice."""
     said = decode_metadata(opened.metadata).get("terms")
     if isinstance(said, str):
         return said
@@ -84,7 +88,7 @@ def terms_of(opened: Opened, found: Found) -> str:
 
 
 _KNOWN = (
-    "known are StyleGAN2 generators (rosinality's and NVIDIA's PyTorch versions), "
+    "supported are StyleGAN2 generators (rosinality's and NVIDIA's PyTorch versions), "
     "e4e and pSp encoders, ArcFace (IR-SE-50, iresnet), and torchvision's VGG"
 )
 
@@ -143,13 +147,12 @@ def _flat(flat: Tensors, name: str, clamp: float | None) -> Found:
     if {"features.0.weight", "features.2.weight", "classifier.0.weight"} <= set(flat):
         return Found("VGG, torchvision's", {"vgg": layouts.vgg(flat, name)})
     if _CLIP & set(flat):
-        return Found("CLIP, open_clip's names (read by `score` as it is)")
-    raise PipelineError(f"{name} is of no family known here: {_KNOWN}")
+        return Found(f"{CLIP}; score reads it as it is")
+    raise PipelineError(f"{name} is not a supported network: {_KNOWN}")
 
 
 _STYLEGAN3 = (
-    "{} is a StyleGAN3 generator: its codes and layers are others than StyleGAN2's, which is what "
-    "is read here"
+    "{} is a StyleGAN3 generator, whose codes and layers differ; only StyleGAN2's are supported"
 )
 
 
@@ -211,15 +214,13 @@ def _named(part: object) -> Iterator[tuple[str, Any]]:
 
 
 def named_tensors(tree: Mapping[Any, Any], what: str) -> Tensors:
-    """The tensors of a flat dictionary, without the prefix that parallel training leaves."""
-    found = {
-        n.removeprefix("module."): v for n, v in _named(dict(tree)) if isinstance(v, StoredTensor)
-    }
+    """The tensors of a flat dictionary, without the prefixes of DataParallel and torch.compile."""
+    tensors = {without_prefixes(n): v for n, v in _named(dict(tree)) if isinstance(v, StoredTensor)}
     limits = Limits()
-    claimed = sum(tensor.n_bytes for tensor in found.values())
-    if len(found) > limits.tensors or claimed > limits.file_bytes:
-        raise UnsafeFileError(f"{what} is refused: {len(found)} tensors claim {claimed} bytes")
-    return found
+    claimed = sum(tensor.n_bytes for tensor in tensors.values())
+    if len(tensors) > limits.tensors or claimed > limits.file_bytes:
+        raise UnsafeFileError(f"{what} is refused: {len(tensors)} tensors claim {claimed} bytes")
+    return tensors
 
 
 def _encoder(

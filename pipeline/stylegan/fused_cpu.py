@@ -1,8 +1,8 @@
-"""The generator's layers for one picture on a CPU without gradients: equal, in a third of the time.
+"""The generator's layers for one image on a CPU without gradients, in a third of the time.
 
 Style, normalisation and the activation's gain are folded into the weight, the bias into the
-convolution, and the channels of a pixel lie together in memory, which the filter wants. What is
-left besides convolutions is one pass for the noise and one for the activation.
+convolution, and the layout is channels-last, which suits the filter. Besides convolutions, one pass
+for the noise and one for the activation remain.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def applies(codes: Tensor) -> bool:
-    """Whether pictures of these codes can be made so."""
+    """Whether images of these codes can be generated this way."""
     return codes.device.type == "cpu" and not torch.is_grad_enabled()
 
 
 def picture(network: Generator, rows: Tensor, maps: list[Tensor | None]) -> Tensor:
-    """One picture (1, 3, size, size) of one W+ code (1, n_latent, style_dim)."""
+    """One image (1, 3, size, size) of one W+ code (1, n_latent, style_dim)."""
     x = network.input.input.contiguous(memory_format=torch.channels_last)
     x = _styled(network.conv1, x, rows[:, 0], maps[0])
     colours = _to_rgb(network.to_rgb1, x, rows[:, 1])

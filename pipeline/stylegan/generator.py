@@ -1,6 +1,6 @@
-"""The StyleGAN2 generator: from W+ codes to pictures.
+"""The StyleGAN2 generator: from W+ codes to images.
 
-Numerically equal to the published networks (tests hold it within 1e-4 of a deviation). Tensors are
+Equal to the published networks within 1e-4 of a standard deviation (tested). Tensors are
 named and shaped as in the layout that most encoders were trained against (`style.1.weight`,
 `convs.0.conv.weight`, ...), without the filters, which are always [1, 3, 3, 1].
 """
@@ -20,7 +20,7 @@ from pipeline.stylegan.layers import StyledConv, ToRGB
 from pipeline.stylegan.ops import EqualLinear, PixelNorm
 
 Noise = Literal["fixed", "none", "random"] | Sequence[Tensor]
-"""Stored maps, no noise, fresh noise a call, or a map (1 or n, 1, r, r) a layer."""
+"""Stored maps, no noise, new noise per call, or a map (1 or n, 1, r, r) per layer."""
 
 _WIDEST = 512
 _LARGEST_PX = 4096
@@ -30,12 +30,12 @@ _MAPPING_BATCH = 4096
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """What a generator is made of.
+    """The architecture of a generator.
 
     Parameters
     ----------
     size
-        Side of the picture in px: a power of two from 8.
+        Side of the image in px: a power of two from 8.
     channels
         Channels at 4, 8, ..., `size` px.
     style_dim
@@ -43,9 +43,9 @@ class GeneratorConfig:
     n_mlp
         Layers of the mapping network.
     conv_clamp
-        Activations are limited to +-this (networks trained in half precision), None: not at all.
+        Activations are limited to +-this (networks trained in half precision); None: no limit.
     mapping_lr
-        The learning-rate multiplier of the mapping network, part of its arithmetic.
+        The learning-rate multiplier of the mapping network, which scales its weights.
     """
 
     size: int
@@ -58,7 +58,7 @@ class GeneratorConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
         if not 8 <= self.size <= _LARGEST_PX or self.size & (self.size - 1):
-            raise ValueError(f"size {self.size}: a power of two, 8 to {_LARGEST_PX}, is expected")
+            raise ValueError(f"size {self.size}: expected a power of two, 8 to {_LARGEST_PX}")
         if len(self.channels) != self.n_blocks + 1:
             raise ValueError(
                 f"{len(self.channels)} channel counts for {self.size} px: "
@@ -67,7 +67,7 @@ class GeneratorConfig:
         if min(*self.channels, self.style_dim, self.n_mlp) < 1 or self.n_mlp > _DEEPEST:
             raise ValueError(f"channels, style_dim, n_mlp are at least 1, n_mlp at most {_DEEPEST}")
         if self.conv_clamp is not None and not self.conv_clamp > 0:
-            raise ValueError(f"conv_clamp {self.conv_clamp}: more than 0 is expected")
+            raise ValueError(f"conv_clamp {self.conv_clamp}: expected more than 0")
 
     @classmethod
     def of(cls, size: int, multiplier: int = 2, **others: Any) -> GeneratorConfig:
@@ -77,7 +77,7 @@ class GeneratorConfig:
 
     @property
     def n_blocks(self) -> int:
-        """Resolutions above 4 px."""
+        """Number of resolutions above 4 px."""
         return self.size.bit_length() - 3
 
     @property
@@ -106,7 +106,7 @@ class _Constant(nn.Module):
 
 
 class _Noises(nn.Module):
-    """The stored maps, drawn from a seed of their own, so that a new network is reproducible."""
+    """The stored noise maps, drawn from their own seed, so that a new network is reproducible."""
 
     def __init__(self, sides: Sequence[int]) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class _Noises(nn.Module):
         draw = torch.Generator().manual_seed(0)
         for i, px in enumerate(sides):
             empty = torch.empty(1, 1, px, px)
-            # On the meta device there are shapes only, to be filled from a file.
+            # On the meta device there are only shapes, to be filled from a file.
             noise = empty if empty.is_meta else torch.randn(1, 1, px, px, generator=draw)
             self.register_buffer(f"noise_{i}", noise)
 
@@ -123,9 +123,9 @@ class _Noises(nn.Module):
 
 
 class Generator(nn.Module):
-    """StyleGAN2, skip architecture (config F): z to w by an MLP, W+ to a picture.
+    """StyleGAN2, skip architecture (config F): z to w by an MLP, W+ to an image.
 
-    `latent_avg` (style_dim,) is the mean of w, towards which truncation goes.
+    `latent_avg` (style_dim,) is the mean of w, the target of truncation.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -174,7 +174,7 @@ class Generator(nn.Module):
         return torch.cat([near[:, :cutoff], rows[:, cutoff:]], dim=1)
 
     def mean_latent(self, n: int, seed: int = 0) -> Tensor:
-        """The mean w (style_dim,) of `n` draws: what `latent_avg` is where a file lacks it."""
+        """The mean w (style_dim,) of `n` draws, for files without `latent_avg`."""
         draw = torch.Generator().manual_seed(seed)
         total = torch.zeros(self.config.style_dim, dtype=torch.float64)
         device = self.get_buffer("latent_avg").device
@@ -186,19 +186,19 @@ class Generator(nn.Module):
         return (total / n).float()
 
     def forward(self, codes: Tensor, noise: Noise = "fixed") -> Tensor:
-        """Pictures of codes.
+        """Images of codes.
 
         Parameters
         ----------
         codes
             W+ (n, n_latent, style_dim), or W (n, style_dim) for all rows. Not z: see `mapping`.
         noise
-            See `Noise`. Pictures that are to be compared need the same.
+            See `Noise`. Images to be compared need the same noise.
 
         Returns
         -------
         (n, 3, size, size), nominally in [-1, 1], not clamped. On a CPU without gradients each
-        picture is made by itself (`folded`): the same bits in whatever batch.
+        image is generated separately (`fused_cpu`), with the same bits in any batch.
         """
         rows = self.broadcast(codes)
         maps = self._maps(noise, len(rows), rows)
@@ -222,7 +222,7 @@ class Generator(nn.Module):
         sides = self.config.noise_px
         if not isinstance(noise, str):
             if len(noise) != len(sides):
-                raise ValueError(f"{len(noise)} noise maps; {len(sides)} are expected")
+                raise ValueError(f"{len(noise)} noise maps; expected {len(sides)}")
             return noise
         if noise == "fixed":
             return self.noises.maps()
@@ -230,4 +230,4 @@ class Generator(nn.Module):
             return [None] * len(sides)
         if noise == "random":
             return [torch.randn(n, 1, px, px, device=like.device) for px in sides]
-        raise ValueError(f"noise {noise!r}: fixed, none, random or maps are expected")
+        raise ValueError(f"noise {noise!r}: expected fixed, none, random or maps")

@@ -1,8 +1,8 @@
-"""The body that the W+ encoders and one ArcFace network share: IR-SE-50.
+"""IR-SE-50: the body of the W+ encoders and of one ArcFace network.
 
 Residual units of batch norm, two 3x3 convolutions and squeeze-and-excitation (Deng et al. 2019,
-"ArcFace", in the variant with 3, 4, 14 and 3 units). Widths and counts are parameters, so that a
-small network is the same class.
+"ArcFace", in the variant with 3, 4, 14 and 3 units). Widths and counts are parameters, so that
+small networks use the same class.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _MOST_UNITS = 100
 
 
 def check(units: Sequence[int], widths: Sequence[int]) -> None:
-    """Stop (ValueError) where units and widths are not four sensible counts each."""
+    """Raise ValueError unless units and widths are four valid counts each."""
     if len(units) != 4 or len(widths) != 4 or min(*units, *widths) < 1 or max(units) > _MOST_UNITS:
-        raise ValueError(f"units {units}, widths {widths}: four counts each are expected")
+        raise ValueError(f"units {units}, widths {widths}: expected four counts each")
 
 
 class SqueezeExcite(nn.Module):
-    """Scale each channel by what a two-layer network makes of all channels' means."""
+    """Scale each channel by a two-layer network's output for the means of all channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class SqueezeExcite(nn.Module):
 
 
 class Unit(nn.Module):
-    """One residual unit; the shortcut is a convolution where the width changes."""
+    """One residual unit; the shortcut is a convolution if the width changes."""
 
     def __init__(self, n_in: int, n_out: int, stride: int) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ def stem(n_in: int, n_out: int) -> nn.Sequential:
 
 
 def body(units: Sequence[int], widths: Sequence[int]) -> nn.Sequential:
-    """All units in a row; the first of each stage halves the size."""
+    """All units in sequence; the first of each stage halves the size."""
     return nn.Sequential(*_units(units, widths))
 
 

@@ -1,4 +1,4 @@
-"""The generator's layers: a convolution that the code modulates, its noise, and colours."""
+"""The generator's layers: modulated convolution, noise, and RGB output."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pipeline.stylegan.ops import EPSILON, ActivateBias, EqualLinear, fir, upsam
 class ModulatedConv(nn.Module):
     """A convolution whose input channels are scaled by the style, its output channels normalised.
 
-    Scaling activations is equal to scaling a weight for each sample, and shares one weight over
-    the batch.
+    Scaling activations is equivalent to scaling a weight per sample, and shares one weight over the
+    batch.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class ModulatedConv(nn.Module):
 
     @staticmethod
     def _demodulation(style: Tensor, weight: Tensor) -> Tensor:
-        # Sums of squares do not survive half precision.
+        # Sums of squares overflow in half precision.
         with torch.autocast(style.device.type, enabled=False):
             power = weight.float().square().sum(dim=(2, 3))
             return torch.rsqrt(style.float().square() @ power.T + EPSILON)
 
 
 class NoiseInjection(nn.Module):
-    """One learnt strength for a noise map that all channels share."""
+    """A noise map shared by all channels, with one learnt strength."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class StyledConv(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """Features to colours, added to the picture so far at twice its size."""
+    """Features to RGB, added to the previous image at twice its size."""
 
     def __init__(self, n_in: int, style_dim: int, *, clamp: float | None) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class ToRGB(nn.Module):
         self.clamp = clamp
 
     def forward(self, x: Tensor, w: Tensor, skip: Tensor | None = None) -> Tensor:
-        """(n, c, r, r) and the picture (n, 3, r / 2, r / 2) in, (n, 3, r, r) out."""
+        """(n, c, r, r) and the image (n, 3, r / 2, r / 2) in, (n, 3, r, r) out."""
         y = _clamped(self.conv(x, w) + self.bias, self.clamp)
         return y if skip is None else y + upsample(skip)
 

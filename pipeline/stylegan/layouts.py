@@ -1,7 +1,7 @@
-"""From a family's tensors to a network of ours: config from shapes, names mapped, nothing computed.
+"""Map the tensors of each supported layout to our networks: config from shapes, names renamed.
 
-Each function gives the config and, for every tensor of the network, the stored tensor that it comes
-from and the shape that it takes here.
+Each function returns the config and, for every tensor of the network, the stored tensor and its
+shape here. Nothing is computed.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class Network:
     kind, config
         As in the metadata of a converted file.
     tensors
-        By our names.
+        The stored tensors, by our names.
     shapes
-        Where a tensor takes another shape here.
+        Shapes of tensors that differ here.
     mean
-        What `latent_avg` comes from, if the file has it: (dim,) or (rows, dim).
+        The source of `latent_avg`, if the file has one: (dim,) or (rows, dim).
     clamp_from
-        Where the generator's conv_clamp comes from.
+        The origin of the generator's conv_clamp.
     """
 
     kind: str
@@ -65,12 +65,12 @@ def _shape(tensors: Mapping[str, StoredTensor], name: str, dims: int, what: str)
         raise PipelineError(f"{what}: the tensor {name} is missing")
     shape = tensors[name].shape
     if len(shape) != dims or 0 in shape:
-        raise PipelineError(f"{what}: the tensor {name} is {shape}; {dims} dimensions are expected")
+        raise PipelineError(f"{what}: the tensor {name} is {shape}; expected {dims} dimensions")
     return shape
 
 
 def _check_filters(tensors: Tensors, names: Iterator[str], what: str) -> None:
-    """Stop where a network was made with another filter than [1, 3, 3, 1]."""
+    """Refuse a network with another filter than [1, 3, 3, 1]."""
     taps = torch.tensor(TAPS) / sum(TAPS)
     for name in names:
         if tensors[name].shape != (4, 4):
@@ -89,7 +89,7 @@ def _kept(tensors: Tensors) -> Tensors:
 def rosinality(
     tensors: Tensors, mean: StoredTensor | None, clamp: float | None, what: str
 ) -> Network:
-    """A generator in the layout that ours has."""
+    """A generator in our own layout."""
     blocks = [int(m[1]) for n in tensors if (m := re.fullmatch(r"to_rgbs\.(\d+)\.bias", n))]
     channels = [_shape(tensors, "conv1.conv.weight", 5, what)[1]]
     for j in range(max(blocks, default=-1) + 1):
@@ -112,7 +112,7 @@ def _generator_config(
     channels: list[int], dim: int, z_dim: int, n_mlp: int, clamp: float | None, what: str
 ) -> dict[str, Any]:
     if dim != z_dim:
-        raise PipelineError(f"{what}: z has {z_dim} numbers and w {dim}; equal ones are expected")
+        raise PipelineError(f"{what}: z has {z_dim} numbers and w {dim}; expected equal sizes")
     return {
         "size": 4 << (len(channels) - 1), "channels": channels, "style_dim": dim, "n_mlp": n_mlp,
         "conv_clamp": clamp, "mapping_lr": 0.01,
@@ -128,7 +128,9 @@ _NVIDIA_PARTS = (
 def nvidia(tensors: Tensors, clamp: float | None, what: str) -> Network:
     """A generator in NVIDIA's PyTorch layout: other names, no flips, fewer dimensions."""
     if any(n.startswith("mapping.embed") for n in tensors):
-        raise PipelineError(f"{what} is a generator of classes (c_dim > 0), which is not read")
+        raise PipelineError(
+            f"{what} is a class-conditional generator (c_dim > 0), which is not supported"
+        )
     sides = sorted(
         int(m[1]) for n in tensors if (m := re.fullmatch(r"synthesis\.b(\d+)\.torgb\.bias", n))
     )
@@ -146,7 +148,7 @@ def nvidia(tensors: Tensors, clamp: float | None, what: str) -> Network:
     }
     strange = sorted(set(kept) - set(names))
     if strange:
-        raise PipelineError(f"{what}: no place for the tensor {strange[0]} ({len(strange)} such)")
+        raise PipelineError(f"{what}: unexpected tensor {strange[0]} ({len(strange)} in all)")
     channels = [_shape(kept, f"synthesis.b{px}.conv1.weight", 4, what)[0] for px in sides]
     dim, z_dim = _shape(kept, "mapping.fc0.weight", 2, what)
     renamed = {names[n]: tensor for n, tensor in kept.items()}
@@ -161,7 +163,7 @@ def nvidia(tensors: Tensors, clamp: float | None, what: str) -> Network:
 
 
 def _nvidia_names(sides: list[int]) -> Iterator[tuple[str, str]]:
-    """NVIDIA's name and ours, of the synthesis network."""
+    """NVIDIA's names and ours of the synthesis network's tensors."""
     yield "synthesis.b4.const", "input.input"
     for i, px in enumerate(sides):
         block, j = f"synthesis.b{px}", i - 1
@@ -200,12 +202,12 @@ def _body(tensors: Tensors, what: str) -> tuple[list[int], list[int]]:
         widths.append(_shape(tensors, f"body.{len(widths)}.res_layer.1.weight", 4, what)[0])
     stages = [(width, len(list(run))) for width, run in groupby(widths)]
     if len(stages) != 4:
-        raise PipelineError(f"{what}: a body of {len(stages)} stages; 4 are expected")
+        raise PipelineError(f"{what}: a body of {len(stages)} stages; expected 4")
     return [count for _, count in stages], [width for width, _ in stages]
 
 
 def encoder(tensors: Tensors, mean: StoredTensor | None, kind: str, what: str) -> Network:
-    """A pSp or e4e encoder: body, pyramid and heads are read off the shapes."""
+    """A pSp or e4e encoder: body, pyramid and heads are derived from the shapes."""
     units, widths = _body(tensors, what)
     depths: list[int] = []
     while f"styles.{len(depths)}.linear.weight" in tensors:
@@ -255,7 +257,7 @@ def arcface_iresnet(tensors: Tensors, what: str) -> Network:
 
 
 def vgg(tensors: Tensors, what: str) -> Network:
-    """torchvision's VGG without batch norm: its convolutions; a new stage begins after a gap."""
+    """torchvision's VGG without batch norm: convolutions; a gap in the numbers begins a stage."""
     places = sorted(int(name.split(".")[1]) for name in tensors if _is_vgg_weight(name))
     stages: list[list[int]] = []
     for before, place in zip([-9, *places], places, strict=False):

@@ -1,4 +1,4 @@
-"""From weights that params.yaml names to the network that they are of."""
+"""Load the network of a weights file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pipeline.stylegan.networks import network_of
 
 
 def load_network(weights: Weights) -> nn.Module:
-    """The network of a file that this project wrote, for inference, on the CPU, in float32.
+    """The network of one of our files, for inference, on the CPU, in float32.
 
     Raises
     ------
     PipelineError
-        The file is of no kind known here, or its tensors do not fit its config.
+        The kind of network is unknown, or the tensors do not fit the config.
     """
     tensors, metadata = read_weights(weights)
     return network_of(tensors, metadata)

@@ -1,9 +1,9 @@
-"""Keeping the mouth: the step along an emotion's direction that leaves lips where speech has them.
+"""Remove mouth motion from a step along an emotion's direction.
 
-Taking the ridge coefficient of mouth opening out of a direction does nothing on real networks: a
-coefficient says how to *read* opening from a code, not how a code must move to open the mouth.
-What moves the mouth is the pattern: the regression of codes on measures (Haufe et al. 2014). How
-much of it to take away is found by making pictures and measuring them, round by round.
+Projecting out the ridge coefficients of mouth opening has no effect on real networks: coefficients
+say how to *read* the opening from a code, not how a code changes when the mouth opens. That is the
+pattern, the regression of codes on measures (Haufe et al. 2014). The amount to subtract is found in
+a closed loop: generate images, measure, correct.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
 ShiftOf = Callable[[F64], F64]
-"""From a step (d,) to the mean change (k,) of the measures in pictures made with and without it."""
+"""From a step (d,) to the mean change (k,) of the measures between images without and with it."""
 
-_RIDGE = 1e-3  # of the measures' mean variance: for measures that hardly differ
+_RIDGE = 1e-3  # of the measures' mean variance, for nearly constant measures
 _MIN_ROWS = 8
 _MIN_READOUT = 30
 _STRENGTHS = np.logspace(-6, 1, 15)
@@ -26,14 +26,14 @@ _STRENGTHS = np.logspace(-6, 1, 15)
 
 @dataclass(frozen=True)
 class Kept:
-    """A step whose mouth was kept.
+    """A step without mouth motion.
 
     Attributes
     ----------
     step
         (d,) the step after the last round.
     shifts
-        (rounds + 1, k) what the calibrating measurer saw before the first round and after each.
+        (rounds + 1, k) the measured changes before the first round and after each.
     """
 
     step: F64
@@ -41,12 +41,12 @@ class Kept:
 
 
 class Pattern:
-    """How codes move when the mouth does, from frames that come a few at a time.
+    """The change of codes per change of the mouth, accumulated over groups of frames.
 
-    The regression of codes on measures within groups: means of each group are taken off both, so
-    that an emotion's own mouth (or a speaker's) is not taken for speech. What is held is sums: they
-    are of deviations from means as they are known so far (Chan, Golub, LeVeque 1983), so that
-    nothing is lost where measures differ little.
+    The regression of codes on measures within groups: group means are subtracted from both, so
+    that a typical mouth of an emotion or speaker does not count as speech. Sums of deviations are
+    updated with running means (Chan, Golub, LeVeque 1983), so that no precision is lost if measures
+    vary little.
     """
 
     def __init__(self, n_measures: int) -> None:
@@ -55,7 +55,7 @@ class Pattern:
         self._means: dict[str, tuple[int, F64, F64]] = {}
 
     def add(self, group: str, codes: F64, measures: F64) -> None:
-        """Take in frames of one group (a speaker in an emotion).
+        """Add frames of one group (a speaker in an emotion).
 
         Parameters
         ----------
@@ -79,19 +79,19 @@ class Pattern:
         self._n += n
 
     def solve(self) -> F64:
-        """(k, d): row j moves measure j by 1 and no other.
+        """(k, d): row j changes measure j by 1 and no other.
 
         Raises
         ------
         ValueError
-            With fewer frames than eight a measure, or measures that never change.
+            With fewer than eight frames per measure, or constant measures.
         """
         if self._n < _MIN_ROWS * len(self._spread):
             raise ValueError(f"{self._n} frames are too few for {len(self._spread)} measures")
         scale = np.sqrt(np.diag(self._spread))
         if scale.min(initial=np.inf) < 1e-9:
             raise ValueError("a measure never changes within its groups")
-        # In units of each measure's own spread, or the ridge would weigh wide measures less.
+        # Scaled by each measure's spread; otherwise the ridge would favour some measures.
         correlation = self._spread / np.outer(scale, scale)
         stiff = correlation + _RIDGE * np.eye(len(scale))
         found = np.linalg.solve(stiff, self._with_codes / scale[:, None])
@@ -99,10 +99,10 @@ class Pattern:
 
 
 def readout(seen: F64, measures: F64, groups: Sequence[str] | NDArray[np.str_]) -> F64:
-    """How much of each measure is in what a measurer sees: (k, f), to be applied to differences.
+    """A linear readout (k, f) of measures from features, to be applied to differences.
 
-    Ridge regression of measures on what is seen, within groups (speakers); its strength by leaving
-    one frame out. Fitted on real frames, it makes one measurer speak in another's units.
+    Ridge regression within groups (speakers), its strength chosen by leave-one-out. Fitted on real
+    frames, it converts one measurer's features to another's units.
 
     Parameters
     ----------
@@ -124,19 +124,19 @@ def readout(seen: F64, measures: F64, groups: Sequence[str] | NDArray[np.str_]) 
 
 
 def keep_mouth(step: F64, moves: F64, shift_of: ShiftOf, rounds: int, gain: float) -> Kept:
-    """The step with the mouth's part taken out, in a closed loop.
+    """The step without mouth motion, by a closed loop.
 
-    Each round makes pictures with the step, measures by how much the mouth moved, and takes that
-    much of the patterns away.
+    Each round generates images with the step, measures the change of the mouth, and subtracts the
+    patterns in proportion.
 
     Parameters
     ----------
     step
-        (d,) beta times the direction, at which the loop is closed.
+        (d,) beta times the direction, at which the loop measures.
     moves
-        (k, d) as `pattern` gives.
+        (k, d) from `Pattern.solve`.
     gain
-        How much of what was seen is taken away each round; 1 trusts the pattern's scale.
+        Share of the measured change to subtract each round; 1 trusts the pattern's scale.
     """
     seen = [shift_of(step)]
     for _ in range(rounds):

@@ -1,7 +1,7 @@
-"""Networks to files and back: one safetensors file, whose metadata say what to build.
+"""Save and load networks: a safetensors file whose metadata describe the architecture.
 
-The metadata are a flat map of names to JSON: `kind`, `config` (the arguments of the network's
-config), and notes on where the weights come from. A file never says which code to run.
+The metadata map names to JSON: `kind`, `config` (the arguments of the network's config), and notes
+on the origin of the weights. A file never names code to run.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from pipeline.stylegan.generator import Generator, GeneratorConfig
 from pipeline.stylegan.perceptual import Vgg, VggConfig
 
 _COUNTERS = "num_batches_tracked"
-"""Of batch norms: counts that no result depends on; not stored."""
+"""Batch norms' counters, which no result depends on; not stored."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of network: the class of its config, the network of a config, the class it has."""
+    """A kind of network: its config class, its constructor, its class."""
 
     config: Callable[..., Any]
     network: Callable[[Any], nn.Module]
@@ -49,21 +49,21 @@ def metadata_of(network: nn.Module) -> dict[str, Any]:
     for kind, known in KINDS.items():
         if isinstance(network, known.module):
             return {"kind": kind, "config": network.config.as_dict()}  # type: ignore[operator, union-attr]
-    raise TypeError(f"{type(network).__name__} is of no kind of network known here")
+    raise TypeError(f"{type(network).__name__} is not a known kind of network")
 
 
 def empty_network(metadata: Mapping[str, Any]) -> nn.Module:
-    """The network that metadata describe, on torch's meta device: shapes without memory.
+    """The network that metadata describe, on torch's meta device, which takes no memory.
 
     Raises
     ------
     PipelineError
-        An unknown kind, or a config that cannot be.
+        An unknown kind, or an invalid config.
     """
     kind, config = metadata.get("kind"), metadata.get("config")
     if not isinstance(kind, str) or kind not in KINDS or not isinstance(config, Mapping):
         raise PipelineError(
-            f"a weights file of kind {kind!r}; expected is {', '.join(KINDS)}: "
+            f"a weights file of kind {kind!r}; expected {', '.join(KINDS)}: "
             "run `spfem-data models convert` on the published file"
         )
     try:
@@ -75,7 +75,7 @@ def empty_network(metadata: Mapping[str, Any]) -> nn.Module:
 
 
 def expected_shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of what a file of this network holds."""
+    """Names and shapes of the tensors in a file of this network."""
     state = network.state_dict()
     return {n: tuple(t.shape) for n, t in state.items() if not n.endswith(_COUNTERS)}
 
@@ -83,25 +83,24 @@ def expected_shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
 def compare_shapes(
     found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]], what: str
 ) -> None:
-    """Stop with one line where a tensor is missing, unknown or of another shape."""
+    """Raise PipelineError if a tensor is missing, unexpected or of another shape."""
     for name in sorted(expected):
         if name not in found:
             raise PipelineError(f"{what}: the tensor {name} is missing")
         if tuple(found[name]) != tuple(expected[name]):
             raise PipelineError(
                 f"{what}: the tensor {name} is {tuple(found[name])}, "
-                f"expected is {tuple(expected[name])}"
+                f"expected {tuple(expected[name])}"
             )
     strange = sorted(set(found) - set(expected))
     if strange:
-        raise PipelineError(f"{what}: no place for the tensor {strange[0]} ({len(strange)} such)")
+        raise PipelineError(f"{what}: unexpected tensor {strange[0]} ({len(strange)} in all)")
 
 
 def network_of(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> nn.Module:
-    """The network of a file's tensors and metadata, in float32, for inference.
+    """Build the network of a file's tensors and metadata, in float32, for inference.
 
-    Tensors are taken over and not copied where they are float32 already, so that a mapped file
-    stays mapped.
+    float32 tensors are used without a copy, so that a memory-mapped file stays mapped.
     """
     network = empty_network(metadata)
     shapes = {name: tuple(t.shape) for name, t in tensors.items()}
@@ -117,14 +116,14 @@ def network_of(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> nn
 def save_network(
     network: nn.Module, path: Path, notes: Mapping[str, Any] | None = None, *, half: bool = False
 ) -> None:
-    """Write a network of `KINDS` as safetensors, whole or absent, the same bytes each time.
+    """Write a network of `KINDS` as safetensors, atomically and reproducibly.
 
     Parameters
     ----------
     notes
-        More metadata: where it comes from, what pictures it knows, its licence.
+        More metadata: origin, training data, licence.
     half
-        Store float16: half the size, read back as float32.
+        Store float16, which is read back as float32.
     """
     dtype = torch.float16 if half else torch.float32
     state = {

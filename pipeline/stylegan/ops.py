@@ -1,6 +1,6 @@
-"""The few operations that StyleGAN2 adds to torch: FIR filters, equalised layers, the activation.
+"""StyleGAN2's operations: FIR filters, equalised layers, the activation.
 
-Pictures are (n, channels, height, width), float. Karras et al. 2020, "Analyzing and Improving the
+Images are (n, channels, height, width), float. Karras et al. 2020, "Analyzing and Improving the
 Image Quality of StyleGAN"; the filter is [1, 3, 3, 1] everywhere.
 """
 
@@ -15,7 +15,7 @@ from torch.nn import functional
 TAPS = (1.0, 3.0, 3.0, 1.0)
 """The filter along one axis; its sum is 8."""
 SLOPE = 0.2
-"""Of the leaky rectifier, whose output is then scaled by the square root of two."""
+"""Slope of the leaky ReLU, whose output is then scaled by the square root of two."""
 GAIN = math.sqrt(2.0)
 EPSILON = 1e-8
 
@@ -23,7 +23,7 @@ EPSILON = 1e-8
 def upfirdn2d(
     x: Tensor, kernel: Tensor, up: int = 1, down: int = 1, pad: tuple[int, int] = (0, 0)
 ) -> Tensor:
-    """Upsample by zeros, pad, filter, decimate: the definition, for any 2-D kernel.
+    """Upsample with zeros, pad, filter, decimate: the definition, for any 2-D kernel.
 
     Zeros follow each sample; negative `pad` (before, after, on both axes) crops; the filter is a
     true convolution (the kernel is flipped). The networks use `fir`, which is equal for
@@ -48,9 +48,9 @@ def _kernels(x: Tensor, gain: float) -> Tensor:
 
 
 def fir(x: Tensor, pad: int, gain: float = 1.0, bias: Tensor | None = None) -> Tensor:
-    """Filter each channel by outer([1, 3, 3, 1]) / 64 * gain, and add a bias a channel.
+    """Filter each channel by outer([1, 3, 3, 1]) / 64 * gain, and add a bias per channel.
 
-    One depthwise pass: where the channels lie together in memory, it costs a CPU a sixth of two
+    One depthwise pass: in a channels-last layout on a CPU, it takes a sixth of the time of two
     passes of a separable filter (benchmarks/stylegan_cpu.py).
 
     Returns
@@ -61,7 +61,7 @@ def fir(x: Tensor, pad: int, gain: float = 1.0, bias: Tensor | None = None) -> T
 
 
 def upsample(x: Tensor) -> Tensor:
-    """Twice the size: zeros between, pad (2, 1), the filter times four."""
+    """Double the size: insert zeros, pad (2, 1), apply four times the filter."""
     # A transposed convolution of stride 2 inserts the zeros; the kernel is symmetric.
     return functional.conv_transpose2d(x, _kernels(x, 4.0), stride=2, padding=1, groups=x.shape[1])
 
@@ -81,12 +81,12 @@ class PixelNorm(nn.Module):
 
 
 class EqualLinear(nn.Module):
-    """A linear layer whose stored weight has unit deviation: the scale is applied at run time.
+    """A linear layer whose stored weight has unit standard deviation; scaled at run time.
 
     Parameters
     ----------
     lr_mul
-        Stored weight and bias count this much (the mapping network: 0.01).
+        Factor on stored weight and bias (mapping network: 0.01).
     active
         Whether the scaled leaky ReLU follows.
     """
@@ -110,7 +110,7 @@ class EqualLinear(nn.Module):
 
 
 class EqualConv2d(nn.Module):
-    """A convolution whose stored weight has unit deviation."""
+    """A convolution whose stored weight has unit standard deviation."""
 
     def __init__(
         self, n_in: int, n_out: int, size: int, *, stride: int = 1, pad: int = 0, bias: bool = True

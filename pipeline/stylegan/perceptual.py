@@ -1,6 +1,6 @@
-"""VGG's features (Simonyan, Zisserman 2015): how alike two pictures look (SSERD eq. 8).
+"""VGG's features (Simonyan, Zisserman 2015), for perceptual similarity (SSERD eq. 8).
 
-Layers are named as in torchvision's files, whose classifier is not read.
+Layers are named as in torchvision's files; the classifier is not read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class VggConfig:
-    """Channels of the convolutions of each stage; stages are parted by a pooling."""
+    """Channels of the convolutions of each stage; stages are separated by pooling."""
 
     stages: tuple[tuple[int, ...], ...] = VGG19
 
@@ -49,7 +49,7 @@ class Vgg(nn.Module):
         self.features = nn.Sequential(*layers)
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
-        """Maps, fine to coarse, of RGB pictures (n, 3, s, s) in [-1, 1]."""
+        """Maps, fine to coarse, of RGB images (n, 3, s, s) in [-1, 1]."""
         mean, spread = (
             torch.tensor(v, device=pictures.device, dtype=pictures.dtype).reshape(1, 3, 1, 1)
             for v in (_MEAN, _SPREAD)

@@ -1,7 +1,7 @@
 """Emotion directions: the linear boundary between neutral codes and an emotion's (SSERD eq. 11).
 
-W+ codes are rows of (n_latent * dim,) numbers. What the paper leaves open (C, which frames, how
-they are split, whether codes are pooled) are arguments here; stages take them from params.yaml.
+W+ codes are rows of (n_latent * dim,) numbers. What the paper does not specify (C, frames, splits,
+pooling) are arguments here, and parameters of the stages.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _MOST_FOLDS = 10
 
 @dataclass(frozen=True)
 class Labelled:
-    """Codes of one speaker set, each with who and what it shows.
+    """Codes of a set of speakers, with speaker, take and class of each.
 
     Attributes
     ----------
     codes
-        (n, d), centred per speaker where the caller wishes.
+        (n, d), centred per speaker if the caller does so.
     is_emotion
         (n,) True for the emotion, False for neutral.
     speakers, takes
-        (n,) names; frames of one take are near copies and never stand on both sides of a split.
+        (n,) names; frames of one take are near copies and are never on both sides of a split.
     """
 
     codes: F64
@@ -55,13 +55,13 @@ class Labelled:
 
     @property
     def has_both(self) -> bool:
-        """Whether there is something to separate."""
+        """Whether both classes have rows."""
         return bool(self.is_emotion.any() and not self.is_emotion.all())
 
 
 @dataclass(frozen=True)
 class Boundary:
-    """`codes @ normal + intercept` is positive on the emotion's side; the normal is not scaled."""
+    """`codes @ normal + intercept` is positive on the emotion's side; any length."""
 
     normal: F64
     intercept: float
@@ -69,9 +69,9 @@ class Boundary:
 
 @dataclass
 class Middle:
-    """The middle of one speaker's codes, each take weighing alike; no label is looked at.
+    """The centre of one speaker's codes, with equal weight for each take; uses no labels.
 
-    Raw codes separate perfectly by skin and background; what is left after centring is expression.
+    Raw codes can be separated by skin and background; after centring, expression remains.
     """
 
     n: int = 0
@@ -81,7 +81,7 @@ class Middle:
     _squares: float = 0.0
 
     def add(self, codes: F64) -> None:
-        """Take in the codes (n, d) of one take."""
+        """Add the codes (n, d) of one take."""
         mean = codes.mean(axis=0)
         self._of_takes = self._of_takes + mean
         self._n_takes += 1
@@ -92,11 +92,11 @@ class Middle:
         self.n += len(codes)
 
     def centre(self) -> F64:
-        """The middle (d,)."""
+        """The centre (d,)."""
         return np.asarray(self._of_takes / self._n_takes)
 
     def squares(self) -> float:
-        """The sum of the squared lengths of all codes, from the middle."""
+        """The sum of the squared distances of all codes from the centre."""
         return self._squares + self.n * float(np.sum((self._mean - self.centre()) ** 2))
 
 
@@ -116,10 +116,10 @@ def evenly(
 
 
 def weights(balance: Balance, data: Labelled) -> F64:
-    """How much each row counts (n,), 1 on average.
+    """The weight of each row (n,), 1 on average.
 
-    `classes`: both classes alike. `speakers`: both classes of every speaker alike, so that no
-    speaker's habit is taken for the emotion.
+    `classes`: equal total weight for both classes. `speakers`: equal total weight for both classes
+    of every speaker, so that a speaker's habit is not learnt as the emotion.
     """
     groups = {
         "none": np.zeros(len(data.codes), dtype=np.int64),
@@ -134,13 +134,13 @@ def weights(balance: Balance, data: Labelled) -> F64:
 def fit(data: Labelled, c: float, balance: Balance = "none") -> Boundary:
     """The linear support vector machine (Cortes, Vapnik 1995) of emotion against neutral.
 
-    Hinge loss, intercept not penalised: sklearn's SVC(kernel="linear"), as InterFaceGAN takes it.
-    It is solved on the Gram matrix: codes have many more dimensions than there are rows.
+    Hinge loss, intercept not penalised: sklearn's SVC(kernel="linear"), as in
+    InterFaceGAN. Solved on the Gram matrix, since codes have many more dimensions than rows.
 
     Raises
     ------
     ValueError
-        When one of the classes is absent.
+        When one of the classes has no rows.
     """
     machine = _machine(data, data.codes @ data.codes.T, c, balance)
     normal = machine.dual_coef_[0] @ data.codes[machine.support_]
@@ -157,40 +157,40 @@ def _machine(data: Labelled, gram: F64, c: float, balance: Balance) -> Any:
 
 
 def unit(direction: F64, n_latent: int, norm: Norm) -> F64:
-    """A direction (d,) at the length that beta multiplies.
+    """A direction (d,) scaled to the length that beta multiplies.
 
-    `flattened`: length 1 over all n_latent rows, so that beta is beta / sqrt(n_latent) a row (root
-    mean square; 15 is 3.54 a row of 18). `per_layer`: 1 a row, length sqrt(n_latent); 15 is 15.
+    `flattened`: length 1 over all n_latent rows, so that a row moves by beta / sqrt(n_latent) (root
+    mean square; 15 is 3.54 per row of 18). `per_layer`: length 1 per row, sqrt(n_latent) in all.
     """
     length = float(np.linalg.norm(direction))
     if length < _LEFT:
-        raise ValueError("a direction of no length")
+        raise ValueError("the direction has length 0")
     return direction / length * (np.sqrt(n_latent) if norm == "per_layer" else 1.0)
 
 
 def project_out(direction: F64, conditions: F64) -> F64:
-    """The unit direction (d,) with the span of `conditions` (k, d) taken out, for any k.
+    """The unit direction (d,) with the span of `conditions` (k, d) projected out, for any k.
 
     Raises
     ------
     ValueError
-        Where the conditions are dependent, or nothing of the direction is left.
+        When the conditions are dependent, or nothing of the direction remains.
     """
     scaled = conditions / np.linalg.norm(conditions, axis=1, keepdims=True)
     basis, upper = np.linalg.qr(scaled.T)
     if np.abs(np.diag(upper)).min() < _FULL_RANK:
-        raise ValueError(f"the {len(conditions)} conditions to be taken out are dependent")
-    # Twice: the first pass leaves rounding of the order of the part taken out.
+        raise ValueError(f"the {len(conditions)} conditions to project out are dependent")
+    # Twice: the first pass leaves rounding errors of the order of the removed part.
     left = direction - basis @ (basis.T @ direction)
     left = left - basis @ (basis.T @ left)
     length = float(np.linalg.norm(left))
     if length < _LEFT * float(np.linalg.norm(direction)):
-        raise ValueError("the direction lies in the span of what is to be taken out")
+        raise ValueError("the direction is in the span of what is projected out")
     return np.asarray(left / length)
 
 
 def walk(codes: F64, direction: F64, distances: Sequence[float]) -> F64:
-    """Codes moved along a unit direction, one a distance.
+    """Codes moved along a unit direction, one per distance.
 
     Parameters
     ----------
@@ -208,9 +208,9 @@ def walk(codes: F64, direction: F64, distances: Sequence[float]) -> F64:
 
 
 def class_gap(data: Labelled, direction: F64) -> float:
-    """How far the classes' means lie apart along a direction, in its units.
+    """The distance of the classes' means along a direction, in its units.
 
-    The mean over speakers who show both; over all rows where none does.
+    The mean over speakers with both classes; over all rows if there are none.
     """
     gaps = []
     for speaker in np.unique(data.speakers):
@@ -226,15 +226,15 @@ def _gap(data: Labelled, direction: F64) -> float:
 
 
 def accuracy(data: Labelled, folds: NDArray[np.int64], c: float, balance: Balance) -> float | None:
-    """Mean of both classes' recalls on held-out folds; None where no fold can be judged.
+    """Mean of both classes' recalls on held-out folds; None if no fold has both classes.
 
     Parameters
     ----------
     folds
-        (n,) which fold holds each row out, -1 for rows that always train.
+        (n,) the fold in which each row is held out; -1 for rows that always train.
     """
     right: dict[bool, list[bool]] = {False: [], True: []}
-    gram = data.codes @ data.codes.T  # once: each fold's is a part of it
+    gram = data.codes @ data.codes.T  # computed once; each fold uses a part of it
     for train, test in _splits(folds):
         known = data.chosen(train)
         if not known.has_both:
@@ -250,9 +250,9 @@ def accuracy(data: Labelled, folds: NDArray[np.int64], c: float, balance: Balanc
 
 
 def folds_by_take(data: Labelled, n_folds: int) -> NDArray[np.int64]:
-    """The fold (n,) of each row: whole takes, dealt out in turn within each speaker and class.
+    """The fold (n,) of each row: whole takes, assigned in turn within each speaker and class.
 
-    A speaker's only take of a class always trains (-1): held out, its class would be unknown.
+    A speaker's only take of a class always trains (-1); otherwise its class would be unseen.
     """
     folds = np.full(len(data.codes), -1, dtype=np.int64)
     for speaker in np.unique(data.speakers):
@@ -267,7 +267,7 @@ def folds_by_take(data: Labelled, n_folds: int) -> NDArray[np.int64]:
 
 
 def folds_by_speaker(data: Labelled) -> NDArray[np.int64]:
-    """The fold (n,) of each row: one a speaker; of more than ten speakers each holds several."""
+    """The fold (n,) of each row: one per speaker, several speakers per fold for more than ten."""
     return _numbers(data.speakers) % _MOST_FOLDS
 
 

@@ -1,4 +1,4 @@
-"""Any two media files, aligned by their sound: the tool `align-pair`."""
+"""`align-pair`: align any two media files by their audio."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from pipeline.alignment.features import TakeFeatures, take_features
 from pipeline.alignment.frame_pairs import FrameMap
 from pipeline.alignment.sentence_score import UNJUDGED
 from pipeline.errors import PipelineError, Reject
-from pipeline.params import Params
-from pipeline.stages.align.settings import AlignParts, split_section
+from pipeline.params import Align, Params
 from pipeline.stages.align.utterances import FloatArray
 
 
 @dataclass(frozen=True)
 class FilePair:
-    """Two media files, aligned: knots of the time map, frame pairs, and the verdict.
+    """Two aligned media files: knots of the time map, frame pairs, and the verdict.
 
-    `frames` is empty where the two do not say the same; `limit` is the score up to which they do.
+    `frames` is empty if the two sentences differ; `limit` is the maximum score of one sentence.
     """
 
     knots_s: FloatArray
@@ -33,7 +32,7 @@ class FilePair:
 
     @property
     def same(self) -> bool:
-        """Whether the sound says that both say the same."""
+        """Whether both say the same sentence, by their audio."""
         return self.score <= self.limit
 
     def as_json(self) -> dict[str, object]:
@@ -47,10 +46,10 @@ class FilePair:
         }
 
     def tables(self) -> list[tuple[str, list[str], list[list[str]]]]:
-        """The same as (title, columns, rows) of text, the verdict first."""
-        found = f"score {self.score:.2f}, low is alike; the limit is {self.limit:.2f}"
+        """The same as tables of text: (title, columns, rows), the verdict first."""
+        found = f"score {self.score:.2f}, lower is more similar; the limit is {self.limit:.2f}"
         if not self.same:
-            why = "so no frames are paired; align.max_score_files sets the limit"
+            why = "no frames are paired; align.max_score_files sets the limit"
             return [(f"NOT the same sentence ({found})", [why], [])]
         warp = [[f"{a:.3f}", f"{b:.3f}"] for a, b in self.knots_s]
         frames = [
@@ -74,28 +73,28 @@ class _File:
 
 
 def align_files(a: Path, b: Path, fps: float | None, params: Params) -> FilePair:
-    """Align any two media files by their sound.
+    """Align any two media files by their audio.
 
     Parameters
     ----------
     fps
         When given, frame i of both is [i/fps, (i+1)/fps) on the file's clock; otherwise the
-        files' own presentation times count, and `align.audio_fps` for sound alone.
+        files' own presentation times count, and `align.audio_fps` for audio-only files.
 
     Raises
     ------
     PipelineError
-        When a file cannot be read, holds no sound, a silent or too long one, or the two never speak
-        at once.
+        When a file cannot be read, its audio is missing, silent or too long, or the two have no
+        speech in common.
     """
-    parts = split_section(params.align)
+    section = params.align
     if fps is not None and not 0 < fps <= 1000:
         raise PipelineError(f"--fps {fps}: expected a rate above 0 and at most 1000")
-    one, other = (_read(path, fps, parts, params) for path in (a, b))
-    found = align(one.features, other.features, parts.align)
+    one, other = (_read(path, fps, section, params) for path in (a, b))
+    found = align(one.features, other.features, section)
     if found.score >= UNJUDGED:
-        raise PipelineError(f"{a} and {b} never speak at the same place: nothing can be compared")
-    frames = pair_frames(found, one.instants_s, other.instants_s, parts.align)
+        raise PipelineError(f"{a} and {b} have no speech in common, so they cannot be compared")
+    frames = pair_frames(found, one.instants_s, other.instants_s, section)
     limit = params.align.max_score_files
     return FilePair(
         found.warp.knots_s + np.array([one.start_s, other.start_s]),
@@ -105,7 +104,7 @@ def align_files(a: Path, b: Path, fps: float | None, params: Params) -> FilePair
     )
 
 
-def _read(path: Path, fps: float | None, parts: AlignParts, params: Params) -> _File:
+def _read(path: Path, fps: float | None, section: Align, params: Params) -> _File:
     silence_db, max_s = params.extract.silence_db, params.align.max_duration_s
     try:
         sound, frames_s = media.read_timeline(path, check=partial(_check_length, path, max_s))
@@ -115,18 +114,18 @@ def _read(path: Path, fps: float | None, parts: AlignParts, params: Params) -> _
     if peak_db < silence_db:
         loud = "digital silence" if peak_db <= -180 else f"its peak is {peak_db:.0f} dB"
         raise PipelineError(f"{path} is silent ({loud}, extract.silence_db is {silence_db:g})")
-    rate = fps if fps is not None or frames_s is not None else parts.pairs.audio_fps
+    rate = fps if fps is not None or frames_s is not None else section.audio_fps
     if rate is not None:
         end_s = sound.start_s + len(sound.samples) / sound.sample_rate_hz
         frames_s = (np.arange(int(end_s * rate)) + 0.5) / rate
     instants_s = np.asarray(frames_s) - sound.start_s
-    return _File(take_features(sound.samples, parts.align.features), sound.start_s, instants_s)
+    return _File(take_features(sound.samples, section.features), sound.start_s, instants_s)
 
 
 def _check_length(path: Path, max_s: float, sound: media.Sound) -> None:
     length_s = len(sound.samples) / sound.sample_rate_hz
     if length_s > max_s:
         raise PipelineError(
-            f"{path} holds {length_s:.0f} s of sound, align.max_duration_s is {max_s:g}: memory "
-            "grows with its square; cut the file, or raise the limit"
+            f"{path} has {length_s:.0f} s of audio, align.max_duration_s is {max_s:g}; memory "
+            "grows with the square of the length: cut the file, or raise the limit"
         )

@@ -4,60 +4,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipeline.alignment.align import AlignParams
-from pipeline.alignment.confidence import Calibration
-from pipeline.alignment.features import FeatureParams
-from pipeline.alignment.frame_pairs import FrameParams
-from pipeline.alignment.posterior import PosteriorParams
-from pipeline.alignment.warping_path import StepWeights
-from pipeline.alignment.word_mismatch import SpanParams
+from pipeline.params import Align, load
 
 SAMPLE_RATE = 16000
 
 
-def make_params() -> AlignParams:
-    return AlignParams(
-        features=FeatureParams(
-            sample_rate=SAMPLE_RATE,
-            n_fft=512,
-            window_samples=400,
-            hop_samples=160,
-            n_mels=40,
-            fmin_hz=50.0,
-            fmax_hz=8000.0,
-            top_db=80.0,
-            blur_bands=1.0,
-            delta_width=5,
-            speech_share=0.2,
-            speech_median_cells=7,
-        ),
-        steps=StepWeights(diagonal=1.5, along_b=1.0, along_a=1.0),
-        backend="librosa",
-        posterior=PosteriorParams(temperature=1.6, min_temperature=0.05, band_s=0.5),
-        frames=FrameParams(
-            tolerance_s=0.04,
-            min_confidence=0.85,
-            certainty=0.99,
-            slope_half_s=0.1,
-            contrast_offset_s=0.07,
-            calibration=Calibration(intercept=1.07, mass=1.10, tempo=-2.48),
-        ),
-        spans=SpanParams(
-            limit_s=0.26,
-            twice_limit=0.64,
-            distance_cap=0.6,
-            mend_fee=0.3,
-            speech_margin_s=0.02,
-            twice_min_s=0.13,
-            twice_max_s=0.42,
-            twice_beside_s=0.03,
-            twice_speech=0.3,
-        ),
-    )
+def make_params() -> Align:
+    """The default section, with the backend that runs without GPL code."""
+    return load(None).align.model_copy(update={"backend": "librosa"})
 
 
 @pytest.fixture
-def params() -> AlignParams:
+def params() -> Align:
     return make_params()
 
 

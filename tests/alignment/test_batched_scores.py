@@ -6,36 +6,35 @@ import numpy as np
 import pytest
 
 from pipeline.alignment import batched_scores as many
-from pipeline.alignment.align import AlignParams, same_sentence
+from pipeline.alignment.align import same_sentence
 from pipeline.alignment.features import TakeFeatures, take_features
 from pipeline.alignment.sentence_score import UNJUDGED
+from pipeline.params import Align
 from tests.alignment.conftest import babble
 
 
 @pytest.fixture
-def takes(params: AlignParams) -> list[TakeFeatures]:
+def takes(params: Align) -> list[TakeFeatures]:
     """Twenty takes of four sentences, of 1 to 3 seconds."""
     sounds = [babble(6 + k % 5, 0.16 + 0.02 * (k % 7), seed=k % 4) for k in range(20)]
     return [take_features(sound, params.features) for sound in sounds]
 
 
-def test_each_score_is_the_aligners(takes: list[TakeFeatures], params: AlignParams) -> None:
+def test_each_score_is_the_aligners(takes: list[TakeFeatures], params: Align) -> None:
     a, b = takes[:2], takes
     table = many.score_table(a, b, np.ones((2, 20)), params.steps)
     wanted = [[same_sentence(one, other, params) for other in b] for one in a]
     np.testing.assert_allclose(table, wanted, rtol=1e-3)
 
 
-def test_what_lies_beside_a_take_changes_nothing(
-    takes: list[TakeFeatures], params: AlignParams
-) -> None:
+def test_what_lies_beside_a_take_changes_nothing(takes: list[TakeFeatures], params: Align) -> None:
     together = many.score_table(takes[:3], takes, np.ones((3, 20)), params.steps)
     for column in (0, 7, 19):
         alone = many.score_table(takes[:3], [takes[column]], np.ones((3, 1)), params.steps)
         np.testing.assert_allclose(alone[:, 0], together[:, column], rtol=1e-4)
 
 
-def test_only_what_is_tried_has_a_score(takes: list[TakeFeatures], params: AlignParams) -> None:
+def test_only_what_is_tried_has_a_score(takes: list[TakeFeatures], params: Align) -> None:
     tried = np.random.default_rng(0).random((4, 20)) < 0.3
     tried[2] = False
     table = many.score_table(takes[:4], takes, tried, params.steps)
@@ -43,7 +42,7 @@ def test_only_what_is_tried_has_a_score(takes: list[TakeFeatures], params: Align
 
 
 def test_takes_too_long_for_lanes_are_compared_one_by_one(
-    takes: list[TakeFeatures], params: AlignParams, monkeypatch: pytest.MonkeyPatch
+    takes: list[TakeFeatures], params: Align, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = many.score_table(takes[:3], takes[3:9], np.ones((3, 6)), params.steps)
     monkeypatch.setattr(many, "LONGEST_CELLS", 150)
@@ -53,9 +52,7 @@ def test_takes_too_long_for_lanes_are_compared_one_by_one(
     np.testing.assert_allclose(table, wanted, rtol=1e-3)
 
 
-def test_takes_that_never_speak_are_not_judged(
-    takes: list[TakeFeatures], params: AlignParams
-) -> None:
+def test_takes_that_never_speak_are_not_judged(takes: list[TakeFeatures], params: Align) -> None:
     silent = replace(takes[0], speech=np.zeros_like(takes[0].speech))
     table = many.score_table([takes[1]], [silent, takes[2]], np.ones((1, 2)), params.steps)
     assert table[0, 0] == UNJUDGED
@@ -63,6 +60,6 @@ def test_takes_that_never_speak_are_not_judged(
 
 
 @pytest.mark.parametrize(("n", "m"), [(0, 0), (2, 0), (0, 3)])
-def test_nothing_to_compare(n: int, m: int, takes: list[TakeFeatures], params: AlignParams) -> None:
+def test_nothing_to_compare(n: int, m: int, takes: list[TakeFeatures], params: Align) -> None:
     table = many.score_table(takes[:n], takes[:m], np.zeros((n, m)), params.steps)
     assert table.shape == (n, m)

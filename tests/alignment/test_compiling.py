@@ -15,7 +15,6 @@ from pipeline.alignment import compiling
 from pipeline.alignment.align import align, pair_frames
 from pipeline.alignment.compiling import compile_kernels, is_compiled
 from pipeline.alignment.features import take_features
-from pipeline.stages.align.settings import split_section
 from tests.speech import speak
 
 
@@ -29,7 +28,7 @@ def _signatures() -> dict[str, int]:
 
 
 def test_takes_need_nothing_else_compiled() -> None:
-    told = split_section(params.load(None).align).align
+    told = params.load(None).align
     compile_kernels(told)
     before = _signatures()
     assert sum(before.values()) > 15

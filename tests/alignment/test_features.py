@@ -1,27 +1,27 @@
 import numpy as np
 import pytest
 
-from pipeline.alignment.align import AlignParams
 from pipeline.alignment.features import mel_features, speech_mask, take_features
+from pipeline.params import Align
 from tests.alignment.conftest import SAMPLE_RATE, babble
 
 
 @pytest.mark.parametrize("n_samples", [1, 100, 159, 160, 399, 400, 16000])
 @pytest.mark.parametrize("level", [0.0, 0.5, np.nan])
-def test_any_sound_gives_finite_cells(n_samples: int, level: float, params: AlignParams) -> None:
+def test_any_sound_gives_finite_cells(n_samples: int, level: float, params: Align) -> None:
     features = mel_features(np.full(n_samples, level, dtype=np.float32), params.features)
     assert features.shape == (1 + n_samples // 160, 120)
     assert features.dtype == np.float32
     assert np.isfinite(features).all()
 
 
-def test_silence_is_zero_and_speechless(params: AlignParams) -> None:
+def test_silence_is_zero_and_speechless(params: Align) -> None:
     take = take_features(np.zeros(8000, dtype=np.float32), params.features)
     assert not take.mel.any()
     assert not take.speech.any()
 
 
-def test_not_finite_samples_count_as_silence(params: AlignParams) -> None:
+def test_not_finite_samples_count_as_silence(params: Align) -> None:
     sound = babble(4, 0.2)
     holed = sound.copy()
     holed[3000:3100] = np.nan
@@ -32,13 +32,13 @@ def test_not_finite_samples_count_as_silence(params: AlignParams) -> None:
     )
 
 
-def test_loudness_does_not_matter(params: AlignParams) -> None:
+def test_loudness_does_not_matter(params: Align) -> None:
     sound = babble(6, 0.2)
     quiet, loud = (mel_features(gain * sound, params.features) for gain in (0.05, 1.0))
     np.testing.assert_allclose(quiet, loud, atol=2e-3)
 
 
-def test_speech_mask_finds_the_speech(params: AlignParams) -> None:
+def test_speech_mask_finds_the_speech(params: Align) -> None:
     noise = 1e-4 * np.random.default_rng(1).standard_normal(SAMPLE_RATE)
     sound = np.concatenate([noise, babble(5, 0.2), noise])
     speaks = speech_mask(sound, params.features)
@@ -47,7 +47,7 @@ def test_speech_mask_finds_the_speech(params: AlignParams) -> None:
     assert (speaks == truth).mean() > 0.98
 
 
-def test_cells_are_centred_on_their_hop(params: AlignParams) -> None:
+def test_cells_are_centred_on_their_hop(params: Align) -> None:
     click = np.zeros(SAMPLE_RATE, dtype=np.float32)
     click[50 * 160] = 1.0
     loudness = mel_features(click, params.features)[:, :40].sum(axis=1)
@@ -56,6 +56,6 @@ def test_cells_are_centred_on_their_hop(params: AlignParams) -> None:
 
 
 @pytest.mark.parametrize("samples", [np.zeros(0), np.zeros((2, 100))])
-def test_refuses_what_is_not_a_mono_sound(samples: np.ndarray, params: AlignParams) -> None:
+def test_refuses_what_is_not_a_mono_sound(samples: np.ndarray, params: Align) -> None:
     with pytest.raises(ValueError, match="mono and not empty"):
         mel_features(samples, params.features)

@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 
 from pipeline.alignment.kernels import best_chain, heaviest_stretch
 from pipeline.alignment.posterior import (
-    PosteriorParams,
     _band,
     _entering,
     _visits,
     _visits_by_logarithms,
     visits,
 )
-from pipeline.alignment.warping_path import StepWeights, Warp, cosine_distances, warp
+from pipeline.alignment.warping_path import Warp, cosine_distances, warp
+from pipeline.params import AlignPosterior, AlignSteps
 
-WEIGHTS = StepWeights(diagonal=1.5, along_b=1.0, along_a=1.0)
-PARAMS = PosteriorParams(temperature=1.6, min_temperature=0.05, band_s=10.0)
+WEIGHTS = AlignSteps(diagonal=1.5, along_b=1.0, along_a=1.0)
+PARAMS = AlignPosterior(temperature=1.6, min_temperature=0.05, band_s=10.0)
 
 
 def found(distances: np.ndarray) -> Warp:
@@ -80,7 +80,7 @@ def test_the_band_changes_little_where_the_path_is_sure() -> None:
     cells = np.random.default_rng(0).standard_normal((200, 24)).astype(np.float32)
     distances = cosine_distances(cells, np.repeat(cells, 2, axis=0))
     path = found(distances)
-    narrow = PosteriorParams(temperature=1.6, min_temperature=0.05, band_s=0.3)
+    narrow = AlignPosterior(temperature=1.6, min_temperature=0.05, band_s=0.3)
     np.testing.assert_allclose(
         visits(path, distances, WEIGHTS, narrow),
         visits(path, distances, WEIGHTS, PARAMS),
@@ -94,7 +94,7 @@ def test_long_takes_do_not_underflow() -> None:
         found(distances),
         distances,
         WEIGHTS,
-        PosteriorParams(temperature=0.1, min_temperature=0.01, band_s=0.5),
+        AlignPosterior(temperature=0.1, min_temperature=0.01, band_s=0.5),
     )
     assert share.sum(axis=1).min() >= 1 - 1e-9
 
@@ -102,7 +102,7 @@ def test_long_takes_do_not_underflow() -> None:
 def test_a_row_wider_than_numbers_reach_is_summed_by_logarithms() -> None:
     distances = np.random.default_rng(0).random((60, 1500)) + 0.5
     path = found(distances)
-    sharp = PosteriorParams(temperature=1e-9, min_temperature=0.2, band_s=30.0)
+    sharp = AlignPosterior(temperature=1e-9, min_temperature=0.2, band_s=30.0)
     first, stop = _band(path, 1500)
     entering = [_entering(distances, first, stop, weight / 0.2) for weight in (1.5, 1.0, 1.0)]
     _, gap = _visits(first, stop, 1500, *entering)

@@ -1,15 +1,18 @@
 import numpy as np
 import pytest
 
-from pipeline.alignment.align import AlignParams, align, same_sentence
+from pipeline.alignment.align import align, same_sentence
 from pipeline.alignment.features import take_features
-from pipeline.alignment.sentence_score import ResolveParams, resolve
+from pipeline.alignment.sentence_score import resolve
+from pipeline.params import Align, load
 from tests.alignment.conftest import babble
 
-PARAMS = ResolveParams(max_score=1.0, min_margin=0.02, prior_bonus=0.05)
+PARAMS = load(None).align.model_copy(
+    update={"max_score": 1.0, "min_margin": 0.02, "prior_bonus": 0.05}
+)
 
 
-def test_the_same_sentence_scores_below_another_of_like_length(params: AlignParams) -> None:
+def test_the_same_sentence_scores_below_another_of_like_length(params: Align) -> None:
     a, same, other = (
         take_features(sound, params.features)
         for sound in (babble(10, 0.2), babble(10, 0.25), babble(10, 0.2, seed=4))
@@ -42,7 +45,7 @@ def test_near_twins_that_are_both_there_hold_each_other_off() -> None:
 
 
 def test_the_prior_breaks_ties_and_carries_no_more_than_its_bonus() -> None:
-    free = ResolveParams(max_score=1.0, min_margin=-1.0, prior_bonus=0.05)
+    free = PARAMS.model_copy(update={"min_margin": -1.0})
     prior = np.array([[0.0, 1.0]])
     assert resolve([[0.50, 0.52]], prior, free).column.tolist() == [1]
     assert resolve([[0.50, 0.60]], prior, free).column.tolist() == [0]

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline.alignment.align import AlignParams, align, pair_frames
+from pipeline.alignment.align import align, pair_frames
 from pipeline.alignment.features import take_features
 from pipeline.alignment.warping_path import map_times
+from pipeline.params import Align
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "truth_speech"
 FPS = 25.0
@@ -26,7 +27,7 @@ def instants(sound: np.ndarray) -> np.ndarray:
     [("same", 0.996, 0.90, 3.0), ("hard", 0.975, 0.85, 5.0)],
 )
 def test_odd_sentences_keep_the_promise(
-    which: str, within: float, coverage: float, boundary_ms: float, params: AlignParams
+    which: str, within: float, coverage: float, boundary_ms: float, params: Align
 ) -> None:
     rows = [json.loads(line) for line in (FOLDER / "truth.jsonl").read_text().splitlines()]
     error_s, claim_s, boundary, kept, frames = [], [], [], 0, 0.0

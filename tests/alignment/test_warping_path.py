@@ -4,9 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.alignment.kernels import percentile_where
-from pipeline.alignment.warping_path import StepWeights, cosine_distances, map_times, warp
+from pipeline.alignment.warping_path import cosine_distances, map_times, warp
+from pipeline.params import AlignSteps
 
-WEIGHTS = StepWeights(diagonal=1.5, along_b=1.0, along_a=1.0)
+WEIGHTS = AlignSteps(diagonal=1.5, along_b=1.0, along_a=1.0)
 
 
 def features(n: int, seed: int = 0) -> np.ndarray:

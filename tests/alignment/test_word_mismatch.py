@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
-from pipeline.alignment.align import AlignParams, align
+from pipeline.alignment.align import align
 from pipeline.alignment.features import take_features
 from pipeline.alignment.word_mismatch import OddSpan
+from pipeline.params import Align
 from tests.alignment.conftest import SAMPLE_RATE, babble
 
 
-def oddest(a: np.ndarray, b: np.ndarray, params: AlignParams) -> OddSpan:
+def oddest(a: np.ndarray, b: np.ndarray, params: Align) -> OddSpan:
     takes = (take_features(sound, params.features) for sound in (a, b))
     return align(*takes, params).odd_span
 
@@ -16,11 +17,11 @@ def at(seconds: float) -> int:
     return round(seconds * SAMPLE_RATE)
 
 
-def test_the_same_reading_is_no_alarm(params: AlignParams) -> None:
+def test_the_same_reading_is_no_alarm(params: Align) -> None:
     assert oddest(babble(10, 0.2), babble(10, 0.26), params).score < 1
 
 
-def test_a_word_that_was_cut_out_is_found_where_it_was(params: AlignParams) -> None:
+def test_a_word_that_was_cut_out_is_found_where_it_was(params: Align) -> None:
     sound = babble(12, 0.2)
     cut = np.concatenate([sound[: at(0.8)], sound[at(1.1) :]])
     for a, b, kind in ((sound, cut, "only_in_a"), (cut, sound, "only_in_b")):
@@ -31,7 +32,7 @@ def test_a_word_that_was_cut_out_is_found_where_it_was(params: AlignParams) -> N
         assert span.stop_s == pytest.approx(1.1, abs=0.1)
 
 
-def test_a_word_that_was_said_twice_is_found(params: AlignParams) -> None:
+def test_a_word_that_was_said_twice_is_found(params: Align) -> None:
     sound = babble(12, 0.2)
     doubled = np.concatenate([sound[: at(1.1)], sound[at(0.8) :]])
     span = oddest(sound, doubled, params)
@@ -40,7 +41,7 @@ def test_a_word_that_was_said_twice_is_found(params: AlignParams) -> None:
     assert 0.7 < span.start_s < span.stop_s < 1.5
 
 
-def test_a_pause_is_no_alarm(params: AlignParams) -> None:
+def test_a_pause_is_no_alarm(params: Align) -> None:
     sound = babble(10, 0.2)
     silence = 1e-3 * np.random.default_rng(5).standard_normal(at(0.5))
     paused = np.concatenate([sound[: at(1)], silence, sound[at(1) :]])
@@ -48,5 +49,5 @@ def test_a_pause_is_no_alarm(params: AlignParams) -> None:
 
 
 @pytest.mark.parametrize("n_samples", [1, 500, 16000])
-def test_silence_is_no_alarm(n_samples: int, params: AlignParams) -> None:
+def test_silence_is_no_alarm(n_samples: int, params: Align) -> None:
     assert oddest(np.zeros(n_samples), np.zeros(8000), params).score == 0

@@ -40,6 +40,8 @@ def test_writes_the_default_and_the_entry(call, takes: Path, tmp_path: Path) -> 
     assert f"{takes}: ravdess, 1 takes of 1 speakers" in out
     assert "params.yaml: written, with ravdess" in out
     assert "next: spfem-data inventory --dataset ravdess" in out
+    assert "need networks for recorded faces" in out
+    assert "docs/howto/real-weights.md" in out
     loaded = params.load(tmp_path / "params.yaml")
     assert set(loaded.datasets) == {"demo", "ravdess"}
     assert loaded.datasets["ravdess"].root == str(takes)

@@ -7,8 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from pipeline.digests import sha256_of
+from tests.clip.tiny import made_network
 from tests.serving import Served, serving
 from tests.stylegan import hostile
 from tests.stylegan.files import HERE, e4e, saved
@@ -35,6 +37,17 @@ def test_check_says_what_it_is(call) -> None:
     assert "size 32, channels 16/16/12/8, style_dim 32, n_mlp 4, conv_clamp none" in out
     assert sha256_of(SOURCE) in out
     assert "terms: code MIT" in out
+    assert "next: spfem-data models convert" in out
+
+
+def test_check_prints_the_lines_of_params_yaml(call, tmp_path: Path) -> None:
+    _, _, weights = made_network(tmp_path)
+    code, out, _ = call("models", "check", weights)
+    assert code == 0
+    text = out.split("in params.yaml:\n")[1]
+    entry = {"path": str(weights), "url": "", "sha256": sha256_of(weights)}
+    assert YAML(typ="safe").load(text)["models"] == {"tiny": entry}
+    assert YAML(typ="safe").load(text)["score"]["weights"] == "tiny"
 
 
 @pytest.mark.parametrize("how", ["raw", "torch_zip", "nested"])
@@ -53,7 +66,8 @@ def test_convert_writes_a_file_that_list_knows(call, with_model, tmp_path: Path)
     assert code == 0
     assert "g.safetensors: stylegan2-generator, 0.1 MB" in out
     sha256 = sha256_of(tmp_path / "g.safetensors")
-    assert f"params.yaml: path: g.safetensors, sha256: {sha256}" in out
+    assert f'  g: {{path: "g.safetensors", url: "", sha256: "{sha256}"}}' in out
+    assert "invert:\n  generator: g\n" in out
     with_model(path="g.safetensors", sha256=sha256)
     row = next(line for line in call("models", "list")[1].splitlines() if " mine " in f" {line} ")
     for said in ("there", "0.1", "converted by this project: stylegan2-gen", sha256[:12], "MIT"):
@@ -114,7 +128,10 @@ def test_fetch_from_a_url(call, tmp_path: Path) -> None:
         (["--url", "https://example.org/net.pt"], "--url needs --sha256"),
         (["nothing"], "params.yaml lists no model 'nothing' under models; it lists: demo-clip"),
         (["mine"], "models.mine of params.yaml has no url: give --url and --sha256"),
-        (["--url", "ftp://a/b", "--sha256", "0" * 64], "expected is a URL of https, http, file"),
+        (
+            ["--url", "ftp://a/b", "--sha256", "0" * 64],
+            "expected a URL with scheme https, http, file",
+        ),
     ],
 )
 def test_fetch_says_what_it_lacks(call, with_model, arguments: list[str], said: str) -> None:

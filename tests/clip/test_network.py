@@ -9,8 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.clip.architecture import read_architecture
-from pipeline.clip.network import build_network
+from pipeline.clip.architecture import Architecture, read_architecture
+from pipeline.clip.naming import fitting_names
+from pipeline.clip.network import ClipNetwork, build_network
 from pipeline.errors import ParameterError, PipelineError
 from tests.clip.tiny import CONFIG, PROMPTS, made_network, write_config
 
@@ -24,7 +25,7 @@ def test_a_name_of_open_clips_is_an_architecture() -> None:
 def test_configs_are_open_clips_own_and_it_is_not_imported_for_them() -> None:
     script = """
 import sys
-from pipeline.clip.architecture import read_architecture
+from pipeline.clip.architecture import Architecture, read_architecture
 from pipeline.clip.library import known_config, open_clip
 read_architecture("ViT-B-32")
 assert not {"open_clip", "torchvision", "sklearn"} & set(sys.modules)
@@ -64,6 +65,170 @@ def test_a_plain_state_dict_is_read(tmp_path: Path, suffix: str) -> None:
     torch.testing.assert_close(again.model.visual.proj, network.model.visual.proj)
 
 
+def _weights(tmp_path: Path) -> tuple[ClipNetwork, Path, dict[str, torch.Tensor]]:
+    network, config, weights = made_network(tmp_path)
+    return network, config, load_file(weights)
+
+
+def _transformers(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same tensors in the layout of transformers' CLIPModel."""
+    names = {
+        "token_embedding.weight": "text_model.embeddings.token_embedding.weight",
+        "positional_embedding": "text_model.embeddings.position_embedding.weight",
+        "visual.class_embedding": "vision_model.embeddings.class_embedding",
+        "visual.conv1.weight": "vision_model.embeddings.patch_embedding.weight",
+        "visual.positional_embedding": "vision_model.embeddings.position_embedding.weight",
+        "logit_scale": "logit_scale",
+    }
+    modules = {
+        "visual.transformer.resblocks": "vision_model.encoder.layers",
+        "transformer.resblocks": "text_model.encoder.layers",
+        "ln_final": "text_model.final_layer_norm", "visual.ln_pre": "vision_model.pre_layrnorm",
+        "visual.ln_post": "vision_model.post_layernorm",
+        ".ln_1": ".layer_norm1", ".ln_2": ".layer_norm2", ".c_fc": ".fc1", ".c_proj": ".fc2",
+        ".attn.out_proj": ".self_attn.out_proj",
+    }  # fmt: skip
+    found = {"text_model.embeddings.position_ids": torch.arange(24)[None]}
+    for name, tensor in state.items():
+        if name in ("text_projection", "visual.proj"):
+            own = "text_projection" if name == "text_projection" else "visual_projection"
+            found[f"{own}.weight"] = tensor.T.contiguous()
+            continue
+        to = names.get(name, name)
+        for old, new in modules.items() if to == name else ():
+            to = to.replace(old, new)
+        if ".attn.in_proj_" in to:
+            for letter, part in zip("qkv", tensor.chunk(3), strict=True):
+                key = to.replace(".attn.in_proj_", f".self_attn.{letter}_proj.")
+                found[key] = part.contiguous()
+        else:
+            found[to] = tensor
+    return found
+
+
+LAYOUTS = {
+    "OpenAI's state_dict()": lambda state: {
+        **{k: v.half() if v.ndim else v for k, v in state.items()},
+        "input_resolution": torch.tensor(32), "context_length": torch.tensor(24),
+        "vocab_size": torch.tensor(49408),
+    },
+    "DataParallel": lambda state: {f"module.{k}": v for k, v in state.items()},
+    "torch.compile": lambda state: {f"module._orig_mod.{k}": v for k, v in state.items()},
+    "transformers": _transformers,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_weights_in_the_layouts_of_other_libraries(tmp_path: Path, layout: str) -> None:
+    network, config, state = _weights(tmp_path)
+    path = tmp_path / "other.safetensors"
+    save_file(LAYOUTS[layout](state), path)
+    again = build_network(read_architecture(str(config)), path)
+    pictures = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    tolerance = 1e-2 if layout.startswith("OpenAI") else 1e-6
+    for one, other in (
+        (again.encode_pictures(pictures), network.encode_pictures(pictures)),
+        (again.encode_texts(["a face"]), network.encode_texts(["a face"])),
+    ):
+        torch.testing.assert_close(one, other, atol=tolerance, rtol=0)
+
+
+def test_a_training_checkpoint_of_any_suffix(tmp_path: Path) -> None:
+    network, config, state = _weights(tmp_path)
+    path = tmp_path / "epoch_1.ckpt"
+    torch.save({"epoch": 1, "state_dict": {f"module.{k}": v for k, v in state.items()}}, path)
+    again = build_network(read_architecture(str(config)), path)
+    torch.testing.assert_close(again.model.visual.proj, network.model.visual.proj)
+
+
+def test_a_hub_folder_is_network_and_weights(tmp_path: Path) -> None:
+    network, _, state = _weights(tmp_path)
+    folder = tmp_path / "CLIP-tiny"
+    folder.mkdir()
+    save_file(state, folder / "open_clip_model.safetensors")
+    hub = {"model_cfg": CONFIG, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.25] * 3}}
+    (folder / "open_clip_config.json").write_text(json.dumps(hub))
+    again = build_network(read_architecture(str(folder)), folder)
+    assert (again.pictures.mean, again.pictures.std) == ((0.5,) * 3, (0.25,) * 3)
+    torch.testing.assert_close(again.model.visual.proj, network.model.visual.proj)
+
+
+def test_weights_of_another_text_tower(tmp_path: Path) -> None:
+    """score.network changed, score.weights not: one line, no traceback."""
+    _, _, weights = made_network(tmp_path)
+    text = CONFIG["text_cfg"] | {"width": 32}
+    other = read_architecture(str(write_config(tmp_path, text_cfg=text)))
+    with pytest.raises(PipelineError, match=r"score.network and score.weights belong together"):
+        build_network(other, weights)
+
+
+OPENAI_MEAN = [0.48145466, 0.4578275, 0.40821073]
+
+
+@pytest.mark.parametrize(
+    ("named", "mean", "interpolation", "activation"),
+    [
+        ("ViT-B-32", OPENAI_MEAN, "bicubic", "GELU"),
+        ("ViT-B-32::openai", OPENAI_MEAN, "bicubic", "QuickGELU"),
+        ("ViT-B-32-quickgelu", OPENAI_MEAN, "bicubic", "QuickGELU"),
+        ("ViT-L-14::laion2b_s32b_b82k", [0.5] * 3, "bicubic", "GELU"),
+        ("ViT-L-14::dfn2b", OPENAI_MEAN, "bicubic", "QuickGELU"),
+        ("MobileCLIP-S1", [0.0] * 3, "bilinear", "GELU"),
+        ("PE-Core-B-16", [0.5] * 3, "bilinear", "GELU"),
+        ("MobileCLIP2-S4", OPENAI_MEAN, "bilinear", "GELU"),
+    ],
+)
+def test_settings_of_published_weights(
+    named: str, mean: list[float], interpolation: str, activation: str
+) -> None:
+    architecture = read_architecture(named)
+    assert architecture.preprocess["mean"] == mean
+    assert architecture.preprocess["interpolation"] == interpolation
+    assert architecture.activation == activation
+    shown = " ".join(f"{value:.3f}" for value in mean)
+    assert f"mean {shown}, std" in architecture.describe()
+    assert f"{interpolation}, {activation}" in architecture.describe()
+
+
+def test_the_published_setting_reaches_the_network() -> None:
+    """`preprocess` as the table gives it, on a small network."""
+    tiny = Architecture("tiny", CONFIG, read_architecture("MobileCLIP-S1").preprocess)
+    pictures = build_network(tiny, None).pictures
+    assert (pictures.mean, pictures.std) == ((0.0,) * 3, (1.0,) * 3)
+    assert (pictures.size_px, pictures.interpolation) == (32, "bilinear")
+
+
+def test_quick_gelu_is_hinted_at() -> None:
+    hint = "need QuickGELU: for them, set score.network to ViT-B-32::openai"
+    assert hint in read_architecture("ViT-B-32").describe()
+    assert "QuickGELU:" not in read_architecture("ViT-B-32::openai").describe()
+    assert "need QuickGELU" not in read_architecture("ViT-B-32-256").describe()
+
+
+def test_weights_that_differ_in_normalisation_need_a_tag() -> None:
+    with pytest.raises(ParameterError, match=r"ViT-L-14 differ in mean and std.*ViT-L-14::openai"):
+        read_architecture("ViT-L-14")
+    with pytest.raises(ParameterError, match=r"no weights 'opanai'.*did you mean 'openai'"):
+        read_architecture("ViT-L-14::opanai")
+
+
+@pytest.mark.parametrize(
+    ("shapes", "names"),
+    [
+        ({}, []),
+        ({"input_resolution": ()}, ["ViT-B-32::openai"]),
+    ],
+)
+def test_the_architecture_of_a_file(shapes: dict[str, tuple[int, ...]], names: list[str]) -> None:
+    layers = {f"visual.transformer.resblocks.{n}.ln_1.weight": (768,) for n in range(12)}
+    sizes = {
+        "visual.conv1.weight": (768, 3, 32, 32), "visual.positional_embedding": (50, 768),
+        "token_embedding.weight": (49408, 512), **layers,
+    }  # fmt: skip
+    assert fitting_names({**shapes, **sizes} if shapes else {}) == names
+    assert "ViT-B-32" in fitting_names(sizes)
+
+
 def test_a_hub_config_brings_its_own_pictures(tmp_path: Path) -> None:
     path = tmp_path / "open_clip_config.json"
     preprocess = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "interpolation": "bilinear"}
@@ -83,8 +248,8 @@ def test_two_configs_of_one_name_stay_apart(tmp_path: Path) -> None:
     ("named", "says"),
     [
         ("ViT-Z-99", "open_clip knows no 'ViT-Z-99'"),
-        ("nowhere.json", "there is no file nowhere.json"),
-        ("roberta-ViT-B-32", "needs roberta-base from the hub, and nothing is downloaded"),
+        ("nowhere.json", "file not found: nowhere.json"),
+        ("roberta-ViT-B-32", "needs roberta-base from the hub, and score downloads nothing"),
         ("ViT-B-16-SigLIP", "needs timm/ViT-B-16-SigLIP from the hub"),
     ],
 )
@@ -99,11 +264,11 @@ def test_what_cannot_be_is_said(named: str, says: str) -> None:
         ("{", "is not JSON"),
         ("[" * 9000, "is not JSON"),
         ('{"n": ' + "9" * 5000 + "}", "is not JSON"),
-        ("{}", "is no open_clip config: no embed_dim"),
-        ('{"embed_dim": 4, "vision_cfg": {}, "text_cfg": 5}', "text_cfg .* are objects"),
+        ("{}", "is not an open_clip config: no embed_dim"),
+        ('{"embed_dim": 4, "vision_cfg": {}, "text_cfg": 5}', "text_cfg .* must be objects"),
         (
             '{"embed_dim": 4, "vision_cfg": {}, "text_cfg": {"tokenizer_kwargs": {"bpe_path": 7}}}',
-            "bpe_path is a text",
+            "bpe_path a string",
         ),
     ],
 )
@@ -132,7 +297,7 @@ def test_weights_that_are_not_finite(tmp_path: Path) -> None:
     state = load_file(weights)
     state["visual.proj"][0, 0] = float("nan")
     save_file(state, weights)
-    with pytest.raises(PipelineError, match=r"visual.proj holds numbers that are not finite"):
+    with pytest.raises(PipelineError, match=r"visual.proj holds NaN or infinite numbers"):
         build_network(read_architecture(str(config)), weights)
 
 
@@ -160,13 +325,14 @@ def test_a_torchscript_archive_is_named(tmp_path: Path) -> None:
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), stream)
     path = tmp_path / "ViT-B-32.pt"
     path.write_bytes(stream.getvalue())
-    with pytest.raises(PipelineError, match=r"TorchScript archive.*quickgelu"):
+    says = r"TorchScript archive.*state_dict\(\) as safetensors.*ViT-B-32::openai"
+    with pytest.raises(PipelineError, match=says):
         build_network(read_architecture(str(config)), path)
 
 
 def test_other_files_are_no_weights(tmp_path: Path) -> None:
     _, config, _ = made_network(tmp_path)
     path = tmp_path / "weights.ckpt"
-    path.write_bytes(b"0")
-    with pytest.raises(PipelineError, match=r"\.safetensors, \.pt, \.pth or \.bin"):
+    path.write_bytes(b"0" * 99)
+    with pytest.raises(PipelineError, match=r"weights.ckpt is no weights file"):
         build_network(read_architecture(str(config)), path)

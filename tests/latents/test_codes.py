@@ -67,7 +67,7 @@ def test_codes_that_are_not_the_table_s_are_refused(
     inverted, takes = made
     first = takes[0]
     wrong = [replace(first, n_kept=first.n_kept - 1, n_rejected=first.n_rejected + 1), *takes[1:]]
-    with pytest.raises(TableError, match=r"kept codes, the table of invert says .*; rerun invert"):
+    with pytest.raises(TableError, match=r"kept codes, invert's table says .*; rerun invert"):
         gather(wrong, inverted, {}, [])
 
 

@@ -205,7 +205,7 @@ def test_a_file_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
     ("content", "said"),
     [
         (b"<!DOCTYPE html><html><title>Quota exceeded", "it is a web page"),
-        (b"version https://git-lfs.github.com/spec/v1\noid", "a pointer of Git LFS"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "a Git LFS pointer"),
         (b"some text that is no weights file at all", "no weights file of a container known"),
         (b"", "empty"),
     ],

@@ -81,7 +81,7 @@ def test_the_face_of_an_aligned_picture_is_e4es_crop() -> None:
     [
         ({"body": "vgg"}, "body 'vgg'"),
         ({"widths": (8, 8)}, "four counts each"),
-        ({"input_px": 100}, "input_px 100: a multiple of 16"),
+        ({"input_px": 100}, "input_px 100: expected a multiple of 16"),
     ],
 )
 def test_config_checks_itself(change: dict[str, object], said: str) -> None:
@@ -90,5 +90,5 @@ def test_config_checks_itself(change: dict[str, object], said: str) -> None:
 
 
 def test_another_size_is_said() -> None:
-    with pytest.raises(ValueError, match=r"\(n, 3, 32, 32\) is expected"):
+    with pytest.raises(ValueError, match=r"expected \(n, 3, 32, 32\)"):
         lively("irse")(torch.zeros(1, 3, 112, 112))

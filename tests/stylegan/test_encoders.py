@@ -84,7 +84,7 @@ def test_a_small_encoder_is_the_same_class_and_learns() -> None:
     [
         ({"kind": "restyle"}, "kind 'restyle'"),
         ({"units": (1, 1)}, "four counts each"),
-        ({"input_px": 48}, "input_px 48: a power of two"),
+        ({"input_px": 48}, "input_px 48: expected a power of two"),
         ({"n_styles": 65}, "n_styles 65: at most 64"),
         ({"coarse": 8}, "coarse 8, middle 4: in that order"),
     ],
@@ -96,5 +96,5 @@ def test_config_checks_itself(change: dict[str, object], said: str) -> None:
 
 def test_another_size_is_said() -> None:
     # upstream, a wrong size silently becomes more samples
-    with pytest.raises(ValueError, match=r"\(n, 3, 64, 64\) is expected"):
+    with pytest.raises(ValueError, match=r"expected \(n, 3, 64, 64\)"):
         WPlusEncoder(SMALL)(torch.zeros(1, 3, 128, 128))

@@ -153,10 +153,10 @@ def test_published_channel_tables() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"size": 48}, "size 48: a power of two"),
+        ({"size": 48}, "size 48: expected a power of two"),
         ({"size": 64}, "3 channel counts for 64 px: 5"),
         ({"n_mlp": 0}, "at least 1"),
-        ({"conv_clamp": 0.0}, "conv_clamp 0.0: more than 0"),
+        ({"conv_clamp": 0.0}, "conv_clamp 0.0: expected more than 0"),
     ],
 )
 def test_config_checks_itself(change: dict[str, object], said: str) -> None:
@@ -169,7 +169,7 @@ def test_config_checks_itself(change: dict[str, object], said: str) -> None:
     [
         (torch.zeros(2, 5, 16), "fixed", r"codes are \(2, 5, 16\); this generator takes \(n, 6"),
         (torch.zeros(2, 6, 16), "some", "noise 'some'"),
-        (torch.zeros(2, 6, 16), [torch.zeros(1, 1, 4, 4)], "1 noise maps; 5 are expected"),
+        (torch.zeros(2, 6, 16), [torch.zeros(1, 1, 4, 4)], "1 noise maps; expected 5"),
     ],
 )
 def test_what_does_not_fit_is_said(codes: torch.Tensor, noise: object, said: str) -> None:

@@ -1,4 +1,4 @@
-"""Which frames of two clips belong together: by our aligner, or as the papers' own has it."""
+"""The frame pairs of two clips, from our aligner or from the papers'."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.alignment.align import Alignment, AlignParams, judge_frames, pair_frames
+from pipeline.alignment.align import Alignment, judge_frames, pair_frames
 from pipeline.alignment.frame_pairs import FrameMap
 from pipeline.alignment.scmcl_baseline import CompatMap, compat_map
+from pipeline.params import Align
 from pipeline.stages.align.utterances import FloatArray, Samples
 
 IntArray = npt.NDArray[np.int64]
@@ -17,16 +18,16 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class ClipMap:
-    """The frame pairs of two clips, and the time map on the clocks of their sounds [(n, 2)], s."""
+    """The frame pairs of two clips, and the time map (n, 2) in seconds of their audio."""
 
     frames: FrameMap
     knots: FloatArray
 
 
 def our_map(
-    alignment: Alignment, instants_a_s: FloatArray, instants_b_s: FloatArray, params: AlignParams
+    alignment: Alignment, instants_a_s: FloatArray, instants_b_s: FloatArray, params: Align
 ) -> ClipMap:
-    """Preset `default`: one to one, above the gate."""
+    """Preset `default`: one-to-one pairs, at or above the minimum confidence."""
     frames = pair_frames(alignment, instants_a_s, instants_b_s, params)
     return ClipMap(frames, alignment.warp.knots_s)
 
@@ -37,16 +38,16 @@ def papers_map(
     rates: tuple[float, float],
     instants_a_s: FloatArray,
     instants_b_s: FloatArray,
-    params: AlignParams,
+    params: Align,
 ) -> ClipMap:
-    """Preset `compat_scmcl`: the papers' path cells as they are, with our numbers beside each pair.
+    """Preset `compat_scmcl`: the cells of the papers' path, with our scores for each pair.
 
-    Frames repeat and there is no gate. `alignment` is ours: it judges, and moves no frame.
+    Frames repeat, and there is no minimum confidence. `alignment` is ours; it only rates the pairs.
 
     Parameters
     ----------
     samples, rates
-        The sounds of a and b at 16 kHz, and the frames a second of their pictures.
+        The audio of a and b at 16 kHz, and their frame rates.
     """
     found = compat_map(*samples, fps_a=rates[0], fps_b=rates[1], backend=params.backend)
     frame_a, frame_b = _shown(found, rates, instants_a_s, instants_b_s)
@@ -57,10 +58,10 @@ def papers_map(
 def _shown(
     found: CompatMap, rates: tuple[float, float], a_s: FloatArray, b_s: FloatArray
 ) -> tuple[IntArray, IntArray]:
-    """The frames that the cells stand for, without cells where no frame is shown.
+    """The frames that the cells represent; cells at which no frame is shown are dropped.
 
-    The papers take cell i for frame i, which holds where picture and sound begin together and the
-    rate is steady; so does the frame whose middle is nearest to the cell's.
+    The papers equate cell i with frame i, which is correct if video and audio begin together and
+    the rate is constant. The frame whose middle is nearest to the cell's is the same one then.
     """
     frames, shown = [], np.ones(len(found.cells_a), np.bool_)
     for cells, fps, instants_s in zip(

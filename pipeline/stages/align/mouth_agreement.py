@@ -1,4 +1,4 @@
-"""Do the two mouths move together along a time map? A check from the picture alone."""
+"""Whether two mouths move together along a time map: a check that uses the video only."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ def mouth_agreement(
 ) -> float | None:
     """How well two mouth-opening curves agree along a time map, in [-1, 1].
 
-    Both curves are read every 40 ms of a, over the whole map and not only at its frame pairs: a
-    wrong map pairs the few frames whose sounds are alike, and there the mouths are alike, too. What
-    is slower than 0.6 s (a running median) is taken out of each, since it is the expression; the
-    rest is correlated (Pearson). `benchmarks/mouth_agreement.py` has this beside other statistics.
+    Both curves are sampled every 40 ms of a, over the whole map and not only at its frame pairs: a
+    wrong map pairs the few frames whose audio is similar, and there the mouths are similar, too. A
+    running median over 0.6 s, which follows the expression, is subtracted from each curve; the
+    rest is correlated (Pearson). `benchmarks/mouth_agreement.py` compares other statistics.
 
     Parameters
     ----------
     instants_a_s, instants_b_s
-        (n,) strictly increasing middles of the frames, each on the clock of the take's own sound.
+        (n,) strictly increasing middles of the frames, each on the clock of the take's own audio.
     open_a, open_b
         (n,) openings, NaN without a face.
     knots
-        (n_knots, 2) the time map on those clocks, from `dtw.path.Warp.knots_s`.
+        (n_knots, 2) the time map on those clocks, from `alignment.warping_path.Warp.knots_s`.
 
     Returns
     -------
     float or None
-        None where both mouths are seen for less than 0.6 s of a, or one never moves.
+        None where both mouths are visible for less than 0.6 s of a, or one never moves.
     """
     times_a = np.arange(knots[0, 0], knots[-1, 0], _STEP_S)
     times_b = np.interp(times_a, knots[:, 0], knots[:, 1])
@@ -55,7 +55,7 @@ def mouth_agreement(
 
 
 def _read(instants_s: FloatArray, opening: FloatArray, times_s: FloatArray) -> FloatArray:
-    """A curve at other instants, by straight lines; NaN 60 ms and more from a face."""
+    """A curve at other instants, interpolated linearly; NaN 60 ms or more away from a face."""
     found = np.isfinite(opening)
     if not found.any():
         return np.full(len(times_s), np.nan)

@@ -1,14 +1,14 @@
-"""Pairs of takes that say the same: which to try, and their frames one to one."""
+"""Pairs of takes that say the same sentence: which pairs to try, and their frame pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from pipeline.alignment.align import Alignment, AlignParams, align
+from pipeline.alignment.align import Alignment, align
 from pipeline.alignment.word_mismatch import OddSpan
 from pipeline.errors import Reject
+from pipeline.params import Align
 from pipeline.records import Clip, Pair, Sentence
 from pipeline.stages.align.frame_maps import ClipMap, our_map, papers_map
 from pipeline.stages.align.mouth_agreement import mouth_agreement
@@ -21,34 +21,8 @@ _STRONG = 3
 
 
 @dataclass(frozen=True)
-class PairParams:
-    """Which takes are paired, and what a pair must hold.
-
-    `preset`: whose frame maps. `pairs`: each emotion with neutral, or every two emotions.
-    `levels`: takes of every level, or of level 3 and neutral only. `max_score_named` is the worst
-    same-sentence score of a pair: beyond it the sound objects to what name, manifest or the
-    resolution decided. `max_score` and `min_margin` are the resolution's own, to say why a take
-    has no partner. `odd_spans`: what becomes of a pair one of whose takes has a word
-    more. `max_duration_s` is the longest sound that is aligned: memory grows with its square.
-    `audio_fps` is the frame rate given to takes of sound alone.
-    """
-
-    preset: Literal["default", "compat_scmcl"]
-    pairs: Literal["neutral", "all"]
-    levels: Literal["each", "level_3"]
-    max_score: float
-    min_margin: float
-    max_score_named: float
-    max_duration_s: float
-    max_length_ratio: float
-    min_pairs: int
-    odd_spans: Literal["keep", "reject"]
-    audio_fps: float
-
-
-@dataclass(frozen=True)
 class Track:
-    """The frames of a take: instants on the clock of its sound, mouth openings (NaN: no face)."""
+    """The frames of a take: instants on the clock of its audio, mouth openings (NaN: no face)."""
 
     instants_s: FloatArray
     mouth_open: FloatArray
@@ -58,12 +32,12 @@ ReadTrack = Callable[[Clip], Track]
 
 
 THRESHOLDS = ("max_score_named", "odd_spans", "min_pairs")
-"""Of the section `align`: what only holds pairs back, and changes none that it lets through."""
+"""Parameters that only reject pairs and do not change those that pass."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What the thresholds of a pair look at; `n_pairs` None where its frames are not paired yet."""
+    """The values that thresholds apply to; `n_pairs` is None until frames are paired."""
 
     sentence_score: float
     odd_span_score: float
@@ -71,22 +45,22 @@ class Measured:
 
     @classmethod
     def of(cls, pair: Pair) -> Measured:
-        """Of a pair that was made."""
+        """The values of a finished pair."""
         return cls(pair.sentence_score, pair.odd_span_score, len(pair.frame_a))
 
-    def objection(self, params: PairParams) -> str | None:
-        """The reason for which a pair is held back: the first in this order; None: it stands."""
-        if self.sentence_score > params.max_score_named:
+    def objection(self, section: Align) -> str | None:
+        """Why a pair is rejected: the first reason in this order, None if it passes."""
+        if self.sentence_score > section.max_score_named:
             return "wrong_sentence"
-        if params.odd_spans == "reject" and self.odd_span_score >= 1:
+        if section.odd_spans == "reject" and self.odd_span_score >= 1:
             return "odd_span"
-        if self.n_pairs is not None and self.n_pairs < params.min_pairs:
+        if self.n_pairs is not None and self.n_pairs < section.min_pairs:
             return "few_pairs"
         return None
 
 
 class HeldBack(Reject):
-    """A pair that a threshold refused, with what was measured of it (not carried by a pickle)."""
+    """A pair rejected by a threshold, with its measured values (which a pickle does not carry)."""
 
     def __init__(self, reason: str, detail: str, measured: Measured) -> None:
         super().__init__(reason, detail)
@@ -95,7 +69,7 @@ class HeldBack(Reject):
 
 @dataclass(frozen=True)
 class Candidate:
-    """Two clips of one view to be paired, or one clip that found no partner."""
+    """Two clips of one view to be paired, or one clip without a partner."""
 
     b: Clip
     a: Clip | None
@@ -105,63 +79,63 @@ class Candidate:
 
     @property
     def id(self) -> str:
-        """The pair's id; a clip without a partner has its own."""
+        """The pair's id; that of the clip if it has no partner."""
         return self.b.take_id if self.a is None else f"{self.a.take_id}--{self.b.take_id}"
 
 
 def candidates(
-    utterances: Sequence[Utterance], sentences: Sequence[Sentence], params: PairParams
+    utterances: Sequence[Utterance], sentences: Sequence[Sentence], section: Align
 ) -> Iterator[Candidate]:
-    """All pairs to be tried for one speaker, in a stable order.
+    """All pairs to try for one speaker, in a stable order.
 
     Every clip that is not neutral appears at least once: with each partner of its sentence and
-    view, else alone.
+    view, or alone if it has none.
     """
     says = {row.utterance_id: row for row in sentences}
     for utterance in utterances:
         if utterance.emotion == "neutral":
             continue
         row = says[utterance.id]
-        if not _is_of_level(utterance, params):
+        if not _is_of_level(utterance, section):
             detail = f"its level is {utterance.reference.level}"
             for view in sorted(utterance.by_view):
                 yield Candidate(utterance.by_view[view], None, row, "level_not_paired", detail)
             continue
         length_s = duration_s(utterance.reference)
-        if length_s > params.max_duration_s:
+        if length_s > section.max_duration_s:
             for view in sorted(utterance.by_view):
-                yield Candidate(utterance.by_view[view], None, row, *_too_long(length_s, params))
+                yield Candidate(utterance.by_view[view], None, row, *_too_long(length_s, section))
             continue
         partners = [
             other
             for other in utterances
             if row.sentence is not None
             and says[other.id].sentence == row.sentence
-            and _leads(other, utterance, params)
+            and _leads(other, utterance, section)
         ]
         for other in partners:
             for view in sorted(other.by_view.keys() & utterance.by_view.keys()):
                 yield Candidate(utterance.by_view[view], other.by_view[view], row)
         seen = {view for other in partners for view in other.by_view}
         for view in sorted(utterance.by_view.keys() - seen):
-            why = _why_alone(row, partners, view, params)
+            why = _why_alone(row, partners, view, section)
             yield Candidate(utterance.by_view[view], None, row, *why)
 
 
-def _too_long(length_s: float, params: PairParams) -> tuple[str, str]:
-    limit = params.max_duration_s
-    return "too_long", f"{length_s:.1f} s of sound, align.max_duration_s is {limit:g}"
+def _too_long(length_s: float, section: Align) -> tuple[str, str]:
+    limit = section.max_duration_s
+    return "too_long", f"{length_s:.1f} s of audio, align.max_duration_s is {limit:g}"
 
 
-def _is_of_level(utterance: Utterance, params: PairParams) -> bool:
+def _is_of_level(utterance: Utterance, section: Align) -> bool:
     strong = utterance.reference.level == _STRONG
-    return params.levels == "each" or utterance.emotion == "neutral" or strong
+    return section.levels == "each" or utterance.emotion == "neutral" or strong
 
 
-def _leads(a: Utterance, b: Utterance, params: PairParams) -> bool:
-    if not _is_of_level(a, params):
+def _leads(a: Utterance, b: Utterance, section: Align) -> bool:
+    if not _is_of_level(a, section):
         return False
-    if params.pairs == "neutral":
+    if section.pairs == "neutral":
         return a.emotion == "neutral"
     return _rank(a.emotion) < _rank(b.emotion)
 
@@ -171,7 +145,7 @@ def _rank(emotion: str) -> int:
 
 
 def _why_alone(
-    row: Sentence, partners: Sequence[Utterance], view: str, params: PairParams
+    row: Sentence, partners: Sequence[Utterance], view: str, section: Align
 ) -> tuple[str, str]:
     """Reason and detail of a clip without a partner."""
     if partners:
@@ -179,56 +153,64 @@ def _why_alone(
     if row.sentence is not None:
         return "no_partner", f"no other take says sentence {row.sentence}"
     if row.score is None:
-        return "no_partner", "no neutral take is of like length"
-    if row.score > params.max_score:
-        return "no_partner", f"no neutral take sounds like it (best {row.score:.2f})"
-    if row.margin is not None and row.margin < params.min_margin:
+        return "no_partner", "no neutral take has a similar length"
+    if row.score > section.max_score:
+        return "no_partner", f"no neutral take matches its audio (best score {row.score:.2f})"
+    if row.margin is not None and row.margin < section.min_margin:
         second = row.score + row.margin
-        return "ambiguous_sentence", f"two neutral takes fit: {row.score:.2f} and {second:.2f}"
+        return (
+            "ambiguous_sentence",
+            f"two neutral takes match: scores {row.score:.2f} and {second:.2f}",
+        )
     return (
         "no_partner",
-        f"a neutral take sounds like it ({row.score:.2f}), but it is another take's, or the order "
-        "of the takes and the other emotions speak against it",
+        f"a neutral take matches its audio (score {row.score:.2f}) but belongs to another take, or "
+        "contradicts the order of the takes or the other emotions",
     )
 
 
 def why_unfit(
-    a: Clip, b: Clip, splits: Mapping[str, str | None], params: PairParams
+    a: Clip, b: Clip, splits: Mapping[str, str | None], section: Align
 ) -> tuple[str, str] | None:
-    """Reason and detail of two clips that cannot be a pair whatever they sound like, else None.
+    """Why two clips cannot be a pair, whatever their audio: reason and detail, or None.
 
     Parameters
     ----------
     splits
-        By utterance.
+        The split of each utterance.
     """
     of_a, of_b = splits[a.utterance_id], splits[b.utterance_id]
     if of_a is None or of_a != of_b:
-        return "straddles_split", f"the takes are of {of_a} and {of_b}"
+        return "straddles_split", f"the takes are in {of_a} and {of_b}"
     longest_s = max(duration_s(a), duration_s(b))
-    if longest_s > params.max_duration_s:
-        return _too_long(longest_s, params)
-    ratio, limit = length_ratio(a, b), params.max_length_ratio
+    if longest_s > section.max_duration_s:
+        return _too_long(longest_s, section)
+    ratio, limit = length_ratio(a, b), section.max_length_ratio
     if not 1 / limit <= ratio <= limit:
-        return "length_ratio", f"lengths differ {ratio:.2f} times, the limit is {limit}"
+        return "length_ratio", f"the length ratio is {ratio:.2f}, align.max_length_ratio is {limit}"
     return None
 
 
+def _why_one_recording(alignment: Alignment) -> str:
+    return (
+        f"{alignment.straightness:.0%} of the warping path is a straight line, at a sentence score "
+        f"of {alignment.score:.2f}; no second performance is that similar"
+    )
+
+
 class PairMaker:
-    """Makes the pairs of one speaker; a warp between two sounds is computed once for all views."""
+    """Pairs the takes of one speaker; the warp of two takes is computed once for all views."""
 
     def __init__(
         self,
         sounds: Sounds,
         read_track: ReadTrack,
-        align_params: AlignParams,
-        params: PairParams,
+        section: Align,
         splits: Mapping[str, str | None],
     ) -> None:
         self._sounds = sounds
         self._read_track = read_track
-        self._align_params = align_params
-        self._params = params
+        self._section = section
         self._splits = splits
         self._last: tuple[tuple[str, str], Alignment] | None = None
         self._tracks: dict[str, Track] = {}
@@ -239,18 +221,22 @@ class PairMaker:
         Raises
         ------
         Reject
-            no_partner, level_not_paired, ambiguous_sentence, straddles_split, too_long or
-            length_ratio.
+            no_partner, level_not_paired, ambiguous_sentence, straddles_split, too_long,
+            length_ratio or same_recording.
         HeldBack
             wrong_sentence, odd_span or few_pairs.
         """
         a, b = candidate.a, candidate.b
         if a is None:
             raise Reject(candidate.reason, candidate.detail)
-        unfit = why_unfit(a, b, self._splits, self._params)
+        unfit = why_unfit(a, b, self._splits, self._section)
         if unfit is not None:
             raise Reject(*unfit)
+        if a.audio_sha256 == b.audio_sha256:
+            raise Reject("same_recording", "the audio of both takes is identical")
         alignment = self._alignment(a, b)
+        if alignment.is_one_recording(self._section.same_recording):
+            raise Reject("same_recording", _why_one_recording(alignment))
         measured = Measured(alignment.score, alignment.odd_span.score)
         self._check(measured, candidate.sentence, alignment.odd_span)
         tracks = self._track(a), self._track(b)
@@ -259,45 +245,45 @@ class PairMaker:
         self._check(measured, candidate.sentence, alignment.odd_span)
         split = str(self._splits[a.utterance_id])
         pair = _pair(candidate, a, split, alignment, found, tracks)
-        assert pair.is_one_to_one or self._params.preset == "compat_scmcl"
+        assert pair.is_one_to_one or self._section.preset == "compat_scmcl"
         return pair
 
     def _map(self, a: Clip, b: Clip, alignment: Alignment, tracks: tuple[Track, Track]) -> ClipMap:
         instants = tracks[0].instants_s, tracks[1].instants_s
-        if self._params.preset == "default":
-            return our_map(alignment, *instants, self._align_params)
+        if self._section.preset == "default":
+            return our_map(alignment, *instants, self._section)
         samples = self._sounds.samples(a), self._sounds.samples(b)
-        rates = a.fps or self._params.audio_fps, b.fps or self._params.audio_fps
-        return papers_map(alignment, samples, rates, *instants, self._align_params)
+        rates = a.fps or self._section.audio_fps, b.fps or self._section.audio_fps
+        return papers_map(alignment, samples, rates, *instants, self._section)
 
     def _check(self, measured: Measured, sentence: Sentence, span: OddSpan) -> None:
-        params, reason = self._params, measured.objection(self._params)
+        section, reason = self._section, measured.objection(self._section)
         match reason:
             case None:
                 return
             case "wrong_sentence":
                 detail = (
-                    f"same-sentence score {measured.sentence_score:.2f} beyond "
-                    f"{params.max_score_named} ({sentence.method} says {sentence.sentence})"
+                    f"sentence score {measured.sentence_score:.2f}, align.max_score_named is "
+                    f"{section.max_score_named} (sentence {sentence.sentence} by {sentence.method})"
                 )
             case "odd_span":
-                detail = f"{span.kind} from {span.start_s:.2f} to {span.stop_s:.2f} s of the sound"
+                detail = f"{span.kind} from {span.start_s:.2f} to {span.stop_s:.2f} s of the audio"
             case _:
-                detail = f"{measured.n_pairs} frame pairs, align.min_pairs is {params.min_pairs}"
+                detail = f"{measured.n_pairs} frame pairs, align.min_pairs is {section.min_pairs}"
         raise HeldBack(reason, detail, measured)
 
     def _track(self, clip: Clip) -> Track:
-        """A clip's frames; kept, since a neutral clip has many partners."""
+        """A clip's frames; cached, since a neutral clip has many partners."""
         if clip.take_id not in self._tracks:
             self._tracks[clip.take_id] = self._read_track(clip)
         return self._tracks[clip.take_id]
 
     def _alignment(self, a: Clip, b: Clip) -> Alignment:
-        """The alignment of two sounds; the last is kept, for the other views of its takes."""
+        """The alignment of two takes; the last one is cached for their other views."""
         key = a.audio_sha256, b.audio_sha256
         if self._last is None or self._last[0] != key:
             features = self._sounds.features(a), self._sounds.features(b)
-            self._last = key, align(*features, self._align_params)
+            self._last = key, align(*features, self._section)
         return self._last[1]
 
 

@@ -1,4 +1,4 @@
-"""Which neutral take each take of a speaker says the same as, all emotions and levels together."""
+"""Match a speaker's takes to neutral takes of the same sentence, over all emotions and levels."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.alignment.sentence_score import Assignment, ResolveParams, resolve
+from pipeline.alignment.sentence_score import Assignment, resolve
+from pipeline.params import Align
 from pipeline.stages.align.take_order import Bearing, Block, BoolArray, bearings
 from pipeline.stages.align.utterances import FloatArray
 
 _ROUNDS = 3
 _SHRINK = 10.0
-"""Takes that a median must outweigh before half of it counts."""
+"""Number of takes at which half of a median deviation counts."""
 
 
 @dataclass(frozen=True, eq=False)
 class Resolved:
-    """What was decided on the takes of one block.
+    """The matches of the takes of one block.
 
     Attributes
     ----------
     row : int [shape=(n_takes,)]
-        The neutral take of each; -1 where none.
+        The neutral take of each; -1 for none.
     score, margin : float64 [shape=(n_takes,)]
-        Score as measured with that take, by how much the decision beat the next best. Without one:
-        the take's best score, and how far its second best is behind. NaN or infinite where there is
-        nothing to compare with.
+        Measured score with that take, and its lead over the next best decision. Without a match:
+        the take's best score, and its lead over the second best. NaN or infinite without
+        candidates.
     """
 
     row: npt.NDArray[np.int64]
@@ -37,11 +38,11 @@ class Resolved:
 
 
 def fair(score: FloatArray) -> FloatArray:
-    """Scores without what a take scores with everybody.
+    """Scores corrected for takes that are far from, or close to, all others.
 
-    A whispered or noisy take is far from all others and a long vowel near to all: from each cell
-    goes by how much its row's and its column's median differ from the table's, in so far as there
-    are takes enough to know.
+    A whispered or noisy take is far from all others, a long vowel close to all. From each cell, the
+    deviations of its row's and its column's median from the table's are subtracted, shrunk towards
+    0 where there are few takes.
     """
     known = np.where(np.isfinite(score), score, np.nan)
     if np.isnan(known).all():
@@ -58,12 +59,12 @@ def _effect(known: FloatArray, axis: int, centre: float) -> FloatArray:
     return effect
 
 
-def resolve_blocks(blocks: Sequence[Block], params: ResolveParams) -> list[Resolved]:
+def resolve_blocks(blocks: Sequence[Block], params: Align) -> list[Resolved]:
     """Assign the takes of every block to neutral takes.
 
-    First by the sound alone. Then again, with what the matches found say to each other (see
-    `take_order`): they carry a weak score beside them and forbid a good one in a
-    place where no sentence can be. A score worse than ``max_score + prior_bonus`` is never carried.
+    First by audio alone, then repeatedly with the evidence of the matches so far (see
+    `take_order`): they support weak scores next to them and exclude good scores where that sentence
+    cannot be. A score above ``max_score + prior_bonus`` is never accepted.
     """
     measured = [block.score for block in blocks]
     scores = [fair(score) for score in measured]
@@ -71,7 +72,7 @@ def resolve_blocks(blocks: Sequence[Block], params: ResolveParams) -> list[Resol
     found = [resolve(score, np.zeros_like(score), params) for score in scores]
     heard = matched = [_cells(one, score) for one, score in zip(found, scores, strict=True)]
     for _ in range(_ROUNDS):
-        # What the sound found alone stays a witness, or two that need each other lose each other.
+        # Matches by audio stay evidence, so that two that support each other are not both lost.
         witness = [a | b for a, b in zip(heard, matched, strict=True)]
         borne = bearings(blocks, heard, witness)
         found = [_borne_out(score, b, params) for score, b in zip(scores, borne, strict=True)]
@@ -81,11 +82,11 @@ def resolve_blocks(blocks: Sequence[Block], params: ResolveParams) -> list[Resol
     return [_resolved(score, one) for score, one in zip(measured, found, strict=True)]
 
 
-def _borne_out(score: FloatArray, bearing: Bearing, params: ResolveParams) -> Assignment:
-    """The assignment where the order allows it, less what it alone would carry.
+def _borne_out(score: FloatArray, bearing: Bearing, params: Align) -> Assignment:
+    """The assignment under the order of the takes, without matches that only the order supports.
 
-    Who is forbidden cannot be the partner, but still shows what a wrong score is here: a carried
-    score must be better than all that the take and the neutral take have with unmatched ones.
+    Excluded cells cannot match, but still show what a wrong score looks like: a supported score
+    must be better than all scores of the two takes with unmatched ones.
     """
     allowed = np.where(bearing.forbidden, np.inf, score)
     found = resolve(allowed, bearing.support, params)

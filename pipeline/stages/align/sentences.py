@@ -1,4 +1,4 @@
-"""What each utterance of one speaker says: as named, else resolved from the sound."""
+"""The sentence of each utterance of one speaker: as named, or resolved from audio."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from itertools import groupby
 
 import numpy as np
 
-from pipeline.alignment.align import AlignParams
 from pipeline.alignment.batched_scores import score_table
-from pipeline.alignment.sentence_score import ResolveParams
 from pipeline.corpora.mead_sentences import prior_labels
-from pipeline.params import SplitRule
+from pipeline.params import Align, SplitRule
 from pipeline.records import Sentence
 from pipeline.splits import split_of
 from pipeline.stages.align.resolution import resolve_blocks
@@ -21,21 +19,8 @@ from pipeline.stages.align.utterances import FloatArray, Sounds, Utterance, dura
 
 
 @dataclass(frozen=True)
-class IdentityParams:
-    """How sentences are resolved where the corpus does not name them.
-
-    `max_length_ratio` is how many times longer one take may be than the other; takes beyond
-    `max_duration_s` are not compared.
-    """
-
-    max_duration_s: float
-    max_length_ratio: float
-    resolve: ResolveParams
-
-
-@dataclass(frozen=True)
 class _Heard:
-    """What the sound says of one take: the neutral take it matches, else how near it came."""
+    """The neutral take that matches a take's audio, or the best score without a match."""
 
     anchor: Utterance | None
     score: float | None
@@ -45,18 +30,17 @@ class _Heard:
 def name_sentences(
     utterances: Sequence[Utterance],
     sounds: Sounds,
-    align_params: AlignParams,
-    params: IdentityParams,
+    section: Align,
     rule: SplitRule,
 ) -> list[Sentence]:
     """The sentence of every utterance of one speaker, in the order given.
 
-    Where name, manifest or transcript say it, they decide. Elsewhere the takes of each emotion and
-    level are assigned to the neutral takes by their sound, with the order of the takes as a prior;
-    an utterance that no neutral take matches has no sentence, and its row says how near it came.
+    A name, manifest or transcript decides if there is one. Otherwise the takes of each emotion and
+    level are assigned to the neutral takes by their audio, with the order of the takes as a prior.
+    An utterance that no neutral take matches has no sentence; its row holds the best score.
     """
-    short = [u for u in utterances if duration_s(u.reference) <= params.max_duration_s]
-    heard = _hear(short, sounds, align_params, params)
+    short = [u for u in utterances if duration_s(u.reference) <= section.max_duration_s]
+    heard = _hear(short, sounds, section)
     return [_row(utterance, heard.get(utterance.id), rule) for utterance in utterances]
 
 
@@ -78,9 +62,9 @@ def _row(utterance: Utterance, heard: _Heard | None, rule: SplitRule) -> Sentenc
 
 
 def _label(neutral: Utterance) -> str:
-    """What a neutral take says: as named, else by the tables, else its own number.
+    """The sentence of a neutral take: as named, by MEAD's tables, or its own number.
 
-    Where it has no name this is a name only: which takes say the same is decided by sound, and two
+    Without a name this is only a label: audio decides which takes share a sentence, and two
     neutral takes never share a label.
     """
     if neutral.reference.sentence is not None:
@@ -92,10 +76,9 @@ def _label(neutral: Utterance) -> str:
 def _hear(
     utterances: Sequence[Utterance],
     sounds: Sounds,
-    align_params: AlignParams,
-    params: IdentityParams,
+    section: Align,
 ) -> dict[str, _Heard]:
-    """What the sound says of each utterance that nothing names and that is not neutral."""
+    """The match of each unnamed utterance that is not neutral."""
     anchors = _anchors(utterances)
     groups = _groups(utterances)
     if not anchors:
@@ -104,14 +87,14 @@ def _hear(
         Block(
             takes[0].emotion,
             np.array([_position(k, take) for k, take in enumerate(takes)]),
-            _scores(anchors, takes, sounds, align_params, params),
+            _scores(anchors, takes, sounds, section),
         )
         for takes in groups
     ]
     for takes, block in zip(groups, blocks, strict=True):
         block.score[_spoken_for(anchors, takes[0], utterances)] = np.inf
     heard: dict[str, _Heard] = {}
-    for takes, found in zip(groups, resolve_blocks(blocks, params.resolve), strict=True):
+    for takes, found in zip(groups, resolve_blocks(blocks, section), strict=True):
         for k, take in enumerate(takes):
             anchor = anchors[found.row[k]] if found.row[k] >= 0 else None
             heard[take.id] = _Heard(anchor, _finite(found.score[k]), _finite(found.margin[k]))
@@ -136,7 +119,7 @@ def _groups(utterances: Sequence[Utterance]) -> list[list[Utterance]]:
 def _spoken_for(
     anchors: Sequence[Utterance], take: Utterance, utterances: Sequence[Utterance]
 ) -> list[bool]:
-    """Which anchors' sentences a named take of the same emotion and level says already."""
+    """Which anchors' sentences are taken by a named take of the same emotion and level."""
     said = {u.reference.sentence for u in utterances if _by_block(u) == _by_block(take)}
     return [_label(anchor) in said for anchor in anchors]
 
@@ -146,7 +129,7 @@ def _by_block(utterance: Utterance) -> tuple[str, int]:
 
 
 def _by_number(utterance: Utterance) -> tuple[int, str]:
-    """Numbers as numbers; a take whose name is none comes first, in the order of the names."""
+    """Sort key: take numbers as numbers; takes with other names come first, by name."""
     return _position(-1, utterance), utterance.reference.take
 
 
@@ -159,16 +142,15 @@ def _scores(
     anchors: Sequence[Utterance],
     takes: Sequence[Utterance],
     sounds: Sounds,
-    align_params: AlignParams,
-    params: IdentityParams,
+    section: Align,
 ) -> FloatArray:
     """Same-sentence score of each anchor with each take, infinite beyond the length ratio."""
     ratio = np.array([[length_ratio(a.reference, b.reference) for b in takes] for a in anchors])
     return score_table(
         [sounds.features(anchor.reference) for anchor in anchors],
         [sounds.features(take.reference) for take in takes],
-        np.maximum(ratio, 1 / ratio) <= params.max_length_ratio,
-        align_params.steps,
+        np.maximum(ratio, 1 / ratio) <= section.max_length_ratio,
+        section.steps,
     )
 
 

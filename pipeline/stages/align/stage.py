@@ -1,7 +1,7 @@
-"""align: which takes say the same, and which of their frames belong together.
+"""align: which takes say the same sentence, and which of their frames are paired.
 
-The unit of work is a speaker: the resolution of sentences needs all of a speaker's takes at once,
-and one sound serves all views.
+The unit of work is a speaker: resolving sentences needs all of a speaker's takes at once, and the
+audio of an utterance is shared by its views.
 """
 
 from __future__ import annotations
@@ -26,18 +26,17 @@ from pipeline.runtime.tables import sorted_rows
 from pipeline.runtime.units import Unit, reusable, run_units
 from pipeline.splits import admitted, check_assigned
 from pipeline.stages.align.pairs import THRESHOLDS
-from pipeline.stages.align.settings import split_section
 from pipeline.stages.align.transcripts import Key, apply_transcripts, keys_of, read_transcripts
 from pipeline.stages.align.worker import GRAIN, SpeakerJob, align_speaker
 
-VERSION = 6
+VERSION = 7
 _OF_FILES_ALONE = ("max_score_files",)
-"""Parameters of `align-pair`, which no dataset depends on."""
+"""Parameters that only `align-pair` uses."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The units of a dataset, what transcripts say, and the clips of admitted speakers."""
+    """The units of a dataset, the transcripts, and the clips of admitted speakers."""
 
     units: list[Unit]
     said: dict[Key, str]
@@ -75,7 +74,7 @@ def run(run: Run) -> Summary:
 
 
 def _compiled(run: Run, units: Sequence[Unit]) -> Run:
-    """The run, begun once the kernels are compiled: that happens once, and no rate should hold it.
+    """Compile the kernels if needed, and exclude the time from the run's measured rates.
 
     Workers on other machines compile for themselves.
     """
@@ -83,8 +82,8 @@ def _compiled(run: Run, units: Sequence[Unit]) -> Run:
     if is_compiled() or all(reusable(run, store, unit) for unit in units):
         return run
     began_s = time.perf_counter()
-    run.progress.start("align: compiling, once an installation", 1)
-    compile_kernels(split_section(run.params.align).align)
+    run.progress.start("align: compiling kernels (first run only)", 1)
+    compile_kernels(run.params.align)
     run.progress.step()
     run.progress.stop()
     return replace(run, began_s=run.began_s + time.perf_counter() - began_s)
@@ -114,12 +113,12 @@ def plan(run: Run) -> Planned:
 
 
 def _transcripts(section: Align) -> dict[Key, str]:
-    """What takes say by the file that params names, whose digest params must hold, too.
+    """The transcripts that params.yaml names, whose digest it must state as well.
 
     Raises
     ------
     ParameterError
-        When the file cannot be used, or is not the one whose digest is given.
+        When the file cannot be used, or its digest differs.
     """
     if not section.transcripts:
         return {}
@@ -128,8 +127,8 @@ def _transcripts(section: Align) -> dict[Key, str]:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != section.transcripts_sha256:
         raise ParameterError(
-            f"{path} has the sha256 {found}, align.transcripts_sha256 says "
-            f"{section.transcripts_sha256 or 'none'}: put the file's there if it is the right one"
+            f"{path} has sha256 {found}, align.transcripts_sha256 is "
+            f"{section.transcripts_sha256 or 'empty'}; if this is the right file, correct it"
         )
     return said
 
@@ -139,7 +138,8 @@ def _unused(said: dict[Key, str], clips: list[Clip]) -> list[str]:
     if not unused:
         return []
     return [
-        f"{len(unused)} rows of the transcripts name no take here, such as {' '.join(unused[0])}"
+        f"{len(unused)} rows of align.transcripts name no take of this dataset, e.g. "
+        f"{' '.join(unused[0])}"
     ]
 
 
@@ -161,13 +161,13 @@ def _unit(speaker: str, clips: tuple[Clip, ...], run: Run, rule: SplitRule) -> U
 
 def _notes(pairs: list[Pair]) -> list[str]:
     if not pairs:
-        return ["no pair was made: see the rejects"]
+        return ["no pairs; see rejected.parquet"]
     frames = sum(len(pair.frame_a) for pair in pairs)
     emotions = {pair.emotion_b for pair in pairs}
     agreements = [p.mouth_agreement for p in pairs if p.mouth_agreement is not None]
     notes = [f"{frames} frame pairs in {len(pairs)} clip pairs, {len(emotions)} emotions"]
     if agreements:
         notes.append(
-            f"mouth agreement (correlation of openings): median {np.median(agreements):.2f}"
+            f"mouth agreement (correlation of mouth openings): median {np.median(agreements):.2f}"
         )
     return notes

@@ -1,14 +1,12 @@
-"""What the order of a MEAD speaker's takes says about who says the same: support and contradiction.
+"""Evidence from the order of a MEAD speaker's takes for and against sentence matches.
 
-MEAD's tables (see `pipeline.corpora.mead_sentences`) put sentences into blocks, and lost clips and
-both orders of the blocks leave two things of them standing, which are used here instead of the
-numbers themselves:
+MEAD's tables (see `pipeline.corpora.mead_sentences`) arrange sentences in blocks. Clips are missing
+and the blocks come in two orders, so take numbers are unreliable, but two properties hold:
 
-- inside a block neighbours stay neighbours: if take 7 says what neutral take 12 says, take 8 or 9
-  likely says what 13 or 14 does (*near*: 1 where both numbers go one on, half where a clip must
-  have been lost between);
-- a sentence is said in all emotions or in one: a neutral take that a single emotion matches is
-  of neutral's own, and the match a near twin or an accident (*echo*).
+- neighbours within a block stay neighbours: if take 7 matches neutral take 12, take 8 or 9 likely
+  matches 13 or 14 (*near*: 1 if both numbers increase by one, 0.5 if a clip must be missing);
+- a sentence is spoken in all emotions or in one: a neutral take that only a single emotion matches
+  is one of neutral's own sentences, and the match is a near twin or an accident (*echo*).
 """
 
 from __future__ import annotations
@@ -24,35 +22,34 @@ from pipeline.stages.align.utterances import FloatArray
 BoolArray = npt.NDArray[np.bool_]
 
 _REACH = 2
-"""How far off a neighbour may be, in takes of either side: one clip lost between."""
+"""Maximum distance of a neighbour, in takes of either side: one missing clip between."""
 _APART = 4
-"""How far off its block a match may be, likewise, before it cannot be of that block."""
+"""Maximum distance of a match from its block, in takes, to belong to that block."""
 _FAMILY, _FAMILY_SHARE = 0.3, 0.5
-"""How much worse than the median of its block's matches a score may be: so much, or that share of
-the median if more. Measured: right ones lie within 0.26 where the median is 0.4 and within 0.37
-where it is 0.9; a near twin of a lost clip lay 0.4 off where it was 0.55."""
+"""Maximum excess of a score over the median of its block's matches: the first, or that share of the
+median if larger. Measured: correct scores are within 0.26 at a median of 0.4 and within 0.37 at a
+median of 0.9; a near twin of a missing clip was 0.4 off at a median of 0.55."""
 _FULL = 20
-"""Takes (MEAD: 30) from which on the order of a block may forbid; fewer may be of anywhere."""
+"""Minimum number of takes (MEAD: 30) for a block whose order may forbid matches."""
 _MOVED = 4
-"""How many takes a sentence may lie off its neighbours: more were never lost at once."""
+"""Maximum distance of a sentence from its neighbours, in takes: more are never missing at once."""
 _EVIDENT = 3
-"""Matches with a neighbour, from which on a block can be seen to be in order."""
+"""Minimum number of matches with a neighbour to recognise a block's order."""
 _ECHOED, _ALONE = 1 / 2, 1 / 3
-"""Share of the other emotions that says a sentence: parallel from the first on, not so below the
-second."""
+"""Share of the other emotions with a sentence: parallel from the first on, not below the second."""
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """The takes of one emotion and level beside all neutral takes.
+    """The takes of one emotion and level, scored against all neutral takes.
 
     Attributes
     ----------
     emotion : str
     position : int [shape=(n_takes,)]
-        Place of each take in the order of their numbers, comparable between levels.
+        Position of each take by number, comparable between levels.
     score : float64 [shape=(n_neutral, n_takes)]
-        Low is alike; infinite: cannot be.
+        Lower is more similar; infinite: impossible.
     """
 
     emotion: str
@@ -62,7 +59,7 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class Bearing:
-    """What the order says to every cell of a block: `support` in [0, 1], and where it forbids."""
+    """Evidence for every cell: `support` in [0, 1], and where a match is forbidden."""
 
     support: FloatArray
     forbidden: BoolArray
@@ -71,14 +68,14 @@ class Bearing:
 def bearings(
     blocks: Sequence[Block], heard: Sequence[BoolArray], matched: Sequence[BoolArray]
 ) -> list[Bearing]:
-    """What the matches of all blocks say about every cell of each.
+    """The evidence of the matches of all blocks for every cell of each.
 
     Parameters
     ----------
     blocks : of one speaker
-    heard, matched : one bool [shape=(n_neutral, n_takes)] a block
-        The cells that the sound alone matches, and those that are matched so far. Only the first
-        count as echo: else a neutral take that many are a little alike would carry them all.
+    heard, matched : one bool [shape=(n_neutral, n_takes)] per block
+        The cells matched by audio alone, and those matched so far. Only the former count as echo;
+        otherwise a neutral take that is slightly similar to many takes would support them all.
     """
     near = [
         _near(found, block.position, _REACH) for found, block in zip(matched, blocks, strict=True)
@@ -98,9 +95,10 @@ def bearings(
 
 
 def _sure(matched: BoolArray, near: FloatArray) -> BoolArray:
-    """The matches that have a neighbour; none where most have none, for then it is by chance.
+    """The matches with a neighbouring match.
 
-    None either in a block of few takes, whose order says little.
+    Empty if most matches have none, since neighbours are then accidental, and for blocks of few
+    takes, whose order is uninformative.
     """
     sure: BoolArray = matched & (near > 0)
     in_order = sure.sum() >= max(_EVIDENT, matched.sum() / 2)
@@ -128,7 +126,7 @@ def _bearing(
 
 
 def _near(matched: BoolArray, position: npt.NDArray[np.int64], reach: int) -> FloatArray:
-    """Which cells have a match a little before or after them, in both numberings."""
+    """Which cells have a match shortly before or after them, in both numberings."""
     near = np.zeros(matched.shape)
     for row, column in np.argwhere(matched):
         for other in range(max(row - reach, 0), min(row + reach + 1, len(matched))):
@@ -142,7 +140,7 @@ def _near(matched: BoolArray, position: npt.NDArray[np.int64], reach: int) -> Fl
 def _echo(k: int, blocks: Sequence[Block], heard: Sequence[BoolArray]) -> FloatArray | None:
     """Share of the other emotions that match each neutral take; None for fewer than two.
 
-    An emotion matches it when at least half of its levels do; blocks of few takes are not asked.
+    An emotion matches if at least half of its levels do; blocks of few takes do not count.
     """
     said: dict[str, list[FloatArray]] = {}
     for block, found in zip(blocks, heard, strict=True):
@@ -155,7 +153,7 @@ def _echo(k: int, blocks: Sequence[Block], heard: Sequence[BoolArray]) -> FloatA
 
 
 def _moved(sure: BoolArray, position: npt.NDArray[np.int64]) -> BoolArray:
-    """Cells far from where their row's neighbours surely are, or on the wrong side of them."""
+    """Cells far from their row's neighbours' reliable matches, or on the wrong side of them."""
     forbidden = np.zeros_like(sure)
     for row, column in np.argwhere(sure):
         for other in range(max(row - _REACH, 0), min(row + _REACH + 1, len(sure))):
@@ -166,7 +164,7 @@ def _moved(sure: BoolArray, position: npt.NDArray[np.int64]) -> BoolArray:
 
 
 def _placed(k: int, blocks: Sequence[Block], sure: Sequence[BoolArray]) -> BoolArray:
-    """Cells of a row that another level of the emotion has surely matched to another number."""
+    """Cells of a row that another level of the emotion reliably matches to another number."""
     forbidden = np.zeros_like(sure[k])
     for other, block in enumerate(blocks):
         if other != k and block.emotion == blocks[k].emotion:
@@ -177,7 +175,7 @@ def _placed(k: int, blocks: Sequence[Block], sure: Sequence[BoolArray]) -> BoolA
 
 
 def _usual(k: int, blocks: Sequence[Block], sure: Sequence[BoolArray]) -> BoolArray:
-    """Cells about where another block surely has the sentence, counted from each one's start."""
+    """Cells near the sentence's position in another block, counted from the blocks' starts."""
     usual = np.zeros_like(sure[k])
     place = blocks[k].position - blocks[k].position[0]
     for other, block in enumerate(blocks):

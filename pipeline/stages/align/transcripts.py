@@ -1,4 +1,4 @@
-"""What takes say by a table that the user wrote: decides over the name and over the sound."""
+"""Transcripts in a CSV by the user, which override names and audio."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _BY_PLACE = ("speaker", "emotion", "level", "take")
 
 
 def read_transcripts(path: Path) -> dict[Key, str]:
-    """The sentences of a CSV by what its rows name a take by.
+    """The sentences of a CSV, by the columns that identify a take.
 
     The columns are `sentence` and either `speaker`, `emotion`, `level` and `take`, or `take` alone,
-    an utterance's or a take's id. Two sentences are the same when they differ in case, punctuation
-    and blanks alone; an unlettered label such as ``c01`` serves as well as the words.
+    an utterance's or a take's id. Case, punctuation and white space do not distinguish sentences; a
+    label such as ``c01`` works as well as the words.
 
     Raises
     ------
     ParameterError
-        Where the file or a row cannot be used, named by its number (the header is row 1).
+        When the file or a row cannot be used; rows are numbered from the header, row 1.
     """
     rows = csv.DictReader(io.StringIO(_text(path), newline=""))
     try:
         return _read(rows, path)
     except csv.Error as error:
         place = f"{path}, line {rows.line_num}"
-        raise ParameterError(f"{place}: {error}; is a quote left open?") from error
+        raise ParameterError(f"{place}: {error}; is a quote unclosed?") from error
 
 
 def _read(rows: csv.DictReader[str], path: Path) -> dict[Key, str]:
@@ -54,7 +54,7 @@ def _read(rows: csv.DictReader[str], path: Path) -> dict[Key, str]:
         key = _place(cells, where) if by_place else (plain(cells["take"] or ""),)
         sentence = same_words(cells["sentence"] or "")
         if not sentence or not all(key):
-            raise ParameterError(f"{where}: a cell is empty")
+            raise ParameterError(f"{where}: empty cell")
         if found.setdefault(key, sentence) != sentence:
             raise ParameterError(f"{where}: {' '.join(key)[:200]} has two sentences")
     return found
@@ -64,29 +64,29 @@ def _text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"the transcripts {path} cannot be read: {error}") from error
+        raise ParameterError(f"cannot read the transcripts {path}: {error}") from error
 
 
 def _place(cells: dict[str, str], where: str) -> Key:
     speaker, emotion, level, take = (plain(cells[name] or "") for name in _BY_PLACE)
     known = canonical_emotion(emotion)
     if known is None:
-        raise ParameterError(f"{where}: emotion {emotion[:60]!r} is not known")
+        raise ParameterError(f"{where}: emotion {emotion[:60]!r} is unknown")
     return speaker, known, level, take
 
 
 def same_words(sentence: str) -> str:
-    """A sentence without what two writers may do differently: case, punctuation, blanks."""
+    """A sentence without case, punctuation and repeated white space."""
     return " ".join(re.findall(r"\w+", plain(sentence).replace("'", "").casefold()))
 
 
 def apply_transcripts(clips: Iterable[Clip], said: dict[Key, str]) -> list[Clip]:
-    """The clips, those that the transcripts name with their sentence."""
+    """The clips, with the sentences of the transcripts where there are any."""
     return [_named(clip, said) for clip in clips]
 
 
 def keys_of(clip: Clip) -> tuple[Key, ...]:
-    """All that a row may name a clip by."""
+    """All keys by which a row may identify a clip."""
     return (
         (clip.speaker, clip.emotion, str(clip.level), clip.take),
         (clip.utterance_id,),

@@ -1,4 +1,4 @@
-"""The takes of one speaker, grouped by what was spoken once and seen in one or more views."""
+"""The takes of one speaker, grouped into utterances: spoken once, filmed in one or more views."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.alignment.features import FeatureParams, TakeFeatures, take_features
+from pipeline.alignment.features import TakeFeatures, take_features
+from pipeline.params import AlignFeatures
 from pipeline.records import Clip
 
 Samples = npt.NDArray[np.float32]
@@ -25,7 +26,7 @@ class Utterance:
 
     @property
     def reference(self) -> Clip:
-        """The clip whose sound stands for the utterance."""
+        """The clip whose audio represents the utterance."""
         return self.clips[0]
 
     @property
@@ -45,7 +46,7 @@ class Utterance:
 
 
 def group(clips: Iterable[Clip]) -> list[Utterance]:
-    """Utterances sorted by id; the front view, else the first by name, is the reference."""
+    """Utterances sorted by id; the reference is the front view, else the first by name."""
     groups: dict[str, list[Clip]] = {}
     for clip in clips:
         groups.setdefault(clip.utterance_id, []).append(clip)
@@ -56,29 +57,29 @@ def group(clips: Iterable[Clip]) -> list[Utterance]:
 
 
 class Sounds:
-    """Features of sounds, computed once for each content."""
+    """Audio features of clips, computed once per distinct audio."""
 
-    def __init__(self, read: ReadSound, params: FeatureParams) -> None:
+    def __init__(self, read: ReadSound, params: AlignFeatures) -> None:
         self._read = read
         self._params = params
         self._known: dict[str, TakeFeatures] = {}
 
     def features(self, clip: Clip) -> TakeFeatures:
-        """Features of a clip's 16 kHz sound."""
+        """Features of a clip's 16 kHz audio."""
         if clip.audio_sha256 not in self._known:
             self._known[clip.audio_sha256] = take_features(self._read(clip), self._params)
         return self._known[clip.audio_sha256]
 
     def samples(self, clip: Clip) -> Samples:
-        """A clip's 16 kHz sound itself, which is not kept."""
+        """A clip's 16 kHz audio; not cached."""
         return self._read(clip)
 
 
 def duration_s(clip: Clip) -> float:
-    """Length of a clip's sound in seconds."""
+    """Length of a clip's audio in seconds."""
     return clip.audio_end_s - clip.audio_start_s
 
 
 def length_ratio(a: Clip, b: Clip) -> float:
-    """Length of b's sound over a's."""
+    """Length of b's audio divided by that of a's."""
     return duration_s(b) / duration_s(a)

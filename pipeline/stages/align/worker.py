@@ -1,4 +1,4 @@
-"""Aligning one speaker's takes: what the workers of the stage `align` do."""
+"""Align one speaker's takes: the worker of the stage `align`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from pipeline.runtime.tables import read_table
 from pipeline.runtime.units import UnitResult
 from pipeline.stages.align.pairs import HeldBack, PairMaker, Track, candidates
 from pipeline.stages.align.sentences import name_sentences
-from pipeline.stages.align.settings import split_section
 from pipeline.stages.align.utterances import Samples, Sounds, group
 
 GRAIN = "clip pair"
@@ -29,7 +28,7 @@ _TRACK_COLUMNS = ("time_s", "duration_s", "mouth_open")
 
 @dataclass(frozen=True)
 class SpeakerJob:
-    """What the worker is given: one speaker's clips and where their files lie."""
+    """The worker's input: one speaker's clips and the folder of their files."""
 
     clips: tuple[Clip, ...]
     extracted: Path
@@ -39,19 +38,19 @@ class SpeakerJob:
 
 def align_speaker(state: None, store: ItemStore, unit: str, speaker: SpeakerJob) -> UnitResult:
     """Resolve one speaker's sentences and pair the takes; a pure function of the clips' files."""
-    parts = split_section(speaker.section)
+    section = speaker.section
     extracted = ItemStore(speaker.extracted)
-    sounds = Sounds(partial(_read_sound, extracted), parts.align.features)
+    sounds = Sounds(partial(_read_sound, extracted), section.features)
     utterances = group(speaker.clips)
-    sentences = name_sentences(utterances, sounds, parts.align, parts.identity, speaker.rule)
+    sentences = name_sentences(utterances, sounds, section, speaker.rule)
     maker = PairMaker(
-        sounds, partial(read_track, extracted, parts.pairs.audio_fps), parts.align, parts.pairs,
+        sounds, partial(read_track, extracted, section.audio_fps), section,
         {row.utterance_id: row.split for row in sentences},
     )  # fmt: skip
     outcome = UnitResult(rows={"sentences": [row.to_row() for row in sentences]})
     made, held_back = list[dict[str, Any]](), list[dict[str, Any]]()
     outcome.rows |= {"pairs": made, "held_back": held_back}
-    tried = list(candidates(utterances, sentences, parts.pairs))
+    tried = list(candidates(utterances, sentences, section))
     outcome.rows["planned"] = [{"n": len(tried)}]
     for candidate in tried:
         try:
@@ -75,7 +74,7 @@ def _read_sound(extracted: ItemStore, clip: Clip) -> Samples:
 
 
 def read_track(extracted: ItemStore, audio_fps: float, clip: Clip) -> Track:
-    """Instants and mouth openings of a clip's frames; a take of sound alone has frames by rate."""
+    """Instants and mouth openings of a clip's frames; audio-only takes get `audio_fps`."""
     if not clip.has_picture:
         n = int((clip.audio_end_s - clip.audio_start_s) * audio_fps)
         return Track((np.arange(n) + 0.5) / audio_fps, np.full(n, np.nan))

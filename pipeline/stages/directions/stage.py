@@ -1,7 +1,7 @@
-"""directions: the way from neutral to each emotion in W+, fitted on train alone (SSERD eq. 11).
+"""directions: one W+ direction from neutral to each emotion, fitted on train (SSERD eq. 11).
 
-The unit of work is a direction: an emotion, or a speaker's emotion. Nothing of `synth` is read, so
-a changed beta fits nothing anew.
+The unit of work is a direction: of an emotion, or of an emotion of one speaker. No parameter of
+`synth` is read, so a changed beta refits nothing.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pipeline.runtime.units import Batch, Unit
 from pipeline.stages.directions.worker import DIRECTION, GRAIN, FitJob, fit_direction, fitter
 from spfem_data.labels import EMOTIONS
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The units of a dataset and the weights, or why there is nothing to do."""
+    """The units of a dataset and the weights, or why nothing is fitted."""
 
     units: list[Unit]
     chosen: Chosen
@@ -69,7 +69,8 @@ def plan(run: Run) -> Planned:
     _check_known(takes, clips)
     chosen = chosen_weights(run, {"generator": run.params.invert.generator}, {})
     if chosen.missing or not takes:
-        return Planned([], chosen, chosen.missing or "train has no codes: see invert")
+        why = chosen.missing or "no take of train has codes"
+        return Planned([], chosen, f"no directions are fitted: {why}")
     return Planned(_units(run, takes, clips, chosen), chosen, None)
 
 
@@ -127,11 +128,11 @@ def _stored(run: Run, batch: Batch) -> list[Direction]:
 
 def _notes(rows: Sequence[Direction], section: Directions) -> list[str]:
     if not rows:
-        return ["no direction was fitted: see the rejects"]
+        return ["no direction was fitted; see rejected.parquet"]
     n_latent = rows[0].n_latent
     notes = [
-        f"norm {section.norm}: a step of 15 is {_per_row(15, n_latent, section.norm):.2f} a row of "
-        f"{n_latent}"
+        f"norm {section.norm}: a step of 15 is {_per_row(15, n_latent, section.norm):.2f} per row "
+        f"of {n_latent}"
     ]
     for row in rows:
         by_take, by_speaker = (

@@ -1,4 +1,4 @@
-"""Fitting one direction: what the workers of the stage `directions` do."""
+"""Fit one direction: the worker of the stage `directions`."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _MIN_FOUND = 4
 
 @dataclass(frozen=True)
 class FitJob:
-    """What the worker is given: one emotion, the takes of train that may teach it, where they lie.
+    """The worker's input: one emotion, the takes of train, and the folders of their files.
 
-    `takes` are all takes of train with codes: the pattern of the mouth and the centres of speakers
-    rest on every emotion, the boundary on neutral and `emotion` alone.
+    `takes` are all takes of train with codes: mouth pattern and speaker centres are computed over
+    every emotion, the boundary over neutral and `emotion` only.
     """
 
     emotion: str
@@ -51,7 +51,7 @@ class FitJob:
 
 @dataclass(frozen=True)
 class Fitter:
-    """What a worker holds: the generator, and who measures mouths while the loop is closed."""
+    """The worker's state: the networks, and the mouth measurer of the closed loop."""
 
     nets: Networks
     measure: Calibrator
@@ -60,7 +60,7 @@ class Fitter:
 
 
 def fit_direction(fitter: Fitter, store: ItemStore, unit: str, job: FitJob) -> UnitResult:
-    """The direction of one emotion: boundary, accuracies, and the step that keeps the mouth."""
+    """The direction of one emotion: boundary, accuracies, and the step that preserves the mouth."""
     try:
         row = _direction(fitter, unit, job)
     except Reject as reject:
@@ -79,7 +79,7 @@ def _direction(fitter: Fitter, unit: str, job: FitJob) -> Direction:
         asked["read"] = _to_read(rows, section)
     measured = [MEASURES.index(name) for name in section.compensate]
     known = gather(job.takes, job.inverted, asked, measured)
-    # One C for codes of any size: the machine sees them at a mean squared length of 1.
+    # With a mean squared length of 1, one C fits codes of any size.
     scale = known.scale
     data = _labelled(known, job)
     plain = svm_direction.unit(
@@ -141,8 +141,8 @@ def _check_takes(job: FitJob) -> None:
 
 
 def _to_fit(rows: Rows, job: FitJob) -> NDArray[np.int64]:
-    """Neutral and the emotion: at most `cap` frames of each speaker and class, and about `codes` of
-    each class."""
+    """Rows of neutral and the emotion: at most `cap` per speaker and class, about `codes` per
+    class."""
     section = job.section
     share = max(1, section.codes // len(np.unique(rows.speakers)))
     cap = min(section.cap, share) if section.cap else share
@@ -166,7 +166,7 @@ def _accuracy(data: Labelled, folds: NDArray[np.int64], section: Directions) -> 
 
 
 def _moves(known: Gathered, d: int) -> F64:
-    """The patterns (k, d) of the measures to be kept."""
+    """The patterns (k, d) of the measures to preserve."""
     try:
         return known.pattern.solve().reshape(-1, d)
     except ValueError as error:
@@ -174,20 +174,20 @@ def _moves(known: Gathered, d: int) -> F64:
 
 
 def _to_calibrate(rows: Rows, section: Directions) -> NDArray[np.int64]:
-    """Train's neutral frames for the closed loop, each speaker alike."""
+    """Neutral frames of train for the closed loop, equally many per speaker."""
     neutral = np.flatnonzero(rows.emotions == "neutral")
     each = max(1, section.calibration_frames // len(np.unique(rows.speakers[neutral])))
     return neutral[_alike(each, rows, neutral)]
 
 
 def _alike(each: int, rows: Rows, asked: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Places among those asked for: at most so many of each speaker."""
+    """Indices of at most `n` rows per speaker."""
     labels = np.zeros(len(asked), dtype=np.bool_)
     return svm_direction.evenly(each, rows.speakers[asked], labels, rows.takes[asked])
 
 
 def _shift_of(fitter: Fitter, codes: F64, weights: F64) -> mouth.ShiftOf:
-    """The mean change (k,) of the mouth when codes take a step, where both faces are found."""
+    """The mean change (k,) of the mouth over a step of the codes, over images with a face."""
     shape = (-1, fitter.nets.n_latent, fitter.nets.dim)
     before = fitter.measure(fitter.nets.generate(codes.reshape(shape)) if len(weights) else [])
 
@@ -197,14 +197,16 @@ def _shift_of(fitter: Fitter, codes: F64, weights: F64) -> mouth.ShiftOf:
         gaps = fitter.measure(fitter.nets.generate((codes + step).reshape(shape))) - before
         found = np.isfinite(gaps).all(axis=1)
         if found.sum() < min(_MIN_FOUND, len(codes)):
-            raise Reject("mouth_unmeasured", f"a face in {found.sum()} of {len(codes)} pictures")
+            raise Reject(
+                "mouth_unmeasured", f"a face was found in {found.sum()} of {len(codes)} images"
+            )
         return np.asarray(gaps[found].mean(axis=0) @ weights.T)
 
     return shift
 
 
 def _readout(fitter: Fitter, known: Gathered, job: FitJob) -> F64:
-    """How the calibrating measurer tells each of `MEASURES` (3, 80), from real frames of train."""
+    """The readout (3, 80) of `MEASURES` for the calibrating measurer, fitted on frames of train."""
     if not job.section.compensate:
         return np.empty((len(MEASURES), 0))
     name = digest([take.codes_sha256 for take in job.takes])
@@ -214,7 +216,7 @@ def _readout(fitter: Fitter, known: Gathered, job: FitJob) -> F64:
 
 
 def _to_read(rows: Rows, section: Directions) -> NDArray[np.int64]:
-    """The frames that the readout is fitted on, each speaker in each emotion alike."""
+    """The frames for fitting the readout, equally many per speaker and emotion."""
     emotions = np.unique(rows.emotions)
     each = max(1, section.readout_frames // (len(emotions) * len(np.unique(rows.speakers))))
     by_emotion = [np.flatnonzero(rows.emotions == emotion) for emotion in emotions]
@@ -231,7 +233,7 @@ def _fit_readout(fitter: Fitter, some: Coded, job: FitJob) -> F64:
 
 
 def _pictures(fitter: Fitter, some: Coded, job: FitJob) -> list[U8]:
-    """The source pictures of coded frames, as large as made ones."""
+    """The source images of coded frames, at the size of generated ones."""
     size_px = fitter.nets.size_px
     clips = {clip.take_id: clip for clip in job.clips}
     framing = {take.take_id: take.framing for take in job.takes}
@@ -248,7 +250,7 @@ def _pictures(fitter: Fitter, some: Coded, job: FitJob) -> list[U8]:
 
 
 def fitter(weights: Mapping[str, Weights], section: Invert) -> Callable[[], Fitter]:
-    """The setup of a worker of `directions`."""
+    """The worker's setup: load the generator."""
     return partial(_fitter, dict(weights), section)
 
 

@@ -1,4 +1,4 @@
-"""The filter's decisions over all scored frames of a dataset."""
+"""Decide which of a dataset's scored frames are in D_n."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pipeline.stages.filter.suspects import (
 from spfem_data.labels import EMOTIONS, SPLITS
 
 Comparison = Callable[[ScoredTake, I64], tuple[F64, F64]]
-"""Instants and embeddings of some frames of a take."""
+"""Reads instants and embeddings of some frames of a take."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class Decision:
     Attributes
     ----------
     values, emotion
-        (n,) clarity, and as which emotion.
+        (n,) clarity, and the emotion that it is measured for.
     verdicts, rank
-        (n,) as of `clarity.choice`.
+        (n,) see `selection`.
     looks
-        What each take looks like.
+        The emotion that each take shows.
     suspects
         (number of takes,) which look mislabelled.
     thresholds
-        One an emotion.
+        One per emotion.
     """
 
     values: F64

@@ -26,7 +26,7 @@ from spfem_data.labels import EMOTIONS
 
 GRAIN = "take"
 GRID = (*(k / 20 for k in range(20)), 0.97, 0.99)
-"""Thresholds at which the yield is told."""
+"""Thresholds at which the yield is reported."""
 
 
 def clear_table(scored: Scored, decision: Decision, k: int) -> pa.Table:
@@ -52,7 +52,7 @@ def clear_table(scored: Scored, decision: Decision, k: int) -> pa.Table:
 
 
 def filtered_take(scored: Scored, decision: Decision, k: int, rows: pa.Table) -> FilteredTake:
-    """What became of the frames of the k-th take."""
+    """Counts of the verdicts on the frames of the k-th take."""
     take, (start, stop) = scored.takes[k], scored.spans[k]
     verdicts = decision.verdicts[start:stop]
     counts = np.bincount(verdicts, minlength=len(VERDICTS)).tolist()
@@ -84,7 +84,7 @@ def _sha256(take: ScoredTake, rows: pa.Table) -> str:
 
 
 def reject_of(scored: Scored, decision: Decision, k: int) -> Rejected | None:
-    """Why the k-th take gives no frame; None where it gives one."""
+    """Why no frame of the k-th take is in D_n; None if one is."""
     take, (start, stop) = scored.takes[k], scored.spans[k]
     verdicts = decision.verdicts[start:stop]
     if (verdicts == KEPT).any():
@@ -106,7 +106,7 @@ def _why(scored: Scored, decision: Decision, k: int) -> tuple[str, str]:
         return "no_neutral", f"{take.speaker} has no scored neutral frame"
     if (verdicts == OVER_QUOTA).any():
         return "over_quota", told
-    best = f", the clearest at {np.nanmax(values):.2f}" if len(values) else ""
+    best = f", the clearest has {np.nanmax(values):.2f}" if len(values) else ""
     return "unclear", f"{told}{best}"
 
 
@@ -118,7 +118,7 @@ def _counts(verdicts: list[int]) -> str:
 
 
 def suspect_rows(scored: Scored, decision: Decision) -> list[Suspect]:
-    """The takes that look mislabelled, the surest first."""
+    """The takes that look mislabelled, the most certain first."""
     rows = [
         Suspect(
             take_id=take.take_id, speaker=take.speaker, recorded=take.emotion,
@@ -133,7 +133,7 @@ def suspect_rows(scored: Scored, decision: Decision) -> list[Suspect]:
 
 
 def yield_rows(decision: Decision) -> list[YieldPoint]:
-    """Of each emotion's scored frames, how many are at least so clear."""
+    """For each emotion, the number of scored frames at or above each threshold."""
     counts = passing_counts(decision.values, decision.emotion, np.array(GRID))
     return [
         YieldPoint(name, at, int((decision.emotion == n).sum()), int(counts[n, k]))

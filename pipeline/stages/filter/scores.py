@@ -1,4 +1,4 @@
-"""The scores of a whole dataset as columns, and what a comparison inside a take needs."""
+"""The scores of a dataset as columns, and the data for comparisons within a take."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ NO_SPLIT = -1
 class Scored:
     """All takes with scores, sorted by speaker and id, and their frames as columns.
 
-    `splits` holds the split of each take, None where it has none; `spans` where the frames of each
-    take begin and end.
+    `splits` holds the split of each take, None for takes without one; `spans` the range of frames
+    of each take.
     """
 
     takes: tuple[ScoredTake, ...]
@@ -46,7 +46,7 @@ def load(
     Raises
     ------
     TableError
-        Where a take's items are not those that the table of score tells of.
+        When a take's items do not match score's table.
     """
     ordered = tuple(sorted(takes, key=lambda take: (take.speaker, take.take_id)))
     with ThreadPoolExecutor(threads) as pool:
@@ -72,7 +72,7 @@ def load(
 
 
 def number_of(emotion: str) -> int:
-    """The number of an emotion among the seven, `NONE` where it is none of them."""
+    """The number of an emotion among the seven; `NONE` for any other."""
     return EMOTIONS.index(emotion) if emotion in EMOTIONS else NONE
 
 
@@ -86,7 +86,7 @@ def _read(items: ItemStore, take: ScoredTake) -> tuple[I64, F64]:
     table = read_table(items.path(item_of(take), SCORES), columns=["frame", *PROBABILITIES])
     if len(table) != take.n_scored:
         raise TableError(
-            f"{take.take_id}: {len(table)} frames have scores, the table of score says "
+            f"{take.take_id}: {len(table)} frames have scores, but score's table says "
             f"{take.n_scored}; rerun score"
         )
     p = np.column_stack([table[name].to_numpy() for name in PROBABILITIES])

@@ -1,4 +1,4 @@
-"""From clarity to D_n: thresholds, near-duplicates, quotas, equal numbers, in this order."""
+"""Select D_n by clarity: thresholds, near-duplicates, quotas and equal numbers, in this order."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from pipeline.clip.clarity import F64, I64, NONE, Mask, passes
 
 VERDICTS = ("kept", "unclear", "duplicate", "over_quota", "other_emotion")
-"""What becomes of a frame; exactly one of these.
+"""The verdict on a frame; exactly one of these.
 
-unclear: below its emotion's threshold. other_emotion: not clear as its own emotion and clear as
-another, or of a take that looks mislabelled or is of none of the seven. duplicate: near in time and
-alike to a clearer kept frame of its take. over_quota: clearer ones filled its quota.
+unclear: below its emotion's threshold. other_emotion: not clear as its own emotion but as another,
+or from a take that looks mislabelled or has none of the seven emotions. duplicate: close in time
+and similar to a clearer kept frame of its take. over_quota: clearer frames filled its quota.
 """
 KEPT, UNCLEAR, DUPLICATE, OVER_QUOTA, OTHER_EMOTION = range(len(VERDICTS))
 Codes = NDArray[np.int8]
@@ -23,7 +23,7 @@ Codes = NDArray[np.int8]
 
 @dataclass(frozen=True)
 class Frames:
-    """All scored frames of a dataset, take after take, in each by frame number.
+    """All scored frames of a dataset, ordered by take and frame number.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Frames:
     take, frame, speaker, split
         (n,) numbers; takes, speakers and splits as their caller counts them.
     recorded
-        (n,) emotion as recorded, `NONE` where it is none of the seven.
+        (n,) recorded emotion; `NONE` for any other than the seven.
     """
 
     p: F64
@@ -49,7 +49,7 @@ class Frames:
 def first_verdicts(
     values: F64, emotion: I64, thresholds: F64, clear_as_another: Mask, suspect: Mask
 ) -> Codes:
-    """Verdicts (n,) before any frame is compared with others.
+    """Verdicts (n,) before frames are compared with each other.
 
     Parameters
     ----------
@@ -69,10 +69,10 @@ def first_verdicts(
 def near_duplicates(
     values: F64, instants_s: F64, embeddings: F64, within_s: float, similarity: float
 ) -> Mask:
-    """Which frames (n,) of one take show what a clearer frame close by shows.
+    """Which frames (n,) of one take are near-duplicates of a clearer frame.
 
-    Frames are taken from the clearest on; one is a duplicate when a frame taken before lies
-    `within_s` of it and their embeddings' cosine is at least `similarity`.
+    Frames are visited from the clearest down. A frame is a duplicate if a kept frame is within
+    `within_s` of it and the cosine of their embeddings is at least `similarity`.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def near_duplicates(
 
 
 def over_quota(verdicts: Codes, values: F64, groups: Sequence[I64], most: int) -> Codes:
-    """The verdicts with no more than `most` frames kept in each group: the clearest."""
+    """The verdicts with at most the `most` clearest frames kept in each group."""
     found = verdicts.copy()
     kept = np.flatnonzero(verdicts == KEPT)
     place = _places(values[kept], [group[kept] for group in groups])
@@ -105,8 +105,8 @@ def over_quota(verdicts: Codes, values: F64, groups: Sequence[I64], most: int) -
 def equal_numbers(verdicts: Codes, values: F64, emotion: I64, split: I64) -> Codes:
     """The verdicts with equally many frames kept of every emotion of a split (r of CDRL eq. 3).
 
-    r is the least number among the emotions of which the split keeps any frame: an emotion without
-    one does not empty the others.
+    r is the smallest number among the emotions with a kept frame in the split, so that an emotion
+    without any does not empty the others.
     """
     found = verdicts.copy()
     for one in np.unique(split[verdicts == KEPT]):
@@ -118,9 +118,9 @@ def equal_numbers(verdicts: Codes, values: F64, emotion: I64, split: I64) -> Cod
 
 
 def ranks(verdicts: Codes, values: F64, emotion: I64, split: I64) -> I64:
-    """Place (n,) among the clear frames of an emotion and split, clearest 1; 0 for the others.
+    """Rank (n,) among the clear frames of an emotion and split: 1 is the clearest; 0 for others.
 
-    Frames over quota have their place, too, so that any smaller r can be cut from it.
+    Frames over quota are ranked as well, so that training can select any smaller r.
     """
     found = np.zeros(len(verdicts), np.int64)
     clear = np.flatnonzero((verdicts == KEPT) | (verdicts == OVER_QUOTA))
@@ -129,7 +129,7 @@ def ranks(verdicts: Codes, values: F64, emotion: I64, split: I64) -> I64:
 
 
 def _places(values: F64, groups: Sequence[I64]) -> I64:
-    """Place (n,) of each value in its group, the largest 0; of equals the first stays first."""
+    """Rank (n,) of each value in its group, 0 for the largest; equal values keep their order."""
     order = np.lexsort([np.arange(len(values)), -values, *groups])
     keys = np.stack([group[order] for group in groups])
     new = np.ones(len(values), np.bool_)

@@ -1,7 +1,7 @@
-"""filter: the clear frames D_n of every emotion, out of scores that lie there; no model runs.
+"""filter: select the clear frames D_n of every emotion from stored scores; runs no model.
 
-Thresholds and quotas look at the whole dataset, so all is decided in this process; the unit of work
-is a speaker, whose rows are written.
+Thresholds and quotas depend on the whole dataset, so one process decides; the unit of work is
+writing the rows of a speaker.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Planned:
-    """The units of a dataset, its scores, and what was decided of frames and takes."""
+    """The units of a dataset, its scores, and the decisions on frames and takes."""
 
     units: list[Unit]
     scored: Scored
@@ -70,7 +70,7 @@ def run(run: Run) -> Summary:
 
 
 def plan(run: Run) -> Planned:
-    """What becomes of every frame, and the speakers to write, each with its key.
+    """The verdict on every frame, and the speakers to write, each with its key.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def _write(run: Run, planned: Planned) -> Summary:
     scored, decision, takes = planned.scored, planned.decision, list(planned.takes)
     found = [reject_of(scored, decision, k) for k in range(len(takes))]
     rejects = sorted((r for r in found if r is not None), key=lambda r: r.item)
-    # A speaker's rows are written in no time: processes would take longer to start.
+    # Writing a speaker's rows takes less time than starting a process.
     here = replace(run, options=replace(run.options, engine="serial"))
     batch = run_units(here, "filter", "speaker", planned.units, write_speaker)
     suspects, yields = suspect_rows(scored, decision), yield_rows(decision)
@@ -130,7 +130,7 @@ def _write(run: Run, planned: Planned) -> Summary:
 def _units(
     scored: Scored, takes: Sequence[FilteredTake], tables: Sequence[pa.Table], section: Filter
 ) -> list[Unit]:
-    """A unit a speaker: its takes' rows, and a key that tells of them."""
+    """One unit per speaker: its takes' rows, and a key that depends on them."""
     code, parameters = short_digest(VERSION), short_digest(section.key())
     units = []
     for speaker, found in groupby(range(len(scored.takes)), lambda k: scored.takes[k].speaker):
@@ -145,16 +145,16 @@ def _notes(
     section: Filter, takes: Sequence[FilteredTake], decision: Decision, suspects: Sequence[Suspect]
 ) -> list[str]:
     if not takes:
-        return ["no take has scores: D_n is empty (score says why)"]
+        return ["no clear frames: no take has scores (see score)"]
     kept = Counter(decision.emotion[decision.verdicts == KEPT].tolist())
     told = ", ".join(f"{name} {kept[n]}" for n, name in enumerate(EMOTIONS))
     notes = [f"{sum(kept.values())} of {len(decision.verdicts)} scored frames are clear: {told}"]
     lacking = [t.emotion for t in decision.thresholds if t.threshold is None]
     if lacking:
-        notes.append(f"no frame of train to fit a threshold on: {', '.join(lacking)}")
+        notes.append(f"no frames in train to fit a threshold on: {', '.join(lacking)}")
     if suspects:
         names = ", ".join(f"{s.take_id} (shows {s.seen})" for s in suspects[:4])
         more = f" and {len(suspects) - 4} more" if len(suspects) > 4 else ""
-        fate = "stay out" if section.suspects.drop else "are only listed"
-        notes.append(f"look mislabelled and {fate}: {names}{more}")
+        fate = "excluded" if section.suspects.drop else "only listed"
+        notes.append(f"takes that look mislabelled, {fate}: {names}{more}")
     return notes

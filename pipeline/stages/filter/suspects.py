@@ -1,4 +1,4 @@
-"""Takes that look mislabelled: what most of their frames show is not what was recorded."""
+"""Takes that look mislabelled: most of their frames show another emotion than recorded."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from pipeline.clip.clarity import F64, I64, N_EMOTIONS, NEUTRAL, NONE, Mask, see
 class SuspectRule:
     """When a take looks mislabelled.
 
-    A frame is clear as its likeliest emotion where that has `min_p` at least. `min_share`: of the
-    take's scored frames, those that are clear as one other emotion. `neutral_share`: the same where
-    that other is neutral, since a faint take and every onset look neutral, too; below
-    `neutral_from_level` takes are meant to be faint, and to look neutral says nothing.
+    A frame is clear as its most likely emotion if that has a probability of at least `min_p`.
+    `min_share` is the minimum share of the take's scored frames that are clear as one other
+    emotion; `neutral_share` replaces it if that is neutral, since faint takes and onsets look
+    neutral as well. Takes below `neutral_from_level` are faint by design and never suspected of
+    being neutral.
     """
 
     min_p: float
@@ -27,10 +28,10 @@ class SuspectRule:
 
 @dataclass(frozen=True)
 class Looks:
-    """What a take looks like: the emotion seen, and how it compares with the recorded one.
+    """The emotion that a take shows, compared with the recorded one.
 
     `share` of the scored frames are clear as `seen`; `p_seen` and `p_recorded` are mean
-    probabilities over the take's clear frames, whatever they are clear as.
+    probabilities over all clear frames of the take.
     """
 
     seen: int
@@ -41,16 +42,16 @@ class Looks:
 
 
 def looks_like(p: F64, recorded: int, min_p: float) -> Looks | None:
-    """What the clear frames of one take show; None where it has none.
+    """The emotion that the clear frames of one take show; None without clear frames.
 
     Parameters
     ----------
     p
         (n, 7) probabilities of the take's scored frames.
     recorded
-        Its emotion as recorded; `NONE` has no place among the seven.
+        Its recorded emotion; `NONE` for any other than the seven.
     min_p
-        From which on a frame is clear as its likeliest emotion.
+        Minimum probability of a clear frame's most likely emotion.
     """
     likeliest, clear = seen(p), p.max(axis=1, initial=0.0) >= min_p
     if recorded == NONE or not clear.any():
@@ -65,7 +66,7 @@ def looks_like(p: F64, recorded: int, min_p: float) -> Looks | None:
 
 
 def is_suspect(looks: Looks | None, recorded: int, level: int, rule: SuspectRule) -> bool:
-    """Whether the clear frames of a take of that level speak against its label."""
+    """Whether the clear frames of a take of that level contradict its label."""
     if looks is None or looks.seen == recorded:
         return False
     if looks.seen == NEUTRAL:
@@ -74,5 +75,5 @@ def is_suspect(looks: Looks | None, recorded: int, level: int, rule: SuspectRule
 
 
 def clear_as_another(p: F64, emotion: I64, min_p: float) -> Mask:
-    """Frames (n,) whose likeliest emotion is clear and not theirs."""
+    """Frames (n,) that are clear as another emotion than theirs."""
     return np.asarray((p.max(axis=1, initial=0.0) >= min_p) & (seen(p) != emotion))

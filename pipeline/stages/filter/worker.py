@@ -1,4 +1,4 @@
-"""Writing one speaker's clear frames: what the workers of the stage `filter` do."""
+"""Write one speaker's clear frames: the worker of the stage `filter`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""invert: the W+ code of each chosen frame, and how well it gives the frame back (SSERD 3.2).
+"""invert: the W+ code of each chosen frame, and its reconstruction error (SSERD 3.2).
 
-The unit of work is a take. Without weights for encoder or generator there is nothing to do, and the
-stage says so.
+The unit of work is a take. Without weights for encoder and generator the stage writes empty tables
+and a note.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.digests import digest, short_digest
 from pipeline.latents.loading import Chosen, bring_up, chosen_weights
+from pipeline.models.registry import GUIDE
 from pipeline.params import Invert
 from pipeline.records import Clip, InvertedTake, Rejected, Sentence
 from pipeline.runtime.run import Run
@@ -22,12 +23,12 @@ from pipeline.splits import split_of_take
 from pipeline.stages.invert.worker import GRAIN, InvertJob, invert_take, inverter
 from spfem_data.labels import EMOTIONS
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The units of a dataset and the weights, or why there is nothing to do."""
+    """The units of a dataset and the weights, or why nothing is inverted."""
 
     units: list[Unit]
     chosen: Chosen
@@ -78,7 +79,14 @@ def plan(run: Run) -> Planned:
         for clip in clips
         if chosen.missing is None and clip.emotion in EMOTIONS
     ]
-    return Planned(units, chosen, chosen.missing)
+    return Planned(units, chosen, chosen.missing and _idle(chosen.missing))
+
+
+def _idle(why: str) -> str:
+    return (
+        f"no frames are inverted: {why}. A StyleGAN2 generator and its encoder add W+ codes, "
+        f"directions and synthetic families; see {GUIDE}"
+    )
 
 
 def _unit(run: Run, clip: Clip, split: str | None, chosen: Chosen) -> Unit:
@@ -112,7 +120,7 @@ def _unit(run: Run, clip: Clip, split: str | None, chosen: Chosen) -> Unit:
 
 def _notes(inverted: list[InvertedTake], section: Invert) -> list[str]:
     if not inverted:
-        return ["no frame was inverted: see the rejects"]
+        return ["no frame was inverted; see rejected.parquet"]
     asked, kept = (sum(getattr(t, n) for t in inverted) for n in ("n_asked", "n_kept"))
     first = inverted[0]
     notes = [

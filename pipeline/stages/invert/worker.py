@@ -1,4 +1,4 @@
-"""Inverting one take: what the workers of the stage `invert` do."""
+"""Invert one take: the worker of the stage `invert`."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from pipeline.takes.frame_file import F64, read_columns
 
 GRAIN = "take"
 _COLUMNS = ("time_s", "duration_s", "landmarks")
-_BATCH = 64  # pictures held at a time, whatever the networks' own batch
+_BATCH = 64  # images in memory at a time, independent of the networks' batch size
 
 
 @dataclass(frozen=True)
 class InvertJob:
-    """What the worker is given: one take and where its frames lie."""
+    """The worker's input: one take and the path of its frames."""
 
     clip: Clip
     split: str | None
@@ -47,7 +47,7 @@ class InvertJob:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """The frames of a take that are inverted: (n,) numbers and instants, (n, 4, 2), (n, 3)."""
+    """The frames to invert: numbers (n,), instants (n,), squares (n, 4, 2) and mouths (n, 3)."""
 
     frames: NDArray[np.int64]
     times_s: F64
@@ -56,7 +56,7 @@ class _Chosen:
 
 
 def invert_take(nets: Networks, store: ItemStore, unit: str, job: InvertJob) -> UnitResult:
-    """Codes of the chosen frames of one take, and how well each gives its frame back."""
+    """Codes of the chosen frames of one take, and the error of each reconstruction."""
     try:
         chosen = _chosen(job)
     except Reject as reject:
@@ -69,19 +69,19 @@ def invert_take(nets: Networks, store: ItemStore, unit: str, job: InvertJob) -> 
     rejects = []
     if row["n_kept"] == 0:
         worst = Counter(verdicts).most_common(1)[0]
-        detail = f"of {len(verdicts)} frames {worst[1]} have {worst[0].replace('_', ' ')}"
+        detail = f"{worst[1]} of {len(verdicts)} frames have {worst[0].replace('_', ' ')}"
         rejects = [rejected("invert", GRAIN, unit, "poor_inversion", detail)]
     return UnitResult([CODES], {"inverted": [] if rejects else [row]}, rejects)
 
 
 def _chosen(job: InvertJob) -> _Chosen:
     if not job.clip.has_picture:
-        raise Reject("sound_only", "it has no frames")
+        raise Reject("sound_only", "the take has no video")
     columns = read_columns(job.frames_file, _COLUMNS)
     landmarks = columns["landmarks"]
     frames = chosen_frames(np.isfinite(landmarks[:, 0, 0]), job.section.frames_per_take)
     if len(frames) == 0:
-        raise Reject("no_face", f"none of {len(landmarks)} frames shows a face")
+        raise Reject("no_face", f"none of {len(landmarks)} frames has a face")
     section = job.section
     times_s = columns["time_s"] + columns["duration_s"] / 2
     return _Chosen(
@@ -93,7 +93,7 @@ def _chosen(job: InvertJob) -> _Chosen:
 
 
 def _invert(nets: Networks, job: InvertJob, chosen: _Chosen) -> tuple[F32, dict[str, F32 | None]]:
-    """Codes (n, n_latent, dim), and the errors of what they give back."""
+    """Codes (n, n_latent, dim) and the errors of their reconstructions."""
     smooth_s = job.section.smooth_codes_s
     if smooth_s == 0:
         parts = []
@@ -108,7 +108,7 @@ def _invert(nets: Networks, job: InvertJob, chosen: _Chosen) -> tuple[F32, dict[
 
 
 def _pictures(nets: Networks, job: InvertJob, chosen: _Chosen) -> Iterator[tuple[slice, list[U8]]]:
-    """Places among the chosen frames and their pictures, as the encoder reads them."""
+    """Indices among the chosen frames and their images at the encoder's input size."""
     for start in range(0, len(chosen.frames), _BATCH):
         some = slice(start, start + _BATCH)
         crops = crops_of(job.frames_file, chosen.frames[some])
@@ -131,7 +131,7 @@ def smoothed(codes: F32, times_s: F64, width_s: float) -> F32:
 
 
 def _errors(nets: Networks, sources: Sequence[U8], codes: F32) -> dict[str, F32 | None]:
-    """What the reconstructions lack, at the smaller of the source's and the generator's sides."""
+    """Errors of the reconstructions, at the smaller of the source's and the generator's sizes."""
     made = nets.generate(codes)
     side = min(made[0].shape[0], sources[0].shape[0])
     a, b = brought_to(sources, side), brought_to(made, side)
@@ -152,7 +152,7 @@ def _joined(parts: Sequence[dict[str, F32 | None]]) -> dict[str, F32 | None]:
 
 
 def _verdicts(errors: dict[str, F32 | None], section: Invert) -> list[str]:
-    """Of each frame; a bound of 0 (for identity -1) bounds nothing."""
+    """The verdict on each frame; a limit of 0 (for identity -1) means no limit."""
     pixel, features, identity = errors.values()
     assert pixel is not None
     verdicts = np.full(len(pixel), "kept", dtype=object)
@@ -216,5 +216,5 @@ def _summary(
 
 
 def inverter(weights: Mapping[str, Weights], section: Invert) -> Callable[[], Networks]:
-    """The setup of a worker of `invert`."""
+    """The worker's setup: load the networks."""
     return partial(load_networks, dict(weights), section)

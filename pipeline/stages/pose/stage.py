@@ -1,7 +1,7 @@
-"""pose: the affine that lays the second face of each frame pair onto the first.
+"""pose: the affine that warps the second face of each frame pair onto the first.
 
-The unit of work is a speaker: a neutral take stands in many pairs and is read once. Only the
-landmarks' columns of the frame files are read.
+The unit of work is a speaker: a neutral take is in many pairs and is read once. Of the frame files,
+only the landmark columns are read.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ VERSION = 5
 
 @dataclass(frozen=True)
 class Planned:
-    """The units of a dataset, and how many clip pairs they hold."""
+    """The units of a dataset, and their number of clip pairs."""
 
     units: list[Unit]
     n_pairs: int
@@ -100,7 +100,7 @@ def _identity(clip: Clip) -> tuple[object, ...]:
 
 def _notes(posed: Sequence[PosedPair]) -> list[str]:
     if not posed:
-        return ["no pose was fitted: see the rejects"]
+        return ["no pose was fitted; see rejected.parquet"]
     lost = Counter[str]()
     for row in posed:
         lost["no face"] += row.n_no_face
@@ -112,5 +112,5 @@ def _notes(posed: Sequence[PosedPair]) -> list[str]:
     after = np.median([row.residual_after for row in posed])
     return [
         f"{kept} frame pairs posed, dropped: {dropped}",
-        f"residual over the eyes' distance: median {before:.3f} before, {after:.3f} after",
+        f"median residual in eye distances: {before:.3f} before, {after:.3f} after the affine",
     ]

@@ -1,4 +1,4 @@
-"""Posing one speaker's clip pairs: what the workers of the stage `pose` do."""
+"""Fit the poses of one speaker's clip pairs: the worker of the stage `pose`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _TAKES_IN_MEMORY = 64
 
 @dataclass(frozen=True)
 class Match:
-    """One clip pair as pose needs it."""
+    """One clip pair, reduced to what pose needs."""
 
     pair_id: str
     a: Clip
@@ -55,7 +55,7 @@ class Match:
 
 @dataclass(frozen=True)
 class SpeakerJob:
-    """What the worker is given: one speaker's clip pairs and where the frame files lie."""
+    """The worker's input: one speaker's clip pairs and the paths of their frame files."""
 
     matches: tuple[Match, ...]
     extracted: Path
@@ -109,7 +109,7 @@ def _reject(match: Match, reason: str, detail: str) -> Rejected:
 
 
 def _why(lost: Mapping[str, int]) -> tuple[str, str]:
-    """The commonest cause, and the counts of all, where a clip pair kept nothing."""
+    """The most frequent cause and the counts of all causes for a clip pair without poses."""
     worst = max(_REASONS, key=lambda cause: lost[cause])
     found = ", ".join(f"{n} {cause.replace('_', ' ')}" for cause, n in lost.items() if n)
     return _REASONS[worst], f"of {sum(lost.values())} frame pairs: {found or 'none'}"

@@ -1,4 +1,4 @@
-"""Which frames of a take are scored when not all can be."""
+"""Which frames of a take are scored under a budget."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from numpy.typing import NDArray
 I64 = NDArray[np.int64]
 F64 = NDArray[np.float64]
 
-_MIDDLE = 0.5  # share of a span that is searched: chosen frames keep half a span between them
+_MIDDLE = (
+    0.5  # share of a span that is searched, so that chosen frames are at least half a span apart
+)
 
 
 def choose_frames(found: NDArray[np.bool_], sharpness: F64, budget: int) -> I64:
-    """Numbers, increasing, of at most `budget` frames with a face; 0 means all of them.
+    """Increasing numbers of at most `budget` frames with a face; a budget of 0 means all.
 
-    The frames with a face are cut into `budget` equal spans and the sharpest of each span's middle
-    half is taken: spread over the whole take, as a face rises and falls in it, and no blurred
-    frame where a sharp one is beside it.
+    The frames with a face are divided into `budget` equal spans, and the sharpest frame of each
+    span's middle half is taken. The frames are thus spread over onset, apex and offset, and blurred
+    ones are avoided.
 
     Parameters
     ----------
     found
         (n,) whether a face was found.
     sharpness
-        (n,) any measure that grows with sharpness; NaN counts as the least sharp.
+        (n,) any measure that increases with sharpness; NaN counts as the least sharp.
     """
     numbers = np.flatnonzero(found).astype(np.int64)
     if budget == 0 or len(numbers) <= budget:
@@ -37,7 +39,7 @@ def choose_frames(found: NDArray[np.bool_], sharpness: F64, budget: int) -> I64:
 
 
 def _sharpest(values: F64, begin: float, end: float) -> int:
-    """The place of the largest value in the middle of [begin, end); of equals the first."""
+    """Index of the largest value in the middle of [begin, end); the first of equals."""
     margin = (end - begin) * (1 - _MIDDLE) / 2
     first = min(int(np.ceil(begin + margin - 0.5)), len(values) - 1)
     last = max(int(np.ceil(end - margin - 0.5)), first + 1)

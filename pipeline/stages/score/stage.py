@@ -1,7 +1,7 @@
-"""score: how clearly CLIP sees each of the seven emotions in the frames of a take.
+"""score: CLIP's probabilities of the seven emotions, and its embedding, for the frames of a take.
 
-The unit of work is a take; pictures are cut into batches inside it, so that its bytes do not
-depend on what else is done. A worker loads the network once.
+The unit of work is a take. Batches never span takes, so that a take's bytes do not depend on other
+takes. A worker loads the network once.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.clip.judge import Judge, find_judge, load_scorer
 from pipeline.digests import digest, short_digest
 from pipeline.errors import MissingWeightsError
+from pipeline.models.registry import GUIDE
 from pipeline.records import Clip, Rejected, ScoredTake
 from pipeline.runtime.run import Run
 from pipeline.runtime.store import make_folder
@@ -24,12 +25,12 @@ from pipeline.runtime.units import Batch, Unit, run_units
 from pipeline.stages.score.worker import GRAIN, ScoreJob, score_one
 from spfem_data.labels import EMOTIONS
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The units of a dataset and the network that judges, or why there is none."""
+    """The units of a dataset and the network, or why nothing is scored."""
 
     units: list[Unit]
     judge: Judge | None
@@ -37,14 +38,14 @@ class Planned:
 
 
 def run(run: Run) -> Summary:
-    """Score the takes of a dataset; without weights there are no scores, and the summary says so.
+    """Score the takes of a dataset; without usable weights, write empty tables and a note.
 
     Raises
     ------
     OutOfOrderError
         When extract has not run.
     ParameterError
-        When the section names a network or device that cannot be.
+        When the network, its weights or the device cannot be used.
     """
     planned = plan(run)
     if planned.judge is None:
@@ -64,17 +65,16 @@ def plan(run: Run) -> Planned:
     OutOfOrderError
         When extract has not run.
     ParameterError
-        When the section names a network or device that cannot be.
+        When the network, its weights or the device cannot be used.
     """
     clips = run.need("extract", "clips", Clip)
     section = run.params.score
     if not section.weights:
-        why = "score.weights is empty: no network scores, and D_n will be empty"
-        return Planned([], None, why)
+        return Planned([], None, _idle("score.weights is empty"))
     try:
-        judge = find_judge(section, run.params.models, run.data)
+        judge = find_judge(section, run.params.models, run.data, run.entry.corpus)
     except MissingWeightsError as error:
-        return Planned([], None, f"nothing is scored, and D_n will be empty: {error}")
+        return Planned([], None, _idle(str(error)))
     return Planned([_unit(clip, run, judge) for clip in clips], judge)
 
 
@@ -99,8 +99,15 @@ def _write(run: Run, batch: Batch, judge: Judge, planned: int) -> Summary:
     )  # fmt: skip
 
 
+def _idle(why: str) -> str:
+    return (
+        f"no frames are scored: {why}. A CLIP network adds emotion probabilities, clear frames "
+        f"(D_n) and a check for mislabelled takes; see {GUIDE}"
+    )
+
+
 def _nothing(run: Run, why: str) -> Summary:
-    """Empty tables; what was scored before stays, for when the weights are back."""
+    """Write empty tables; items of earlier runs stay for when the weights are back."""
     make_folder(run.items("score").folder)
     run.write_tables("score", {"scores": (ScoredTake, []), "rejected": (Rejected, [])})
     return summarise("score", run, GRAIN, 0, 0, [], Batch({}, 0, 0, 0), notes=[why])
@@ -108,14 +115,13 @@ def _nothing(run: Run, why: str) -> Summary:
 
 def _notes(scored: Sequence[ScoredTake], judge: Judge) -> list[str]:
     if not scored:
-        return ["no take was scored: see the rejects"]
+        return ["no take was scored; see rejected.parquet"]
     frames = sum(take.n_scored for take in scored)
-    told = f"{frames} of {sum(t.n_frames for t in scored)} frames scored by {judge.weights.name}"
     known = [take for take in scored if take.emotion in EMOTIONS]
-    right = [
-        take for take in known if EMOTIONS[int(np.argmax(take.p))] == take.emotion
-    ]  # fmt: skip
+    agreeing = [take for take in known if EMOTIONS[int(np.argmax(take.p))] == take.emotion]
     return [
-        f"{told} on the {judge.device} in {judge.precision}",
-        f"{len(right)} of {len(known)} takes look most, on average, like what they are recorded as",
+        f"{frames} of {sum(t.n_frames for t in scored)} frames scored by {judge.weights.name} on "
+        f"{judge.device} in {judge.precision}",
+        judge.architecture.describe(),
+        f"in {len(agreeing)} of {len(known)} takes, the most likely emotion is the recorded one",
     ]

@@ -32,10 +32,10 @@ def frames_of(frames_file: Path, budget: int) -> I64:
 def sources(
     frames_file: Path, clip: Clip, chosen: I64, framing: Framing, size_px: int
 ) -> Iterator[Source]:
-    """The pictures of the chosen frames, to be made in any thread.
+    """The images of the chosen frames, as functions that may run in any thread.
 
-    `head` is the stored crop as it is, resampled by the network's own preprocessing; the other
-    framings are sampled once from it, at the side that the network sees.
+    `head` is the stored crop, resampled by the network's own preprocessing. The other framings
+    are sampled once from the crop, at the network's input size.
     """
     frame_to = None if framing == "head" else framing_of(framing, size_px, clip, frames_file)
     stored = stored_frames(frames_file, chosen.tolist())
@@ -57,7 +57,7 @@ def _framed(crop: bytes, clip: Clip, matrix: F64, size_px: int) -> NDArray[np.ui
 def score_take(
     scorer: Scorer, frames_file: Path, clip: Clip, *, framing: Framing, budget: int
 ) -> tuple[I64, Scores | None]:
-    """Frame numbers (n,) and scores of n frames of a take; None where no frame has a face."""
+    """Frame numbers (n,) and scores of n frames of a take; None if no frame has a face."""
     chosen = frames_of(frames_file, budget)
     return chosen, scorer.score(sources(frames_file, clip, chosen, framing, scorer.size_px))
 

@@ -1,4 +1,4 @@
-"""Scoring one take: what the workers of the stage `score` do."""
+"""Score one take: the worker of the stage `score`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GRAIN = "take"
 
 @dataclass(frozen=True)
 class ScoreJob:
-    """What the worker is given: one take, its frame file, and which network judges how."""
+    """The worker's input: one take, its frame file, and the network's settings."""
 
     clip: Clip
     frames_file: Path
@@ -34,12 +34,12 @@ def score_one(scorer: Scorer, store: ItemStore, unit: str, take: ScoreJob) -> Un
     """Score one take: a function of its frame file, the network and the prompts."""
     clip, judge = take.clip, take.judge
     if not clip.has_picture:
-        return _lost(clip, "sound_only", "a take of sound alone")
+        return _lost(clip, "sound_only", "an audio-only take")
     frames, scores = score_take(
         scorer, take.frames_file, clip, framing=judge.framing, budget=take.budget
     )
     if scores is None:
-        return _lost(clip, "no_face", f"of {clip.n_frames} frames none has a face")
+        return _lost(clip, "no_face", f"none of {clip.n_frames} frames has a face")
     path = store.path(unit, SCORES)
     write_table(path, table_of(frames, scores))
     row = ScoredTake(

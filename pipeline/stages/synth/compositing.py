@@ -1,4 +1,4 @@
-"""A made picture put back where its square was taken from."""
+"""Paste a generated image back where its square was taken from."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pipeline.faces.sampling import to_pixel_centres
 
 U8 = NDArray[np.uint8]
 
-_RIM = 0.12  # of the picture's side, over which it fades into the crop
+_RIM = 0.12  # of the image's side, over which it blends into the crop
 
 
 def composed(crop: U8, picture: U8, picture_to_crop: F64) -> U8:
-    """The stored crop (h, w, 3) with the picture (s, s, 3) in it, faded in over its rim.
+    """The stored crop (h, w, 3) with the image (s, s, 3) pasted in and blended at its border.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def composed(crop: U8, picture: U8, picture_to_crop: F64) -> U8:
 
 
 def _mask(size_px: int) -> NDArray[np.float32]:
-    """(size_px, size_px): 1 in the middle, falling to 0 at the rim, smooth at both ends."""
+    """(size_px, size_px): 1 in the middle, falling smoothly to 0 at the border."""
     middles = (np.arange(size_px) + 0.5) / size_px
     depth = np.clip(np.minimum(middles, 1 - middles) / _RIM, 0, 1)
     ramp = depth * depth * (3 - 2 * depth)

@@ -1,4 +1,4 @@
-"""What the making of families works on: the job of a take, its source frames, its pictures."""
+"""Data of a take's families: the job, its source frames, its images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TARGET_EMOTIONS = EMOTIONS[1:]
 
 @dataclass(frozen=True)
 class MakeJob:
-    """What the worker is given: a take with codes, and the direction of each emotion for it."""
+    """The worker's input: a take with codes, and its direction for each emotion."""
 
     clip: Clip
     take: InvertedTake
@@ -36,7 +36,7 @@ class MakeJob:
 
 @dataclass(frozen=True)
 class Maker:
-    """What a worker holds: the networks, the judge of mouths and, for corrections, another."""
+    """The worker's state: the networks, the mouth judge and, for corrections, another measurer."""
 
     nets: Networks
     judge: Judge
@@ -45,7 +45,7 @@ class Maker:
 
 @dataclass(eq=False)
 class Made:
-    """One picture on its way: `gaps` is the step in class gaps, `own` a correction of its code."""
+    """One generated image: `gaps` is the step in class gaps, `own` the correction of its code."""
 
     family: int
     emotion: str
@@ -69,17 +69,17 @@ class Sources:
     codes
         (n, d).
     quads
-        (n, 4, 2) where each picture was taken from in the full frame.
+        (n, 4, 2) the square of the full frame that each image was taken from.
     crops
         The stored crops as JPEG.
     rebuilt, mouths, source_mouths
-        The reconstructions, their mouths (n, 3) and those of the frames themselves, as judged.
+        The reconstructions, their mouths (n, 3) and those of the source frames, by the judge.
     to_scored
-        Matrices (2, 3) from a made picture to what the judge of clarity is shown; None: as it is.
+        Matrices (2, 3) from a generated image to the framing of `score`; None: unchanged.
     calibrated
-        (n, 80) the reconstructions' lips by the calibrating measurer; none where it is not asked.
+        (n, 80) the reconstructions' lips by the calibrating measurer; None without corrections.
     identities, clarities
-        (n, e) and (n, 7) of the reconstructions, None where there is no network.
+        (n, e) and (n, 7) of the reconstructions; None without a network.
     """
 
     frames: list[int]
@@ -97,18 +97,18 @@ class Sources:
 
 
 def n_families(take: InvertedTake, section: Synth) -> int:
-    """How many families a take is to give."""
+    """Number of families planned for a take."""
     budget = section.frames_per_take
     return min(budget, take.n_kept) if budget else take.n_kept
 
 
 def gaps_of(section: Synth, direction: Direction) -> float:
-    """Beta of an emotion in class gaps of its direction, whatever params.yaml counts it in."""
+    """Beta of an emotion in class gaps of its direction, whatever its unit in params.yaml."""
     own = getattr(section.betas, direction.emotion)
     beta = float(section.beta if own is None else own)
     return beta if section.beta_in == "gaps" else beta / length_of_gap(section, direction)
 
 
 def length_of_gap(section: Synth, direction: Direction) -> float:
-    """Lengths of the direction in one class gap."""
+    """Length of one class gap in units of the direction."""
     return direction.gap_length if section.keep_mouth else direction.class_gap

@@ -1,4 +1,4 @@
-"""The rows of a take's families: of every picture, of the kept families, and of what was lost."""
+"""Rows of a take's families: all images, kept families, and rejects."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BLOBS = ("picture", "composed")
 def rows_of(
     job: MakeJob, sources: Sources, made: Sequence[Made]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[Rejected]]:
-    """Rows of all pictures, of the kept families, and the rejects of pictures and families."""
+    """Rows of all images and of kept families, and the rejects of both."""
     rebuilt = _reconstructions(job, sources)
     rows, families, rejects = [], [], []
     for k, frame in enumerate(sources.frames):
@@ -56,7 +56,7 @@ def rows_of(
 
 
 def _reconstructions(job: MakeJob, sources: Sources) -> list[Made]:
-    """The reconstructions as pictures of their families."""
+    """Rows of the reconstructions."""
     place = EMOTIONS.index(job.clip.emotion)
     found = []
     for k, rebuilt in enumerate(sources.rebuilt):

@@ -1,7 +1,7 @@
-"""synth: families of pictures with one mouth and seven emotions (SSERD eq. 7 and 12), measured.
+"""synth: families of images with one mouth and seven emotions (SSERD eq. 7 and 12), measured.
 
-The unit of work is a take with codes. Any two kept pictures of a kept family are a pair for the
-hybrid training (eq. 14).
+The unit of work is a take with codes. Any two kept images of a kept family are a pair for hybrid
+training (eq. 14).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ VERSION = 3
 
 @dataclass(frozen=True)
 class Planned:
-    """The units of a dataset, the networks, and why clarity is not measured or nothing is made."""
+    """The units of a dataset, the networks, and why clarity is not measured or nothing done."""
 
     units: list[Unit]
     chosen: Chosen
@@ -40,7 +40,7 @@ class Planned:
 
 
 def run(run: Run) -> Summary:
-    """Make the families of a dataset.
+    """Generate the families of a dataset.
 
     Raises
     ------
@@ -65,7 +65,11 @@ def run(run: Run) -> Summary:
     done = [unit.payload.take for unit in ready.units if unit.name not in died]
     planned = sum(n_families(take, section) for take in done)
     notes = _notes(pictures, families) + ([ready.unclear] if ready.unclear else [])
-    notes += [f"{len(died)} takes gave nothing: their worker died, see the rejects"] if died else []
+    notes += (
+        [f"{len(died)} takes have no families because their worker died; see rejected.parquet"]
+        if died
+        else []
+    )
     if ready.idle:
         notes = [ready.idle]
     return summarise(
@@ -75,7 +79,7 @@ def run(run: Run) -> Summary:
 
 
 def plan(run: Run) -> Planned:
-    """The takes that families are made of, each with its key, or why none is made.
+    """The takes with source frames, each with its key, or why no family is generated.
 
     Raises
     ------
@@ -92,7 +96,7 @@ def plan(run: Run) -> Planned:
     judge, unclear = chosen_clip(run)
     able = bool(directions) and chosen.missing is None
     units = [_unit(run, clips, take, directions, chosen, judge) for take in takes if able]
-    why = chosen.missing or "no codes or no directions: see invert and directions"
+    why = f"no families are generated: {chosen.missing or 'there are no codes or no directions'}"
     return Planned(units, chosen, judge, unclear, None if units else why)
 
 
@@ -143,19 +147,19 @@ def _notes(pictures: Sequence[MadePicture], families: Sequence[MadeFamily]) -> l
         rises = [v for p in rows if (v := p.clarity_rise) is not None]
         if moved:
             told = (
-                f"{emotion}: {len(rows)} kept, opening moved {np.median(moved):.3f} (p95 "
+                f"{emotion}: {len(rows)} kept, mouth opening changed {np.median(moved):.3f} (p95 "
                 f"{np.percentile(moved, 95):.3f}), {np.median([p.gaps for p in rows]):.2f} gaps"
             )
             notes.append(told + (f", clarity {np.median(rises):+.2f}" if rises else ""))
-    return notes or [f"{len(families)} families kept: see the rejects"]
+    return notes or [f"{len(families)} families kept; see rejected.parquet"]
 
 
 def chosen_clip(run: Run) -> tuple[ClipJudge | None, str | None]:
-    """The network that `score` is given, or why there is none."""
+    """The network of `score`, or why there is none."""
     section = run.params.score
     if not section.weights:
         return None, "clarity is not measured: score.weights is empty"
     try:
-        return find_judge(section, run.params.models, run.data), None
+        return find_judge(section, run.params.models, run.data, run.entry.corpus), None
     except MissingWeightsError as error:
         return None, f"clarity is not measured: {error}"

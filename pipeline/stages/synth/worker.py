@@ -1,4 +1,4 @@
-"""Making the families of one take: what the workers of the stage `synth` do."""
+"""Generate the families of one take: the worker of the stage `synth`."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from pipeline.takes.framed_images import framing_of
 from spfem_data.labels import EMOTIONS
 
 FAMILIES = ".families.parquet"
-_FAMILIES_AT_A_TIME = 16  # at 1024 px their pictures fill 350 MB
+_FAMILIES_AT_A_TIME = 16  # at 1024 px their images take 350 MB
 _SHRINKABLE = ("mouth_moved", "no_face_made", "identity_lost")
-"""What a smaller beta may mend; an emotion that is unclear would only become less clear."""
+"""Reasons that a smaller beta may fix; an unclear emotion would only become less clear."""
 
 
 def make_families(maker: Maker, store: ItemStore, unit: str, job: MakeJob) -> UnitResult:
-    """All families of one take, their pictures measured, each kept or with its reason."""
+    """All families of one take, with every image measured and kept or rejected."""
     rows: list[dict[str, Any]] = []
     families: list[dict[str, Any]] = []
     rejects: list[Rejected] = []
@@ -81,9 +81,9 @@ def _sources(maker: Maker, job: MakeJob, table: pa.Table) -> Sources:
 
 
 def _to_scored(job: MakeJob, quads: F64, size_px: int) -> list[F64] | None:
-    """From made pictures to the score's framing: it lies inside FFHQ's square.
+    """Matrices from generated images to the framing of `score`, if that lies inside FFHQ's square.
 
-    Other framings show about what a made picture shows: that is judged as it is.
+    None for other framings, which show about the same as a generated image.
     """
     if job.score_framing != "ned256":
         return None
@@ -94,7 +94,7 @@ def _to_scored(job: MakeJob, quads: F64, size_px: int) -> list[F64] | None:
 def _clarities(
     nets: Networks, pictures: Sequence[U8], to_scored: list[F64] | None, families: Iterable[int]
 ) -> F32 | None:
-    """Probabilities (n, 7) of made pictures, None where there is no network."""
+    """Probabilities (n, 7) of generated images; None without a network."""
     if nets.clarity is None:
         return None
     if to_scored is None:
@@ -108,7 +108,7 @@ def _corrections(section: Synth) -> int:
 
 
 def _make(maker: Maker, job: MakeJob, sources: Sources) -> list[Made]:
-    """Every picture at the largest beta that passes, `tries` betas at most."""
+    """Each image at the largest beta that passes, with at most `tries` betas."""
     section, vectors = job.section, {e: as_vectors(d) for e, d in job.directions.items()}
     none = np.zeros(sources.codes.shape[1])
     made = [
@@ -146,9 +146,9 @@ def _correct(
     maker: Maker, job: MakeJob, sources: Sources, vectors: Mapping[str, Any],
     some: Sequence[Made],
 ) -> None:  # fmt: skip
-    """Close the loop on each picture too: its own code is moved until its mouth is the source's.
+    """Closed loop per image: move its code until its mouth matches the source's.
 
-    The calibrating measurer looks; the judge has not seen anything yet.
+    Uses the calibrating measurer, so that the judge stays independent.
     """
     for _ in range(_corrections(job.section)):
         pictures = maker.nets.generate(_codes(job, sources, vectors, some))
@@ -179,7 +179,7 @@ def _judge(
 
 
 def _verdict(one: Made, before: F64, section: Synth) -> str:
-    """Kept, or the first reason against; a limit of 0 limits nothing."""
+    """ "kept" or the first reject reason; a limit of 0 means no limit."""
     moved = np.abs(one.mouth - before)
     limits = np.array([section.max_open, section.max_width, section.max_corner])
     if not np.isfinite(moved).all():
@@ -196,7 +196,7 @@ def _verdict(one: Made, before: F64, section: Synth) -> str:
 def maker(
     weights: Mapping[str, Weights], section: Invert, clip: ClipJudge | None
 ) -> Callable[[], Maker]:
-    """The setup of a worker of `synth`; `clip` judges clarity, None: it is not measured."""
+    """The worker's setup: load the networks; without `clip`, clarity is not measured."""
     return partial(_maker, dict(weights), section, clip)
 
 

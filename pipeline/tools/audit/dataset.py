@@ -8,7 +8,6 @@ from pipeline import media
 from pipeline.alignment.align import same_sentence
 from pipeline.records import Clip, Pair, Rejected, Sentence
 from pipeline.runtime.run import Run
-from pipeline.stages.align.settings import split_section
 from pipeline.stages.align.utterances import Samples, Sounds
 from pipeline.tools.audit.compare import Known, ScoreOf
 from pipeline.tools.audit.take_lookup import clips_by_name, one_view
@@ -34,16 +33,16 @@ def read_known(run: Run, *, level: int | None, view: str | None) -> Known:
 
 
 def _scores(run: Run) -> ScoreOf:
-    parts = split_section(run.params.align)
+    section = run.params.align
     extracted = run.items("extract")
 
     def read(clip: Clip) -> Samples:
         return media.read_flac(extracted.path(f"{clip.speaker}/{clip.take_id}", ".audio.flac"))
 
-    sounds = Sounds(read, parts.align.features)
+    sounds = Sounds(read, section.features)
 
     @cache
     def score(a: Clip, b: Clip) -> float:
-        return same_sentence(sounds.features(a), sounds.features(b), parts.align)
+        return same_sentence(sounds.features(a), sounds.features(b), section)
 
     return score

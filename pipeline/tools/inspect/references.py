@@ -5,12 +5,14 @@ The checks follow from column names, so that a new config needs no code here.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from pipeline.errors import TableError
 from pipeline.tools.inspect.findings import Finding
@@ -105,6 +107,31 @@ def _check_column(part: Part, name: str, frame: str, takes: Takes) -> Iterator[F
         if beyond:
             said = f"{frame} {frames[beyond[0]]} is not a frame of {values[beyond[0]]!r}"
             yield fault("references", part.listed.path, beyond, said)
+
+
+def check_recordings(folder: Path, configs: Configs) -> Iterator[Finding]:
+    """That the two takes of a row have different audio: else one recording has two labels."""
+    audio = dict(_audio_digests(folder, configs.get("takes", ())))
+    for part in (part for parts in configs.values() for part in parts):
+        if not {"take_a", "take_b"} <= set(part.table.column_names):
+            continue
+        takes = list(zip(*(part.table[c].to_pylist() for c in ("take_a", "take_b")), strict=True))
+        same = [row for row, (a, b) in enumerate(takes) if a in audio and audio[a] == audio.get(b)]
+        if same:
+            a, b = takes[same[0]]
+            said = f"takes {a!r} and {b!r} have the same audio"
+            yield fault("recordings", part.listed.path, same, said)
+
+
+def _audio_digests(folder: Path, parts: Sequence[Part]) -> Iterator[tuple[str, bytes]]:
+    """Take ids and digests of their audio; memory holds one row group."""
+    for part in parts:
+        with pq.ParquetFile(folder / part.listed.path) as file:
+            for group in range(file.num_row_groups):
+                rows = file.read_row_group(group, columns=["take_id", "audio"]).to_pylist()
+                for row in rows:
+                    content = (row["audio"] or {}).get("bytes") or b""
+                    yield row["take_id"], hashlib.sha256(content).digest()
 
 
 def check_windows(folder: Path, configs: Configs) -> Iterator[Finding]:

@@ -128,6 +128,7 @@ def _check_references(
     else:
         listed = {one.path for one in manifest.documents}
         found += [references.check_takes(configs, takes)]
+        found += [references.check_recordings(folder, configs)]
         found += [references.check_protocols(folder, listed, takes)]
     if "pairs" in damaged:
         verdict.notes.append("files of pairs are damaged: references to pairs were not checked")

@@ -22,7 +22,7 @@ from pipeline.clip.architecture import read_architecture
 from pipeline.clip.network import ClipNetwork, build_network
 from pipeline.clip.preprocess import Normalise
 from pipeline.clip.prompts import text_anchors
-from pipeline.models.registry import write_weights
+from pipeline.models.registry import DRAWN, TRAINED_ON, write_weights
 from pipeline.runtime.store import write_bytes, write_json
 from pipeline.tools.train_demo.augmented_views import Changes, changed, plain
 from pipeline.tools.train_demo.captions import (
@@ -204,7 +204,7 @@ def train(
         "config": path.name,
         "recipe": asdict(recipe),
         "people": len(set(faces.person[chosen].tolist())),
-        "trained_on": "drawn faces of invented people (spfem-data demo train)",
+        TRAINED_ON: f"{DRAWN} (spfem-data demo train)",
     }
     write_weights(weights, network.model.state_dict(), notes)
     judged = judge(network, pictures[faces.held_out], prompts)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pipeline.models.registry import DRAWN, TRAINED_ON
 from pipeline.stylegan.discriminator import Discriminator
 from pipeline.stylegan.encoders import EncoderConfig, WPlusEncoder
 from pipeline.stylegan.generator import Generator, GeneratorConfig
@@ -230,7 +231,7 @@ class _Session:
         psnr = self.held_out_psnr_db()
         notes = {
             "framing": "ffhq",
-            "trained_on": "drawn faces of invented people (spfem-data demo train)",
+            TRAINED_ON: f"{DRAWN} (spfem-data demo train)",
             "recipe": asdict(self.recipe),
             "held_out_psnr_db": round(psnr, 2),
             "mapping_trained": False,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.models.registry import DRAWN, TRAINED_ON
 from pipeline.params import TrainEncoder
 from pipeline.stylegan.discriminator import Discriminator
 from pipeline.stylegan.encoders import WPlusEncoder
@@ -45,12 +46,15 @@ class Parts:
         phi of eq. 8; None for a pixel loss only.
     sources
         Digests of the weights; a training cannot be resumed with others.
+    drawn
+        Whether the faces are the demo's, so that the encoder serves the demo only.
     """
 
     encoder: WPlusEncoder
     generator: Generator
     perceptual: Features | None
     sources: dict[str, str]
+    drawn: bool = False
 
 
 def train_encoder(
@@ -87,12 +91,14 @@ def train_encoder(
             journal.sheet("sheet", session.sheet())
         done(made, row)
     target = folder / "encoder.safetensors"
-    notes = {
+    notes: dict[str, Any] = {
         "framing": section.framing,
         "trained_by": "spfem-data train-encoder",
         "steps": section.steps,
         "generator_sha256": parts.sources["generator"],
     }
+    if parts.drawn:
+        notes[TRAINED_ON] = f"{DRAWN} (spfem-data train-encoder)"
     save_network(session.encoder, target, notes)
     return target
 

@@ -12,7 +12,7 @@ from torch import nn
 from pipeline.digests import sha256_of
 from pipeline.errors import ParameterError, PipelineError
 from pipeline.models.device import device_of
-from pipeline.models.registry import Weights, find_weights, read_weights
+from pipeline.models.registry import DEMO, Weights, find_weights, read_weights
 from pipeline.params import TrainEncoder
 from pipeline.runtime.run import Run
 from pipeline.stylegan.encoders import EncoderConfig, WPlusEncoder
@@ -76,7 +76,12 @@ def parts_of(run: Run, section: TrainEncoder) -> Parts:
     }
     if not section.generator:
         raise ParameterError("train_encoder.generator names no weights: an encoder needs one")
-    found = {k: find_weights(run.params.models, n, run.data) for k, n in names.items() if n}
+    corpus = run.entry.corpus
+    found = {
+        purpose: find_weights(run.params.models, name, run.data, corpus)
+        for purpose, name in names.items()
+        if name
+    }
     networks = {purpose: network_of(*read_weights(w)) for purpose, w in found.items()}
     generator = _checked(networks["generator"], Generator, found["generator"])
     if "start" in networks:
@@ -85,7 +90,7 @@ def parts_of(run: Run, section: TrainEncoder) -> Parts:
         encoder = _initial_encoder(generator, section)
     _check_fit(encoder, generator, section)
     shas = {purpose: weights.sha256 for purpose, weights in found.items()}
-    return Parts(encoder, generator, _features(networks), shas)
+    return Parts(encoder, generator, _features(networks), shas, drawn=corpus == DEMO)
 
 
 def _features(networks: Mapping[str, nn.Module]) -> Any:

@@ -9,11 +9,9 @@ import pytest
 
 from pipeline import params
 from pipeline.alignment.scmcl_baseline import compat_pairs
-from pipeline.params import SplitRule
+from pipeline.params import Align, AlignSameRecording, SplitRule
 from pipeline.records import Pair
 from pipeline.stages.align.frame_maps import _shown
-from pipeline.stages.align.pairs import PairParams
-from pipeline.stages.align.settings import AlignParts, split_section
 from tests.speech import speak
 from tests.stages.align.test_pairs import FPS, _clip, _pairs
 
@@ -21,8 +19,11 @@ NAMED = {"sentence": "s1", "sentence_source": "manifest"}
 
 
 @pytest.fixture(scope="module")
-def parts() -> AlignParts:
-    return split_section(params.load(None).align)
+def section() -> Align:
+    """The default; made speech, whose timing repeats, does not count as a copy."""
+    loaded = params.load(None).align
+    none = AlignSameRecording(sure_score=1e-9, max_score=1e-9, min_straight=1.0)
+    return loaded.model_copy(update={"same_recording": none})
 
 
 @pytest.fixture
@@ -30,23 +31,22 @@ def rule() -> SplitRule:
     return params.load(None).splits["by_speaker"]
 
 
-def _made(parts: AlignParts, rule: SplitRule, **changes: str) -> tuple[list[Pair], dict[str, str]]:
+def _made(section: Align, rule: SplitRule, **changes: str) -> tuple[list[Pair], dict[str, str]]:
     clips = [
         _clip("neutral", "n", (1, 1.0, 120.0), **NAMED),
         _clip("sad", "b", (1, 0.8, 150.0), **NAMED),
         _clip("happy", "wrong", (50, 1.0, 150.0), **NAMED),
     ]
-    changed: PairParams = replace(parts.pairs, **changes)
-    return _pairs(clips, replace(parts, pairs=changed), rule)
+    return _pairs(clips, section.model_copy(update=changes), rule)
 
 
 def test_the_compat_preset_gives_the_papers_cells_with_our_checks(
-    parts: AlignParts, rule: SplitRule
+    section: Align, rule: SplitRule
 ) -> None:
-    made, rejects = _made(parts, rule, preset="compat_scmcl")
+    made, rejects = _made(section, rule, preset="compat_scmcl")
     assert rejects == {"M003_neutral_1_front_n--M003_happy_3_front_wrong": "wrong_sentence"}
     a, b = speak(1, 1.0, 120.0), speak(1, 0.8, 150.0)
-    cells = np.stack(compat_pairs(a, b, fps=FPS, backend=parts.align.backend), axis=1)
+    cells = np.stack(compat_pairs(a, b, fps=FPS, backend=section.backend), axis=1)
     last = [int(len(sound) / 16000 * FPS) - 1 for sound in (a, b)]
     expected = cells[(cells <= last).all(axis=1)]
     np.testing.assert_array_equal(np.stack([made[0].frame_a, made[0].frame_b], axis=1), expected)
@@ -57,10 +57,10 @@ def test_the_compat_preset_gives_the_papers_cells_with_our_checks(
 
 
 def test_the_checks_are_those_of_the_default_preset_where_frames_agree(
-    parts: AlignParts, rule: SplitRule
+    section: Align, rule: SplitRule
 ) -> None:
-    ours = _made(parts, rule)[0][0]
-    theirs = _made(parts, rule, preset="compat_scmcl")[0][0]
+    ours = _made(section, rule)[0][0]
+    theirs = _made(section, rule, preset="compat_scmcl")[0][0]
     assert ours.is_one_to_one
     assert ours.sentence_score == theirs.sentence_score
     columns = (ours.frame_a, ours.frame_b, ours.confidence, ours.error_ms)
@@ -75,8 +75,8 @@ def test_the_checks_are_those_of_the_default_preset_where_frames_agree(
     assert both > 0.5 * len(ours.frame_a)
 
 
-def test_their_time_map_follows_the_tempo(parts: AlignParts, rule: SplitRule) -> None:
-    pair = _made(parts, rule, preset="compat_scmcl")[0][0]
+def test_their_time_map_follows_the_tempo(section: Align, rule: SplitRule) -> None:
+    pair = _made(section, rule, preset="compat_scmcl")[0][0]
     times_a = np.linspace(0.5, pair.knots_a_s[-1] - 0.5, 20)
     found = np.interp(times_a, pair.knots_a_s, pair.knots_b_s)
     assert np.median(np.abs(found - (0.2 + (times_a - 0.2) / 0.8))) < 0.04
@@ -103,7 +103,7 @@ def test_cells_stand_for_the_frames_shown_then() -> None:
     ],
 )
 def test_levels_are_a_policy(
-    parts: AlignParts, rule: SplitRule, levels: str, pairs: str, kept: set[str]
+    section: Align, rule: SplitRule, levels: str, pairs: str, kept: set[str]
 ) -> None:
     clips = [
         _clip("neutral", "n", (1, 1.0, 120.0), **NAMED),
@@ -112,7 +112,7 @@ def test_levels_are_a_policy(
         _clip("sad", "s3", (1, 0.9, 110.0), **NAMED),
     ]
     clips = [replace(c, take_id=c.take, utterance_id=f"u-{c.take}") for c in clips]
-    policy = replace(parts.pairs, levels=levels, pairs=pairs)
-    made, rejects = _pairs(clips, replace(parts, pairs=policy), rule)
+    policy = section.model_copy(update={"levels": levels, "pairs": pairs})
+    made, rejects = _pairs(clips, policy, rule)
     assert {pair.pair_id for pair in made} == kept
     assert rejects == ({} if levels == "each" else {"h1": "level_not_paired"})

@@ -14,13 +14,12 @@ from pipeline import params
 from pipeline.alignment.align import same_sentence
 from pipeline.alignment.batched_scores import score_table
 from pipeline.alignment.features import take_features
-from pipeline.alignment.sentence_score import ResolveParams
 from pipeline.errors import ParameterError, Reject
+from pipeline.params import Align, AlignSameRecording
 from pipeline.records import Clip, Sentence
 from pipeline.stages.align.pairs import PairMaker, candidates
 from pipeline.stages.align.resolution import fair, resolve_blocks
 from pipeline.stages.align.sentences import name_sentences
-from pipeline.stages.align.settings import AlignParts, split_section
 from pipeline.stages.align.take_order import Block
 from pipeline.stages.align.transcripts import apply_transcripts, read_transcripts, same_words
 from pipeline.stages.align.utterances import Sounds, group
@@ -35,12 +34,17 @@ MANNER = {
     "sad": (0.85, 110.0),
     "fear": (1.1, 135.0),
 }
-PARAMS = ResolveParams(max_score=1.0, min_margin=0.05, prior_bonus=0.12)
+PARAMS = params.load(None).align.model_copy(
+    update={"max_score": 1.0, "min_margin": 0.05, "prior_bonus": 0.12}
+)
 
 
 @pytest.fixture(scope="module")
-def parts() -> AlignParts:
-    return split_section(params.load(None).align)
+def section() -> Align:
+    """The default; made speech, whose timing repeats, does not count as a copy."""
+    loaded = params.load(None).align
+    none = AlignSameRecording(sure_score=1e-9, max_score=1e-9, min_straight=1.0)
+    return loaded.model_copy(update={"same_recording": none})
 
 
 @lru_cache(maxsize=256)
@@ -61,16 +65,16 @@ def _takes(emotion: str, says: Sequence[int], first: int = 1, **changes: Any) ->
     ]
 
 
-def _resolved(clips: list[Clip], parts: AlignParts) -> dict[str, Sentence]:
-    sounds = Sounds(_read, parts.align.features)
+def _resolved(clips: list[Clip], section: Align) -> dict[str, Sentence]:
+    sounds = Sounds(_read, section.features)
     rule = params.load(None).splits["by_speaker"]
-    rows = name_sentences(group(clips), sounds, parts.align, parts.identity, rule)
+    rows = name_sentences(group(clips), sounds, section, rule)
     return {row.utterance_id: row for row in rows}
 
 
-def _matched(clips: list[Clip], parts: AlignParts) -> dict[str, list[int | None]]:
+def _matched(clips: list[Clip], section: Align) -> dict[str, list[int | None]]:
     """The sentence of each take's anchor, by emotion, in the order of the takes."""
-    rows = _resolved(clips, parts)
+    rows = _resolved(clips, section)
     spoken = {clip.utterance_id: eval(clip.audio_sha256)[0] for clip in clips}
     found: dict[str, list[int | None]] = {}
     for clip in clips:
@@ -83,7 +87,7 @@ def _truth(says: Sequence[int]) -> list[int | None]:
     return [sentence if sentence in NEUTRAL else None for sentence in says]
 
 
-def test_both_orders_lost_clips_and_shifted_numbers(parts: AlignParts) -> None:
+def test_both_orders_lost_clips_and_shifted_numbers(section: Align) -> None:
     says = {
         "happy": (1, 3, 51, 52, 31, 32, 33, 34),  # 2 was lost
         "sad": (61, 62, 31, 33, 34, 1, 2, 3),  # the other order, 32 was lost
@@ -92,26 +96,26 @@ def test_both_orders_lost_clips_and_shifted_numbers(parts: AlignParts) -> None:
     clips = _takes("neutral", NEUTRAL)
     for emotion, sentences in says.items():
         clips += _takes(emotion, sentences, first=41 if emotion == "fear" else 1)
-    found = _matched(clips, parts)
+    found = _matched(clips, section)
     assert {emotion: found[emotion] for emotion in says} == {e: _truth(s) for e, s in says.items()}
 
 
-def test_a_lost_neutral_clip_leaves_its_takes_alone(parts: AlignParts) -> None:
+def test_a_lost_neutral_clip_leaves_its_takes_alone(section: Align) -> None:
     clips = _takes("neutral", (1, 3, 11, 12, 13, *GENERIC)) + _takes(
         "happy", (1, 2, 3, 51, *GENERIC)
     )
-    assert _matched(clips, parts)["happy"] == [1, None, 3, None, *GENERIC]
+    assert _matched(clips, section)["happy"] == [1, None, 3, None, *GENERIC]
 
 
-def test_an_emotion_without_any_partner(parts: AlignParts) -> None:
+def test_an_emotion_without_any_partner(section: Align) -> None:
     clips = _takes("neutral", NEUTRAL) + _takes("happy", range(51, 59)) + _takes("sad", NEUTRAL[:3])
-    found = _matched(clips, parts)
+    found = _matched(clips, section)
     assert found["happy"] == [None] * 8
     assert found["sad"] == [1, 2, 3]
 
 
-def test_rows_say_how_near_it_came(parts: AlignParts) -> None:
-    rows = _resolved(_takes("neutral", NEUTRAL) + _takes("happy", (1, 51)), parts)
+def test_rows_say_how_near_it_came(section: Align) -> None:
+    rows = _resolved(_takes("neutral", NEUTRAL) + _takes("happy", (1, 51)), section)
     right, alone = rows["M003_happy_3_001"], rows["M003_happy_3_002"]
     assert (right.sentence, right.method, right.verified) == ("c01", "sound", True)
     assert right.score is not None
@@ -123,14 +127,14 @@ def test_rows_say_how_near_it_came(parts: AlignParts) -> None:
     assert alone.score > 1.0
 
 
-def _why(clips: list[Clip], parts: AlignParts) -> dict[str, tuple[str, str]]:
-    rows = _resolved(clips, parts)
+def _why(clips: list[Clip], section: Align) -> dict[str, tuple[str, str]]:
+    rows = _resolved(clips, section)
     maker = PairMaker(
-        Sounds(_read, parts.align.features), _track, parts.align, parts.pairs,
+        Sounds(_read, section.features), _track, section,
         {name: "train" for name in rows},
     )  # fmt: skip
     said = {}
-    for candidate in candidates(group(clips), list(rows.values()), parts.pairs):
+    for candidate in candidates(group(clips), list(rows.values()), section):
         try:
             maker.make(candidate)
         except Reject as reject:
@@ -138,22 +142,22 @@ def _why(clips: list[Clip], parts: AlignParts) -> dict[str, tuple[str, str]]:
     return said
 
 
-def test_two_neutral_takes_of_one_sentence_are_ambiguous(parts: AlignParts) -> None:
+def test_two_neutral_takes_of_one_sentence_are_ambiguous(section: Align) -> None:
     again = _clip("neutral", "002", (1, 1.02, 121.0))
     clips = [*_takes("neutral", (1,)), again, *_takes("neutral", (11, 12), first=3)]
-    reason, detail = _why([*clips, *_takes("happy", (1,))], parts)["M003_happy_3_front_001"]
+    reason, detail = _why([*clips, *_takes("happy", (1,))], section)["M003_happy_3_front_001"]
     assert reason == "ambiguous_sentence"
-    assert detail.startswith("two neutral takes fit: 0.")
+    assert detail.startswith("two neutral takes match: scores 0.")
 
 
-def test_a_take_like_no_other_says_so(parts: AlignParts) -> None:
-    said = _why(_takes("neutral", NEUTRAL) + _takes("happy", (51,)), parts)
+def test_a_take_like_no_other_says_so(section: Align) -> None:
+    said = _why(_takes("neutral", NEUTRAL) + _takes("happy", (51,)), section)
     reason, detail = said["M003_happy_3_front_001"]
     assert reason == "no_partner"
-    assert detail.startswith("no neutral take sounds like it (best 1.")
+    assert detail.startswith("no neutral take matches its audio (best score 1.")
     long = [_clip("happy", "001", (1, 0.3, 150.0))]
-    assert _why(_takes("neutral", NEUTRAL) + long, parts) == {
-        "M003_happy_3_front_001": ("no_partner", "no neutral take is of like length")
+    assert _why(_takes("neutral", NEUTRAL) + long, section) == {
+        "M003_happy_3_front_001": ("no_partner", "no neutral take has a similar length")
     }
 
 
@@ -242,16 +246,16 @@ def test_fair_takes_off_what_a_take_scores_with_everybody() -> None:
     assert fair(np.full((2, 2), np.inf)).min() == np.inf
 
 
-def test_the_table_of_scores_is_the_aligners(parts: AlignParts) -> None:
+def test_the_table_of_scores_is_the_aligners(section: Align) -> None:
     a, b = (
-        [take_features(_sound(k, tempo, 120.0), parts.align.features) for k in (1, 2)]
+        [take_features(_sound(k, tempo, 120.0), section.features) for k in (1, 2)]
         for tempo in (1.0, 0.85)
     )
-    table = score_table(a, b, [[True, True], [False, True]], parts.align.steps)
+    table = score_table(a, b, [[True, True], [False, True]], section.steps)
     assert table[1, 0] == np.inf
     for cell in ((0, 0), (0, 1), (1, 1)):
         assert table[cell] == pytest.approx(
-            same_sentence(a[cell[0]], b[cell[1]], parts.align), abs=1e-3
+            same_sentence(a[cell[0]], b[cell[1]], section), abs=1e-3
         )
 
 
@@ -264,7 +268,7 @@ def _transcripts(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_a_transcript_decides_over_the_sound(tmp_path: Path, parts: AlignParts) -> None:
+def test_a_transcript_decides_over_the_sound(tmp_path: Path, section: Align) -> None:
     text = (
         "Speaker,emotion,level,take,sentence\n"
         'M003,neutral,1,002,"It\'s a kite."\n'
@@ -272,24 +276,24 @@ def test_a_transcript_decides_over_the_sound(tmp_path: Path, parts: AlignParts) 
     )
     said = read_transcripts(_transcripts(tmp_path, text))
     clips = apply_transcripts(_takes("neutral", NEUTRAL) + _takes("happy", (1, 2, 3)), said)
-    rows = _resolved(clips, parts)
+    rows = _resolved(clips, section)
     forced = rows["M003_happy_3_001"]
     assert (forced.sentence, forced.method, forced.verified) == ("its a kite", "transcript", False)
-    # neutral 002 is spoken for, so the take that sounds like it finds nobody
+    # neutral 002 is taken, so the take that matches its audio has no partner
     assert rows["M003_happy_3_002"].sentence is None
     assert rows["M003_happy_3_003"].sentence == "c03"
     assert (
-        _why(clips, parts)["M003_neutral_1_front_002--M003_happy_3_front_001"][0]
+        _why(clips, section)["M003_neutral_1_front_002--M003_happy_3_front_001"][0]
         == "wrong_sentence"
     )
 
 
 def test_a_transcript_of_neutral_alone_names_what_the_sound_finds(
-    tmp_path: Path, parts: AlignParts
+    tmp_path: Path, section: Align
 ) -> None:
     said = read_transcripts(_transcripts(tmp_path, "take,sentence\nM003_neutral_1_002,a kite\n"))
     rows = _resolved(
-        apply_transcripts(_takes("neutral", NEUTRAL) + _takes("happy", (2,)), said), parts
+        apply_transcripts(_takes("neutral", NEUTRAL) + _takes("happy", (2,)), said), section
     )
     row = rows["M003_happy_3_001"]
     assert (row.sentence, row.method, row.anchor) == ("a kite", "sound", "M003_neutral_1_002")
@@ -299,9 +303,9 @@ def test_a_transcript_of_neutral_alone_names_what_the_sound_finds(
     ("text", "match"),
     [
         ("take,words\na,b\n", "expected the columns sentence and take"),
-        ("take,sentence\na,\n", "row 2: a cell is empty"),
+        ("take,sentence\na,\n", "row 2: empty cell"),
         ("take,sentence\na,b\na,c\n", "row 3: a has two sentences"),
-        ("speaker,emotion,level,take,sentence\nA,glad,1,1,b\n", "emotion 'glad' is not known"),
+        ("speaker,emotion,level,take,sentence\nA,glad,1,1,b\n", "emotion 'glad' is unknown"),
     ],
 )
 def test_transcripts_that_cannot_be_used(tmp_path: Path, text: str, match: str) -> None:
@@ -310,7 +314,7 @@ def test_transcripts_that_cannot_be_used(tmp_path: Path, text: str, match: str) 
 
 
 def test_a_missing_transcript_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="cannot be read"):
+    with pytest.raises(ParameterError, match="cannot read the transcripts"):
         read_transcripts(tmp_path / "none.csv")
 
 
@@ -319,7 +323,7 @@ def test_sentences_differ_by_words_alone() -> None:
     assert same_words("a b") != same_words("ab")
 
 
-def test_the_verdict_does_not_depend_on_the_order_given(parts: AlignParts) -> None:
+def test_the_verdict_does_not_depend_on_the_order_given(section: Align) -> None:
     clips = _takes("neutral", NEUTRAL) + _takes("happy", (1, 2, 3, 51, 31))
-    forward, backward = (_resolved(order, parts) for order in (clips, clips[::-1]))
+    forward, backward = (_resolved(order, section) for order in (clips, clips[::-1]))
     assert forward == backward

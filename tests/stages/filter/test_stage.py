@@ -96,7 +96,7 @@ def test_takes_are_accounted_for(made: Run) -> None:
         ("S1_angry", "unclear"),
         ("S2_angry", "unclear"),
     ]
-    assert rejects[0].detail == "of 11 frames: 11 unclear, the clearest at 0.74"
+    assert rejects[0].detail == "of 11 frames: 11 unclear, the clearest has 0.74"
 
 
 def test_the_split_is_that_of_the_take(made: Run) -> None:
@@ -125,7 +125,7 @@ def test_a_quantile_is_fitted_on_train_alone(made: Run) -> None:
     assert (found["sad"].threshold, found["sad"].n_fit) == (None, 0)
     assert kept_of(made, "S1_happy") == [7, 8, 9, 10, 11, 12, 13]
     assert len(kept_of(made, "S2_happy")) == 14
-    assert any("no frame of train to fit a threshold on: surprised" in n for n in summary.notes)
+    assert any("no frames in train to fit a threshold on: surprised" in n for n in summary.notes)
 
 
 def test_the_floor_holds_under_a_quantile(made: Run) -> None:
@@ -190,7 +190,9 @@ def test_a_take_that_looks_mislabelled_is_listed_and_left_out(made: Run) -> None
     assert suspect.n_clear == 14
     assert kept_of(made, "S1_happy") == []
     assert summary.reasons == {"looks_mislabelled": 1}
-    assert any("look mislabelled and stay out: S1_happy (shows angry)" in n for n in summary.notes)
+    assert any(
+        "takes that look mislabelled, excluded: S1_happy (shows angry)" in n for n in summary.notes
+    )
 
 
 def test_suspects_may_stay(made: Run) -> None:
@@ -297,7 +299,7 @@ def test_without_scores_it_writes_empty_tables(made: Run) -> None:
     write_rows(made.table("score", "scores"), [], ScoredTake)
     summary = stage.run(made)
     assert (summary.planned, summary.kept) == (0, 0)
-    assert summary.notes == ("no take has scores: D_n is empty (score says why)",)
+    assert summary.notes == ("no clear frames: no take has scores (see score)",)
     assert table(made, "filtered_takes", FilteredTake) == []
     assert made.items("filter").folder.is_dir()
 
@@ -312,7 +314,7 @@ def test_scores_of_a_take_that_is_gone_are_refused(made: Run) -> None:
 def test_items_that_the_table_does_not_know_are_refused(made: Run) -> None:
     rows = read_rows(made.table("score", "scores"), ScoredTake)
     write_rows(made.table("score", "scores"), [replace(rows[0], n_scored=9), *rows[1:]], ScoredTake)
-    with pytest.raises(TableError, match="14 frames have scores, the table of score says 9"):
+    with pytest.raises(TableError, match="14 frames have scores, but score's table says 9"):
         stage.run(made)
 
 

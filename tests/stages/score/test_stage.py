@@ -79,7 +79,7 @@ def test_the_stored_crop_is_scored_as_it_is(made: Run) -> None:
     score.run(run)
     frames = run.items("extract").path("S2/S2_happy", ".frames.parquet")
     crops = read_table(frames, columns=["crop"])["crop"].to_pylist()
-    scorer = load_scorer(find_judge(run.params.score, run.params.models, run.data))
+    scorer = load_scorer(find_judge(run.params.score, run.params.models, run.data, "mead"))
     expected = scorer.probabilities([simplejpeg.decode_jpeg(crop) for crop in crops])
     table = scores_of(run, "S2_happy")
     found = np.column_stack([table[f"p_{name}"].to_numpy() for name in SEVEN_EMOTIONS])
@@ -178,7 +178,7 @@ def test_rejects_have_reasons(made: Run) -> None:
     assert (summary.kept, summary.reasons) == (4, {"no_face": 1, "sound_only": 1})
     told = {r.item: r.detail for r in read_rows(made.table("score", "rejected"), Rejected)}
     assert told == {
-        "S1_happy": "a take of sound alone", "S2_angry": "of 14 frames none has a face",
+        "S1_happy": "an audio-only take", "S2_angry": "none of 14 frames has a face",
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pipeline.errors import OutOfOrderError, PipelineError
-from pipeline.params import ModelFile
+from pipeline.params import ModelFile, load
 from pipeline.records import (
     CODES_SCHEMA,
     Clip,
@@ -20,6 +20,7 @@ from pipeline.records import (
     MadeFamily,
     MadePicture,
     Rejected,
+    ScoredTake,
 )
 from pipeline.runtime import executor as engine
 from pipeline.runtime.run import Run
@@ -27,6 +28,7 @@ from pipeline.runtime.tables import read_rows, read_table, write_rows
 from pipeline.stages.directions import stage as directions
 from pipeline.stages.invert import stage as invert
 from pipeline.stages.invert.worker import smoothed
+from pipeline.stages.score import stage as score
 from pipeline.stages.synth import stage as synth
 from pipeline.stylegan.encoders import EncoderConfig, WPlusEncoder
 from pipeline.stylegan.generator import Generator, GeneratorConfig
@@ -129,7 +131,7 @@ def test_directions_are_fitted_on_train_alone(made: Run) -> None:
     assert [row.emotion for row in rows] == ["angry", "happy"]
     assert {(row.n_neutral, row.n_emotion, row.n_speakers) for row in rows} == {(4, 4, 1)}
     assert {row.accuracy_by_speaker for row in rows} == {None}
-    assert summary.notes[0] == "norm flattened: a step of 15 is 5.30 a row of 8"
+    assert summary.notes[0] == "norm flattened: a step of 15 is 5.30 per row of 8"
 
 
 def test_each_speaker_may_have_its_own(made: Run, weights: dict[str, ModelFile]) -> None:
@@ -179,7 +181,7 @@ def test_bounds_reject_frames_and_takes(made: Run, weights: dict[str, ModelFile]
     none = invert.run(_run(made.data, weights, invert={"max_pixel_error": 0.001}))
     assert none.reasons == {"poor_inversion": 6}
     rejects = read_rows(made.table("invert", "rejected"), Rejected)
-    assert rejects[0].detail == "of 4 frames 4 have large error"
+    assert rejects[0].detail == "4 of 4 frames have large error"
 
 
 def test_takes_without_picture_or_face_have_reasons(made: Run) -> None:
@@ -245,15 +247,43 @@ def test_absent_weights_are_told_in_one_line_and_stop_nothing(
     summary = invert.run(run)
     assert (summary.planned, summary.kept) == (0, 0)
     assert len(summary.notes) == 1
-    assert summary.notes[0].startswith("the weights 'demo-encoder' (models.demo-encoder.path")
+    assert summary.notes[0].startswith(
+        "no frames are inverted: the weights 'demo-encoder' (models.demo-encoder.path"
+    )
     assert read_rows(run.table("invert", "inverted"), InvertedTake) == []
-    assert directions.run(run).notes == ("train has no codes: see invert",)
-    assert synth.run(run).notes == ("no codes or no directions: see invert and directions",)
+    assert directions.run(run).notes == ("no directions are fitted: no take of train has codes",)
+    assert synth.run(run).notes == (
+        "no families are generated: there are no codes or no directions",
+    )
 
 
 def test_no_name_is_no_weights(made: Run, weights: dict[str, ModelFile]) -> None:
     summary = invert.run(_run(made.data, weights, invert={"encoder": ""}))
-    assert summary.notes == ("invert.encoder names no weights: nothing to do",)
+    assert summary.notes == (
+        "no frames are inverted: invert.encoder is empty. A StyleGAN2 generator and its encoder "
+        "add W+ codes, directions and synthetic families; see docs/howto/real-weights.md",
+    )
+
+
+@pytest.mark.parametrize("corpus", ["mead", "custom"])
+def test_networks_of_drawn_faces_never_see_recorded_ones(made: Run, corpus: str) -> None:
+    default = load(None)
+    run = _run(made.data, default.models)
+    entry = run.entry.model_copy(update={"corpus": corpus})
+    params = run.params.model_copy(
+        update={"datasets": {run.dataset: entry}, "score": default.score}
+    )
+    run = Run(run.dataset, params, run.data, run.options)
+    refused = "were trained on drawn faces and serve corpus demo only"
+    for stage in (score, invert, directions, synth):
+        summary = stage.run(run)
+        assert (summary.planned, summary.kept) == (0, 0)
+        assert len(summary.notes) == 1
+        if stage in (score, invert):
+            assert refused in summary.notes[0]
+            assert "see docs/howto/real-weights.md" in summary.notes[0]
+    assert read_rows(run.table("score", "scores"), ScoredTake) == []
+    assert read_rows(run.table("invert", "inverted"), InvertedTake) == []
 
 
 def test_wrong_weights_stop_with_one_line(made: Run, weights: dict[str, ModelFile]) -> None:
@@ -285,7 +315,9 @@ def test_a_take_whose_worker_died_is_told_beside_the_count(
     monkeypatch.setattr(engine, "run", dying)
     summary = synth.run(made)
     assert (summary.planned, summary.kept, summary.reasons) == (2, 0, {"no_face_made": 2})
-    assert "1 takes gave nothing: their worker died, see the rejects" in summary.notes
+    assert (
+        "1 takes have no families because their worker died; see rejected.parquet" in summary.notes
+    )
     rejects = read_rows(made.table("synth", "rejected"), Rejected)
     assert [(row.item, row.kind) for row in rejects if row.reason == "worker_died"] == [
         ("S2/S2_neutral", "failed")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.tools.inspect.manifest import Listed, Manifest
 from pipeline.tools.inspect.references import (
     check_families,
     check_leaks,
+    check_recordings,
     check_rows,
     check_takes,
     takes_of,
@@ -74,3 +78,18 @@ def test_key_that_stands_twice() -> None:
     twice = families(image_id=["f1-own", "f1-own"])
     (found,) = check_rows(Manifest(dataset="made"), {"families": [twice]})
     assert found.what == "1 values of image_id are not unique; the first: 'f1-own'"
+
+
+def test_rows_whose_takes_have_one_audio(tmp_path: Path) -> None:
+    takes = pa.table({
+        "take_id": ["t1", "t2", "t3"],
+        "audio": [{"bytes": content, "path": ""} for content in (b"one", b"one", b"other")],
+    })  # fmt: skip
+    listed = part("takes", "train", take_id=["t1", "t2", "t3"])
+    path = tmp_path / listed.listed.path
+    path.parent.mkdir(parents=True)
+    pq.write_table(takes, path)
+    pairs = part("pairs", "train", take_a=["t1", "t1"], take_b=["t3", "t2"])
+    (found,) = check_recordings(tmp_path, {"takes": [listed], "pairs": [pairs]})
+    assert found.check == "recordings"
+    assert found.what == "1 rows (the first: 1): takes 't1' and 't2' have the same audio"

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from pipeline.digests import sha256_of
 from pipeline.errors import MissingWeightsError, OutOfOrderError, ParameterError, PipelineError
-from pipeline.models.registry import Weights, read_weights
+from pipeline.models.registry import Weights, is_drawn, read_weights
 from pipeline.params import ModelFile, TrainEncoder
 from pipeline.runtime.run import Run
 from pipeline.stylegan.encoders import EncoderConfig, WPlusEncoder
@@ -189,6 +189,18 @@ def test_networks_that_do_not_fit(
     make_inputs(run)
     with pytest.raises(error, match=match):
         train_on_dataset(run, tmp_path / "out")
+
+
+def test_an_encoder_of_drawn_faces_says_so(tmp_path: Path) -> None:
+    run = _run(tmp_path, steps=1)  # of corpus demo
+    make_inputs(run)
+    trained = train_on_dataset(run, tmp_path / "out")
+    assert is_drawn(Weights("e", trained.path, trained.sha256))
+    entry = run.entry.model_copy(update={"corpus": "mead"})
+    params = run.params.model_copy(update={"datasets": {run.dataset: entry}})
+    real = Run(run.dataset, params, run.data, run.options)
+    trained = train_on_dataset(real, tmp_path / "real")
+    assert not is_drawn(Weights("e", trained.path, trained.sha256))
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
