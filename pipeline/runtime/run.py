@@ -15,10 +15,10 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.digests import digest
-from pipeline.errors import OutOfOrderError, PartDone, TableError
+from pipeline.errors import OutOfOrderError, PartDone
 from pipeline.params import Dataset, Params
 from pipeline.records import Rejected, Row, rejected
-from pipeline.runtime import executor, numerics
+from pipeline.runtime import executor, numerics, summary_file
 from pipeline.runtime.costs import Cost, Provenance, ProvenanceCache, Rates, Spent, Stopwatch, spent
 from pipeline.runtime.executor import Limits
 from pipeline.runtime.executor.devices import share, visible
@@ -30,14 +30,13 @@ from pipeline.runtime.store import (
     Receipt,
     make_folder,
     names_together,
-    read_json,
     sweep_temporaries,
     write_bytes,
     write_json,
 )
+from pipeline.runtime.summary_file import read_summary
 from pipeline.runtime.tables import AnyRow, read_rows, read_table, write_rows
 
-_SUMMARY = "summary.json"
 _LASTING = ("stage", "dataset", "grain", "planned", "kept", "reasons", "notes", "look")
 
 
@@ -419,7 +418,7 @@ def summarise(
     lasting = {name: getattr(summary, name) for name in _LASTING}
     lasting["look"] = [_below(run.data, place) for place in look]
     lasting["numerics"] = batch.numerics()
-    write_json(run.folder(stage) / "tables" / _SUMMARY, lasting)
+    write_json(run.folder(stage) / "tables" / summary_file.NAME, lasting)
     run.unfinished(stage).unlink(missing_ok=True)
     if batch.spent is not None:
         whole_s = time.perf_counter() - run.began_s
@@ -441,22 +440,4 @@ def summaries(run: Run, stages: Sequence[str]) -> dict[str, dict[str, Any] | Non
     TableError
         Where a broken disk left something else.
     """
-    return {stage: _told(run, stage) for stage in stages}
-
-
-def _told(run: Run, stage: str) -> dict[str, Any] | None:
-    path = run.folder(stage) / "tables" / _SUMMARY
-    if not path.is_file():
-        return None
-    match told := read_json(path):
-        case {
-            "stage": str(),
-            "grain": str(),
-            "planned": int(),
-            "kept": int(),
-            "reasons": dict(reasons),
-        } if all(isinstance(n, int) for n in reasons.values()):
-            return dict(told)
-    raise TableError(
-        f"{path} is damaged; run again: spfem-data {stage} --dataset {run.dataset} --force"
-    )
+    return {stage: read_summary(run.folder(stage)) for stage in stages}
