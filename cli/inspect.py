@@ -41,7 +41,7 @@ def verify(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check shards: checksums, rows, schema, images, audio, leaks, references. Exit 1 on a finding."""
+    """Check shards: checksums, rows, schema, images, audio, leaks, references. Exit 1 on errors."""
     from cli import console
     from pipeline.tools.inspect import verify as checks
     from pipeline.tools.inspect.diff import compare

@@ -64,6 +64,11 @@ def typed(path: Path) -> Path:
     return path if _start is None or _start == Path.cwd() else _start / path
 
 
+def shown(path: Path) -> Path:
+    """A path of the project for messages: absolute if the command was typed elsewhere."""
+    return path if _start in (None, Path.cwd()) else path.absolute()
+
+
 def require(params: Path | None) -> None:
     """Refuse to write outside a project.
 

@@ -19,6 +19,7 @@ in `spfem_data.errors`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from spfem_data.errors import PipelineError, SpfemError, TableError, meant, printable
@@ -225,11 +226,19 @@ class MissingWeightsError(PipelineError):
     """The weights that a stage names are missing; the stage writes empty tables and a note."""
 
 
+def _install(extra: str) -> str:
+    """The pip command for an extra: of this checkout if the package is installed from one."""
+    folder = Path(__file__).resolve().parent.parent
+    if (folder / "constraints.txt").is_file():
+        return f"pip install -c {folder / 'constraints.txt'} -e '{folder}[{extra}]'"
+    return f"pip install 'spfem-data[{extra}]'"
+
+
 class MissingExtraError(PipelineError):
     """A library of an extra is not installed."""
 
     def __init__(self, library: str, extra: str) -> None:
-        super().__init__(f"{library} is not installed; run: pip install 'spfem-data[{extra}]'")
+        super().__init__(f"{library} is not installed; run: {_install(extra)}")
         self.library = library
         self.extra = extra
 

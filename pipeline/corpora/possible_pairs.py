@@ -56,8 +56,7 @@ def _of_speaker(speaker: str, takes: Sequence[Take], params: Align) -> tuple[int
     if not others:
         return 0, [f"{speaker} has only neutral takes"]
     alone = sum(not any(_fit(a, b) for a in neutral) for b in others)
-    lack = "has no neutral take" if alone == 1 else "have no neutral take"
-    why = f"{alone} of {len(others)} takes of {speaker} {lack} of the same view and sentence"
+    why = f"{alone} of {len(others)} takes of {speaker} lack a neutral take of view and sentence"
     return len(others) - alone, [why] if alone else []
 
 

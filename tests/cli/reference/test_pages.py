@@ -37,7 +37,7 @@ def test_every_command_and_option_has_a_row_with_a_meaning() -> None:
 
 def test_option_says_values_default_and_environment() -> None:
     section = commands.page().split("## `spfem-data align`\n")[1].split("\n## ")[0]
-    assert "| `--workers` | number | `$SPFEM_WORKERS` `0` | 0: " in section
+    assert "| `--workers` | number | `$SPFEM_WORKERS` `0` | Processes; 0: one per core" in section
     assert "| `--lock`, `--no-lock` | flag | `--lock` |" in section
     assert "| `--shard` | I/N | `1/1` |" in section
 

@@ -92,7 +92,7 @@ def test_without_its_library_mds_names_the_extra(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "streaming", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'spfem-data\[mds\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install -c \S+/constraints.txt -e '\S+\[mds\]'"):
         mds.write_mds(folder, "pairs", tmp_path)
 
 

@@ -39,8 +39,8 @@ def said(folder: Path) -> str:
         for kind in ("image", "sound")
     }
     return (
-        f"{files} files, {sum(rows.values())} rows, {media['image']} pictures and "
-        f"{media['sound']} sounds decoded: sound"
+        f"{files} files, {sum(rows.values())} rows, {media['image']} images and "
+        f"{media['sound']} audio files decoded: ok"
     )
 
 
