@@ -91,8 +91,8 @@ def show_summary(summary: Summary, seconds: float, *, as_json: bool = False) -> 
         return
     for line in _counts(summary, seconds):
         out.print(line)
-    for line in summary.notes:
-        _hanging("  ", line)
+    for note_line in summary.notes:
+        _hanging("  ", note_line)
     for place in summary.look:
         out.print(Text.assemble("  see: ", (str(place), "cyan")))
 

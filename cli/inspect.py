@@ -51,8 +51,8 @@ def verify(
         verdict = checks.verify(folder, fast=fast, threads=threads, progress=bar)
         difference = None if against is None else compare(against, folder)
     if as_json:
-        against = {} if difference is None else {"against": difference.as_json()}
-        console.show_json({**verdict.as_json(), **against})
+        compared = {} if difference is None else {"against": difference.as_json()}
+        console.show_json({**verdict.as_json(), **compared})
     else:
         rows = [[f.check, f.where, f.what] for f in verdict.findings]
         if rows:

@@ -1,7 +1,7 @@
-"""Every row type that stages hand on, with its Arrow schema beside it: the one home of the schemas.
+"""Every row type that stages write, with its Arrow schema.
 
-Rows are frozen and check themselves. Coordinates are pixel-edge coordinates of the full frame:
-pixel i covers [i, i + 1), so the middle of the first pixel is 0.5. Times are seconds of
+Rows are frozen and validate themselves. Coordinates are pixel-edge coordinates of the full frame:
+pixel i covers [i, i + 1), so the centre of the first pixel is 0.5. Times are seconds of
 presentation time on the container's clock.
 """
 
@@ -18,30 +18,32 @@ from pipeline.errors import REASONS, printable
 from spfem_data.labels import EMOTIONS
 
 CORPUS_EMOTIONS = (*EMOTIONS, "contempt", "calm")
-"""All that the corpora hold: MEAD adds contempt, RAVDESS calm."""
+"""All emotions of the corpora: MEAD adds contempt, RAVDESS calm."""
 N_LANDMARKS = 478
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+%-]*")
 
 
 def check_id(name: str, what: str) -> None:
-    """Refuse an id that is no safe file name; `corpora.naming.safe_id` makes safe ones."""
+    """Refuse an id that is not a safe file name; `corpora.naming.safe_id` creates safe ones."""
     if not _ID.fullmatch(name) or len(name) > 200:
-        raise ValueError(f"{what} {name!r} is no id of letters, digits and . _ + % - (at most 200)")
+        raise ValueError(
+            f"{what} {name!r} is not an id of letters, digits and . _ + % - (at most 200 characters)"
+        )
 
 
 class Row:
-    """What all rows share: to and from the plain values that a table holds."""
+    """Base of all rows: conversion to and from the plain values of a table."""
 
     SCHEMA: ClassVar[pa.Schema]
 
     def to_row(self) -> dict[str, Any]:
-        """The row as plain values, a key a column."""
+        """The row as plain values by column."""
         return {name: getattr(self, name) for name in self.SCHEMA.names}
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Self:
-        """The record of one table row; lists become tuples."""
+        """The record of a table row; lists become tuples."""
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
 
 
@@ -69,7 +71,7 @@ _IDENTITY = {
 
 @dataclass(frozen=True)
 class Source:
-    """A file, or a member of an untouched archive, below the root of its dataset."""
+    """A file, or a member of an archive, below the root of its dataset."""
 
     path: str
     member: str | None = None
@@ -80,11 +82,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Take(Row):
-    """One recording as the corpus names it, before anything is decoded.
+    """One recording as the corpus names it, before decoding.
 
-    `utterance_id` is the take without its view: one sound serves several views. `sentence` is what
-    the corpus itself says (a RAVDESS name, a manifest, a prior table), with `sentence_source` in
-    name, manifest, prior; both null where it says nothing. Paths are relative to the root, posix.
+    `utterance_id` is the take without its view; views of a take share one audio. `sentence` is what
+    the corpus states (a RAVDESS name, a manifest, a prior table), with `sentence_source` name,
+    manifest or prior; both null if it states nothing. Paths are POSIX, relative to the root.
     """
 
     SCHEMA: ClassVar[pa.Schema] = _schema(**_IDENTITY)
@@ -108,36 +110,35 @@ class Take(Row):
         check_id(self.take_id, "take_id")
         check_id(self.utterance_id, "utterance_id")
         if self.emotion not in CORPUS_EMOTIONS:
-            raise ValueError(f"emotion {self.emotion!r} is none of {', '.join(CORPUS_EMOTIONS)}")
+            raise ValueError(f"emotion {self.emotion!r} is not one of {', '.join(CORPUS_EMOTIONS)}")
         if self.video_path is None and self.audio_path is None:
-            raise ValueError(f"take {self.take_id} has neither picture nor sound")
+            raise ValueError(f"take {self.take_id} has neither video nor audio")
 
     @property
     def video(self) -> Source | None:
-        """Where the picture is, None for a take of sound alone."""
+        """Source of the video; None for a take with audio only."""
         return None if self.video_path is None else Source(self.video_path, self.video_member)
 
     @property
     def audio(self) -> Source | None:
-        """Where a separate sound file is, None where the container's own track serves."""
+        """Source of a separate audio file; None if the container's own track is used."""
         return None if self.audio_path is None else Source(self.audio_path, self.audio_member)
 
 
 @dataclass(frozen=True)
 class Clip(Row):
-    """One extracted take: its identity, what decoding found, and where its stored crop lies.
+    """One extracted take: its identity, what decoding measured, and its stored crop.
 
     The stored crop of every frame is the square [crop_x, crop_x + crop_side) x [crop_y, crop_y +
     crop_side) of the full frame, scaled to crop_px. `frames_sha256` and `audio_sha256` are of the
-    files that extract wrote. Frame counts and picture columns are 0 or null for sound alone.
+    files that extract wrote. Without video, frame counts are 0 and image columns null.
 
-    `findings` are slugs of media.FINDINGS, `mended` those of them that were put right, and what
-    they rest on: `declared_frames` of the container (null: it declares none), `longest_frame_s` the
-    longest time that one frame stands, `n_mouth_covered` frames in which something seems to be
-    before the mouth, `audio_gap_s` all holes in the sound used. Where a take has
-    both a sound track and a sound file: `file_offset_ms` by how much the file begins later
-    than the picture does, `file_match` the correlation of the two there (1: equal), `file_drift_ms`
-    by how much the offset grows to the end (null: not measurable).
+    `findings` are slugs of media.FINDINGS, `mended` those that were repaired. They are based on
+    `declared_frames` of the container (null: none declared), `longest_frame_s`,
+    `n_mouth_covered` (frames in which the mouth seems covered) and `audio_gap_s` (total gaps in the
+    audio used). For a take with both a track and an audio file: `file_offset_ms` is the delay of
+    the file relative to the video, `file_match` their correlation at that delay (1: equal),
+    `file_drift_ms` the growth of the delay until the end (null: not measurable).
     """
 
     SCHEMA: ClassVar[pa.Schema] = _schema(
@@ -219,12 +220,16 @@ class Clip(Row):
             raise ValueError(f"{self.take_id}: {self.n_found} faces in {self.n_frames} frames")
         if self.audio_end_s <= self.audio_start_s:
             raise ValueError(
-                f"{self.take_id}: sound from {self.audio_start_s} to {self.audio_end_s} s"
+                f"{self.take_id}: audio from {self.audio_start_s} to {self.audio_end_s} s"
             )
         if (self.frames_sha256 is None) != (self.n_frames == 0):
-            raise ValueError(f"{self.take_id}: frames and their file must both be there or not")
+            raise ValueError(
+                f"{self.take_id}: frames and their file must both exist or both be absent"
+            )
         if not set(self.mended) <= set(self.findings):
-            raise ValueError(f"{self.take_id}: mended {self.mended}, found {self.findings}")
+            raise ValueError(
+                f"{self.take_id}: repaired {self.mended} are not all in {self.findings}"
+            )
 
     @property
     def has_picture(self) -> bool:
@@ -238,7 +243,7 @@ FRAMES_SCHEMA = pa.schema(
         ("time_s", pa.float64()),
         ("duration_s", pa.float64()),
         ("found", pa.bool_()),
-        # No fixed size: pyarrow before 26 writes null lists of fixed size and cannot read them.
+        # Not of fixed size: pyarrow before 26 cannot read the null lists of fixed size that it writes.
         ("landmarks", pa.list_(pa.float32())),
         ("yaw_deg", pa.float32()),
         ("pitch_deg", pa.float32()),
@@ -253,23 +258,23 @@ FRAMES_SCHEMA = pa.schema(
         ("crop", pa.binary()),
     ]
 )
-"""One row a frame of a take, one file a take.
+"""One row per frame, one file per take.
 
-The frame is shown in [time_s, time_s + duration_s). `landmarks` are 478 x (x, y, z) in pixels of
-the full frame, null where no face was found, as are the measures that follow from them. Yaw is
-positive when the face turns towards the right edge of the picture, pitch when it looks up, roll
-when the head tilts clockwise as seen in the picture. Openings and widths are divided by the
+The frame is displayed in [time_s, time_s + duration_s). `landmarks` are 478 x (x, y, z) in pixels of
+the full frame, null without a face, as are the measures derived from them. Yaw is
+positive when the face turns towards the right edge of the image, pitch when it looks up, roll
+when the head tilts clockwise in the image. Openings and widths are divided by the
 distance of the outer eye corners (interocular_px). `crop` is the stored crop as JPEG.
 """
 
 
 @dataclass(frozen=True)
 class Sentence(Row):
-    """What one utterance says and how that is known.
+    """The sentence of one utterance, and how it was determined.
 
-    `method`: transcript, name, manifest, prior or sound, by what decided; `anchor` the neutral
-    utterance that the sound was compared with; `score` as `dtw.identity` (small is alike),
-    `margin` to the next best.
+    `method` is transcript, name, manifest, prior or sound. `anchor` is the neutral utterance that
+    the audio was compared with, `score` as in `alignment.sentence_score` (low is alike), `margin`
+    the distance to the next best.
     """
 
     SCHEMA: ClassVar[pa.Schema] = _schema(
@@ -305,17 +310,17 @@ class Sentence(Row):
 
 @dataclass(frozen=True)
 class Pair(Row):
-    """One pair of takes, frame by frame: take a (the anchor, neutral) beside take b.
+    """One pair of takes, frame by frame: take a (the anchor, neutral) and take b.
 
-    `frame_a` and `frame_b` increase strictly (of preset compat_scmcl they never decrease, and no
-    two frame pairs are alike); the per-frame columns have their length. `error_ms`
+    `frame_a` and `frame_b` increase strictly (with preset compat_scmcl they never decrease, and no
+    frame pair repeats); the per-frame columns have their length. `error_ms`
     is the claimed error of the pairing in time, `confidence` in 0..1, `run_ms` the longest
     standstill of the warping path near the frame, `slope` the local tempo of b over a.
     `knots_a_s` and `knots_b_s` are the whole time map as knots of a piecewise-linear function, in
     seconds. `mouth_agreement` is the correlation of the two mouths' faster movements along the
-    whole map (see `pairing.mouth`), null without picture. `odd_span` is where one take most seems
-    to have a word more (only_in_a, only_in_b, twice_in_a, twice_in_b) with its score, an alarm
-    from 1 on.
+    whole map (see `stages.align.mouth_agreement`), null without video. `odd_span` is the most
+    likely extra word (only_in_a, only_in_b, twice_in_a, twice_in_b); a score of 1 or more is an
+    alarm.
     """
 
     SCHEMA: ClassVar[pa.Schema] = _schema(
@@ -392,11 +397,11 @@ class Pair(Row):
                 raise ValueError(f"{self.pair_id}: {name} decreases")
         frames = list(zip(self.frame_a, self.frame_b, strict=True))
         if len(set(frames)) != len(frames):
-            raise ValueError(f"{self.pair_id}: a pair of frames stands twice")
+            raise ValueError(f"{self.pair_id}: a frame pair repeats")
 
     @property
     def is_one_to_one(self) -> bool:
-        """Whether no frame of either take stands in two pairs."""
+        """Whether no frame of either take is in two pairs."""
         return all(i < j for frames in (self.frame_a, self.frame_b) for i, j in pairwise(frames))
 
 
@@ -406,8 +411,8 @@ class PosePair(Row):
 
     `affine` is a 2x3 matrix, row by row, on pixel-edge coordinates, `inverse` its inverse.
     Residuals are the root mean square distance of the stable landmarks over a's interocular
-    distance: before (centred and scaled by nothing but the stored crops) and after. Angles are b
-    minus a, what no 2-D map can mend.
+    distance: before (centred, scaled only by the stored crops) and after. Angles are b
+    minus a; no 2-D map can correct them.
     """
 
     SCHEMA: ClassVar[pa.Schema] = _schema(

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from cli.reference import commands, meanings, parameters, reasons, tables
 from cli.reference.pages import PAGES
-from cli.reference.text import cell
+from cli.reference.text import cell, code
 from pipeline import records
 from pipeline.errors import REASONS
 from pipeline.media import FINDINGS
@@ -97,6 +97,7 @@ def test_every_column_has_a_meaning_and_no_meaning_is_of_none() -> None:
 def test_every_reason_and_finding_is_told() -> None:
     text = reasons.page()
     assert all(
-        f"| `{slug}` | {r.kind} | {cell(r.meaning)} |" in text for slug, r in REASONS.items()
+        f"| `{slug}` | {r.kind} | {cell(r.meaning)} | {cell(code(r.setting))} |" in text
+        for slug, r in REASONS.items()
     )
     assert all(f"| `{slug}` | {cell(meaning)} |" in text for slug, meaning in FINDINGS.items())

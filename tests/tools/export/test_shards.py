@@ -92,7 +92,8 @@ def test_without_its_library_mds_names_the_extra(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "streaming", None)
-    with pytest.raises(MissingExtraError, match=r"pip install -c \S+/constraints.txt -e '\S+\[mds\]'"):
+    install = r"pip install -c \S+/constraints\.txt -e '\S+\[mds\]'$"
+    with pytest.raises(MissingExtraError, match=install):
         mds.write_mds(folder, "pairs", tmp_path)
 
 
@@ -151,7 +152,7 @@ def test_command(call, folder: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "tars").iterdir())) == 4
     code, _, err = call("export", "--format", "eat", "--from", folder, "--out", "clips")
     assert code == 1
-    assert "--from: eat is made from --dataset's tables, not of shards" in err
+    assert "--from: eat is written from the tables of --dataset, not from shards" in err
     code, _, err = call("export", "--format", "frame-info", "--out", "tree")
     assert code == 1
     assert "run first: spfem-data extract --dataset demo" in err

@@ -50,10 +50,10 @@ def test_datasets_at_the_end() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("datasets: {a: {root: x}}\n", "stand in one line"),
-        ("datasets: {}\n", "stand in one line"),
-        ("splits: {}\n", "has no datasets"),
-        ("- 1\n", "has no datasets"),
+        ("datasets: {a: {root: x}}\n", "are on one line"),
+        ("datasets: {}\n", "are on one line"),
+        ("splits: {}\n", "has no section datasets"),
+        ("- 1\n", "has no section datasets"),
         ("a: [\n", "is not YAML"),
     ],
 )

@@ -78,5 +78,5 @@ def test_what_is_not_one_corpus(tmp_path: Path, names: list[str], said: str) -> 
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match="is not there; name the folder of a corpus"):
+    with pytest.raises(PipelineError, match="does not exist; name the folder of a corpus"):
         recognise(tmp_path / "absent")
