@@ -28,7 +28,7 @@ def check_id(name: str, what: str) -> None:
     """Refuse an id that is not a safe file name; `corpora.naming.safe_id` creates safe ones."""
     if not _ID.fullmatch(name) or len(name) > 200:
         raise ValueError(
-            f"{what} {name!r} is not an id of letters, digits and . _ + % - (at most 200 characters)"
+            f"{what} {name!r} is not an id of at most 200 letters, digits and . _ + % -"
         )
 
 
@@ -211,7 +211,7 @@ FRAMES_SCHEMA = pa.schema(
         ("time_s", pa.float64()),
         ("duration_s", pa.float64()),
         ("found", pa.bool_()),
-        # Not of fixed size: pyarrow before 26 cannot read the null lists of fixed size that it writes.
+        # Not fixed-size: pyarrow before 26 cannot read null lists of fixed size that it wrote.
         ("landmarks", pa.list_(pa.float32())),
         ("yaw_deg", pa.float32()),
         ("pitch_deg", pa.float32()),
@@ -438,8 +438,8 @@ CLEAR_SCHEMA = pa.schema(
 `emotion` is the n of the D_n in question: as recorded, or the likeliest if
 `filter.require_recorded` is false. `clarity` is its probability (or that against the speaker's own
 neutral), null for takes of another emotion. `verdict` is one of
-stages.filter.selection.VERDICTS. `rank` is the rank among the clear frames (kept and over_quota) of that emotion and split, clearest 1,
-else null. `split` is null if the take has none.
+stages.filter.selection.VERDICTS. `rank` is the rank among the clear frames (kept and over_quota) of
+that emotion and split, clearest 1, else null. `split` is null if the take has none.
 """
 
 
@@ -675,8 +675,8 @@ class MadePicture(Row):
 FAMILIES_SCHEMA = pa.schema(
     [*MadePicture.SCHEMA, ("picture", pa.binary()), ("composed", pa.binary())]
 )
-"""One row per synthetic image, one file per take: `picture` is a JPEG, and `composed`, if requested,
-the take's stored crop with the image pasted in."""
+"""One row per synthetic image, one file per take: `picture` is a JPEG, and `composed`, if
+requested, the take's stored crop with the image pasted in."""
 
 
 @dataclass(frozen=True)

@@ -347,6 +347,6 @@ def test_for_people(call, params) -> None:
     assert code == 1
     lines = out.splitlines()
     at = next(k for k, line in enumerate(lines) if line.startswith("fail  weights demo-clip"))
-    assert lines[at + 1] == "      mend: put it there, or set models.demo-clip.path of params.yaml"
+    assert lines[at + 1] == "      fix: put it there, or set models.demo-clip.path of params.yaml"
     assert lines[-1].startswith("1 to fix, ")
     assert call("-q", "doctor", "--fast")[:2] == (1, "")
