@@ -74,7 +74,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "roll_deg": "positive: the head tilts clockwise in the image",
         "eye_open": "opening of the eyes / distance of the outer eye corners",
         "interocular_px": "distance of the outer eye corners, pixels of the full frame",
-        "sharpness": "of the face in the stored crop, higher is sharper; compare only within a take",
+        "sharpness": "of the face in the stored crop; higher is sharper, within a take only",
         "jumped": "the face moves faster than a head can",
         "near_edge": "the face touches the border of the image",
         "crop": "the stored crop, JPEG",

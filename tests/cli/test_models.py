@@ -122,3 +122,9 @@ def test_fetch_says_what_it_lacks(call, with_model, arguments: list[str], said: 
     code, _, err = call("models", "fetch", *arguments)
     assert code == 1
     assert said in err
+
+
+def test_the_demos_weights_are_not_called_nvidias(call) -> None:
+    rows = [line for line in call("models", "list")[1].splitlines() if " demo-" in line]
+    assert len(rows) == 3
+    assert all("MIT: trained by this project on rendered faces" in row for row in rows)
