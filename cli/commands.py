@@ -1,4 +1,4 @@
-"""Commands as this program has them: each takes --quiet and --verbose and shows an example."""
+"""Shared behaviour of all commands: --quiet, --verbose, an example, and the project's folder."""
 
 from __future__ import annotations
 
@@ -9,43 +9,45 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from cli import verbosity
+from cli import project, verbosity
 from cli.examples import EXAMPLES
 from pipeline.stages import STAGES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")]
 VerboseOption = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Also say how it is done, and where an error arose.")
+    bool, typer.Option("--verbose", "-v", help="Also print details, and where an error was raised.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value, for machines.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON value to standard output.")
+]
 _LEVELS = {"quiet": QuietOption, "verbose": VerboseOption}
 _PANELS = {
-    "Set up and look": {"init", "doctor", "inventory", "plan", "status"},
+    "Set up and inspect": {"init", "doctor", "inventory", "plan", "status", "rejects"},
     "Pairs and files": {"align-pair", "audit-pairs", "show-pair"},
     "Finished shards": {"verify", "show", "diff", "export"},
-    "Weights and upkeep": {"models", "train-encoder", "forget"},
+    "Weights and maintenance": {"models", "train-encoder", "forget"},
 }
-"""Parts of the help, and the commands in each."""
+"""Sections of the help, and the commands in each."""
 
 
 class Commands(typer.Typer):
-    """An application, or a group of one: `group` is the name before its commands."""
+    """An application, or a group of commands named `group`."""
 
     def __init__(self, *, group: str = "", **options: Any) -> None:
         super().__init__(**options)
         self._group = group
 
     def add_typer(self, typer_instance: typer.Typer, **options: Any) -> None:
-        """As typer's, with the example, in the part of the help that the group belongs to."""
+        """As in typer, with the example and the section of the help."""
         name = options.get("name") or ""
         options.setdefault("rich_help_panel", _panel(name))
         options.setdefault("epilog", epilog(name))
         super().add_typer(typer_instance, **options)
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[Function], Function]:
-        """As typer's, with the shared options and the example."""
+        """As in typer, with the shared options and the example."""
 
         def register(function: Function) -> Function:
             own = name or function.__name__.replace("_", "-")
@@ -57,7 +59,7 @@ class Commands(typer.Typer):
         return register
 
     def callback(self, **options: Any) -> Callable[[Function], Function]:
-        """As typer's, with the shared options; a group that is a command has an example, too."""
+        """As in typer, with the shared options and, for a group, the example."""
 
         def register(function: Function) -> Function:
             below = epilog(self._group)
@@ -68,16 +70,16 @@ class Commands(typer.Typer):
 
 
 def _panel(command: str) -> str:
-    """The part of the help that a command stands in."""
-    if command in STAGES:
-        return "Stages, in the order of the way"
+    """The section of the help that lists a command."""
+    if command in STAGES or command == "run":
+        return "Stages, in the order of the pipeline"
     return next((panel for panel, names in _PANELS.items() if command in names), "More")
 
 
 def epilog(command: str) -> str | None:
-    """What stands below a command's help; None where there is no example of it.
+    """The examples below a command's help; None without any.
 
-    The leading \\b keeps typer from running the lines together.
+    The leading \\b stops typer from joining the lines.
     """
     lines = EXAMPLES.get(command)
     if not lines:
@@ -87,18 +89,21 @@ def epilog(command: str) -> str | None:
 
 
 def with_levels(function: Function) -> Function:
-    """The function with two options more, which it does not see."""
+    """The function with --quiet and --verbose, run in the project's folder."""
+    signature = inspect.signature(function, eval_str=True)
+    defaults = {name: p.default for name, p in signature.parameters.items()}
 
     @functools.wraps(function)
-    def told(*arguments: Any, quiet: bool = False, verbose: bool = False, **named: Any) -> Any:
+    def with_options(
+        *arguments: Any, quiet: bool = False, verbose: bool = False, **named: Any
+    ) -> Any:
         verbosity.choose(quiet=quiet, verbose=verbose)
-        return function(*arguments, **named)
+        return function(*arguments, **project.enter(named, defaults))
 
-    signature = inspect.signature(function, eval_str=True)
     more = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
         for name, kind in _LEVELS.items()
     ]
     known = [p for p in signature.parameters.values() if p.name not in _LEVELS]
-    told.__signature__ = signature.replace(parameters=[*known, *more])  # type: ignore[attr-defined]
-    return told  # type: ignore[return-value]
+    with_options.__signature__ = signature.replace(parameters=[*known, *more])  # type: ignore[attr-defined]
+    return with_options  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""What the terminal shows: one summary a stage, tables, notes, errors; no colours in pipes."""
+"""Terminal output: stage summaries, tables, notes, errors. No colours in pipes."""
 
 from __future__ import annotations
 
@@ -28,42 +28,43 @@ __all__ = [
     "show_json",
     "show_summary",
     "show_table",
+    "summary_json",
     "table_width",
     "transfer",
     "waiting",
 ]
 
 _NAMES = 14
-"""Columns that the names of checks take."""
+"""Width of the names of checks."""
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def show_json(value: Any) -> None:
-    """One JSON value on the output, for machines: --quiet does not silence it."""
+    """Print one JSON value to standard output, also with --quiet."""
     sys.stdout.write(json.dumps(value, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def say(line: str, style: str = "") -> None:
-    """A line on the output, unless quiet."""
+    """Print a line to standard output, unless quiet."""
     if not verbosity.is_quiet():
         out.print(Text(line, style))
 
 
 def note(message: str | None) -> None:
-    """A line on the error stream, if there is one to say, unless quiet."""
+    """Print a line to standard error, unless it is empty or --quiet is set."""
     if message and not verbosity.is_quiet():
         err.print(message, markup=False)
 
 
 def detail(message: str) -> None:
-    """A line on the error stream for who asked for more with --verbose."""
+    """Print a line to standard error with --verbose."""
     if verbosity.is_verbose():
         err.print(message, markup=False)
 
 
 def fail(message: str) -> None:
-    """One line on the error stream, always."""
+    """Print one error line to standard error, also with --quiet."""
     line = " ".join(message.split())
     if err.is_terminal:
         err.print(Text.assemble(("error", "bold red"), ": ", line))
@@ -71,29 +72,29 @@ def fail(message: str) -> None:
         sys.stderr.write(f"error: {line}\n")
 
 
-def _summary_json(summary: Summary, seconds: float) -> dict[str, Any]:
-    """A stage's count for machines."""
+def summary_json(summary: Summary, seconds: float) -> dict[str, Any]:
+    """A stage's summary as JSON; `seconds` is its wall time."""
     names = (
         "stage", "dataset", "grain", "planned", "kept", "reasons", "done", "reused", "removed",
         "notes", "look",
     )  # fmt: skip
-    told = {name: getattr(summary, name) for name in names}
-    told["reasons"] = dict(summary.reasons)
-    return {**told, "rejected": summary.planned - summary.kept, "seconds": round(seconds, 3)}
+    values = {name: getattr(summary, name) for name in names}
+    values["reasons"] = dict(summary.reasons)
+    return {**values, "rejected": summary.planned - summary.kept, "seconds": round(seconds, 3)}
 
 
 def show_summary(summary: Summary, seconds: float, *, as_json: bool = False) -> None:
-    """One table: kept, rejected by reason, redone, reused, time; then notes and where to look."""
+    """Print what was kept, rejected by reason, redone and reused; then notes and output paths."""
     if as_json:
-        show_json(_summary_json(summary, seconds))
+        show_json(summary_json(summary, seconds))
     if as_json or verbosity.is_quiet():
         return
     for line in _counts(summary, seconds):
         out.print(line)
-    for told in summary.notes:
-        _hanging("  ", told)
+    for note_line in summary.notes:
+        _hanging("  ", note_line)
     for place in summary.look:
-        out.print(Text.assemble("  look: ", (str(place), "cyan")))
+        out.print(Text.assemble("  see: ", (str(place), "cyan")))
 
 
 def _counts(summary: Summary, seconds: float) -> list[Text]:
@@ -128,7 +129,7 @@ def _cut(text: str, room: int) -> str:
 
 
 def _hanging(indent: str, text: str) -> None:
-    """A paragraph whose further lines are indented, too; one long line in a pipe."""
+    """Print a paragraph with a hanging indent; in a pipe, one long line."""
     if not out.is_terminal:
         out.print(indent + text, markup=False)
         return
@@ -136,25 +137,26 @@ def _hanging(indent: str, text: str) -> None:
         out.print(Text(indent + ("  " if k else "")) + line)
 
 
-def show_check(state: str, name: str, found: str, mend: str) -> None:
-    """One line of the doctor, and below it what mends it; a command is never broken by us."""
+def show_check(state: str, name: str, finding: str, fix: str) -> None:
+    """Print one line of the doctor, and below it the fix, which is never wrapped."""
     if verbosity.is_quiet():
         return
     style = {"ok": "green", "warn": "yellow"}.get(state, "bold red")
     head = Text.assemble((f"{state:<4}", style), "  ", (f"{name:<{_NAMES}}", "bold"), "  ")
-    if out.is_terminal and len(head) + len(found) > out.width:
+    if out.is_terminal and len(head) + len(finding) > out.width:
         out.print(head)
-        _hanging("      ", found)
+        _hanging("      ", finding)
     else:
-        out.print(head + Text(found))
-    if mend:
-        out.print(Text.assemble("      ", ("mend", "cyan"), f": {mend}"))
+        out.print(head + Text(finding))
+    if fix:
+        out.print(Text.assemble("      ", ("fix", "cyan"), f": {fix}"))
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A small table: numbers to the right; in a narrow terminal the last columns go below the rows.
+    """Print a table, numbers right-aligned.
 
-    In a pipe nothing is moved or cut: one line a row.
+    In a narrow terminal the last columns are printed below their rows; in a pipe a row is always
+    one line.
     """
     if verbosity.is_quiet():
         return
@@ -171,18 +173,18 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 
 
 def table_width(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    """The columns of a terminal that a table takes, nothing moved."""
+    """The width of a table with all columns side by side, in characters."""
     widths = [max(len(line[k]) for line in [columns, *rows]) for k in range(len(columns))]
     return sum(widths) + 2 * len(widths)
 
 
 def room() -> int | None:
-    """The width of the terminal, None in a pipe."""
+    """The width of the terminal in characters; None in a pipe."""
     return out.width if out.is_terminal else None
 
 
 def _fitting(widths: Sequence[int]) -> int:
-    """How many columns have room beside each other, at least one."""
+    """How many columns fit side by side, at least one."""
     taken = 0
     for k, width in enumerate(widths):
         taken += width + 2

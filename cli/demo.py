@@ -1,4 +1,4 @@
-"""`spfem-data demo train`: the demo's own networks, made anew from drawn faces."""
+"""`spfem-data demo train`: retrain the demo's networks on rendered faces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ app = Commands(group="demo")
 
 
 class Network(StrEnum):
-    """The demo's networks, by the name that --network takes."""
+    """The values of --network."""
 
     CLIP = "clip"
     STYLEGAN = "stylegan"
@@ -28,30 +28,36 @@ class Network(StrEnum):
 
 @app.command()
 def train(
-    network: Annotated[Network, typer.Option(help="clip, or stylegan: generator and encoder.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of this training.")],
+    network: Annotated[Network, typer.Option(help="clip, or stylegan (generator and encoder).")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the weights.")],
     faces: Annotated[
-        Path, typer.Option("--faces", help="Folder of the drawn faces; drawn once, kept.")
+        Path, typer.Option("--faces", help="Folder of the rendered faces; rendered once and kept.")
     ] = Path("data/demo-faces"),
-    workers: Annotated[int, typer.Option("--workers", min=1, help="That draw and frame.")] = 2,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, help="Number of rendering processes.")
+    ] = 2,
     params: Annotated[
         Path | None,
-        typer.Option("--params", envvar="SPFEM_PARAMS", help="params.yaml, if not the one here."),
+        typer.Option(
+            "--params",
+            envvar="SPFEM_PARAMS",
+            help="The params.yaml to use; by default the one here or above.",
+        ),
     ] = None,
 ) -> None:
-    """Train a network of the demo's on faces of invented people, none of whom is in the demo."""
+    """Train a network of the demo on rendered faces of people who are not in the demo."""
     loaded = load_params(params)
     from cli import console
     from cli.progress import counted
     from pipeline.digests import sha256_of
     from pipeline.tools.train_demo.drawn_faces import SHIPPED_FACES, draw_faces
 
-    with counted("drawing people") as done:
+    with counted("rendering faces") as done:
         drawn = draw_faces(SHIPPED_FACES, faces, workers=workers, done=done)
     began = time.monotonic()
     trainer = _clip if network is Network.CLIP else _stylegan
-    files, told = trainer(drawn, out, workers, loaded)
-    console.out.print(f"{told}, in {time.monotonic() - began:.0f} s", markup=False)
+    files, quality = trainer(drawn, out, workers, loaded)
+    console.out.print(f"{quality}, in {time.monotonic() - began:.0f} s", markup=False)
     for path in files:
         console.out.print(f"{path}: sha256 {sha256_of(path)}", markup=False)
 
@@ -61,15 +67,15 @@ def _clip(drawn: FaceSet, out: Path, workers: int, params: Params) -> tuple[list
     from pipeline.tools.train_demo import clip
     from pipeline.tools.train_demo.augmented_views import views
 
-    with counted("framing people") as done:
-        pictures = views(drawn, clip.VIEW_PX, workers=workers, done=done)
+    with counted("cropping faces") as done:
+        images = views(drawn, clip.VIEW_PX, workers=workers, done=done)
     with counted("steps") as done:
         made = clip.train(
-            drawn, pictures, out, clip.SHIPPED, params.score.prompts,
+            drawn, images, out, clip.SHIPPED, params.score.prompts,
             done=lambda step, steps, _: done(step, steps),
         )  # fmt: skip
-    told = f"of held-out people {made.accuracy:.3f} are read right, {made.neutral_recall:.3f} of"
-    return [made.weights], f"{told} the neutral"
+    quality = f"held-out people: accuracy {made.accuracy:.3f}, recall of neutral "
+    return [made.weights], f"{quality}{made.neutral_recall:.3f}"
 
 
 def _stylegan(drawn: FaceSet, out: Path, workers: int, params: Params) -> tuple[list[Path], str]:
@@ -77,10 +83,10 @@ def _stylegan(drawn: FaceSet, out: Path, workers: int, params: Params) -> tuple[
     from pipeline.tools.train_demo import stylegan
     from pipeline.tools.train_demo.framed import framed_faces
 
-    with counted("framing people") as done:
+    with counted("cropping faces") as done:
         framed = framed_faces(drawn, stylegan.GENERATOR.size, workers=workers, done=done)
     with counted("steps") as done:
         made = stylegan.train(
             drawn, framed, out, stylegan.SHIPPED, done=lambda step, steps, _: done(step, steps)
         )
-    return [made.generator, made.encoder], f"held-out people at {made.psnr_db:.1f} dB"
+    return [made.generator, made.encoder], f"held-out people: PSNR {made.psnr_db:.1f} dB"

@@ -1,4 +1,4 @@
-"""`spfem-data doctor`: what is wrong with this machine, installation and project, and the mend."""
+"""`spfem-data doctor`: problems of the machine, installation and project, and how to fix them."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ def doctor(
     params: ParamsOption = None,
     data: DataOption = Path("data"),
     fast: Annotated[
-        bool, typer.Option("--fast", help="No trials of libraries, no walks through corpora.")
+        bool,
+        typer.Option("--fast", help="Skip the checks of libraries and the walk through corpora."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Find what is wrong or missing, and the command or setting that mends it. Exit 1 if any."""
+    """Check machine, installation and project; print the fix of each problem. Exit 1 on failure."""
     from cli import console
     from pipeline.tools.doctor import Patient, examine
 
     here = Path("params.yaml")
     path = params or (here if here.is_file() else None)
-    found: list[Check] = []
-    for check in _awaited(examine(Patient(path, data, path is not None, fast))):
-        found.append(check)
+    checks: list[Check] = []
+    for check in _with_progress(examine(Patient(path, data, path is not None, fast))):
+        checks.append(check)
         if not as_json:
             console.show_check(check.state, check.name, check.detail, check.fix)
-    failed = sum(check.state == "fail" for check in found)
-    warned = sum(check.state == "warn" for check in found)
+    failed = sum(check.state == "fail" for check in checks)
+    warned = sum(check.state == "warn" for check in checks)
     if as_json:
-        checks = [check.as_json() for check in found]
-        console.show_json({"sound": not failed, "checks": checks})
+        console.show_json({"sound": not failed, "checks": [c.as_json() for c in checks]})
     else:
         console.say(_verdict(failed, warned), "bold")
     if failed:
         raise typer.Exit(1)
 
 
-def _awaited(checks: Iterator[Check]) -> Iterator[Check]:
-    """Each check as it comes, with a sign of life while it does not."""
+def _with_progress(checks: Iterator[Check]) -> Iterator[Check]:
+    """Each check as soon as it is done, with a progress line meanwhile."""
     from cli import console
 
     while True:
@@ -64,6 +64,6 @@ def _awaited(checks: Iterator[Check]) -> Iterator[Check]:
 
 def _verdict(failed: int, warned: int) -> str:
     if not failed and not warned:
-        return "all is well"
-    said = f"{failed} to mend, {warned} to know of"
-    return f"{said}; begin at the top" if failed else said
+        return "no problems"
+    counts = f"{failed} to fix, {warned} warnings"
+    return f"{counts}; start at the top" if failed else counts

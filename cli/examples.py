@@ -1,4 +1,4 @@
-"""An example of each command, as it stands below its help; a test parses every one."""
+"""Examples of each command, shown below its help; a test parses all of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from pipeline.stages import STAGES
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     **{stage: (f"{stage} --dataset mead",) for stage in STAGES},
-    "": ("doctor", "init", "extract --dataset mead", "status --dataset mead"),
+    "": ("doctor", "init", "run --dataset mead", "rejects --dataset mead"),
+    "run": ("run --dataset mead", "run --dataset mead --to pose"),
+    "rejects": ("rejects --dataset mead", "rejects --item 'M003_sad*' --stage align --json"),
     "demo": ("demo",),
     "demo train": ("demo train --network clip --out /tmp/clip",),
     "extract": ("extract --dataset mead --workers 8", "extract --dataset mead --shard 2/8"),
@@ -17,9 +19,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "init": ("init", "init /disk/MEAD /disk/takes.csv --yes"),
     "plan": ("plan --dataset mead",),
     "forget": ("forget --speaker M003 --dry-run", "forget --speaker M003 --dataset mead"),
-    "show-pair": (
-        "show-pair M003_neutral_1_front_001--M003_sad_3_front_004 --dataset mead --out pair.png",
-    ),
+    "show-pair": ("show-pair M003_neutral_1_front_001--M003_sad_3_front_004 --out pair.png",),
     "align-pair": ("align-pair a.mp4 b.wav", "align-pair a.mp4 b.mp4 --fps 25 --json"),
     "audit-pairs": ("audit-pairs pairs.json --dataset mead",),
     "export": ("export --format pairs-json --dataset mead --out pairs.json",),

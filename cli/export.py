@@ -1,4 +1,4 @@
-"""The command `export`: our data in the layouts of others."""
+"""`spfem-data export`: datasets in other projects' layouts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """The formats, by the name that --format takes."""
+    """The values of --format."""
 
     PAIRS = "pairs-json"
     FRAME_INFO = "frame-info"
@@ -34,44 +34,49 @@ def register(app: typer.Typer) -> None:
 
 def export(
     out: Annotated[Path, typer.Option(help="The file (pairs-json) or folder to write.")],
-    form: Annotated[Format, typer.Option("--format", help="Whose layout.")],
+    form: Annotated[Format, typer.Option("--format", help="The layout to write.")],
     dataset: Annotated[
         str, typer.Option("--dataset", "-d", help="A name under `datasets` in params.yaml.")
     ] = "demo",
     shards: Annotated[
         Path | None,
         typer.Option(
-            "--from", help="A folder of shards, for webdataset and mds; else --dataset's."
+            "--from", help="A folder of shards, for webdataset and mds; by default --dataset's."
         ),
     ] = None,
-    config: Annotated[str, typer.Option(help="Of the shards: pairs, takes, ...")] = "pairs",
+    config: Annotated[str, typer.Option(help="Config of the shards: pairs, takes, ...")] = "pairs",
     level: Annotated[
-        int | None, typer.Option(help="Of takes; pairs-json: else the highest of each emotion.")
+        int | None,
+        typer.Option(
+            help="Level of the takes; pairs-json: by default the highest of each emotion."
+        ),
     ] = None,
     view: Annotated[
-        str | None, typer.Option(help="The camera; else front, or the first by name.")
+        str | None, typer.Option(help="The camera; by default front, else the first by name.")
     ] = None,
     params: Annotated[
         Path | None,
-        typer.Option(envvar="SPFEM_PARAMS", help="params.yaml, if not the one here."),
+        typer.Option(
+            envvar="SPFEM_PARAMS", help="The params.yaml to use; by default the one here or above."
+        ),
     ] = None,
     data: Annotated[Path, typer.Option(envvar="SPFEM_DATA", help="Folder of all outputs.")] = Path(
         "data"
     ),
 ) -> None:
-    """Write pairs, takes or shards as others read them."""
+    """Write pairs, takes or shards in another project's layout."""
     from cli import console
 
     with console.waiting(f"export {form.value}"):
         if form in (Format.WEBDATASET, Format.MDS):
-            said = _from_shards(form, shards or data / dataset / "shards", config, out)
+            counts = _from_shards(form, shards or data / dataset / "shards", config, out)
         elif shards is not None:
             raise ParameterError(
-                f"--from: {form.value} is made from --dataset's tables, not of shards"
+                f"--from: {form.value} is written from the tables of --dataset, not from shards"
             )
         else:
-            said = _from_tables(form, dataset, params, data, out, level, view)
-    console.say(f"{said}: {out}")
+            counts = _from_tables(form, dataset, params, data, out, level, view)
+    console.say(f"{counts}: {out}")
 
 
 def _from_shards(form: Format, folder: Path, config: str, out: Path) -> str:
@@ -80,10 +85,10 @@ def _from_shards(form: Format, folder: Path, config: str, out: Path) -> str:
 
     write = webdataset.write_tars if form is Format.WEBDATASET else mds.write_mds
     files = list(folder.glob(f"data/{config}/*.parquet"))
-    return f"{_stepwise(console.Bar(), form, len(files), write, folder, config, out)} samples"
+    return f"{_with_bar(console.Bar(), form, len(files), write, folder, config, out)} samples"
 
 
-def _stepwise(
+def _with_bar(
     bar: Bar, form: Format, total: int, write: Callable[..., object], *arguments: object
 ) -> object:
     bar.start(f"export {form.value}", total)

@@ -1,4 +1,4 @@
-"""The command that removes a person from what was made of their takes."""
+"""`spfem-data forget`: delete a speaker's data from all outputs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pipeline.runtime.run import Run
     from pipeline.tools.forget.speaker_names import Person
 
-_ELSEWHERE = (
-    "not looked at: source files (never touched), copies, exports and sheets that were written "
-    "elsewhere, what was pushed or published, git's history (metrics.json, dvc.lock), networks "
-    "that were trained on the shards"
+_NOT_SEARCHED = (
+    "not searched: source files (never touched), copies, exports and sheets written elsewhere, "
+    "what was pushed or published, git history (metrics.json, dvc.lock), networks trained on the "
+    "shards"
 )
 
 
@@ -33,51 +33,54 @@ def register(app: typer.Typer) -> None:
 def forget(
     speaker: Annotated[str, typer.Option("--speaker", help="The speaker's id, as in the tables.")],
     dataset: Annotated[
-        str, typer.Option("--dataset", "-d", help="One dataset; else all that know the speaker.")
+        str,
+        typer.Option("--dataset", "-d", help="One dataset; by default all that have the speaker."),
     ] = "",
     params: ParamsOption = None,
     data: DataOption = Path("data"),
     workers: WorkersOption = 0,
     rerun: Annotated[
-        bool, typer.Option("--rerun/--no-rerun", help="Make again what others had in those files.")
+        bool,
+        typer.Option("--rerun/--no-rerun", help="Rebuild other speakers' data in affected files."),
     ] = True,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")
+        bool, typer.Option("--dry-run", help="List what would be deleted; change nothing.")
     ] = False,
     lock: LockOption = True,
 ) -> None:
-    """Remove a person from every table, item, shard, report and cache, for good."""
+    """Delete a speaker's data from all outputs and DVC's cache, and exclude the speaker."""
     from cli.settings import load_params
 
     path = params or Path("params.yaml")
     if not path.is_file():
         raise ParameterError(
-            f"{path} is not there: it is where {speaker} is kept out for good; name it by --params"
+            f"{path} does not exist; forget excludes {speaker} there: name the file with --params"
         )
     options = make_options("processes", workers, "1/1", False, False)
     every = [dataset] if dataset else sorted(load_params(path).datasets)
     runs = [make_run(name, path, data, options) for name in every]
     known = {run.dataset: _person(run, speaker) for run in runs}
-    found = [(run, person) for run in runs if (person := known[run.dataset]) is not None]
-    if not found:
+    affected = [(run, person) for run in runs if (person := known[run.dataset]) is not None]
+    if not affected:
         raise ParameterError(_unknown(runs, speaker))
-    for run, person in found:
+    for run, person in affected:
         if dry_run:
-            _tell(run, person)
+            _list(run, person)
         else:
-            _forget(run, person, path, rerun=rerun, sealed=lock)
+            _forget(run, person, path, rerun=rerun, commit=lock)
 
 
 def _speakers(run: Run) -> set[str]:
-    """Whom the outputs name, and the corpus where it is at hand."""
+    """The speakers in the outputs, and in the corpus if it is available."""
     from pipeline import corpora
     from pipeline.tools.forget.purge import speakers_of
 
-    found = speakers_of(run, STAGES[1:]) | set(run.forgotten)
+    speakers = speakers_of(run, STAGES[1:]) | set(run.forgotten)
     root = Path(run.entry.root)
     if root.exists():
-        found |= {take.speaker for take in corpora.list_takes(run.dataset, run.entry, root).takes}
-    return found
+        takes = corpora.list_takes(run.dataset, run.entry, root).takes
+        speakers |= {take.speaker for take in takes}
+    return speakers
 
 
 def _person(run: Run, speaker: str) -> Person | None:
@@ -95,16 +98,18 @@ def _unknown(runs: list[Run], speaker: str) -> str:
     return f"no output or corpus of {where} has a speaker {speaker!r}{meant(speaker, names)}"
 
 
-def _tell(run: Run, person: Person) -> None:
+def _list(run: Run, person: Person) -> None:
     from cli import console
     from pipeline.tools.forget.purge import theirs
 
-    found = theirs(run, person, STAGES[1:])
-    rows = [[stage, str(len(paths))] for stage, paths in found.items() if paths]
-    console.show_table(f"{run.dataset}: what names {person.speaker}", ["stage", "files"], rows)
+    affected = theirs(run, person, STAGES[1:])
+    rows = [[stage, str(len(paths))] for stage, paths in affected.items() if paths]
+    console.show_table(
+        f"{run.dataset}: files with data of {person.speaker}", ["stage", "files"], rows
+    )
 
 
-def _forget(run: Run, person: Person, params: Path, *, rerun: bool, sealed: bool) -> None:
+def _forget(run: Run, person: Person, params: Path, *, rerun: bool, commit: bool) -> None:
     from cli import console, dvc_commit
     from pipeline.runtime.locks import Claim, hold
     from pipeline.runtime.summaries import summaries
@@ -113,39 +118,40 @@ def _forget(run: Run, person: Person, params: Path, *, rerun: bool, sealed: bool
 
     folder = run.data / run.dataset
     with hold(folder, Claim(STAGES), say=console.note):
-        ran = [name for name, told in summaries(run, STAGES[1:]).items() if told is not None]
+        ran = [name for name, summary in summaries(run, STAGES[1:]).items() if summary is not None]
         write_exclusion(params, run.dataset, person.speaker)
-        with console.waiting(f"forget {person.speaker}: removing"):
+        with console.waiting(f"forget {person.speaker}: deleting"):
             removed = purge(run, person, STAGES[1:])
         counts = ", ".join(f"{stage} {n}" for stage, n in removed.files.items() if n) or "nothing"
         console.say(
-            f"{run.dataset}: removed of {person.speaker}: {counts}; {removed.n_bytes / 1e6:.1f} MB"
+            f"{run.dataset}: deleted of {person.speaker}: {counts}; {removed.n_bytes / 1e6:.1f} MB"
         )
-        console.say(f"{params}: forgotten.{run.dataset} keeps {person.speaker} out of every rerun")
+        console.say(f"{params}: forgotten.{run.dataset} excludes {person.speaker} from later runs")
         if rerun:
             again = make_run(run.dataset, params, run.data, run.options)
-            _again(again, ran, sealed and dvc_commit.may_seal(run.data, params))
-        own = dvc_commit.may_seal(run.data, params)  # else the cache here is of other data
+            _rerun(again, ran, commit and dvc_commit.is_project_run(run.data, params))
+        own = dvc_commit.is_project_run(run.data, params)  # else the cache here is of other data
         n_objects = _clean_cache(person, removed.media, folder) if own else 0
         with console.waiting(f"forget {person.speaker}: searching"):
-            found = left(run, person, removed.media, _sources(run))
-        if found:
-            shown = ", ".join(str(path) for path in found[:3])
-            raise PipelineError(f"{len(found)} files still show {person.speaker}: {shown}")
+            remaining = left(run, person, removed.media, _sources(run))
+        if remaining:
+            shown = ", ".join(str(path) for path in remaining[:3])
+            raise PipelineError(f"{len(remaining)} files still show {person.speaker}: {shown}")
         console.say(
-            f"searched {folder}: no file names {person.speaker} or holds one of their "
-            f"{len(removed.media)} pictures and sounds; {n_objects} objects of DVC's cache removed"
+            f"searched {folder}: no file names {person.speaker} or contains one of their "
+            f"{len(removed.media)} images and audio files; deleted {n_objects} objects from DVC's "
+            "cache"
         )
-        _elsewhere(run)
+        _say_not_searched(run)
 
 
 def _sources(run: Run) -> list[Path]:
-    """What is no output: the corpus, and the demo's list of the files that it drew."""
+    """What is not searched: the corpus, and the demo's list of the files it generated."""
     root = Path(run.entry.root)
     return [root, run.folder(STAGES[0])] if run.entry.corpus == "demo" else [root]
 
 
-def _again(run: Run, stages: list[str], sealed: bool) -> None:
+def _rerun(run: Run, stages: list[str], commit: bool) -> None:
     from cli import console, dvc_commit
 
     for stage in stages:
@@ -156,11 +162,11 @@ def _again(run: Run, stages: list[str], sealed: bool) -> None:
                     replace(run, began_s=began_s)
                 )
         except PipelineError as error:
-            console.note(f"{stage} was not made again, nor what follows: {error}")
+            console.note(f"{stage} and the stages after it were not rerun: {error}")
             return
         console.show_summary(summary, time.perf_counter() - began_s)
-        if sealed:
-            console.note(dvc_commit.seal(stage, run.dataset))
+        if commit:
+            console.note(dvc_commit.commit_stages([stage], run.dataset))
 
 
 def _clean_cache(person: Person, media: set[bytes], outputs: Path) -> int:
@@ -177,10 +183,10 @@ def _clean_cache(person: Person, media: set[bytes], outputs: Path) -> int:
     return len(objects)
 
 
-def _elsewhere(run: Run) -> None:
+def _say_not_searched(run: Run) -> None:
     from cli import console
     from pipeline.tools.forget import dvc_cache
 
-    console.say(_ELSEWHERE)
+    console.say(_NOT_SEARCHED)
     for remote in dvc_cache.remotes(Path()):
-        console.say(f"DVC remote {remote} may hold what was pushed: dvc gc --cloud --workspace")
+        console.say(f"DVC remote {remote} may contain pushed data; run: dvc gc --cloud --workspace")

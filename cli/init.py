@@ -1,4 +1,4 @@
-"""`spfem-data init`: a params.yaml that knows where one's corpora are."""
+"""`spfem-data init`: recognise corpora and write them into params.yaml."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import project
+from cli.options import ParamsOption
 from cli.settings import require_build
 from pipeline.errors import ParameterError, PipelineError
 
 if TYPE_CHECKING:
     from pipeline.tools.init import Entry, Recognised
 
-FILE = Path("params.yaml")
+_DEMO = ("demo", "demo", "data/demo/corpus", (), "by_speaker")
+"""The only dataset of a new project besides those recognised."""
 
 
 def register(app: typer.Typer) -> None:
@@ -25,43 +28,48 @@ def register(app: typer.Typer) -> None:
 def init(
     places: Annotated[
         list[Path] | None,
-        typer.Argument(help="Folders, archives or manifests of corpora; else they are asked for."),
+        typer.Argument(help="Folders, archives or manifests of corpora; without any, init asks."),
     ] = None,
-    name: Annotated[str, typer.Option(help="The dataset's name, of a single corpus.")] = "",
-    split: Annotated[str, typer.Option(help="A rule under splits of params.yaml.")] = "by_speaker",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+    name: Annotated[str, typer.Option(help="Name of the dataset; only with a single corpus.")] = "",
+    split: Annotated[
+        str, typer.Option(help="A rule under `splits` in params.yaml.")
+    ] = "by_speaker",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not prompt.")] = False,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Replace an entry of the same name, unasked.")
+        bool, typer.Option("--replace", help="Replace an entry of the same name without asking.")
     ] = False,
+    params: ParamsOption = None,
 ) -> None:
-    """Recognise corpora by looking at them, and write their entries into params.yaml."""
+    """Recognise corpora by their file names, and write their entries into params.yaml."""
     require_build()
     from cli import console
-    from pipeline import params
+    from pipeline import params as parameters
     from pipeline.models.registry import GUIDE
     from pipeline.runtime.store import write_bytes
-    from pipeline.tools.init import add_entry
+    from pipeline.tools.init import Entry, add_entry, without_datasets
     from pipeline.yaml_files import read_text
 
     if name and len(places or ()) != 1:
         raise ParameterError("--name names one dataset: give one folder with it")
-    old = read_text(FILE) if FILE.is_file() else None
-    text, added = old or params.default_text(), list[str]()
-    for found in _recognised(places, yes):
-        entry = _entry(found, name, split, text)
+    file = params or project.shown(project.FILE)
+    old = read_text(file) if file.is_file() else None
+    text = old or without_datasets(parameters.default_text(), Entry(*_DEMO))
+    added = list[str]()
+    for corpus in _recognised(places, yes):
+        entry = _entry(corpus, name, split, text)
         if entry is None:
-            console.note(f"{found.root} is listed already")
-        elif yes or replace or _agreed(f"write {entry.name} ({entry.root}) into {FILE}?"):
-            text = add_entry(text, _settled(entry, text, yes=yes, replace=replace))
+            console.note(f"{corpus.root} is already listed")
+        elif yes or replace or _agreed(f"write {entry.name} ({entry.root}) into {file}?"):
+            text = add_entry(text, _settled(entry, text, file, yes=yes, replace=replace))
             added.append(entry.name)
     if old is not None and text == old:
-        console.note(f"{FILE} stays as it is")
+        console.note(f"{file} is unchanged")
         return
-    loaded = params.parse(text, str(FILE))
+    loaded = parameters.parse(text, str(file))
     for each in added:
         loaded.split_rule(each)
-    write_bytes(FILE, text.encode())
-    console.say(f"{FILE}: {'written' if old is None else 'changed'}, with {_listed(added)}")
+    write_bytes(file, text.encode())
+    console.say(f"{file}: {'written' if old is None else 'changed'}, with {_listed(added)}")
     for each in added:
         console.say(f"  next: spfem-data inventory --dataset {each}")
     if added:
@@ -72,7 +80,7 @@ def init(
 
 
 def _listed(added: list[str]) -> str:
-    return ", ".join(added) if added else "the demo alone: spfem-data demo makes it"
+    return ", ".join(added) if added else "only the demo; build it with: spfem-data run"
 
 
 def _recognised(places: list[Path] | None, yes: bool) -> list[Recognised]:
@@ -80,66 +88,70 @@ def _recognised(places: list[Path] | None, yes: bool) -> list[Recognised]:
     from pipeline.tools.init import recognise
 
     if places:
-        found = []
+        corpora = []
         for place in places:
-            with console.waiting(f"looking at {place}"):
-                found.append(recognise(place))
-            console.say(_described(found[-1]))
-        return found
+            with console.waiting(f"scanning {place}"):
+                corpora.append(recognise(place))
+            console.say(_described(corpora[-1]))
+        return corpora
     if yes or not sys.stdin.isatty():
-        raise ParameterError("init has nobody to ask: spfem-data init FOLDER ... --yes")
+        raise ParameterError("no terminal to prompt on; run: spfem-data init FOLDER ... --yes")
     return _asked()
 
 
 def _asked() -> list[Recognised]:
-    """What is found at the places that somebody types, until they type none."""
+    """The corpora at the paths that the user types, until an empty line."""
     from cli import console
     from pipeline.tools.init import recognise
 
-    console.say("Where are your corpora? A folder, an archive or a manifest; nothing: no more.")
-    found: list[Recognised] = []
+    console.say(
+        "Where are your corpora? Give a folder, an archive or a manifest; an empty line ends."
+    )
+    corpora: list[Recognised] = []
     while place := typer.prompt("corpus", default="", show_default=False).strip():
         try:
-            with console.waiting(f"looking at {place}"):
-                found.append(recognise(Path(place)))
+            with console.waiting(f"scanning {place}"):
+                corpora.append(recognise(project.typed(Path(place))))
         except PipelineError as error:
             console.fail(str(error))
         else:
-            console.say(_described(found[-1]))
-    return found
+            console.say(_described(corpora[-1]))
+    return corpora
 
 
-def _described(found: Recognised) -> str:
-    views = f"; of its views: {', '.join(found.views)}" if found.views else ""
-    return f"{found.root}: {found.corpus}, {found.takes} takes of {found.speakers} speakers{views}"
+def _described(corpus: Recognised) -> str:
+    views = f"; selected views: {', '.join(corpus.views)}" if corpus.views else ""
+    return (
+        f"{corpus.root}: {corpus.corpus}, {corpus.takes} takes of {corpus.speakers} speakers{views}"
+    )
 
 
-def _entry(found: Recognised, name: str, split: str, text: str) -> Entry | None:
-    """The entry of what was found; None where params.yaml has its root already."""
+def _entry(corpus: Recognised, name: str, split: str, text: str) -> Entry | None:
+    """The entry of a corpus; None if params.yaml already has its root."""
     from pipeline.tools.init import Entry, entries, free_name
 
     known = entries(text)
-    if str(found.root) in {str(Path(root).absolute()) for root in known.values()}:
+    if str(corpus.root) in {str(Path(root).absolute()) for root in known.values()}:
         return None
-    wanted = found.root.parent.name if found.corpus == "custom" else found.corpus
+    wanted = corpus.root.parent.name if corpus.corpus == "custom" else corpus.corpus
     chosen = name or free_name(wanted, list(known))
-    return Entry(chosen, found.corpus, str(found.root), found.views, split)
+    return Entry(chosen, corpus.corpus, str(corpus.root), corpus.views, split)
 
 
-def _settled(entry: Entry, text: str, *, yes: bool, replace: bool) -> Entry:
-    """The entry, once it is clear that it replaces none that should stay."""
+def _settled(entry: Entry, text: str, file: Path, *, yes: bool, replace: bool) -> Entry:
+    """The entry, once the user agrees to replace one of the same name."""
     from pipeline.tools.init import entries
 
     known = entries(text)
     if entry.name not in known or replace:
         return entry
-    said = f"{FILE} has {entry.name} already ({known[entry.name]})"
-    if yes or not _agreed(f"{said}; replace it?"):
-        raise ParameterError(f"{said}: give another --name, or --replace")
+    conflict = f"{file} already has {entry.name} ({known[entry.name]})"
+    if yes or not _agreed(f"{conflict}; replace it?"):
+        raise ParameterError(f"{conflict}: give another --name, or --replace")
     return entry
 
 
 def _agreed(question: str) -> bool:
     if not sys.stdin.isatty():
-        raise ParameterError(f"{question} nobody is there to answer: add --yes")
+        raise ParameterError(f"{question} There is no terminal to answer on: add --yes")
     return typer.confirm(question)

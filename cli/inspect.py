@@ -1,4 +1,4 @@
-"""The commands over finished shards: they need the base install alone."""
+"""Commands on finished shards; they need only the base install."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FolderArgument = Annotated[
     Path, typer.Argument(help="A folder of shards, such as data/demo/shards.")
 ]
-_TOLD = 40
+_MAX_ROWS = 40
 
 
 def register(app: typer.Typer) -> None:
@@ -27,18 +27,20 @@ def register(app: typer.Typer) -> None:
 
 def verify(
     folder: FolderArgument,
-    fast: Annotated[bool, typer.Option("--fast", help="Decode a sample of the pictures.")] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Decode only a sample of the images.")
+    ] = False,
     against: Annotated[
         Path | None,
         typer.Option(
             "--against",
             metavar="OTHER",
-            help="Also compare with another version: exit 1 where more than rounding differs.",
+            help="Also compare with another version; exit 1 if more than rounding differs.",
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check shards: checksums, rows, schema, pictures, sounds, leaks, references. Exit 1 if any."""
+    """Check shards: checksums, rows, schema, images, audio, leaks, references. Exit 1 on errors."""
     from cli import console
     from pipeline.runtime.machine import cores
     from pipeline.tools.inspect import verify as checks
@@ -47,26 +49,26 @@ def verify(
     bar, threads = console.Bar(), cores()
     with console.waiting(f"verify {folder}"):
         verdict = checks.verify(folder, fast=fast, threads=threads, progress=bar)
-        apart = None if against is None else compare(against, folder)
+        difference = None if against is None else compare(against, folder)
     if as_json:
-        told = {} if apart is None else {"against": apart.as_json()}
-        console.show_json({**verdict.as_json(), **told})
+        compared = {} if difference is None else {"against": difference.as_json()}
+        console.show_json({**verdict.as_json(), **compared})
     else:
         rows = [[f.check, f.where, f.what] for f in verdict.findings]
         if rows:
-            more = f", the first {_TOLD}" if len(rows) > _TOLD else ""
+            more = f", the first {_MAX_ROWS}" if len(rows) > _MAX_ROWS else ""
             title = f"{folder}: {len(rows)} findings{more}"
-            console.show_table(title, ["check", "where", "what is wrong"], rows[:_TOLD])
+            console.show_table(title, ["check", "where", "what is wrong"], rows[:_MAX_ROWS])
         console.say(
-            f"{verdict.files} files, {verdict.rows} rows, {verdict.pictures} pictures and "
-            f"{verdict.sounds} sounds decoded: {'sound' if verdict.is_sound else 'not sound'}",
+            f"{verdict.files} files, {verdict.rows} rows, {verdict.pictures} images and "
+            f"{verdict.sounds} audio files decoded: {'ok' if verdict.is_sound else 'damaged'}",
             "green" if verdict.is_sound else "red",
         )
         for line in verdict.notes:
             console.say(f"  {line}")
-    if apart is not None and not as_json:
-        _show_difference(apart)
-    if not verdict.is_sound or (apart is not None and apart.verdict == "changed"):
+    if difference is not None and not as_json:
+        _show_difference(difference)
+    if not verdict.is_sound or (difference is not None and difference.verdict == "changed"):
         raise typer.Exit(1)
 
 
@@ -74,31 +76,33 @@ def show(
     folder: FolderArgument,
     config: Annotated[str, typer.Option(help="pairs, sequences, takes, ...")] = "pairs",
     split: Annotated[
-        str | None, typer.Option(help="train, validation or test; else the first there is.")
+        str | None, typer.Option(help="train, validation or test; by default the first available.")
     ] = None,
     where: Annotated[
-        list[str] | None, typer.Option(help="A condition: 'mouth_agreement > 0.8'. Repeatable.")
+        list[str] | None, typer.Option(help="A condition, such as 'mouth_agreement > 0.8'.")
     ] = None,
-    n: Annotated[int, typer.Option("--n", min=1, max=99, help="Rows, evenly spread.")] = 6,
+    n: Annotated[
+        int, typer.Option("--n", min=1, max=99, help="Number of rows, evenly spaced.")
+    ] = 6,
     out: Annotated[Path | None, typer.Option(help="Write a contact sheet: .png or .jpg.")] = None,
-    thumb_px: Annotated[int, typer.Option(min=16, max=1024, help="Side of a picture.")] = 160,
+    thumb_px: Annotated[int, typer.Option(min=16, max=1024, help="Side of an image.")] = 160,
     as_json: JsonOption = False,
 ) -> None:
-    """Show rows of shards, and their pictures as a contact sheet."""
+    """Show rows of shards, and their images as a contact sheet."""
     from cli import console
-    from pipeline.tools.inspect import show as shown
+    from pipeline.tools.inspect import show as tool
     from pipeline.tools.inspect.sheet import write_picture
     from pipeline.tools.inspect.where import conditions
 
     with console.waiting(f"show {folder}"):
-        found = shown.show(folder, config, split, conditions(config, where or []), n)
+        rows = tool.show(folder, config, split, conditions(config, where or []), n)
     if as_json:
-        console.show_json(found.as_json())
+        console.show_json(rows.as_json())
     else:
-        console.show_table(*found.table())
+        console.show_table(*rows.table())
     if out is not None:
-        write_picture(out, found.sheet(thumb_px))
-        console.note(f"look: {out}")
+        write_picture(out, rows.sheet(thumb_px))
+        console.note(f"see: {out}")
 
 
 def diff(
@@ -106,22 +110,22 @@ def diff(
     new: FolderArgument,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what changed between two versions of shards: pairs gained, lost, changed, and why."""
+    """Compare two versions of shards: pairs gained, lost and changed, and why."""
     from cli import console
     from pipeline.tools.inspect.diff import compare
 
     with console.waiting("diff"):
-        found: Difference = compare(old, new)
+        difference: Difference = compare(old, new)
     if as_json:
-        console.show_json(found.as_json())
+        console.show_json(difference.as_json())
         return
-    _show_difference(found)
+    _show_difference(difference)
 
 
-def _show_difference(found: Difference) -> None:
+def _show_difference(difference: Difference) -> None:
     from cli import console
     from pipeline.tools.inspect.diff import VERDICTS
 
-    for title, columns, rows in found.tables():
+    for title, columns, rows in difference.tables():
         console.show_table(title, columns, rows)
-    console.say(VERDICTS[found.verdict], "red" if found.verdict == "changed" else "green")
+    console.say(VERDICTS[difference.verdict], "red" if difference.verdict == "changed" else "green")

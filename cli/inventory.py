@@ -1,4 +1,4 @@
-"""The commands that look and run nothing: what a corpus holds, what each stage gave."""
+"""Commands that only read: what a corpus contains, what each stage produced."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.commands import JsonOption
-from cli.options import DataOption, DatasetOption, ParamsOption, make_run
+from cli.options import DataOption, DatasetOption, ParamsOption, check_dataset, make_run
 from pipeline.stages import STAGES
 
 if TYPE_CHECKING:
@@ -27,36 +27,43 @@ def inventory(
     params: ParamsOption = None,
     data: DataOption = Path("data"),
     details: Annotated[
-        bool, typer.Option("--details", help="Every speaker, level, view and hole in its own row.")
+        bool, typer.Option("--details", help="One row for each speaker, level, view and gap.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what a corpus holds and what is missing. Decodes nothing."""
+    """List what a corpus contains, what is missing, and the possible pairs. Decodes nothing."""
     from cli import console
     from pipeline import corpora
     from pipeline.corpora import inventory_table
+    from pipeline.corpora.possible_pairs import possible_pairs
 
     run = make_run(dataset, params, data)
+    rule = run.params.split_rule(dataset)
     with console.waiting(f"inventory {dataset}"):
         listing = corpora.list_takes(dataset, run.entry, Path(run.entry.root), run.forgotten)
-        found = corpora.inventory(listing)
+        content = corpora.inventory(listing)
+        pairs = possible_pairs(listing.takes, rule, run.params.align)
     if as_json:
         console.show_json(
-            {"dataset": dataset, "root": run.entry.root, **inventory_table.as_json(found)}
-        )
+            {
+                "dataset": dataset, "root": run.entry.root, **inventory_table.as_json(content),
+                "pairs_possible": pairs.count, "pairs_missing": list(pairs.reasons),
+            }
+        )  # fmt: skip
         return
-    for title, columns, rows in found.tables() if details else _overview(found):
+    for title, columns, rows in content.tables() if details else _overview(content):
         console.show_table(title, columns, rows)
+    console.say(str(pairs))
 
 
-def _overview(found: Inventory) -> list[Table]:
-    """By levels where there is room for it."""
+def _overview(content: Inventory) -> list[Table]:
+    """The tables, by level if the terminal is wide enough."""
     from cli import console
     from pipeline.corpora import inventory_table
 
-    tables, room = inventory_table.overview(found), console.room()
+    tables, room = inventory_table.overview(content), console.room()
     if room is not None and tables and console.table_width(*tables[0][1:]) > room:
-        return inventory_table.overview(found, by_level=False)
+        return inventory_table.overview(content, by_level=False)
     return tables
 
 
@@ -66,30 +73,40 @@ def status(
     data: DataOption = Path("data"),
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what each stage gave and where to look. Runs nothing."""
+    """Show what each stage produced, and where. Runs nothing."""
+    check_dataset(dataset, params, data)
     from cli import console
-    from pipeline.runtime.summaries import summaries
 
-    run = make_run(dataset, params, data)
-    found = summaries(run, STAGES)
+    summaries = {stage: _summary(data / dataset, stage) for stage in STAGES}
     if as_json:
-        console.show_json({"dataset": dataset, "stages": found})
+        console.show_json({"dataset": dataset, "stages": summaries})
         return
-    rows = [_status_row(stage, summary) for stage, summary in found.items()]
+    rows = [_status_row(stage, summary) for stage, summary in summaries.items()]
     console.show_table(dataset, ["stage", "planned", "kept", "rejected", "unit", "why"], rows)
-    for summary in found.values():
-        for place in (summary or {"look": [], "planned": 0})["look"][:1]:
-            below = run.data / place
-            if summary and summary["planned"]:
-                console.say(f"look: {below if below.exists() else place}")
+    for summary in summaries.values():
+        if summary and summary.get("planned") and not summary["unfinished"]:
+            for place in summary["look"][:1]:
+                below = data / place
+                console.say(f"see: {below if below.exists() else place}")
 
 
-def _status_row(stage: str, found: dict[str, Any] | None) -> list[str]:
-    if found is None:
+def _summary(folder: Path, stage: str) -> dict[str, Any] | None:
+    """A stage's summary, with whether a later run of it was stopped; None if it never ran."""
+    from pipeline.runtime.summary_file import read_summary
+
+    summary = read_summary(folder / stage)
+    unfinished = (folder / ".local" / f"unfinished-{stage}").exists()
+    return {**(summary or {}), "unfinished": unfinished} if summary or unfinished else None
+
+
+def _status_row(stage: str, summary: dict[str, Any] | None) -> list[str]:
+    if summary is None:
         return [stage, "", "", "", "", "not run"]
-    why = ", ".join(f"{reason} {n}" for reason, n in found["reasons"].items())
-    if not found["planned"]:
-        why = next(iter(found["notes"]), why)
-    counts = [str(found[name]) for name in ("planned", "kept")]
-    rejected = found["planned"] - found["kept"]
-    return [stage, *counts, str(rejected), f"{found['grain']}s", why]
+    if summary["unfinished"]:  # its counts are those of an earlier run
+        return [stage, "", "", "", "", "stopped before its end; run it again to resume"]
+    why = ", ".join(f"{reason} {n}" for reason, n in summary["reasons"].items())
+    if not summary["planned"]:
+        why = next(iter(summary["notes"]), why)
+    counts = [str(summary[name]) for name in ("planned", "kept")]
+    rejected = summary["planned"] - summary["kept"]
+    return [stage, *counts, str(rejected), f"{summary['grain']}s", why]

@@ -1,4 +1,4 @@
-"""The application: all commands, and how it ends. Heavy imports stay inside."""
+"""The application: all commands and the exit codes. Heavy imports stay inside functions."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ from cli import (
     models,
     pairs,
     plan,
+    rejects,
+    run,
     show_pair,
     stages,
     train_encoder,
     verbosity,
 )
 from cli.commands import Commands
-from cli.usage_errors import UsageError, said_of
+from cli.usage_errors import UsageError, message_of
 from pipeline import __version__
 from pipeline.errors import PartDone, PipelineError
 from pipeline.runtime import numerics
 
 DONE, WRONG, MISUSED, BROKEN, STOPPED = 0, 1, 2, 3, 130
-"""Exit codes, as docs/cli.md tells them."""
+"""Exit codes; docs/cli.md lists them."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 app = Commands(
     pretty_exceptions_enable=False,
-    help="Make pairs of frames (one speaker, one instant of one sentence, two emotions), "
-    "say how far each can be trusted, and pack them into Parquet shards.",
+    help="Build frame pairs (one speaker, the same moment of the same sentence, two emotions), "
+    "score the reliability of each pair, and pack them into Parquet shards.",
 )
 
 
@@ -47,7 +49,7 @@ def root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Show the version."""
+    """Print the version or the help."""
     if version:
         typer.echo(f"spfem-data {__version__}")
         raise typer.Exit
@@ -56,8 +58,10 @@ def root(
 
 
 stages.register(app)
+run.register(app)
 inventory.register(app)
 plan.register(app)
+rejects.register(app)
 doctor.register(app)
 init.register(app)
 pairs.register(app)
@@ -70,27 +74,23 @@ app.add_typer(models.app, name="models")
 
 
 def main() -> None:
-    """Run the command line and end with its exit code; what is wrong is one line."""
+    """Run the command line and exit with its code. An error of the user is one line."""
     numerics.begin()
     sys.excepthook = _broken
     verbosity.begin()
     try:
         sys.exit(_run())
     finally:
-        from cli.progress import close_all
-
-        close_all()
+        if "cli.progress" in sys.modules:
+            sys.modules["cli.progress"].close_all()
 
 
 def _run() -> int:
-    from cli import console
-
     command = typer.main.get_command(app)
     try:
         ended = command.main(prog_name="spfem-data", standalone_mode=False)
     except PartDone as done:
-        console.note(str(done))
-        return DONE
+        return _part_done(str(done))
     except UsageError as error:
         return _misused(error)
     except PipelineError as error:
@@ -98,19 +98,26 @@ def _run() -> int:
     except OSError as error:
         if error.errno not in (*_FULL, *_CLOSED):
             raise
-        return _wrong(_of_the_disk(error))
+        return _wrong(_disk_message(error))
     except typer.Abort:
         ended = STOPPED
-    if ended == STOPPED:  # typer makes this of Ctrl-C
-        console.fail("stopped; what is finished is kept: the same command goes on from there")
+    if ended == STOPPED:  # what typer returns for Ctrl-C
+        _wrong("stopped; finished work is kept, run the same command to resume")
     return ended if isinstance(ended, int) else DONE
 
 
-def _wrong(message: str) -> int:
-    """One line; with --verbose also where the error arose."""
+def _part_done(message: str) -> int:
     from cli import console
 
-    if verbosity.is_verbose():
+    console.note(message)
+    return DONE
+
+
+def _wrong(message: str) -> int:
+    """Print one line; with --verbose also the traceback."""
+    from cli import console
+
+    if verbosity.is_verbose() and sys.exc_info()[0] is not None:
         traceback.print_exc()
     console.fail(message)
     return WRONG
@@ -120,28 +127,28 @@ def _misused(error: Any) -> int:
     from cli import console
 
     if isinstance(error, typer.BadParameter) or error.message:
-        console.fail(said_of(error))
-    else:  # a group without a command: the error is its help
+        console.fail(message_of(error))
+    else:  # a group without a command: typer shows the group's help
         error.show()
     return MISUSED
 
 
-def _of_the_disk(error: OSError) -> str:
+def _disk_message(error: OSError) -> str:
     where = f" ({error.filename})" if error.filename else ""
     if error.errno in _FULL:
         return (
-            f"no space left on the device{where}; free some and run the same command again: what "
-            "is finished is kept; spfem-data doctor tells how much is needed"
+            f"no space left on the device{where}; free some and run the same command again "
+            "(finished work is kept); spfem-data doctor estimates how much is needed"
         )
-    return f"{error.strerror}{where}; mend the permissions, or choose another folder by --data"
+    return f"{error.strerror}{where}; fix the permissions, or choose another folder with --data"
 
 
 def _broken(kind: type[BaseException], error: BaseException, trace: object) -> None:
-    """What nobody foresaw: the traceback, one line, and an exit code of its own."""
+    """A bug: print the traceback and one line, and exit with its own code."""
     sys.__excepthook__(kind, error, trace)  # type: ignore[arg-type]
     sys.stderr.write(
-        "error: this is a fault of spfem-data itself; please report it with the lines above and "
-        "the output of: spfem-data doctor\n"
+        "error: this is a bug in spfem-data; please report it with the lines above and the output "
+        "of: spfem-data doctor\n"
     )
     raise SystemExit(BROKEN)
 

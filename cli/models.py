@@ -1,4 +1,4 @@
-"""`spfem-data models`: which weights there are, what a file is, converting and fetching."""
+"""`spfem-data models`: list, check, convert and fetch weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ app = Commands(group="models", no_args_is_help=True, help="Weights: list, check,
 
 ParamsOption = Annotated[
     Path | None,
-    typer.Option("--params", envvar="SPFEM_PARAMS", help="params.yaml, if not the one here."),
+    typer.Option(
+        "--params",
+        envvar="SPFEM_PARAMS",
+        help="The params.yaml to use; by default the one here or above.",
+    ),
 ]
 DataOption = Annotated[
     Path, typer.Option("--data", envvar="SPFEM_DATA", help="Folder of all outputs.")
@@ -28,11 +32,11 @@ FileArgument = Annotated[
 ]
 EncoderOption = Annotated[
     Literal["", "e4e", "psp"],
-    typer.Option("--encoder", help="What an encoder file holds that does not say it."),
+    typer.Option("--encoder", help="The kind of encoder, if the file does not say."),
 ]
 ClampOption = Annotated[
     float | None,
-    typer.Option(help="conv_clamp of a generator whose file has no place for it (ada: 256)."),
+    typer.Option(help="conv_clamp of a generator whose file does not store it (ada: 256)."),
 ]
 
 
@@ -40,14 +44,14 @@ ClampOption = Annotated[
 def list_models(
     params: ParamsOption = None, data: DataOption = Path("data"), as_json: JsonOption = False
 ) -> None:
-    """The weights that params.yaml names: there or not, what they are, under which terms."""
+    """List the weights named in params.yaml: state, kind, terms and path."""
     from cli import console
     from cli.settings import load_params
 
-    found = sorted(load_params(params).models.items())
+    models = sorted(load_params(params).models.items())
     bar, rows = console.Bar(), []
-    bar.start("models", len(found))
-    for name, entry in found:
+    bar.start("models", len(models))
+    for name, entry in models:
         rows.append([name, *_state(name, entry, data)])
         bar.step()
     bar.stop()
@@ -69,13 +73,13 @@ def _state(name: str, entry: ModelFile, data: Path) -> list[str]:
     places = candidates(entry, name, data)
     path = next((place for place in places if place.is_file()), None)
     if path is None:
-        how = f"fetch: spfem-data models fetch {name}" if entry.url else "put it there"
+        how = f"run: spfem-data models fetch {name}" if entry.url else "copy the file there"
         return ["missing", "", how, entry.sha256[:12], "", str(places[0])]
-    state = "there" if sha256_of(path) == entry.sha256 else "another sha256"
+    state = "ok" if sha256_of(path) == entry.sha256 else "SHA-256 differs"
     try:
         opened = open_weights(path)
-        found = sniff(opened)
-        family, terms = found.family, terms_of(opened, found)
+        kind = sniff(opened)
+        family, terms = kind.family, terms_of(opened, kind)
     except PipelineError as error:
         family, terms = str(error), ""
     size = f"{path.stat().st_size / 1e6:.1f}"
@@ -123,15 +127,15 @@ def convert(
     out: Annotated[Path, typer.Option("--out", help="The .safetensors file to write.")],
     part: Annotated[
         Literal["", "encoder", "generator"],
-        typer.Option(help="Of a file that holds both; else the encoder."),
+        typer.Option(help="For a file with both; by default the encoder."),
     ] = "",
     encoder: EncoderOption = "",
     clamp: ClampOption = None,
     framing: Annotated[
-        Literal["ffhq", "ned256"], typer.Option(help="The framing of the faces that it knows.")
+        Literal["ffhq", "ned256"], typer.Option(help="The framing of faces it was trained on.")
     ] = "ffhq",
 ) -> None:
-    """Write a published file as one that the pipeline reads: safetensors and its metadata."""
+    """Convert a published file to what the pipeline reads: safetensors with metadata."""
     from cli import console
     from pipeline.stylegan.convert import convert as write
     from pipeline.stylegan.convert import examine
@@ -139,7 +143,7 @@ def convert(
     from pipeline.tools.weights_entry import params_lines
 
     if out.suffix != ".safetensors":
-        raise ParameterError(f"--out {out}: a name that ends in .safetensors is expected")
+        raise ParameterError(f"--out {out}: expected a name that ends in .safetensors")
     with console.waiting(file.name):
         examined = examine(file, encoder=encoder, clamp=clamp)
         notes = {
@@ -158,7 +162,7 @@ def convert(
     for line in params_lines(out, written.sha256, written.opened, written.found):
         say(line, markup=False, soft_wrap=True)
     for name in others:
-        say(f"  the file also holds its {name}: --part {name}", markup=False)
+        say(f"  the file also has its {name}: --part {name}", markup=False)
 
 
 def _first(examined: Examined) -> str:
@@ -168,21 +172,21 @@ def _first(examined: Examined) -> str:
 @app.command()
 def fetch(
     name: Annotated[str, typer.Argument(help="A name under `models` in params.yaml.")] = "",
-    url: Annotated[str, typer.Option(help="From where, if not as params.yaml says.")] = "",
-    sha256: Annotated[str, typer.Option(help="Which file it has to be.")] = "",
+    url: Annotated[str, typer.Option(help="The URL, if not the one in params.yaml.")] = "",
+    sha256: Annotated[str, typer.Option(help="Expected SHA-256.")] = "",
     params: ParamsOption = None,
     data: DataOption = Path("data"),
 ) -> None:
-    """Bring weights from a URL; goes on where it broke off, keeps only the file that is meant."""
+    """Download weights and check their SHA-256. Resumes an interrupted download."""
     from cli import console
     from pipeline.models.download import Source
-    from pipeline.models.download import fetch as bring
+    from pipeline.models.download import fetch as download
 
     target, source_url, digest = _wanted(name, url, sha256, params, data)
     with console.transfer(target.name) as progress:
-        brought = bring(Source(source_url, digest), target, progress)
-    said = "fetched" if brought else "was there already"
-    console.out.print(f"{target}: {said}, sha256 {digest.lower()}", markup=False)
+        downloaded = download(Source(source_url, digest), target, progress)
+    state = "downloaded" if downloaded else "already present"
+    console.out.print(f"{target}: {state}, sha256 {digest.lower()}", markup=False)
     if target.suffix != ".safetensors":
         out = target.with_suffix(".safetensors")
         console.out.print(f"  next: spfem-data models convert {target} --out {out}", markup=False)
@@ -197,16 +201,16 @@ def _wanted(
     from pipeline.models.registry import FOLDER, model_entry, stored_path
 
     if not name and not url:
-        raise ParameterError("fetch what? a name under `models` of params.yaml, or --url")
+        raise ParameterError("expected a name under `models` in params.yaml, or --url")
     if url and not sha256:
         raise ParameterError(
-            "--url needs --sha256, as its publisher states it; a file that you trust otherwise can "
-            "be loaded by hand: `spfem-data models check FILE` prints its sha256"
+            "--url needs --sha256 as stated by the publisher; otherwise download a file you trust "
+            "yourself: `spfem-data models check FILE` prints its SHA-256"
         )
     if url:
         base = file_name(url)
         return data / FOLDER / (name + PurePosixPath(base).suffix if name else base), url, sha256
     entry = model_entry(load_params(params).models, name)
     if not entry.url:
-        raise ParameterError(f"models.{name} of params.yaml has no url: give --url and --sha256")
+        raise ParameterError(f"models.{name} in params.yaml has no url; give --url and --sha256")
     return stored_path(entry, name, data), entry.url, sha256 or entry.sha256

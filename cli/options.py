@@ -1,4 +1,4 @@
-"""The options that commands share, and the run that they describe."""
+"""Options shared by several commands, and the run that they describe."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import project
 from cli.settings import load_params, require_build
 from pipeline.errors import ParameterError, meant
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
 
 def _datasets(incomplete: str) -> list[str]:
-    """For the shell's completion: the datasets of the params.yaml here."""
-    file = Path(os.environ.get("SPFEM_PARAMS", "params.yaml"))
+    """For shell completion: the datasets of the project's params.yaml."""
+    root = project.find_root(Path.cwd()) or Path()
+    file = root / os.environ.get("SPFEM_PARAMS", project.FILE)
     if not file.is_file():
         return []
     from pipeline.tools.init import entries
@@ -25,7 +27,7 @@ def _datasets(incomplete: str) -> list[str]:
 
     try:
         return [name for name in entries(read_text(file)) if name.startswith(incomplete)]
-    except ParameterError:  # nobody asked yet: the command will say it
+    except ParameterError:  # the command itself reports it
         return []
 
 
@@ -37,7 +39,11 @@ DatasetOption = Annotated[
 ]
 ParamsOption = Annotated[
     Path | None,
-    typer.Option("--params", envvar="SPFEM_PARAMS", help="params.yaml, if not the one here."),
+    typer.Option(
+        "--params",
+        envvar="SPFEM_PARAMS",
+        help="The params.yaml to use; by default the one here or above.",
+    ),
 ]
 DataOption = Annotated[
     Path, typer.Option("--data", envvar="SPFEM_DATA", help="Folder of all outputs.")
@@ -47,53 +53,75 @@ EngineOption = Annotated[
 ]
 WorkersOption = Annotated[
     int,
-    typer.Option("--workers", envvar="SPFEM_WORKERS", min=0, help="0: one per available core."),
+    typer.Option(
+        "--workers",
+        envvar="SPFEM_WORKERS",
+        min=0,
+        help="Processes; 0: one per core (with Ray: of all nodes).",
+    ),
 ]
 GpusOption = Annotated[
     float,
     typer.Option(
         "--gpus-per-worker", envvar="SPFEM_GPUS_PER_WORKER", metavar="GPUS",
-        help="Where a network runs on GPUs; 0.5: two workers share one.",
+        help="For stages that run networks on GPUs; 0.5: two workers share one.",
     ),
 ]  # fmt: skip
 TimeoutOption = Annotated[
     float,
     typer.Option(
         "--item-timeout", envvar="SPFEM_ITEM_TIMEOUT", metavar="SECONDS", min=0,
-        help="End an item that takes longer and go on; it counts as failed. 0: never.",
+        help="Stop an item that takes longer; it counts as failed. 0: no limit.",
     ),
 ]  # fmt: skip
 MemoryOption = Annotated[
     float,
     typer.Option(
         "--worker-memory", envvar="SPFEM_WORKER_MEMORY", metavar="GB", min=0,
-        help="End an item whose worker grows beyond; it counts as failed. 0: no bound.",
+        help="Stop an item whose worker uses more; it counts as failed. 0: no limit.",
     ),
 ]  # fmt: skip
 ShardOption = Annotated[
-    str, typer.Option("--shard", metavar="I/N", help="Do the I-th of N parts (Slurm arrays).")
+    str, typer.Option("--shard", metavar="I/N", help="Process part I of N (Slurm arrays).")
 ]
 LevelOption = Annotated[
     int | None,
-    typer.Option("--level", help="Level of the emotion's takes; else the highest there is."),
+    typer.Option("--level", help="Level of the emotional takes; by default the highest available."),
 ]
 ViewOption = Annotated[
-    str | None, typer.Option("--view", help="The camera; else front, or the first by name.")
+    str | None, typer.Option("--view", help="The camera; by default front, else the first by name.")
 ]
-ForceOption = Annotated[bool, typer.Option("--force", help="Redo what is up to date, too.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Redo items that are up to date, too.")]
 RetryOption = Annotated[
-    bool, typer.Option("--retry-failed", help="Try failed items again; filtered ones stay.")
+    bool, typer.Option("--retry-failed", help="Retry failed items; filtered ones stay rejected.")
 ]
 
 ITEM_TIMEOUT_S = 3600.0
-"""What is not done by then hangs: a corpus's take needs seconds, one of 2 h less than this."""
+"""An item that takes longer hangs: a typical take needs seconds, one of 2 h less than this."""
 LockOption = Annotated[
-    bool, typer.Option("--lock/--no-lock", help="Tell DVC: write the stage's state to dvc.lock.")
+    bool, typer.Option("--lock/--no-lock", help="Record the result in dvc.lock.")
 ]
 
 
+def check_dataset(dataset: str, path: Path | None, data: Path) -> None:
+    """Refuse a dataset that has no outputs and is not in params.yaml. Reads no other section.
+
+    Raises
+    ------
+    ParameterError
+        If params.yaml lists no such dataset, or is not valid.
+    """
+    from pipeline.yaml_files import read_text, section_keys
+
+    file = path or project.FILE
+    if (data / dataset).is_dir():
+        return
+    if not file.is_file() or dataset not in section_keys(read_text(file), "datasets"):
+        load_params(path).dataset(dataset)
+
+
 def make_run(dataset: str, path: Path | None, data: Path, options: Options | None = None) -> Run:
-    """The dataset's run, with a bar for its progress."""
+    """The run of a dataset, with a progress bar."""
     params = load_params(path)
     from cli import console
     from pipeline.runtime.run import Options, Run
@@ -113,12 +141,12 @@ def make_options(
     worker_memory: float = 0.0,
     gpus_per_worker: float = 1.0,
 ) -> Options:
-    """What a command's options mean.
+    """The run options that the command-line options describe.
 
     Raises
     ------
     ParameterError
-        An engine that is none, a part that is not I/N, or a number of GPUs that cannot be.
+        If the engine is unknown, the part is not I/N, or the number of GPUs is invalid.
     """
     require_build()
     from pipeline.runtime.executor import ENGINES, Limits
@@ -127,23 +155,23 @@ def make_options(
 
     if engine not in ENGINES:
         raise ParameterError(
-            f"--engine {engine}: is none of {', '.join(ENGINES)}" + meant(engine, ENGINES)
+            f"--engine {engine}: expected one of {', '.join(ENGINES)}" + meant(engine, ENGINES)
         )
     part, _, parts = shard.partition("/")
-    sound = all(text.isdecimal() and len(text) < 10 for text in (part, parts))
-    if not (sound and 1 <= int(part) <= int(parts)):
+    numeric = all(text.isdecimal() and len(text) < 10 for text in (part, parts))
+    if not (numeric and 1 <= int(part) <= int(parts)):
         raise ParameterError(f"--shard {shard}: expected I/N with 1 <= I <= N, such as 2/8")
-    count = workers or (0 if engine == "ray" else cores())  # 0: as many as Ray has room for
+    count = workers or (0 if engine == "ray" else cores())  # 0: as many as fit in Ray
     limits = Limits(item_timeout or None, worker_memory or None)
     return Options(
         engine, count, (int(part), int(parts)), force, retry_failed, limits,
-        _whole_or_part(gpus_per_worker),
+        _whole_or_fraction(gpus_per_worker),
     )  # fmt: skip
 
 
-def _whole_or_part(gpus: float) -> float:
+def _whole_or_fraction(gpus: float) -> float:
     if not (gpus >= 1 and gpus.is_integer()) and not 0 < gpus < 1:
         raise ParameterError(
-            f"--gpus-per-worker {gpus:g}: expected a whole number, or a part of one such as 0.5"
+            f"--gpus-per-worker {gpus:g}: expected a whole number, or a fraction such as 0.5"
         )
     return gpus

@@ -1,4 +1,4 @@
-"""The commands about pairs: of any two files, and of a list that somebody published."""
+"""Commands about pairs: align two files, check a published pair list."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def align_pair(
     b: Annotated[Path, typer.Argument(help="Second media file.")],
     fps: Annotated[
         float | None,
-        typer.Option(help="Frame i is [i/fps, (i+1)/fps) instead of the file's own times."),
+        typer.Option(help="Use frames [i/fps, (i+1)/fps) instead of the file's own times."),
     ] = None,
     as_json: JsonOption = False,
     params: ParamsOption = None,
 ) -> None:
-    """Align any two media files: same sentence or not; if so, which frames belong together."""
+    """Align any two media files: do they say the same sentence, and which frames correspond?"""
     from cli import console
     from pipeline.tools.align_pair import align_files
 
@@ -46,12 +46,12 @@ def audit_pairs(
     dataset: Annotated[
         str | None,
         typer.Option(
-            "--dataset", "-d", help="Judge the pairs by this dataset's sentences and maps."
+            "--dataset", "-d", help="Also check against this dataset's sentences and time maps."
         ),
     ] = None,
     fps: Annotated[
         float | None,
-        typer.Option(min=1, help="Frames a second of the list; else each take's own rate."),
+        typer.Option(min=1, help="Frame rate of the list; by default each take's own."),
     ] = None,
     level: LevelOption = None,
     view: ViewOption = None,
@@ -59,7 +59,7 @@ def audit_pairs(
     params: ParamsOption = None,
     data: DataOption = Path("data"),
 ) -> None:
-    """Check a pair list: lengths, runs, one-to-one; with a dataset also sentences and maps."""
+    """Check a pair list: lengths, runs, one-to-one; with a dataset also sentences and time maps."""
     require_build()
     from cli import console
     from pipeline.tools.audit.compare import compare_all

@@ -1,4 +1,4 @@
-"""Progress: rate and time left on a terminal, a line now and then in a pipe, nothing if quiet."""
+"""Progress: a bar in a terminal, a line every 15 s in a pipe, nothing with --quiet."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from rich.text import Text
 from cli import verbosity
 
 LINE_EVERY_S = 15.0
-"""In a pipe, so often a line says how far the work is."""
+"""Interval of progress lines in a pipe."""
 _WIDE = 76
-"""Columns from which on there is room for a drawn bar."""
+"""Least terminal width for a bar."""
 _SLOW_PER_S = 1.0
 
 
 def err() -> Console:
-    """The error stream as it is now."""
+    """The console of standard error."""
     from cli import console
 
     return console.err
@@ -47,7 +47,7 @@ def clock(seconds: float) -> str:
 def how_far(
     done: float, total: float | None, per_s: float, elapsed_s: float, *, in_bytes: bool
 ) -> str:
-    """Count, rate and time left, in words; before there is a rate, the time that has passed.
+    """Count, rate and time left as text; without a rate yet, the elapsed time.
 
     >>> how_far(40, 120, 2.0, 25.0, in_bytes=False)
     '40/120  2.0/s  0:40 left'
@@ -58,11 +58,11 @@ def how_far(
         return clock(elapsed_s)
     scale, unit = (1e6, " MB") if in_bytes else (1.0, "")
     of = "" if total is None else f"/{total / scale:.0f}"
-    said = [f"{done / scale:.0f}{of}{unit}"]
-    said.append(_rate(per_s, in_bytes=in_bytes) if per_s > 0 else clock(elapsed_s))
+    parts = [f"{done / scale:.0f}{of}{unit}"]
+    parts.append(_rate(per_s, in_bytes=in_bytes) if per_s > 0 else clock(elapsed_s))
     if per_s > 0 and total is not None and total > done:
-        said.append(f"{clock((total - done) / per_s)} left")
-    return "  ".join(said)
+        parts.append(f"{clock((total - done) / per_s)} left")
+    return "  ".join(parts)
 
 
 def _rate(per_s: float, *, in_bytes: bool) -> str:
@@ -78,12 +78,12 @@ class _Numbers(ProgressColumn):
         super().__init__(Column(no_wrap=True))
 
     def render(self, task: Task) -> Text:
-        shown: Shown = task.fields["shown"]
-        return Text(shown.told())
+        shown: ProgressItem = task.fields["shown"]
+        return Text(shown.text())
 
 
-class Shown:
-    """One count, or one wait without a count, that is shown until `close`."""
+class ProgressItem:
+    """A count, or a wait without a count, that is shown until `close`."""
 
     def __init__(self, label: str, total: float | None, *, in_bytes: bool = False) -> None:
         self.label, self.total, self.in_bytes = label, total, in_bytes
@@ -93,49 +93,49 @@ class Shown:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since it began."""
+        """Seconds since the start."""
         return time.monotonic() - self.began
 
     def advance(self, by: float) -> None:
-        """So much more is done."""
+        """Add to the amount done."""
         self.reach(self.done + by)
 
     def reach(self, done: float, total: float | None = None) -> None:
-        """So much is done, of a total that may be known by now."""
+        """Set the amount done, and the total once it is known."""
         self.done, self.total = done, self.total if total is None else total
         if self._first is None and done > 0:
             self._first = self.elapsed_s, done
         _screen.update(self)
 
     def close(self) -> None:
-        """It has ended, well or not."""
+        """Stop showing it."""
         _screen.remove(self)
 
     @property
     def per_s(self) -> float:
-        """The rate since the first step: before it, workers were starting and loading."""
+        """The rate since the first step; before it, workers were starting."""
         if self._first is None:
             return 0.0
         began_s, done = self._first
         passed_s = self.elapsed_s - began_s
         return (self.done - done) / passed_s if passed_s > 0 else 0.0
 
-    def told(self) -> str:
-        """How far it is, without the label."""
+    def text(self) -> str:
+        """The progress as text, without the label."""
         return how_far(
             self.done, self.total, self.per_s, self.elapsed_s, in_bytes=self.in_bytes
         )  # fmt: skip
 
 
 class _Screen:
-    """All that is shown: counts with bars, and a wait only while nothing is counted."""
+    """Everything shown: counts with bars; a wait only while there is no count."""
 
     def __init__(self) -> None:
-        self._shown: dict[Shown, TaskID | None] = {}
+        self._shown: dict[ProgressItem, TaskID | None] = {}
         self._progress: Progress | None = None
         self._ended: threading.Event | None = None
 
-    def add(self, shown: Shown) -> None:
+    def add(self, shown: ProgressItem) -> None:
         if verbosity.is_quiet():
             return
         if not self._shown:
@@ -147,12 +147,12 @@ class _Screen:
             )
             self._hide_waits(self._progress)
 
-    def update(self, shown: Shown) -> None:
+    def update(self, shown: ProgressItem) -> None:
         task = self._shown.get(shown)
         if self._progress is not None and task is not None:
             self._progress.update(task, completed=shown.done, total=shown.total)
 
-    def remove(self, shown: Shown) -> None:
+    def remove(self, shown: ProgressItem) -> None:
         if shown not in self._shown:
             return
         task = self._shown.pop(shown)
@@ -177,13 +177,13 @@ class _Screen:
             self._progress.start()
         else:
             self._ended = threading.Event()
-            threading.Thread(target=self._say_lines, args=(self._ended,), daemon=True).start()
+            threading.Thread(target=self._print_lines, args=(self._ended,), daemon=True).start()
 
-    def _say_lines(self, ended: threading.Event) -> None:
+    def _print_lines(self, ended: threading.Event) -> None:
         while not ended.wait(LINE_EVERY_S):
             counts = [s for s in list(self._shown) if s.total is not None] or list(self._shown)
             for shown in counts[-1:]:
-                err().print(f"{shown.label}: {shown.told()}", markup=False)
+                err().print(f"{shown.label}: {shown.text()}", markup=False)
 
     def close(self) -> None:
         """End all that is shown, after an error too."""
@@ -200,11 +200,11 @@ def _bars(console: Console) -> Progress:
     return Progress(
         SpinnerColumn(), TextColumn("{task.description}", markup=False), *bar, _Numbers(),
         console=console, transient=True, expand=True,
-        redirect_stdout=sys.stdout.isatty(),  # what goes into a pipe is not the terminal's
+        redirect_stdout=sys.stdout.isatty(),  # output into a pipe is not the terminal's
     )  # fmt: skip
 
 
-def _ended(shown: Shown) -> str:
+def _ended(shown: ProgressItem) -> str:
     count = "" if shown.total is None else f"{shown.done:.0f} of {shown.total:.0f} in "
     return f"{count}{shown.elapsed_s:.1f} s"
 
@@ -213,29 +213,29 @@ _screen = _Screen()
 
 
 def close_all() -> None:
-    """Leave the terminal as it was, whatever was shown."""
+    """Stop all progress output and restore the terminal."""
     _screen.close()
 
 
 class Bar:
-    """A count that work reports to; it may start and stop several times."""
+    """A progress count that may start and stop several times."""
 
     def __init__(self) -> None:
-        self._shown: Shown | None = None
+        self._shown: ProgressItem | None = None
 
     def start(self, label: str, total: int) -> None:
-        """Begin a count up to `total`."""
+        """Start a count up to `total`."""
         self.stop()
         if total:
-            self._shown = Shown(label, total)
+            self._shown = ProgressItem(label, total)
 
     def step(self) -> None:
-        """One more is done."""
+        """Count one more."""
         if self._shown is not None:
             self._shown.advance(1)
 
     def stop(self) -> None:
-        """The count has ended."""
+        """End the count."""
         if self._shown is not None:
             self._shown.close()
             self._shown = None
@@ -243,8 +243,8 @@ class Bar:
 
 @contextmanager
 def waiting(label: str) -> Iterator[None]:
-    """A sign of life while something of unknown length goes on; counts inside take its place."""
-    shown = Shown(label, None)
+    """Show elapsed time while something of unknown length runs; counts inside replace it."""
+    shown = ProgressItem(label, None)
     try:
         yield
     finally:
@@ -253,27 +253,27 @@ def waiting(label: str) -> Iterator[None]:
 
 @contextmanager
 def transfer(label: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Bytes, rate and time left: the block calls what it is given with (done, whole or None)."""
-    shown = Shown(label, None, in_bytes=True)
+    """Show bytes, rate and time left; the block calls the function with (done, total or None)."""
+    shown = ProgressItem(label, None, in_bytes=True)
     try:
-        yield lambda done, whole: shown.reach(done, whole)
+        yield lambda done, total: shown.reach(done, total)
     finally:
         shown.close()
 
 
 @contextmanager
 def counted(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Progress that is told how many of how many are made."""
-    shown: Shown | None = None
+    """Show a count; the block calls the function with (done, total)."""
+    shown: ProgressItem | None = None
 
-    def tell(made: int, total: int) -> None:
+    def update(done: int, total: int) -> None:
         nonlocal shown
         if shown is None:
-            shown = Shown(label, total)
-        shown.reach(made, total)
+            shown = ProgressItem(label, total)
+        shown.reach(done, total)
 
     try:
-        yield tell
+        yield update
     finally:
         if shown is not None:
             shown.close()

@@ -1,4 +1,4 @@
-"""What every command needs first: the libraries of the pipeline, and params.yaml."""
+"""What most commands need first: the libraries of the pipeline, and params.yaml."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 def require_build() -> None:
-    """Stop with one line where the extra `build` is not installed."""
+    """Raise `MissingExtraError` unless the extra `build` is installed."""
     for library in ("pydantic", "ruamel.yaml", "av", "librosa", "dtw", "mediapipe"):
         try:
-            found = importlib.util.find_spec(library)
+            spec = importlib.util.find_spec(library)
         except ModuleNotFoundError:
-            found = None
-        if found is None:
+            spec = None
+        if spec is None:
             raise MissingExtraError(library, "build")
 
 
 def load_params(path: Path | None) -> Params:
-    """params.yaml: the one named, the one here, or the package's own (and says so)."""
+    """The named params.yaml, else the one here, else the package's defaults, with a note."""
     require_build()
     from pipeline import params
     from pipeline.runtime import numerics
@@ -33,7 +33,7 @@ def load_params(path: Path | None) -> Params:
     if path is None and not here.is_file():
         from cli import console
 
-        console.note("no params.yaml here: taking the defaults that the package carries")
-    found = params.load(path or (here if here.is_file() else None))
-    numerics.insist(found.numerics)
-    return found
+        console.note("no params.yaml here or in a folder above: using the package's defaults")
+    loaded = params.load(path or (here if here.is_file() else None))
+    numerics.insist(loaded.numerics)
+    return loaded

@@ -1,4 +1,4 @@
-"""The command that draws one pair as one picture."""
+"""`spfem-data show-pair`: draw one pair as one image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from cli.options import DataOption, DatasetOption, ParamsOption, make_run
+from cli import project
+from cli.options import DataOption, ParamsOption, make_run
+from cli.settings import load_params
 
 
 def register(app: typer.Typer) -> None:
@@ -16,19 +18,22 @@ def register(app: typer.Typer) -> None:
 
 
 def show_pair(
-    pair: Annotated[str, typer.Argument(metavar="ID", help="A pair_id of align's table pairs.")],
-    dataset: DatasetOption = "demo",
+    pair: Annotated[str, typer.Argument(metavar="ID", help="A pair_id of the table align/pairs.")],
+    dataset: Annotated[
+        str, typer.Option("--dataset", "-d", help="By default the dataset that has the pair.")
+    ] = "",
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The PNG to write; else ID.png here.")
+        Path | None, typer.Option("--out", "-o", help="The PNG to write; by default ID.png here.")
     ] = None,
     params: ParamsOption = None,
     data: DataOption = Path("data"),
 ) -> None:
-    """Draw one pair: film strips of both takes, confidence, mouths, sounds, the warp, numbers."""
+    """Draw one pair: film strips of both takes, confidence, mouths, audio, time map, numbers."""
     from pipeline.runtime.store import write_bytes
-    from pipeline.tools.show_pair.one_pair import draw_pair
+    from pipeline.tools.show_pair.one_pair import draw_pair, find_dataset
 
-    picture = draw_pair(make_run(dataset, params, data), pair)
-    target = out or Path(f"{pair}.png")
-    write_bytes(target, picture)
+    name = dataset or find_dataset(data, load_params(params).datasets, pair)
+    image = draw_pair(make_run(name, params, data), pair)
+    target = out or project.typed(Path(f"{pair}.png"))
+    write_bytes(target, image)
     typer.echo(str(target))

@@ -1,4 +1,4 @@
-"""One command a stage."""
+"""One command per stage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from cli import demo
+from cli import demo, project
 from cli.commands import JsonOption
 from cli.options import (
     ITEM_TIMEOUT_S,
@@ -34,7 +34,7 @@ from pipeline.stages import SPECS, StageSpec
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     for spec in SPECS:
-        if spec.name == "demo":  # a stage that has a command below it: demo train
+        if spec.name == "demo":  # a stage with a subcommand: demo train
             demo.app.callback(invoke_without_command=True)(_stage_command(spec))
             app.add_typer(demo.app, name=spec.name)
         else:
@@ -60,6 +60,7 @@ def _stage_command(stage: StageSpec) -> Callable[..., None]:
     ) -> None:
         if context.invoked_subcommand is not None:
             return
+        project.require(params)
         from cli import console, dvc_commit
         from pipeline.runtime.locks import Claim, hold
 
@@ -74,10 +75,10 @@ def _stage_command(stage: StageSpec) -> Callable[..., None]:
             with console.waiting(f"{stage.name} {dataset}"):
                 summary = importlib.import_module(stage.module).run(run)
             console.show_summary(summary, time.monotonic() - began, as_json=as_json)
-            if lock and dvc_commit.may_seal(data, params):
+            if lock and dvc_commit.is_project_run(data, params):
                 with console.waiting("dvc.lock"):
-                    said = dvc_commit.seal(stage.name, dataset)
-                console.note(said)
+                    problem = dvc_commit.commit_stages([stage.name], dataset)
+                console.note(problem)
 
     command.__name__ = stage.name
     command.__doc__ = stage.purpose

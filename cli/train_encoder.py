@@ -1,4 +1,4 @@
-"""`spfem-data train-encoder`: an encoder for a generator that one has."""
+"""`spfem-data train-encoder`: train an encoder for an existing generator."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli import project
 from cli.options import (
     DataOption,
     DatasetOption,
@@ -24,14 +25,15 @@ def register(app: typer.Typer) -> None:
 
 
 def train_encoder(
-    out: Annotated[Path, typer.Option("--out", help="Folder of this training.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and results.")],
     dataset: DatasetOption = "demo",
     params: ParamsOption = None,
     data: DataOption = Path("data"),
     engine: EngineOption = "processes",
     workers: WorkersOption = 0,
 ) -> None:
-    """Train a W+ encoder for a frozen generator on a dataset's faces; goes on where it stopped."""
+    """Train a W+ encoder for a frozen generator on a dataset's faces. Resumes if stopped."""
+    project.require(params)
     options = make_options(engine, workers, "1/1", force=False, retry_failed=False)
     run = make_run(dataset, params, data, options)
     from cli import console
@@ -39,8 +41,8 @@ def train_encoder(
 
     trained = train_on_dataset(run, out)
     console.out.print(
-        f"{trained.n_pictures} pictures, {run.params.train_encoder.steps} steps: {trained.path}\n"
-        f"losses: {out / 'losses.csv'}, pictures: {out / 'sheet.png'}\n"
-        f"to use it, name it under models: path {trained.path}, sha256 {trained.sha256}",
+        f"{trained.n_pictures} images, {run.params.train_encoder.steps} steps: {trained.path}\n"
+        f"losses: {out / 'losses.csv'}, images: {out / 'sheet.png'}\n"
+        f"to use it, add it under models: path {trained.path}, sha256 {trained.sha256}",
         markup=False,
     )

@@ -1,4 +1,4 @@
-"""What to say of a command line that is not understood: one line, and what was meant."""
+"""One-line messages for an invalid command line, with the closest valid name."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import typer
 from pipeline.errors import meant
 
 UsageError: type[Any] = typer.BadParameter.__mro__[1]
-"""The class of all errors of usage; typer shows its subclasses alone."""
+"""The base class of usage errors; typer exports only its subclasses."""
 _QUOTED = re.compile(r"'([^']+)'")
 _OPTIONS = re.compile(r"No such option: (\S+?)\.? \(Possible options: ([^)]+)\)")
 
 
-def said_of(error: Any) -> str:
-    """One line: what is wrong, what was meant, where to read on."""
+def message_of(error: Any) -> str:
+    """One line: what is wrong, what was probably meant, and which help to read."""
     message = " ".join(error.format_message().split()).replace("Value error, ", "")
     message = _choice(_option(message)).replace(". Did you mean", "; did you mean").rstrip(".")
     path = error.ctx.command_path if error.ctx is not None else "spfem-data"
@@ -25,10 +25,10 @@ def said_of(error: Any) -> str:
 
 
 def _option(message: str) -> str:
-    found = _OPTIONS.match(message)
-    if not found:
+    match = _OPTIONS.match(message)
+    if not match:
         return message
-    return f"No such option: {found[1]}" + meant(found[1], found[2].split(", "))
+    return f"No such option: {match[1]}" + meant(match[1], match[2].split(", "))
 
 
 def _choice(message: str) -> str:

@@ -1,31 +1,31 @@
-"""How much is said: everything, errors alone (--quiet), or also how it is done (--verbose)."""
+"""How much is printed: normal output, errors only (--quiet), or also details (--verbose)."""
 
 from __future__ import annotations
 
-_QUIET, _USUAL, _VERBOSE = -1, 0, 1
-_level = _USUAL
+_QUIET, _NORMAL, _VERBOSE = -1, 0, 1
+_level = _NORMAL
 
 
 def begin() -> None:
-    """The usual, at the start of a command line."""
+    """Reset to normal output, at the start of a command."""
     global _level
-    _level = _USUAL
+    _level = _NORMAL
 
 
 def choose(*, quiet: bool, verbose: bool) -> None:
-    """What an option asks for; of both, quiet wins."""
+    """Apply the options; with both, quiet wins."""
     global _level
     if quiet:
         _level = _QUIET
-    elif verbose and _level == _USUAL:
+    elif verbose and _level == _NORMAL:
         _level = _VERBOSE
 
 
 def is_quiet() -> bool:
-    """Whether errors alone are said."""
+    """Whether only errors are printed."""
     return _level == _QUIET
 
 
 def is_verbose() -> bool:
-    """Whether it is also said how things are done."""
+    """Whether details are printed."""
     return _level == _VERBOSE

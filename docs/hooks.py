@@ -1,4 +1,4 @@
-"""What the site's build does besides: formulas become MathML, which browsers show by themselves."""
+"""Build hook of the documentation: convert formulas to MathML, which browsers render natively."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _FORMULA = re.compile(
 
 
 def on_page_content(content: str, **_: Any) -> str:
-    """Put MathML in the place of each formula: no script, no font, no request."""
+    """Replace each formula with MathML; needs no script, font or request."""
     return _FORMULA.sub(_mathml, content)
 
 
-def _mathml(found: re.Match[str]) -> str:
-    tex = html.unescape(found["tex"]).strip()
-    return convert(tex, display="block" if found["open"] == "[" else "inline")
+def _mathml(formula: re.Match[str]) -> str:
+    tex = html.unescape(formula["tex"]).strip()
+    return convert(tex, display="block" if formula["open"] == "[" else "inline")

@@ -1,24 +1,25 @@
-"""The error tree, by who can mend the cause.
+"""The error tree, by who can fix the cause.
 
     SpfemError
-    ├── Reject                 one item is unusable: it is recorded with its reason, the run goes on
-    └── PipelineError          the user must do something: one line on the terminal, exit 1
-        ├── ParameterError     params.yaml or an option says something that cannot be
+    ├── Reject                 one item is unusable: recorded with its reason, the run continues
+    └── PipelineError          the user must act: one line on the terminal, exit 1
+        ├── ParameterError     params.yaml or an option has an invalid value
         ├── PartDone           this part of a run is done, others are still missing
         ├── OutOfOrderError    a stage that must run first has not run
         ├── MissingExtraError  a library of an extra is not installed
-        ├── MissingWeightsError  the weights that a stage names are not there
-        ├── StorageError       the disk is full, or a folder cannot be written any more
+        ├── MissingWeightsError  the weights that a stage names are missing
+        ├── StorageError       the disk is full, or a folder is not writable
         ├── BusyError          another run works on the same outputs
         └── TableError         a table on disk is not what this version writes
 
-Anything else is a bug and shows a traceback. The reader raises some of them, too: those are defined
+Anything else is a bug and shows a traceback. The reader raises some of them, too; those are defined
 in `spfem_data.errors`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from pipeline.install_hints import extra_install
@@ -35,93 +36,166 @@ Kind = Literal["filtered", "failed"]
 
 @dataclass(frozen=True)
 class Reason:
-    """What a reject slug means; `filtered`: we chose, `failed`: we could not and may try again."""
+    """What a reject slug means.
+
+    `kind` is filtered (we chose so) or failed (it could not be done, and may be retried). `setting`
+    is the params.yaml key or the option that decides it; "" if none does.
+    """
 
     kind: Kind
     meaning: str
+    setting: str = ""
 
 
 REASONS: dict[str, Reason] = {
     # extract
     "unreadable": Reason("failed", "the file cannot be opened or decoded"),
     "truncated": Reason("failed", "decoding stops before the declared end"),
-    "too_large": Reason("failed", "the file or its picture is beyond the limits of extract"),
-    "missing_file": Reason("failed", "the file that the corpus names is not there"),
-    "no_sound": Reason("failed", "neither the container nor a separate file holds usable sound"),
-    "silent": Reason("filtered", "the sound is below extract.silence_db throughout"),
-    "no_face": Reason("filtered", "a face is found in too few frames"),
-    "several_faces": Reason("filtered", "more than one face is in the picture"),
-    "rejected_finding": Reason("filtered", "extract.policies rejects takes with this finding"),
-    "not_admitted": Reason("filtered", "the split's rule admits other speakers only"),
-    "few_frames": Reason("filtered", "fewer frames or less sound than a take needs"),
+    "too_large": Reason(
+        "failed", "the file or its image exceeds the limits of extract", "extract.max_file_mb"
+    ),
+    "missing_file": Reason("failed", "the file that the corpus names is missing"),
+    "no_sound": Reason("failed", "neither the container nor a separate file has usable audio"),
+    "silent": Reason(
+        "filtered", "the audio is below extract.silence_db throughout", "extract.silence_db"
+    ),
+    "no_face": Reason("filtered", "too few frames show a face", "extract.min_found"),
+    "several_faces": Reason(
+        "filtered", "several faces are in the image", "extract.policies.several_faces"
+    ),
+    "rejected_finding": Reason(
+        "filtered", "extract.policies rejects takes with this finding", "extract.policies"
+    ),
+    "not_admitted": Reason(
+        "filtered", "the split rule does not include the speaker", "splits.<name>.only"
+    ),
+    "few_frames": Reason(
+        "filtered", "the video or the audio is too short", "extract.min_duration_s"
+    ),
     "duplicate_take": Reason("filtered", "two files claim the same take"),
     "misfiled": Reason("filtered", "its folder names another speaker than its file name"),
     "encrypted": Reason("failed", "the member of the archive needs a password"),
     "unsafe_member": Reason(
         "filtered", "a link, a device or a path out of its archive: not followed"
     ),
-    "outside_root": Reason("filtered", "the manifest names a path out of its own folder"),
-    "bad_row": Reason("failed", "the row of the manifest does not say what a take needs"),
-    "worker_died": Reason("failed", "the process that worked on the item died each time"),
-    "timed_out": Reason("failed", "the item took longer than --item-timeout, and was ended"),
-    "too_much_memory": Reason("failed", "the item's process grew beyond --worker-memory"),
-    "worker_garbled": Reason("failed", "what the item's process sent back is no result"),
+    "outside_root": Reason("filtered", "the manifest names a path outside its own folder"),
+    "bad_row": Reason("failed", "the row of the manifest lacks what a take needs"),
+    "worker_died": Reason(
+        "failed", "the worker process crashed on the item each time", "--worker-memory"
+    ),
+    "timed_out": Reason(
+        "failed", "the item took longer than --item-timeout and was stopped", "--item-timeout"
+    ),
+    "too_much_memory": Reason(
+        "failed", "the worker process exceeded --worker-memory", "--worker-memory"
+    ),
+    "worker_garbled": Reason("failed", "the worker process returned an invalid result"),
     # align
-    "no_partner": Reason("filtered", "no take of the other emotion has this sentence"),
-    "wrong_sentence": Reason("filtered", "by their audio, the two takes say different sentences"),
-    "ambiguous_sentence": Reason("filtered", "another take matches nearly as well"),
+    "no_partner": Reason(
+        "filtered", "no take of the other emotion says this sentence", "align.max_score"
+    ),
+    "wrong_sentence": Reason(
+        "filtered",
+        "the audio shows that the two takes say different words",
+        "align.max_score_named",
+    ),
+    "ambiguous_sentence": Reason(
+        "filtered", "another take fits nearly as well", "align.min_margin"
+    ),
     "same_recording": Reason("filtered", "the two takes are one recording under two labels"),
-    "straddles_split": Reason("filtered", "the two takes are in different splits"),
-    "few_pairs": Reason("filtered", "too few frame pairs reach the minimum confidence"),
-    "odd_span": Reason("filtered", "one take has a word that the other lacks, or has it twice"),
-    "level_not_paired": Reason("filtered", "align.levels pairs takes of another level only"),
-    "too_long": Reason("filtered", "its audio is longer than align.max_duration_s"),
-    "length_ratio": Reason("filtered", "the lengths of the two takes differ too much"),
+    "straddles_split": Reason(
+        "filtered", "the two takes are in different splits", "datasets.<name>.split"
+    ),
+    "few_pairs": Reason(
+        "filtered", "too few frame pairs pass the confidence gate", "align.min_pairs"
+    ),
+    "odd_span": Reason(
+        "filtered", "one take has a word that the other lacks, or repeats it", "align.odd_spans"
+    ),
+    "level_not_paired": Reason(
+        "filtered", "align.levels pairs only takes of another level", "align.levels"
+    ),
+    "too_long": Reason(
+        "filtered", "its audio is longer than align.max_duration_s", "align.max_duration_s"
+    ),
+    "length_ratio": Reason(
+        "filtered", "one take is too long to say the same as the other", "align.max_length_ratio"
+    ),
     # pose
     "no_landmarks": Reason("filtered", "one frame of the pair has no face"),
     "degenerate_pose": Reason("failed", "no affine maps one face onto the other"),
-    "large_residual": Reason("filtered", "the landmarks are too far apart after the affine"),
+    "large_residual": Reason(
+        "filtered", "the landmarks stay too far apart after the affine", "pose.max_residual"
+    ),
     # filter
-    "unclear": Reason("filtered", "no frame reaches the clarity threshold of its emotion"),
-    "over_quota": Reason("filtered", "clearer frames of other takes filled the quota"),
-    "looks_mislabelled": Reason("filtered", "its clear frames show another emotion than recorded"),
-    "not_of_seven": Reason("filtered", "its emotion is not one of the seven with a D_n"),
+    "unclear": Reason(
+        "filtered", "no frame shows its emotion as clearly as required", "filter.thresholds"
+    ),
+    "over_quota": Reason(
+        "filtered", "clearer frames of other takes filled the quota", "filter.quota"
+    ),
+    "looks_mislabelled": Reason(
+        "filtered", "its clear frames show another emotion than recorded", "filter.suspects.drop"
+    ),
+    "not_of_seven": Reason("filtered", "its emotion is not one of the seven that have a D_n"),
     "no_neutral": Reason(
-        "filtered", "clarity is relative to neutral, and the speaker has no neutral frame"
+        "filtered",
+        "clarity is relative to neutral, and the speaker has no neutral take",
+        "filter.relative_to_neutral",
     ),
     # invert
-    "sound_only": Reason("filtered", "an audio-only take"),
-    "poor_inversion": Reason("filtered", "no frame's reconstruction is close enough to its source"),
+    "sound_only": Reason("filtered", "the take has audio only"),
+    "poor_inversion": Reason(
+        "filtered",
+        "no frame's reconstruction is close enough to its source",
+        "invert.max_pixel_error",
+    ),
     # directions
-    "few_codes": Reason("filtered", "too few takes with codes of the emotion or of neutral"),
-    "mouth_unmeasured": Reason("filtered", "the mouth hardly moves, or is not found"),
+    "few_codes": Reason(
+        "filtered", "too few takes with codes show the emotion, or neutral", "directions.min_takes"
+    ),
+    "mouth_unmeasured": Reason(
+        "filtered", "no mouth pattern: it hardly moves, or is not found", "directions.compensate"
+    ),
     # synth
     "no_direction": Reason("filtered", "there is no direction for this emotion and speaker"),
-    "no_face_made": Reason("filtered", "no face is found in the generated image"),
-    "mouth_moved": Reason("filtered", "the mouth moved beyond the limits of synth"),
-    "identity_lost": Reason("filtered", "the generated face is no longer similar to the source"),
-    "unclear_emotion": Reason("filtered", "the emotion's probability rose too little"),
-    "few_pictures": Reason("filtered", "too few images of the family were kept"),
+    "no_face_made": Reason("filtered", "no face is found in the synthetic image"),
+    "mouth_moved": Reason(
+        "filtered", "the mouth moved beyond the limits of synth", "synth.max_open"
+    ),
+    "identity_lost": Reason(
+        "filtered", "the synthetic face no longer resembles the source", "synth.min_identity"
+    ),
+    "unclear_emotion": Reason(
+        "filtered", "the emotion's probability rose too little", "synth.min_clarity_rise"
+    ),
+    "few_pictures": Reason(
+        "filtered", "too few images of the family were kept", "synth.min_pictures"
+    ),
     # shards
-    "low_confidence": Reason("filtered", "all its frame pairs are below shards.min_confidence"),
-    "no_split": Reason("filtered", "the split goes by sentence and its sentence is not known"),
+    "low_confidence": Reason(
+        "filtered", "all its frame pairs are below shards.min_confidence", "shards.min_confidence"
+    ),
+    "no_split": Reason(
+        "filtered", "the split depends on the sentence, which is not known", "splits.<name>.unit"
+    ),
 }
 
 
 class Reject(SpfemError):
-    """One item is unusable; the run records it and goes on.
+    """One item is unusable; the run records it and continues.
 
     Parameters
     ----------
     reason
         A slug of `REASONS`.
     detail
-        What was found, in words, with the values.
+        What was measured, with the values.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
         if reason not in REASONS:
-            raise ValueError(f"{reason!r} is no slug of REASONS")
+            raise ValueError(f"{reason!r} is not a slug of REASONS")
         detail = printable(detail)
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
@@ -132,11 +206,11 @@ class Reject(SpfemError):
 
 
 class ParameterError(PipelineError):
-    """params.yaml or an option says something that cannot be."""
+    """params.yaml or an option has an invalid value."""
 
 
 class PartDone(PipelineError):
-    """One part of a run is done and others are still missing: no fault, and no tables yet."""
+    """One part of a run is done and others are missing: not an error, but no tables yet."""
 
 
 class OutOfOrderError(PipelineError):
@@ -144,19 +218,27 @@ class OutOfOrderError(PipelineError):
 
 
 class StorageError(PipelineError):
-    """The disk is full, or a folder cannot be written any more: what is finished is kept."""
+    """The disk is full, or a folder is not writable. Finished work is kept."""
 
 
 class BusyError(PipelineError):
-    """Another run works on the same outputs; both at once would mix them."""
+    """Another run works on the same outputs."""
 
 
 class MissingWeightsError(PipelineError):
-    """The weights that a stage names are not there; such a stage gives nothing and says so."""
+    """The weights that a stage names are missing; the stage writes empty tables and a note."""
+
+
+def _install(extra: str) -> str:
+    """The pip command for an extra: of this checkout if the package is installed from one."""
+    folder = Path(__file__).resolve().parent.parent
+    if (folder / "constraints.txt").is_file():
+        return f"pip install -c {folder / 'constraints.txt'} -e '{folder}[{extra}]'"
+    return f"pip install 'spfem-data[{extra}]'"
 
 
 class MissingExtraError(PipelineError):
-    """A library that only an extra installs is missing."""
+    """A library of an extra is not installed."""
 
     def __init__(self, library: str, extra: str) -> None:
         super().__init__(f"{library} is not installed; run: {extra_install(extra)}")

@@ -1,7 +1,7 @@
-"""Every row type that stages hand on, with its Arrow schema beside it: the one home of the schemas.
+"""Every row type that stages write, with its Arrow schema.
 
-Rows are frozen and check themselves. Coordinates are pixel-edge coordinates of the full frame:
-pixel i covers [i, i + 1), so the middle of the first pixel is 0.5. Times are seconds of
+Rows are frozen and validate themselves. Coordinates are pixel-edge coordinates of the full frame:
+pixel i covers [i, i + 1), so the centre of the first pixel is 0.5. Times are seconds of
 presentation time on the container's clock.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 
@@ -18,58 +18,61 @@ from pipeline.errors import REASONS, printable
 from spfem_data.labels import EMOTIONS
 
 CORPUS_EMOTIONS = (*EMOTIONS, "contempt", "calm")
-"""All that the corpora hold: MEAD adds contempt, RAVDESS calm."""
+"""All emotions of the corpora: MEAD adds contempt, RAVDESS calm."""
 N_LANDMARKS = 478
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+%-]*")
 
 
 def check_id(name: str, what: str) -> None:
-    """Refuse an id that is no safe file name; `corpora.naming.safe_id` makes safe ones."""
+    """Refuse an id that is not a safe file name; `corpora.naming.safe_id` creates safe ones."""
     if not _ID.fullmatch(name) or len(name) > 200:
-        raise ValueError(f"{what} {name!r} is no id of letters, digits and . _ + % - (at most 200)")
+        raise ValueError(
+            f"{what} {name!r} is not an id of at most 200 letters, digits and . _ + % -"
+        )
+
+
+Int8 = Annotated[int, pa.int8()]
+Int32 = Annotated[int, pa.int32()]
+Float32 = Annotated[float, pa.float32()]
+Matrix2x3 = Annotated[tuple[float, ...], pa.list_(pa.float64(), 6)]
+"""An affine on pixel-edge coordinates, row by row."""
+_PLAIN = {str: pa.string(), bool: pa.bool_(), float: pa.float64()}
+
+
+def _arrow_type(hint: Any) -> pa.DataType:
+    """The Arrow type of a field: annotated, plain, `X | None`, or a list of these."""
+    if get_origin(hint) is Annotated:
+        return hint.__metadata__[0]
+    inner = [part for part in get_args(hint) if part not in (type(None), ...)]
+    if get_origin(hint) is tuple:
+        return pa.list_(_arrow_type(inner[0]))
+    return _arrow_type(inner[0]) if inner else _PLAIN[hint]
 
 
 class Row:
-    """What all rows share: to and from the plain values that a table holds."""
+    """Base of all rows: conversion to and from the plain values of a table."""
 
     SCHEMA: ClassVar[pa.Schema]
+    """Derived from the fields; all columns are nullable."""
+
+    def __init_subclass__(cls) -> None:
+        hints = get_type_hints(cls, include_extras=True)
+        cls.SCHEMA = pa.schema([(name, _arrow_type(hints[name])) for name in cls.__annotations__])
 
     def to_row(self) -> dict[str, Any]:
-        """The row as plain values, a key a column."""
+        """The row as plain values by column."""
         return {name: getattr(self, name) for name in self.SCHEMA.names}
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Self:
-        """The record of one table row; lists become tuples."""
+        """The record of a table row; lists become tuples."""
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
-
-
-def _schema(**columns: pa.DataType) -> pa.Schema:
-    return pa.schema(list(columns.items()))
-
-
-_IDENTITY = {
-    "take_id": pa.string(),
-    "utterance_id": pa.string(),
-    "dataset": pa.string(),
-    "speaker": pa.string(),
-    "emotion": pa.string(),
-    "level": pa.int8(),
-    "view": pa.string(),
-    "take": pa.string(),
-    "sentence": pa.string(),
-    "sentence_source": pa.string(),
-    "video_path": pa.string(),
-    "video_member": pa.string(),
-    "audio_path": pa.string(),
-    "audio_member": pa.string(),
-}
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file, or a member of an untouched archive, below the root of its dataset."""
+    """A file, or a member of an archive, below the root of its dataset."""
 
     path: str
     member: str | None = None
@@ -80,21 +83,19 @@ class Source:
 
 @dataclass(frozen=True)
 class Take(Row):
-    """One recording as the corpus names it, before anything is decoded.
+    """One recording as the corpus names it, before decoding.
 
-    `utterance_id` is the take without its view: one sound serves several views. `sentence` is what
-    the corpus itself says (a RAVDESS name, a manifest, a prior table), with `sentence_source` in
-    name, manifest, prior; both null where it says nothing. Paths are relative to the root, posix.
+    `utterance_id` is the take without its view; views of a take share one audio. `sentence` is what
+    the corpus states (a RAVDESS name, a manifest, a prior table), with `sentence_source` name,
+    manifest or prior; both null if it states nothing. Paths are POSIX, relative to the root.
     """
-
-    SCHEMA: ClassVar[pa.Schema] = _schema(**_IDENTITY)
 
     take_id: str
     utterance_id: str
     dataset: str
     speaker: str
     emotion: str
-    level: int
+    level: Int8
     view: str
     take: str
     sentence: str | None
@@ -108,75 +109,43 @@ class Take(Row):
         check_id(self.take_id, "take_id")
         check_id(self.utterance_id, "utterance_id")
         if self.emotion not in CORPUS_EMOTIONS:
-            raise ValueError(f"emotion {self.emotion!r} is none of {', '.join(CORPUS_EMOTIONS)}")
+            raise ValueError(f"emotion {self.emotion!r} is not one of {', '.join(CORPUS_EMOTIONS)}")
         if self.video_path is None and self.audio_path is None:
-            raise ValueError(f"take {self.take_id} has neither picture nor sound")
+            raise ValueError(f"take {self.take_id} has neither video nor audio")
 
     @property
     def video(self) -> Source | None:
-        """Where the picture is, None for a take of sound alone."""
+        """Source of the video; None for a take with audio only."""
         return None if self.video_path is None else Source(self.video_path, self.video_member)
 
     @property
     def audio(self) -> Source | None:
-        """Where a separate sound file is, None where the container's own track serves."""
+        """Source of a separate audio file; None if the container's own track is used."""
         return None if self.audio_path is None else Source(self.audio_path, self.audio_member)
 
 
 @dataclass(frozen=True)
 class Clip(Row):
-    """One extracted take: its identity, what decoding found, and where its stored crop lies.
+    """One extracted take: its identity, what decoding measured, and its stored crop.
 
     The stored crop of every frame is the square [crop_x, crop_x + crop_side) x [crop_y, crop_y +
     crop_side) of the full frame, scaled to crop_px. `frames_sha256` and `audio_sha256` are of the
-    files that extract wrote. Frame counts and picture columns are 0 or null for sound alone.
+    files that extract wrote. Without video, frame counts are 0 and image columns null.
 
-    `findings` are slugs of media.FINDINGS, `repaired` those that extract corrected. The values
-    behind them: `declared_frames` of the container (null: it declares none), `longest_frame_s` the
-    longest time that one frame stands, `n_mouth_covered` frames in which something seems to be
-    before the mouth, `audio_gap_s` all holes in the sound used. Where a take has both a sound track
-    and a sound file: `file_offset_ms` by how much the file begins later than the picture does,
-    `file_match` the correlation of the two there (1: equal), `file_drift_ms` by how much the offset
-    grows to the end (null: not measurable).
+    `findings` are slugs of media.FINDINGS, `repaired` those that were repaired. They are based on
+    `declared_frames` of the container (null: none declared), `longest_frame_s`,
+    `n_mouth_covered` (frames in which the mouth seems covered) and `audio_gap_s` (total gaps in the
+    audio used). For a take with both a track and an audio file: `file_offset_ms` is the delay of
+    the file relative to the video, `file_match` their correlation at that delay (1: equal),
+    `file_drift_ms` the growth of the delay until the end (null: not measurable).
     """
-
-    SCHEMA: ClassVar[pa.Schema] = _schema(
-        **_IDENTITY,
-        split=pa.string(),
-        width_px=pa.int32(),
-        height_px=pa.int32(),
-        fps=pa.float64(),
-        n_frames=pa.int32(),
-        n_found=pa.int32(),
-        video_start_s=pa.float64(),
-        video_end_s=pa.float64(),
-        audio_start_s=pa.float64(),
-        audio_end_s=pa.float64(),
-        audio_from=pa.string(),
-        crop_x_px=pa.float64(),
-        crop_y_px=pa.float64(),
-        crop_side_px=pa.float64(),
-        crop_px=pa.int32(),
-        interocular_px=pa.float32(),
-        frames_sha256=pa.string(),
-        audio_sha256=pa.string(),
-        findings=pa.list_(pa.string()),
-        repaired=pa.list_(pa.string()),
-        declared_frames=pa.int32(),
-        longest_frame_s=pa.float64(),
-        n_mouth_covered=pa.int32(),
-        audio_gap_s=pa.float64(),
-        file_offset_ms=pa.float64(),
-        file_match=pa.float32(),
-        file_drift_ms=pa.float64(),
-    )
 
     take_id: str
     utterance_id: str
     dataset: str
     speaker: str
     emotion: str
-    level: int
+    level: Int8
     view: str
     take: str
     sentence: str | None
@@ -186,11 +155,11 @@ class Clip(Row):
     audio_path: str | None
     audio_member: str | None
     split: str | None
-    width_px: int | None
-    height_px: int | None
+    width_px: Int32 | None
+    height_px: Int32 | None
     fps: float | None
-    n_frames: int
-    n_found: int
+    n_frames: Int32
+    n_found: Int32
     video_start_s: float | None
     video_end_s: float | None
     audio_start_s: float
@@ -199,18 +168,18 @@ class Clip(Row):
     crop_x_px: float | None
     crop_y_px: float | None
     crop_side_px: float | None
-    crop_px: int | None
-    interocular_px: float | None
+    crop_px: Int32 | None
+    interocular_px: Float32 | None
     frames_sha256: str | None
     audio_sha256: str
     findings: tuple[str, ...]
     repaired: tuple[str, ...] = ()
-    declared_frames: int | None = None
+    declared_frames: Int32 | None = None
     longest_frame_s: float | None = None
-    n_mouth_covered: int = 0
+    n_mouth_covered: Int32 = 0
     audio_gap_s: float = 0.0
     file_offset_ms: float | None = None
-    file_match: float | None = None
+    file_match: Float32 | None = None
     file_drift_ms: float | None = None
 
     def __post_init__(self) -> None:
@@ -219,12 +188,16 @@ class Clip(Row):
             raise ValueError(f"{self.take_id}: {self.n_found} faces in {self.n_frames} frames")
         if self.audio_end_s <= self.audio_start_s:
             raise ValueError(
-                f"{self.take_id}: sound from {self.audio_start_s} to {self.audio_end_s} s"
+                f"{self.take_id}: audio from {self.audio_start_s} to {self.audio_end_s} s"
             )
         if (self.frames_sha256 is None) != (self.n_frames == 0):
-            raise ValueError(f"{self.take_id}: frames and their file must both be there or not")
+            raise ValueError(
+                f"{self.take_id}: frames and their file must both exist or both be absent"
+            )
         if not set(self.repaired) <= set(self.findings):
-            raise ValueError(f"{self.take_id}: repaired {self.repaired}, findings {self.findings}")
+            raise ValueError(
+                f"{self.take_id}: repaired {self.repaired} are not all in {self.findings}"
+            )
 
     @property
     def has_picture(self) -> bool:
@@ -238,7 +211,7 @@ FRAMES_SCHEMA = pa.schema(
         ("time_s", pa.float64()),
         ("duration_s", pa.float64()),
         ("found", pa.bool_()),
-        # No fixed size: pyarrow before 26 writes null lists of fixed size and cannot read them.
+        # Not fixed-size: pyarrow before 26 cannot read null lists of fixed size that it wrote.
         ("landmarks", pa.list_(pa.float32())),
         ("yaw_deg", pa.float32()),
         ("pitch_deg", pa.float32()),
@@ -253,46 +226,30 @@ FRAMES_SCHEMA = pa.schema(
         ("crop", pa.binary()),
     ]
 )
-"""One row a frame of a take, one file a take.
+"""One row per frame, one file per take.
 
-The frame is shown in [time_s, time_s + duration_s). `landmarks` are 478 x (x, y, z) in pixels of
-the full frame, null where no face was found, as are the measures that follow from them. Yaw is
-positive when the face turns towards the right edge of the picture, pitch when it looks up, roll
-when the head tilts clockwise as seen in the picture. Openings and widths are divided by the
+The frame is displayed in [time_s, time_s + duration_s). `landmarks` are 478 x (x, y, z) in pixels
+of the full frame, null without a face, as are the measures derived from them. Yaw is positive when
+the face turns towards the right edge of the image, pitch when it looks up, roll
+when the head tilts clockwise in the image. Openings and widths are divided by the
 distance of the outer eye corners (interocular_px). `crop` is the stored crop as JPEG.
 """
 
 
 @dataclass(frozen=True)
 class Sentence(Row):
-    """What one utterance says and how that is known.
+    """The sentence of one utterance, and how it was determined.
 
-    `method`: transcript, name, manifest, prior or sound, by what decided; `anchor` the neutral
-    utterance that the sound was compared with; `score` as `dtw.identity` (small is alike),
-    `margin` to the next best.
+    `method` is transcript, name, manifest, prior or sound. `anchor` is the neutral utterance that
+    the audio was compared with, `score` as in `alignment.sentence_score` (low is alike), `margin`
+    the distance to the next best.
     """
-
-    SCHEMA: ClassVar[pa.Schema] = _schema(
-        utterance_id=pa.string(),
-        dataset=pa.string(),
-        speaker=pa.string(),
-        emotion=pa.string(),
-        level=pa.int8(),
-        take=pa.string(),
-        sentence=pa.string(),
-        method=pa.string(),
-        anchor=pa.string(),
-        score=pa.float64(),
-        margin=pa.float64(),
-        verified=pa.bool_(),
-        split=pa.string(),
-    )
 
     utterance_id: str
     dataset: str
     speaker: str
     emotion: str
-    level: int
+    level: Int8
     take: str
     sentence: str | None
     method: str
@@ -305,51 +262,18 @@ class Sentence(Row):
 
 @dataclass(frozen=True)
 class Pair(Row):
-    """One pair of takes, frame by frame: take a (the anchor, neutral) beside take b.
+    """One pair of takes, frame by frame: take a (the anchor, neutral) and take b.
 
-    `frame_a` and `frame_b` increase strictly (of preset compat_scmcl they never decrease, and no
-    two frame pairs are alike); the per-frame columns have their length. `error_ms`
+    `frame_a` and `frame_b` increase strictly (with preset compat_scmcl they never decrease, and no
+    frame pair repeats); the per-frame columns have their length. `error_ms`
     is the claimed error of the pairing in time, `confidence` in 0..1, `run_ms` the longest
     standstill of the warping path near the frame, `slope` the local tempo of b over a.
     `knots_a_s` and `knots_b_s` are the whole time map as knots of a piecewise-linear function, in
     seconds. `mouth_agreement` is the correlation of the two mouths' faster movements along the
-    whole map (see `pairing.mouth`), null without picture. `odd_span` is where one take most seems
-    to have a word more (only_in_a, only_in_b, twice_in_a, twice_in_b) with its score, an alarm
-    from 1 on.
+    whole map (see `stages.align.mouth_agreement`), null without video. `odd_span` is the most
+    likely extra word (only_in_a, only_in_b, twice_in_a, twice_in_b); a score of 1 or more is an
+    alarm.
     """
-
-    SCHEMA: ClassVar[pa.Schema] = _schema(
-        pair_id=pa.string(),
-        dataset=pa.string(),
-        speaker=pa.string(),
-        view=pa.string(),
-        sentence=pa.string(),
-        split=pa.string(),
-        take_a=pa.string(),
-        take_b=pa.string(),
-        emotion_a=pa.string(),
-        emotion_b=pa.string(),
-        level_a=pa.int8(),
-        level_b=pa.int8(),
-        sentence_score=pa.float64(),
-        sentence_method=pa.string(),
-        odd_span=pa.string(),
-        odd_span_score=pa.float64(),
-        length_ratio=pa.float64(),
-        n_frames_a=pa.int32(),
-        n_frames_b=pa.int32(),
-        coverage=pa.float64(),
-        mouth_agreement=pa.float64(),
-        frame_a=pa.list_(pa.int32()),
-        frame_b=pa.list_(pa.int32()),
-        confidence=pa.list_(pa.float32()),
-        error_ms=pa.list_(pa.float32()),
-        run_ms=pa.list_(pa.float32()),
-        slope=pa.list_(pa.float32()),
-        contrast=pa.list_(pa.float32()),
-        knots_a_s=pa.list_(pa.float64()),
-        knots_b_s=pa.list_(pa.float64()),
-    )
 
     pair_id: str
     dataset: str
@@ -361,24 +285,24 @@ class Pair(Row):
     take_b: str
     emotion_a: str
     emotion_b: str
-    level_a: int
-    level_b: int
+    level_a: Int8
+    level_b: Int8
     sentence_score: float
     sentence_method: str
     odd_span: str
     odd_span_score: float
     length_ratio: float
-    n_frames_a: int
-    n_frames_b: int
+    n_frames_a: Int32
+    n_frames_b: Int32
     coverage: float
     mouth_agreement: float | None
-    frame_a: tuple[int, ...]
-    frame_b: tuple[int, ...]
-    confidence: tuple[float, ...]
-    error_ms: tuple[float, ...]
-    run_ms: tuple[float, ...]
-    slope: tuple[float, ...]
-    contrast: tuple[float, ...]
+    frame_a: tuple[Int32, ...]
+    frame_b: tuple[Int32, ...]
+    confidence: tuple[Float32, ...]
+    error_ms: tuple[Float32, ...]
+    run_ms: tuple[Float32, ...]
+    slope: tuple[Float32, ...]
+    contrast: tuple[Float32, ...]
     knots_a_s: tuple[float, ...]
     knots_b_s: tuple[float, ...]
 
@@ -392,11 +316,11 @@ class Pair(Row):
                 raise ValueError(f"{self.pair_id}: {name} decreases")
         frames = list(zip(self.frame_a, self.frame_b, strict=True))
         if len(set(frames)) != len(frames):
-            raise ValueError(f"{self.pair_id}: a pair of frames stands twice")
+            raise ValueError(f"{self.pair_id}: a frame pair repeats")
 
     @property
     def is_one_to_one(self) -> bool:
-        """Whether no frame of either take stands in two pairs."""
+        """Whether no frame of either take is in two pairs."""
         return all(i < j for frames in (self.frame_a, self.frame_b) for i, j in pairwise(frames))
 
 
@@ -406,71 +330,40 @@ class PosePair(Row):
 
     `affine` is a 2x3 matrix, row by row, on pixel-edge coordinates, `inverse` its inverse.
     Residuals are the root mean square distance of the stable landmarks over a's interocular
-    distance: before (centred and scaled by nothing but the stored crops) and after. Angles are b
-    minus a, what no 2-D map can mend.
+    distance: before (centred, scaled only by the stored crops) and after. Angles are b
+    minus a; no 2-D map can correct them.
     """
 
-    SCHEMA: ClassVar[pa.Schema] = _schema(
-        pair_id=pa.string(),
-        frame_a=pa.int32(),
-        frame_b=pa.int32(),
-        affine=pa.list_(pa.float64(), 6),
-        inverse=pa.list_(pa.float64(), 6),
-        residual_before=pa.float32(),
-        residual_after=pa.float32(),
-        yaw_difference_deg=pa.float32(),
-        pitch_difference_deg=pa.float32(),
-        mouth_open_a=pa.float32(),
-        mouth_open_b=pa.float32(),
-        mouth_difference=pa.float32(),
-    )
-
     pair_id: str
-    frame_a: int
-    frame_b: int
-    affine: tuple[float, ...]
-    inverse: tuple[float, ...]
-    residual_before: float
-    residual_after: float
-    yaw_difference_deg: float
-    pitch_difference_deg: float
-    mouth_open_a: float
-    mouth_open_b: float
-    mouth_difference: float
+    frame_a: Int32
+    frame_b: Int32
+    affine: Matrix2x3
+    inverse: Matrix2x3
+    residual_before: Float32
+    residual_after: Float32
+    yaw_difference_deg: Float32
+    pitch_difference_deg: Float32
+    mouth_open_a: Float32
+    mouth_open_b: Float32
+    mouth_difference: Float32
 
 
 @dataclass(frozen=True)
 class PosedPair(Row):
-    """One clip pair after pose: what became of its frame pairs, and their medians.
+    """One clip pair after pose: counts of its frame pairs by outcome, and medians.
 
     n_frames = n_kept + n_no_face + n_degenerate + n_large_residual. Medians are over the kept,
-    angles as absolute values, null where none was kept; `poses_sha256` is a digest of the kept
+    angles as absolute values, null if none was kept; `poses_sha256` is a digest of the kept
     rows' values.
     """
 
-    SCHEMA: ClassVar[pa.Schema] = _schema(
-        pair_id=pa.string(),
-        speaker=pa.string(),
-        n_frames=pa.int32(),
-        n_kept=pa.int32(),
-        n_no_face=pa.int32(),
-        n_degenerate=pa.int32(),
-        n_large_residual=pa.int32(),
-        residual_before=pa.float64(),
-        residual_after=pa.float64(),
-        yaw_difference_deg=pa.float64(),
-        pitch_difference_deg=pa.float64(),
-        mouth_difference=pa.float64(),
-        poses_sha256=pa.string(),
-    )
-
     pair_id: str
     speaker: str
-    n_frames: int
-    n_kept: int
-    n_no_face: int
-    n_degenerate: int
-    n_large_residual: int
+    n_frames: Int32
+    n_kept: Int32
+    n_no_face: Int32
+    n_degenerate: Int32
+    n_large_residual: Int32
     residual_before: float | None
     residual_after: float | None
     yaw_difference_deg: float | None
@@ -493,7 +386,7 @@ SCORES_SCHEMA = pa.schema(
         ("embedding", pa.list_(pa.float32())),
     ]
 )
-"""One row a scored frame of a take, one file a take, frames increasing.
+"""One row per scored frame, one file per take, frames increasing.
 
 `p_*` are the probabilities of the seven emotions, which sum to 1; `embedding` is the image's in
 CLIP's space, of unit length. Frames without a face are not scored.
@@ -508,31 +401,16 @@ class ScoredTake(Row):
     `weights_sha256` is of the file that scored, `scores_sha256` of the take's own file.
     """
 
-    SCHEMA: ClassVar[pa.Schema] = _schema(
-        take_id=pa.string(),
-        dataset=pa.string(),
-        speaker=pa.string(),
-        emotion=pa.string(),
-        level=pa.int8(),
-        view=pa.string(),
-        split=pa.string(),
-        n_frames=pa.int32(),
-        n_scored=pa.int32(),
-        p=pa.list_(pa.float32()),
-        weights_sha256=pa.string(),
-        scores_sha256=pa.string(),
-    )
-
     take_id: str
     dataset: str
     speaker: str
     emotion: str
-    level: int
+    level: Int8
     view: str
     split: str | None
-    n_frames: int
-    n_scored: int
-    p: tuple[float, ...]
+    n_frames: Int32
+    n_scored: Int32
+    p: tuple[Float32, ...]
     weights_sha256: str
     scores_sha256: str
 
@@ -555,52 +433,36 @@ CLEAR_SCHEMA = pa.schema(
         ("verdict", pa.string()),
     ]
 )
-"""One row a scored frame, one file a speaker: what the stage filter decided.
+"""One row per scored frame, one file per speaker: what the stage filter decided.
 
-`emotion` is the n of the D_n that the frame is judged for: as recorded, or the likeliest where
+`emotion` is the n of the D_n in question: as recorded, or the likeliest if
 `filter.require_recorded` is false. `clarity` is its probability (or that against the speaker's own
-neutral), null for takes of none of the seven. `verdict` is one of clarity.choice.VERDICTS. `rank`
-is the place among the clear frames (kept and over_quota) of that emotion and split, clearest 1,
-else null. `split` is null where the take has none.
+neutral), null for takes of another emotion. `verdict` is one of
+stages.filter.selection.VERDICTS. `rank` is the rank among the clear frames (kept and over_quota) of
+that emotion and split, clearest 1, else null. `split` is null if the take has none.
 """
 
 
 @dataclass(frozen=True)
 class FilteredTake(Row):
-    """One scored take after the filter: what became of its frames.
+    """One scored take after the filter: counts of its frames by verdict.
 
     n_scored = n_kept + n_unclear + n_duplicate + n_over_quota + n_other_emotion. `clarity` is the
-    median over the kept, null without; `weights_sha256` is of the network that gave the scores,
+    median over the kept, null if none; `weights_sha256` is of the network that gave the scores,
     `clear_sha256` a digest of the take's rows.
     """
-
-    SCHEMA: ClassVar[pa.Schema] = _schema(
-        take_id=pa.string(),
-        speaker=pa.string(),
-        emotion=pa.string(),
-        split=pa.string(),
-        n_scored=pa.int32(),
-        n_kept=pa.int32(),
-        n_unclear=pa.int32(),
-        n_duplicate=pa.int32(),
-        n_over_quota=pa.int32(),
-        n_other_emotion=pa.int32(),
-        clarity=pa.float32(),
-        weights_sha256=pa.string(),
-        clear_sha256=pa.string(),
-    )
 
     take_id: str
     speaker: str
     emotion: str
     split: str | None
-    n_scored: int
-    n_kept: int
-    n_unclear: int
-    n_duplicate: int
-    n_over_quota: int
-    n_other_emotion: int
-    clarity: float | None
+    n_scored: Int32
+    n_kept: Int32
+    n_unclear: Int32
+    n_duplicate: Int32
+    n_over_quota: Int32
+    n_other_emotion: Int32
+    clarity: Float32 | None
     weights_sha256: str
     clear_sha256: str
 
@@ -612,33 +474,25 @@ class FilteredTake(Row):
 
 @dataclass(frozen=True)
 class ClarityThreshold(Row):
-    """The clarity from which on a frame of an emotion counts; null: none could be fitted.
+    """The least clarity of an emotion's frames; null: none could be fitted.
 
-    `how`: given, quantile or floor; `n_fit` the frames of train that a quantile was fitted on.
+    `how` is given, quantile or floor; `n_fit` the training frames that a quantile was fitted on.
     """
-
-    SCHEMA: ClassVar[pa.Schema] = _schema(
-        emotion=pa.string(), threshold=pa.float64(), how=pa.string(), n_fit=pa.int32()
-    )
 
     emotion: str
     threshold: float | None
     how: str
-    n_fit: int
+    n_fit: Int32
 
 
 @dataclass(frozen=True)
 class YieldPoint(Row):
-    """A point of the yield curve: of an emotion's scored frames, those at least so clear."""
-
-    SCHEMA: ClassVar[pa.Schema] = _schema(
-        emotion=pa.string(), threshold=pa.float64(), n_scored=pa.int32(), n_passing=pa.int32()
-    )
+    """A point of the yield curve: how many scored frames of an emotion reach a clarity."""
 
     emotion: str
     threshold: float
-    n_scored: int
-    n_passing: int
+    n_scored: Int32
+    n_passing: Int32
 
 
 @dataclass(frozen=True)
@@ -649,28 +503,14 @@ class Suspect(Row):
     `n_clear` clear frames.
     """
 
-    SCHEMA: ClassVar[pa.Schema] = _schema(
-        take_id=pa.string(),
-        speaker=pa.string(),
-        recorded=pa.string(),
-        seen=pa.string(),
-        level=pa.int8(),
-        split=pa.string(),
-        n_scored=pa.int32(),
-        n_clear=pa.int32(),
-        share=pa.float64(),
-        p_seen=pa.float64(),
-        p_recorded=pa.float64(),
-    )
-
     take_id: str
     speaker: str
     recorded: str
     seen: str
-    level: int
+    level: Int8
     split: str | None
-    n_scored: int
-    n_clear: int
+    n_scored: Int32
+    n_clear: Int32
     share: float
     p_seen: float
     p_recorded: float
@@ -691,13 +531,13 @@ CODES_SCHEMA = pa.schema(
         ("verdict", pa.string()),
     ]
 )
-"""One row an inverted frame of a take, one file a take.
+"""One row per inverted frame, one file per take.
 
-`time_s` is the frame's instant (the middle of its time). `quad` is the square that the picture was
-taken from, 4 x (x, y) in the full frame: top left, bottom left, bottom right, top right. `code` is
+`time_s` is the middle of the frame's display interval. `quad` is the square that the image was cut
+from, 4 x (x, y) in the full frame: top left, bottom left, bottom right, top right. `code` is
 the W+ code, n_latent x dim. `pixel_error` is the root mean square difference of the reconstruction
 over the range of a pixel (0 to 1), `perceptual_error` the mean squared difference of deep
-features, `identity` the cosine of ArcFace embeddings; both null where no network was given. Mouth
+features, `identity` the cosine of ArcFace embeddings; both null without the network. Mouth
 measures are of the source, over the distance of the outer eye corners. `verdict`: kept,
 large_error, unlike_features or other_identity.
 """
@@ -707,46 +547,23 @@ large_error, unlike_features or other_identity.
 class InvertedTake(Row):
     """One take after inversion: n_asked = n_kept + n_rejected. Errors are medians over the kept."""
 
-    SCHEMA: ClassVar[pa.Schema] = _schema(
-        take_id=pa.string(),
-        dataset=pa.string(),
-        speaker=pa.string(),
-        emotion=pa.string(),
-        level=pa.int8(),
-        view=pa.string(),
-        split=pa.string(),
-        n_frames=pa.int32(),
-        n_asked=pa.int32(),
-        n_kept=pa.int32(),
-        n_rejected=pa.int32(),
-        pixel_error=pa.float32(),
-        perceptual_error=pa.float32(),
-        identity=pa.float32(),
-        framing=pa.string(),
-        n_latent=pa.int32(),
-        dim=pa.int32(),
-        encoder_sha256=pa.string(),
-        generator_sha256=pa.string(),
-        codes_sha256=pa.string(),
-    )
-
     take_id: str
     dataset: str
     speaker: str
     emotion: str
-    level: int
+    level: Int8
     view: str
     split: str | None
-    n_frames: int
-    n_asked: int
-    n_kept: int
-    n_rejected: int
-    pixel_error: float | None
-    perceptual_error: float | None
-    identity: float | None
+    n_frames: Int32
+    n_asked: Int32
+    n_kept: Int32
+    n_rejected: Int32
+    pixel_error: Float32 | None
+    perceptual_error: Float32 | None
+    identity: Float32 | None
     framing: str
-    n_latent: int
-    dim: int
+    n_latent: Int32
+    dim: Int32
     encoder_sha256: str
     generator_sha256: str
     codes_sha256: str
@@ -758,11 +575,11 @@ class InvertedTake(Row):
 
 @dataclass(frozen=True)
 class Direction(Row):
-    """The way from neutral to an emotion in W+, of all speakers or of one.
+    """The direction from neutral to an emotion in W+, of all speakers or of one.
 
-    `plain` is the normal of the boundary and `vector` the same with the mouth's part taken out,
+    `plain` is the normal of the boundary and `vector` the same with mouth motion projected out,
     both n_latent x dim at the length that `norm` names: 1 (flattened) or sqrt(n_latent)
-    (per_layer). `class_gap` is how far the classes' means lie apart along `plain`, in its lengths;
+    (per_layer). `class_gap` is the distance of the class means along `plain`, in its lengths;
     a step of one gap along `vector` is `gap_length` of its lengths. Accuracies are means of both
     classes' recalls on takes, and on speakers, that the boundary did not see; null where there are
     too few. `moves` are k patterns of the `measures`, k x n_latent x dim; `shift_before` and
@@ -770,50 +587,18 @@ class Direction(Row):
     gaps, through `readout` (k x 80 points of the lips, see `stylegan.mouth.readout`).
     """
 
-    SCHEMA: ClassVar[pa.Schema] = _schema(
-        direction_id=pa.string(),
-        dataset=pa.string(),
-        emotion=pa.string(),
-        speaker=pa.string(),
-        n_latent=pa.int32(),
-        dim=pa.int32(),
-        norm=pa.string(),
-        c=pa.float64(),
-        n_neutral=pa.int32(),
-        n_emotion=pa.int32(),
-        n_speakers=pa.int32(),
-        n_takes=pa.int32(),
-        accuracy_by_take=pa.float64(),
-        accuracy_by_speaker=pa.float64(),
-        class_gap=pa.float64(),
-        gap_length=pa.float64(),
-        cosine=pa.float64(),
-        measures=pa.list_(pa.string()),
-        closed_at=pa.float64(),
-        n_calibration=pa.int32(),
-        shift_before=pa.list_(pa.float64()),
-        shift_after=pa.list_(pa.float64()),
-        vector=pa.list_(pa.float32()),
-        plain=pa.list_(pa.float32()),
-        moves=pa.list_(pa.float32()),
-        readout=pa.list_(pa.float32()),
-        encoder_sha256=pa.string(),
-        generator_sha256=pa.string(),
-        direction_sha256=pa.string(),
-    )
-
     direction_id: str
     dataset: str
     emotion: str
     speaker: str | None
-    n_latent: int
-    dim: int
+    n_latent: Int32
+    dim: Int32
     norm: str
     c: float
-    n_neutral: int
-    n_emotion: int
-    n_speakers: int
-    n_takes: int
+    n_neutral: Int32
+    n_emotion: Int32
+    n_speakers: Int32
+    n_takes: Int32
     accuracy_by_take: float | None
     accuracy_by_speaker: float | None
     class_gap: float
@@ -821,13 +606,13 @@ class Direction(Row):
     cosine: float
     measures: tuple[str, ...]
     closed_at: float
-    n_calibration: int
+    n_calibration: Int32
     shift_before: tuple[float, ...]
     shift_after: tuple[float, ...]
-    vector: tuple[float, ...]
-    plain: tuple[float, ...]
-    moves: tuple[float, ...]
-    readout: tuple[float, ...]
+    vector: tuple[Float32, ...]
+    plain: tuple[Float32, ...]
+    moves: tuple[Float32, ...]
+    readout: tuple[Float32, ...]
     encoder_sha256: str
     generator_sha256: str
     direction_sha256: str
@@ -842,77 +627,43 @@ class Direction(Row):
 
 @dataclass(frozen=True)
 class MadePicture(Row):
-    """One picture of a family: the reconstruction of a source frame, or that with an emotion.
+    """One image of a family: the reconstruction of a source frame, or that with an emotion.
 
     `family_id` is `<take_id>-<frame>`. `beta` is in lengths of the direction, `gaps` the same in
-    class gaps, both 0 for the reconstruction; `tries` how many betas were tried. Mouth measures
-    are of the made picture, over the distance of its outer eye corners; differences are to the
+    class gaps, both 0 for the reconstruction; `tries` is the number of betas tried. Mouth measures
+    are of the synthetic image, over the distance of its outer eye corners; differences are to the
     reconstruction, and for the reconstruction to the source frame. `identity` is the cosine of
-    ArcFace embeddings and `clarity` the probability of the picture's emotion; null where no
-    network was given, as are measures where no face was found. `clarity_rise` is the clarity less
+    ArcFace embeddings and `clarity` the probability of the image's emotion; null without the
+    network, as are measures without a face. `clarity_rise` is the clarity minus
     the reconstruction's probability of that emotion. `verdict`: kept or why not; a kept picture may
     stand in a family that is not, see `family_kept`.
     """
 
-    SCHEMA: ClassVar[pa.Schema] = _schema(
-        family_id=pa.string(),
-        take_id=pa.string(),
-        frame=pa.int32(),
-        time_s=pa.float64(),
-        dataset=pa.string(),
-        speaker=pa.string(),
-        source_emotion=pa.string(),
-        level=pa.int8(),
-        view=pa.string(),
-        split=pa.string(),
-        emotion=pa.string(),
-        is_reconstruction=pa.bool_(),
-        norm=pa.string(),
-        beta=pa.float32(),
-        gaps=pa.float32(),
-        tries=pa.int32(),
-        mouth_open=pa.float32(),
-        mouth_width=pa.float32(),
-        mouth_corner=pa.float32(),
-        mouth_open_difference=pa.float32(),
-        mouth_width_difference=pa.float32(),
-        mouth_corner_difference=pa.float32(),
-        identity=pa.float32(),
-        clarity=pa.float32(),
-        clarity_rise=pa.float32(),
-        verdict=pa.string(),
-        family_kept=pa.bool_(),
-        frame_to_picture=pa.list_(pa.float64()),
-        generator_sha256=pa.string(),
-        encoder_sha256=pa.string(),
-        direction_sha256=pa.string(),
-    )
-
     family_id: str
     take_id: str
-    frame: int
+    frame: Int32
     time_s: float
     dataset: str
     speaker: str
     source_emotion: str
-    level: int
+    level: Int8
     view: str
     split: str | None
     emotion: str
     is_reconstruction: bool
     norm: str
-    beta: float
-    gaps: float
-    tries: int
-    mouth_open: float | None
-    mouth_width: float | None
-    mouth_corner: float | None
-    mouth_open_difference: float | None
-    mouth_width_difference: float | None
-    mouth_corner_difference: float | None
-    identity: float | None
-    clarity: float | None
-    clarity_rise: float | None
+    beta: Float32
+    gaps: Float32
+    tries: Int32
+    mouth_open: Float32 | None
+    mouth_width: Float32 | None
+    mouth_corner: Float32 | None
+    mouth_open_difference: Float32 | None
+    mouth_width_difference: Float32 | None
+    mouth_corner_difference: Float32 | None
+    identity: Float32 | None
+    clarity: Float32 | None
+    clarity_rise: Float32 | None
     verdict: str
     family_kept: bool
     frame_to_picture: tuple[float, ...]
@@ -924,47 +675,27 @@ class MadePicture(Row):
 FAMILIES_SCHEMA = pa.schema(
     [*MadePicture.SCHEMA, ("picture", pa.binary()), ("composed", pa.binary())]
 )
-"""One row a picture of a take's families, one file a take: `picture` as JPEG, and `composed`, where
-asked for, the take's stored crop with the picture pasted into it."""
+"""One row per synthetic image, one file per take: `picture` is a JPEG, and `composed`, if
+requested, the take's stored crop with the image pasted in."""
 
 
 @dataclass(frozen=True)
 class MadeFamily(Row):
-    """One family: a source frame's reconstruction and its pictures, of which `n_kept` were kept."""
-
-    SCHEMA: ClassVar[pa.Schema] = _schema(
-        family_id=pa.string(),
-        take_id=pa.string(),
-        frame=pa.int32(),
-        speaker=pa.string(),
-        split=pa.string(),
-        n_pictures=pa.int32(),
-        n_kept=pa.int32(),
-        rows_sha256=pa.string(),
-    )
+    """One family: a source frame's reconstruction and its images, of which `n_kept` were kept."""
 
     family_id: str
     take_id: str
-    frame: int
+    frame: Int32
     speaker: str
     split: str | None
-    n_pictures: int
-    n_kept: int
+    n_pictures: Int32
+    n_kept: Int32
     rows_sha256: str
 
 
 @dataclass(frozen=True)
 class Rejected(Row):
-    """One planned item that gave nothing: which, at what grain, why."""
-
-    SCHEMA: ClassVar[pa.Schema] = _schema(
-        stage=pa.string(),
-        grain=pa.string(),
-        item=pa.string(),
-        reason=pa.string(),
-        kind=pa.string(),
-        detail=pa.string(),
-    )
+    """One planned item that was not kept, with its reason."""
 
     stage: str
     grain: str
@@ -980,6 +711,6 @@ class Rejected(Row):
 
 
 def rejected(stage: str, grain: str, item: str, reason: str, detail: str) -> Rejected:
-    """The row of one reject; its kind follows from the reason."""
+    """The row of one reject; the reason determines its kind."""
     kind = REASONS[reason].kind
     return Rejected(stage, grain, printable(item), reason, kind, printable(detail))

@@ -16,6 +16,8 @@ from tests.import_closure import PACKAGES, closure, file_of, imports_of, is_cove
 
 TOOLS = {
     "inventory",
+    "run",
+    "rejects",
     "forget",
     "status",
     "plan",

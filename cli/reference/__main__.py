@@ -1,4 +1,4 @@
-"""Write all pages anew."""
+"""Write all reference pages."""
 
 from __future__ import annotations
 

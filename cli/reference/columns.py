@@ -1,7 +1,4 @@
-"""docs/columns.md: every column of every config, from the schema itself.
-
-`python -m cli.reference.columns` writes the page anew; a test holds it current.
-"""
+"""docs/columns.md: every column of every config, from the schema. Written by `make reference`."""
 
 from __future__ import annotations
 
@@ -18,10 +15,10 @@ def page() -> str:
     parts = [
         "# Columns of the shards\n\n"
         f"Schema version {SCHEMA_VERSION}, as in each file's metadata (`{VERSION_KEY.decode()}`) "
-        "and in `manifest.json`; a\npackage refuses a version that it does not know. What a change "
-        "of version means: [shards.md](shards.md).\n\n"
-        "Made from `spfem_data/schema.py` by `python -m cli.reference.columns`. A column "
-        "that has no\nvalue in a row is null there. The first column of a config names its rows.",
+        "and in `manifest.json`. The\nreader refuses unknown versions; [shards.md](shards.md) "
+        "explains what a new version means.\n\n"
+        "Generated from `spfem_data/schema.py` by `make reference`. Missing values are null. The\n"
+        "first column of a config is the id of its rows.",
         *(_section(config, columns) for config, columns in COLUMNS.items()),
     ]
     return "\n\n".join(parts) + "\n"
@@ -36,7 +33,3 @@ def _section(config: str, columns: tuple[Column, ...]) -> str:
 def _kind(column: Column) -> str:
     text = _KINDS[column.media] if column.media else str(column.type)
     return text.replace("element: ", "").replace("item: ", "").replace("<", "&lt;")
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")

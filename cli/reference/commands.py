@@ -22,7 +22,7 @@ _WORDS = {str: "text", int: "number", float: "number", Path: "path", bool: "flag
 
 
 def commands() -> list[tuple[str, Any]]:
-    """Each command that runs, as (`spfem-data a b`, command), in the order of the help."""
+    """Each runnable command as (`spfem-data a b`, command), in the order of the help."""
     return list(_below("spfem-data", typer.main.get_command(app)))
 
 
@@ -30,8 +30,8 @@ def page() -> str:
     """The page as Markdown."""
     parts = [
         "# Commands\n\n" + made_from("the command line's own help"),
-        "A default after `$NAME` is taken where that environment variable is not set. Exit codes:\n"
-        "[The terminal](../cli.md).",
+        "A default after `$NAME` applies if that environment variable is not set. Exit codes:\n"
+        "[The command line](../cli.md#exit-codes).",
         *(_section(path, command) for path, command in commands()),
     ]
     return "\n\n".join(parts) + "\n"
@@ -46,17 +46,17 @@ def _below(path: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _section(path: str, command: Any) -> str:
-    said = [f"## `{path}`", _help(command.help or ""), _help(getattr(command, "epilog", "") or "")]
+    parts = [f"## `{path}`", _help(command.help or ""), _help(getattr(command, "epilog", "") or "")]
     shown = [p for p in command.params if not p.hidden and p.name != "help"]
     if shown:
         hints = typing.get_type_hints(inspect.unwrap(command.callback))
         rows = [_row(p, hints.get(p.name, str)) for p in shown]
-        said.append(table(["name", "value", "default", "meaning"], rows))
-    return "\n\n".join(part for part in said if part)
+        parts.append(table(["name", "value", "default", "meaning"], rows))
+    return "\n\n".join(part for part in parts if part)
 
 
 def _help(text: str) -> str:
-    """A command's own words; its examples as a block of code."""
+    """A command's help, with its examples as a code block."""
     text = inspect.cleandoc(text).replace("\b\n", "")
     return _EXAMPLES.sub(lambda m: f"```sh\n{inspect.cleandoc(m[1])}\n```", text)
 
@@ -71,7 +71,7 @@ def _row(parameter: Any, hint: Any) -> tuple[str, str, str, str]:
 
 
 def _value(hint: Any) -> str:
-    """What may be given, in words."""
+    """The accepted values, as text."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return _value(next(part for part in typing.get_args(hint) if part is not type(None)))
     if typing.get_origin(hint) is list:

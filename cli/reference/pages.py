@@ -1,4 +1,4 @@
-"""Which page lies where."""
+"""The reference pages and their paths."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """docs/reference/parameters.md: every key of params.yaml, with its values, default and meaning.
 
-Keys, kinds and bounds come from the models of `pipeline.params`, defaults and meanings from
-params.yaml itself: what its comments say is what the page says.
+Keys, types and bounds come from the models in `pipeline.params`, defaults and meanings from
+params.yaml and its comments.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _KEY = re.compile(r"^( *)([A-Za-z0-9_-]+):( |$)")
 
 @dataclass(frozen=True)
 class Parameter:
-    """One key: dotted `path`, values in words, default as YAML, meaning."""
+    """One key: dotted path, accepted values, default as YAML, meaning."""
 
     path: str
     values: str
@@ -35,12 +35,12 @@ class Parameter:
 
 
 def parameters() -> list[Parameter]:
-    """All keys, in the order of params.yaml; an entry of a named section stands for all."""
+    """All keys, in the order of params.yaml; of named entries, only the first."""
     text = default_text()
     schema = Params.model_json_schema()
     walk = _Walk(schema, meanings(text))
     walk.go((), YAML(typ="safe", pure=True).load(text), schema)
-    return walk.found
+    return walk.parameters
 
 
 def page() -> str:
@@ -52,8 +52,8 @@ def page() -> str:
         "# Parameters\n\n"
         + made_from("`pipeline/params.py` and the comments of `params.yaml`")
         + "\n"
-        "\nEvery key is required; an unknown one stops the run with one line that names it. What\n"
-        "never changes a result (workers, engine, shard) is an option of the commands instead."
+        "\nEvery key is required; an unknown key is an error. Settings that never change a result\n"
+        "(workers, engine, shard) are command-line options instead."
     )
     parts = [
         f"## `{name}`\n\n"
@@ -67,12 +67,12 @@ def page() -> str:
 
 
 def meanings(text: str) -> dict[tuple[str, ...], str]:
-    """What the comments of a params.yaml say of each key.
+    """The comment of each key of a params.yaml.
 
-    A key's own comment is behind it or on the lines above it; what stands first in a section is the
+    A key's comment is after it or on the lines above it; the first comment in a section is the
     section's. Keys of a mapping in braces share its comment.
     """
-    found: dict[tuple[str, ...], str] = {}
+    comments: dict[tuple[str, ...], str] = {}
     path: list[str] = []
     above: list[str] = []
     opened = False
@@ -82,26 +82,26 @@ def meanings(text: str) -> dict[tuple[str, ...], str]:
             above.append(stripped.removeprefix("#").strip())
             continue
         if opened and above:
-            found[tuple(path)] = " ".join([found[tuple(path)], *above]).strip()
+            comments[tuple(path)] = " ".join([comments[tuple(path)], *above]).strip()
             above = []
         opened = False
         match = _KEY.match(line)
         if match:
             path = [*path[: len(match[1]) // 2], match[2]]
-            beside = line.partition(" # ")[2].strip()
-            found[tuple(path)] = " ".join([*above, beside]).strip()
+            after = line.partition(" # ")[2].strip()
+            comments[tuple(path)] = " ".join([*above, after]).strip()
             opened = not match[3] or line.partition(":")[2].strip().startswith("#")
         above = []
-    return found
+    return comments
 
 
 @dataclass
 class _Walk:
-    """The way through the keys of params.yaml beside their schema; gathers `found`."""
+    """A walk through the keys of params.yaml and their schema; collects `parameters`."""
 
     root: Any
-    told: dict[tuple[str, ...], str]
-    found: list[Parameter] = field(default_factory=list)
+    comments: dict[tuple[str, ...], str]
+    parameters: list[Parameter] = field(default_factory=list)
 
     def go(self, path: tuple[str, ...], value: Any, schema: Any) -> None:
         schema = _resolve(schema, self.root)
@@ -112,25 +112,25 @@ class _Walk:
             self._named(path, value, schema)
         else:
             values = _values(schema, self.root)
-            said = _said(path, self.told)
-            self.found.append(Parameter(".".join(path), values, _yaml(value), said))
+            meaning = _meaning(path, self.comments)
+            self.parameters.append(Parameter(".".join(path), values, _yaml(value), meaning))
 
     def _named(self, path: tuple[str, ...], value: Any, schema: Any) -> None:
-        """The first entry stands for all, under a name of nobody."""
+        """Document the first entry, under the name `<name>`."""
         first = (*path, next(iter(value)))
         shown = (*path, "<name>")
-        for key, said in list(self.told.items()):
+        for key, comment in list(self.comments.items()):
             if key[: len(first)] == first and len(key) > len(first):
-                self.told[(*shown, *key[len(first) :])] = said
+                self.comments[(*shown, *key[len(first) :])] = comment
         self.go(shown, value[first[-1]], _entries(schema))
 
 
-def _said(path: tuple[str, ...], told: dict[tuple[str, ...], str]) -> str:
-    """The key's meaning, else that of the nearest key above it, of which only the key's clause."""
+def _meaning(path: tuple[str, ...], comments: dict[tuple[str, ...], str]) -> str:
+    """The key's comment, else its clause in the comment of the nearest key above it."""
     for end in range(len(path), 0, -1):
-        text = told.get(path[:end], "")
+        text = comments.get(path[:end], "")
         clauses = {
-            name: said for names, said in _CLAUSE.findall(text) for name in names.split(", ")
+            name: clause for names, clause in _CLAUSE.findall(text) for name in names.split(", ")
         }
         if text:
             return clauses.get(path[-1], text) if end < len(path) else text
@@ -144,7 +144,7 @@ def _resolve(schema: Any, root: Any) -> Any:
 
 
 def _entries(schema: Any) -> Any:
-    """The schema of a mapping's values, whose names may have a pattern; {} of anything else."""
+    """The schema of a mapping's values; {} for anything else."""
     if schema.get("additionalProperties"):
         return schema["additionalProperties"]
     return next(iter(schema.get("patternProperties", {"": {}}).values()))
@@ -172,7 +172,7 @@ def _bounds(schema: Any) -> str:
         "minimum": "at least", "exclusiveMinimum": "above",
         "maximum": "at most", "exclusiveMaximum": "below",
     }  # fmt: skip
-    return "".join(f", {said} {schema[key]:g}" for key, said in words.items() if key in schema)
+    return "".join(f", {word} {schema[key]:g}" for key, word in words.items() if key in schema)
 
 
 def _yaml(value: Any) -> str:

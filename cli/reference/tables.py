@@ -1,4 +1,4 @@
-"""docs/reference/tables.md: every table and every file of rows that the stages write."""
+"""docs/reference/tables.md: every table and item file that the stages write."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE = Path("docs/reference/tables.md")
 
 @dataclass(frozen=True)
 class Listed:
-    """One kind of table: its `name` here, where it lies, what a row is, its columns."""
+    """One kind of table: its name, path, what a row is, and its columns."""
 
     name: str
     place: str
@@ -51,11 +51,11 @@ TABLES = (
     Listed("directions", "directions/tables/directions.parquet", "an emotion",
            records.Direction.SCHEMA),
     Listed("families", "synth/tables/families.parquet", "a family", records.MadeFamily.SCHEMA),
-    Listed("pictures", "synth/tables/pictures.parquet", "a made picture",
+    Listed("pictures", "synth/tables/pictures.parquet", "a synthetic image",
            records.MadePicture.SCHEMA),
-    Listed("made_pictures", "synth/items/<speaker>/<take_id>.families.parquet", "a made picture",
+    Listed("made_pictures", "synth/items/<speaker>/<take_id>.families.parquet", "a synthetic image",
            records.FAMILIES_SCHEMA),
-    Listed("rejected", "<stage>/tables/rejected.parquet", "an item that was not used",
+    Listed("rejected", "<stage>/tables/rejected.parquet", "a rejected item",
            records.Rejected.SCHEMA),
 )  # fmt: skip
 

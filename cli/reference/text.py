@@ -1,4 +1,4 @@
-"""How the pages write Markdown."""
+"""Markdown helpers of the reference pages."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, a line a row; bars and angle brackets inside cells are escaped."""
+    """A Markdown table; bars and angle brackets in cells are escaped."""
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(cell(text) for text in row) + " |" for row in rows]
     return "\n".join(lines)
 
 
 def cell(text: str) -> str:
-    """Text as it may stand in a cell: one line, nothing that ends the cell or opens a tag."""
+    """Text escaped for a table cell, on one line."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
@@ -23,5 +23,5 @@ def code(text: str) -> str:
 
 
 def made_from(source: str) -> str:
-    """The line that says where a page comes from."""
-    return f"Made from {source} by `make reference`; a test holds the page equal to the code."
+    """The line that states the source of a page."""
+    return f"Generated from {source} by `make reference`."

@@ -12,8 +12,8 @@ from pipeline.records import Take
 from spfem_data.labels import EMOTIONS
 
 KINDS = {
-    "no_emotion": "the speaker has no take of the emotion",
-    "no_level": "the speaker has the emotion, but not at this level",
+    "no_emotion": "emotions of which the speaker has no take",
+    "no_level": "levels that the speaker lacks of an emotion that is there",
     "gap": "takes that the numbering or the release promises",
     "no_view": "the speaker has no take of a view that others have",
     "view_gap": "utterances that the speaker has in other views only",
@@ -166,7 +166,8 @@ def _merge_cells(holes: Iterable[Hole]) -> list[Hole]:
         cells = [hole.where for hole in group]
         names = sorted({cell.split(" ")[0] for cell in cells} if kind == "no_emotion" else cells)
         detail = group[0].detail if kind == "gap" else ", ".join(names)
-        rows.append(Hole(kind, speaker, where, sum(hole.count for hole in group), detail))
+        count = sum(hole.count for hole in group) if kind == "gap" else len(names)
+        rows.append(Hole(kind, speaker, where, count, detail))
     return rows
 
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import TableError
 from pipeline.records import Rejected
 from pipeline.runtime.run import Run
-from pipeline.runtime.store import read_json, write_json
+from pipeline.runtime.store import write_json
+from pipeline.runtime.summary_file import NAME, read_summary
 from pipeline.runtime.units import Batch
 
-_FILE = "summary.json"
 _STORED = ("stage", "dataset", "grain", "planned", "kept", "reasons", "notes", "look")
 
 
@@ -70,16 +69,12 @@ def summarise(
     stored = {name: getattr(summary, name) for name in _STORED}
     stored["look"] = [_relative(run.data, path) for path in look]
     stored["numerics"] = batch.numerics()
-    write_json(_path(run, stage), stored)
+    write_json(run.folder(stage) / "tables" / NAME, stored)
     run.unfinished(stage).unlink(missing_ok=True)
     if batch.cost is not None:
         whole_s = time.perf_counter() - run.began_s
         run.rates().remember(stage, replace(batch.cost, whole_s=whole_s))
     return summary
-
-
-def _path(run: Run, stage: str) -> Path:
-    return run.folder(stage) / "tables" / _FILE
 
 
 def _relative(folder: Path, place: str) -> str:
@@ -96,22 +91,4 @@ def summaries(run: Run, stages: Sequence[str]) -> dict[str, dict[str, Any] | Non
     TableError
         If a file is damaged.
     """
-    return {stage: _read(run, stage) for stage in stages}
-
-
-def _read(run: Run, stage: str) -> dict[str, Any] | None:
-    path = _path(run, stage)
-    if not path.is_file():
-        return None
-    match content := read_json(path):
-        case {
-            "stage": str(),
-            "grain": str(),
-            "planned": int(),
-            "kept": int(),
-            "reasons": dict(reasons),
-        } if all(isinstance(n, int) for n in reasons.values()):
-            return dict(content)
-    raise TableError(
-        f"{path} is damaged; run again: spfem-data {stage} --dataset {run.dataset} --force"
-    )
+    return {stage: read_summary(run.folder(stage)) for stage in stages}

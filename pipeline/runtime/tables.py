@@ -86,7 +86,7 @@ def read_table(
     try:
         table = pq.read_table(path, columns=None if columns is None else list(columns))
     except (pa.ArrowException, OSError) as error:
-        raise TableError(f"{path}: not a readable table ({error}); remove it and rerun") from error
+        raise _unreadable(path, error) from error
     _check_version(path, table.schema)
     if schema is not None and table.schema.remove_metadata() != schema.remove_metadata():
         raise TableError(f"{path}: its columns are not those of this version; rerun its stage")
@@ -106,7 +106,18 @@ def iter_batches(path: Path, columns: Sequence[str], batch_rows: int) -> Iterato
             _check_version(path, file.schema_arrow)
             yield from file.iter_batches(batch_rows, columns=list(columns), use_threads=False)
     except (pa.ArrowException, OSError) as error:
-        raise TableError(f"{path}: not a readable table ({error}); remove it and rerun") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> TableError:
+    if path.exists() or "items" not in path.parts:
+        return TableError(f"{path}: not a readable table ({error}); remove it and rerun")
+    items = Path(*path.parts[: path.parts.index("items") + 1])  # data/<dataset>/<stage>/items
+    stage, dataset = items.parts[-2], items.parts[-3] if len(items.parts) > 2 else "<dataset>"
+    return TableError(
+        f"{path} is missing: DVC does not store items; run: spfem-data {stage} --dataset "
+        f"{dataset}, or copy {items} from another machine"
+    )
 
 
 def _check_version(path: Path, schema: pa.Schema) -> None:

@@ -31,56 +31,56 @@ class StageSpec:
 SPECS = (
     StageSpec(
         "demo",
-        "Make the demo corpus: speaking heads in MEAD's and RAVDESS's layouts, with truth.",
+        "Generate the demo corpus: speaking heads in MEAD's and RAVDESS's layouts, with truth.",
     ),
     StageSpec(
         "extract",
-        "Decode the takes: frames with landmarks, one stored crop a frame, 16 kHz sound.",
+        "Decode the takes: landmarks and one stored crop per frame, 16 kHz audio.",
     ),
     StageSpec(
         "align",
-        "Find which takes say the same and pair their frames in time.",
+        "Find which takes share a sentence, and pair their frames in time.",
         reads=("extract",),
     ),
     StageSpec(
         "pose",
-        "Fit the affine that lays each frame pair's second face onto the first.",
+        "Fit the affine that warps each frame pair's second face onto the first.",
         reads=("extract", "align"),
     ),
     StageSpec(
         "score",
-        "Judge frames by CLIP: seven probabilities of emotions and an embedding each.",
+        "Score frames with CLIP: probabilities of seven emotions, and an embedding.",
         reads=("extract",),
     ),
     StageSpec(
         "filter",
-        "Choose the clear frames of every emotion out of their scores. No model runs.",
+        "Choose the clear frames of each emotion by their scores. Runs no model.",
         reads=("extract", "align", "score"),
     ),
     StageSpec(
         "invert",
-        "Find the W+ code of each chosen frame, and how well it gives the frame back.",
+        "Find the W+ code of each chosen frame, and its reconstruction error.",
         reads=("extract", "align"),
     ),
     StageSpec(
         "directions",
-        "Fit the way from neutral to each emotion in W+, with the mouth's part out.",
+        "Fit one W+ direction per emotion, with mouth motion projected out.",
         reads=("invert", "extract"),
     ),
     StageSpec(
         "synth",
-        "Make families: one source frame, seven emotions, one mouth, all measured.",
+        "Synthesise families: one frame in seven emotions with the same mouth, measured.",
         reads=("extract", "invert", "directions"),
     ),
     StageSpec(
         "shards",
-        "Pack pairs, sequences and takes into Parquet shards with a manifest and a card.",
+        "Pack pairs, sequences and takes into Parquet shards, with a manifest and a card.",
         reads=("extract", "align", "pose", "score", "filter", "synth"),
         optional=("score", "filter", "synth"),
     ),
     StageSpec(
         "report",
-        "Write the page of pictures and numbers.",
+        "Write an HTML page with film strips and statistics.",
         reads=(
             "extract", "align", "pose", "score", "filter", "invert", "directions", "synth",
             "shards",

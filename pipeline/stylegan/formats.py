@@ -79,6 +79,10 @@ _TERMS = (
 )
 
 
+_OWN_FACES = "drawn faces"
+"""How the demo's weights say what they were trained on."""
+
+
 def terms_of(opened: Opened, found: Found) -> str:
     """The usual terms of such a file: a hint, not legal advice."""
     said = decode_metadata(opened.metadata).get("terms")

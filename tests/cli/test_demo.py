@@ -14,6 +14,7 @@ from pipeline.tools.train_demo.drawn_faces import FacesParams
 Call = Callable[..., tuple[int, str, str]]
 
 
+@pytest.mark.usefixtures("params_here")
 def test_the_bare_command_is_the_stage(call: Call) -> None:
     code, _, said = call("demo", "--dataset", "nobody")
     assert code == 1
@@ -32,7 +33,7 @@ def test_train_makes_the_files_and_tells_their_digest(
     assert code == 0
     made = tmp_path / "made" / "demo-clip.safetensors"
     assert f"sha256 {sha256_of(made)}" in said
-    assert "of held-out people" in said
+    assert "held-out people: accuracy" in said
     assert {path.name for path in made.parent.iterdir()} == {
         "demo-clip.json", "demo-clip.merges.gz", "demo-clip.safetensors",
     }  # fmt: skip

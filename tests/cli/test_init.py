@@ -55,8 +55,8 @@ def test_a_second_time_changes_nothing(call, takes: Path, tmp_path: Path) -> Non
     before = (tmp_path / "params.yaml").read_bytes()
     code, _, err = call("init", takes, "--yes")
     assert code == 0
-    assert "is listed already" in err
-    assert "params.yaml stays as it is" in err
+    assert "is already listed" in err
+    assert "params.yaml is unchanged" in err
     assert (tmp_path / "params.yaml").read_bytes() == before
 
 
@@ -68,7 +68,7 @@ def test_an_entry_is_not_replaced_unasked(call, takes: Path, tmp_path: Path, typ
     before = (tmp_path / "params.yaml").read_bytes()
     code, _, err = call("init", other.parent, "--yes", "--name", "mine")
     assert code == 1
-    assert f"params.yaml has mine already ({takes}): give another --name, or --replace" in err
+    assert f"params.yaml already has mine ({takes}): give another --name, or --replace" in err
     assert (tmp_path / "params.yaml").read_bytes() == before
     typed("y", "n")
     assert call("init", other.parent, "--name", "mine")[0] == 1
@@ -83,7 +83,7 @@ def test_asks_for_folders(call, takes: Path, tmp_path: Path, typed) -> None:
     assert code == 0
     assert "Where are your corpora?" in out
     assert "error: " in err
-    assert "is not there; name the folder of a corpus" in err
+    assert "does not exist; name the folder of a corpus" in err
     assert set(params.load(tmp_path / "params.yaml").datasets) == {"demo", "ravdess"}
 
 
@@ -93,15 +93,15 @@ def test_a_no_writes_nothing(call, takes: Path, tmp_path: Path, typed) -> None:
     typed("n")
     code, _, err = call("init", takes)
     assert code == 0
-    assert "params.yaml stays as it is" in err
+    assert "params.yaml is unchanged" in err
     assert params_file.read_text(encoding="utf-8") == params.default_text()
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "init has nobody to ask: spfem-data init FOLDER ... --yes"),
-        (["absent", "--yes"], "absent is not there"),
+        ([], "no terminal to prompt on; run: spfem-data init FOLDER ... --yes"),
+        (["absent", "--yes"], "absent does not exist"),
         (["--name", "x", "--yes"], "--name names one dataset"),
     ],
 )
@@ -120,3 +120,27 @@ def test_a_split_that_is_none_is_told(call, takes: Path, tmp_path: Path) -> None
     assert "names split 'by_speeker'" in err
     assert "did you mean 'by_speaker'?" in err
     assert not (tmp_path / "params.yaml").exists()
+
+
+def test_writes_the_file_that_params_names(
+    call, takes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPFEM_PARAMS", "mine.yaml")
+    code, out, err = call("init", takes, "--yes")
+    assert (code, err) == (0, "")
+    assert "mine.yaml: written, with ravdess" in out
+    assert set(params.load(tmp_path / "mine.yaml").datasets) == {"demo", "ravdess"}
+    assert not (tmp_path / "params.yaml").exists()
+
+
+def test_in_a_subfolder_the_projects_file_changes(
+    call, takes: Path, params_here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = tmp_path / "notes"
+    inner.mkdir()
+    monkeypatch.chdir(inner)
+    code, out, _ = call("init", Path("..") / takes.name, "--yes")
+    assert code == 0
+    assert f"{params_here}: changed, with ravdess" in out
+    assert "ravdess" in params.load(params_here).datasets
+    assert list(inner.iterdir()) == []

@@ -27,6 +27,7 @@ def test_version(call) -> None:
     ("stage", "first"),
     [("align", "extract"), ("pose", "align"), ("shards", "align"), ("report", "extract")],
 )
+@pytest.mark.usefixtures("params_here")
 def test_out_of_order_is_one_line_that_names_the_command(call, stage: str, first: str) -> None:
     code, out, err = call(stage, "--dataset", "demo")
     assert code == 1
@@ -41,10 +42,11 @@ def test_out_of_order_is_one_line_that_names_the_command(call, stage: str, first
     [
         (["extract", "--dataset", "maed"], "params.yaml lists no dataset 'maed'; it lists: demo"),
         (["extract", "--shard", "3/2"], "--shard 3/2: expected I/N with 1 <= I <= N"),
-        (["extract", "--engine", "magic"], "--engine magic: is none of serial, processes"),
+        (["extract", "--engine", "magic"], "--engine magic: expected one of serial, processes"),
         (["align-pair", "absent.wav", "absent.wav"], "absent.wav"),
     ],
 )
+@pytest.mark.usefixtures("params_here")
 def test_what_is_wrong_is_one_line(call, arguments: list[str], said: str) -> None:
     code, _, err = call(*arguments)
     assert code == 1
@@ -56,6 +58,33 @@ def test_status_of_nothing(call) -> None:
     code, out, _ = call("status")
     assert code == 0
     assert out.count("not run") == len(STAGES)
+
+
+def test_status_of_a_stage_that_was_stopped_shows_no_stale_counts(call, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "demo"
+    for stage in ("extract", "align"):
+        (folder / stage / "tables").mkdir(parents=True)
+        summary = {"stage": stage, "grain": "take", "planned": 7, "kept": 6, "notes": []}
+        text = json.dumps({**summary, "reasons": {"silent": 1}, "look": []})
+        (folder / stage / "tables" / "summary.json").write_text(text)
+    (folder / ".local").mkdir()
+    (folder / ".local" / "unfinished-align").touch()
+    code, out, _ = call("status")
+    assert code == 0
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line[0] == " "}
+    assert rows["extract"] == ["7", "6", "1", "takes", "silent", "1"]
+    assert " ".join(rows["align"]) == "stopped before its end; run it again to resume"
+    value = json.loads(call("status", "--json")[1])["stages"]
+    assert (value["extract"]["unfinished"], value["align"]["unfinished"]) == (False, True)
+
+
+@pytest.mark.usefixtures("params_here")
+def test_inventory_refuses_an_unknown_split(call, params_here: Path) -> None:
+    text = params_here.read_text(encoding="utf-8").replace("split: by_speaker ", "split: by_mood ")
+    params_here.write_text(text, encoding="utf-8")
+    code, _, err = call("inventory")
+    assert code == 1
+    assert "dataset 'demo' names split 'by_mood'" in err
 
 
 @pytest.fixture

@@ -70,10 +70,10 @@ def test_convert_writes_a_file_that_list_knows(call, with_model, tmp_path: Path)
     assert "invert:\n  generator: g\n" in out
     with_model(path="g.safetensors", sha256=sha256)
     row = next(line for line in call("models", "list")[1].splitlines() if " mine " in f" {line} ")
-    for said in ("there", "0.1", "converted by this project: stylegan2-gen", sha256[:12], "MIT"):
+    for said in ("ok", "0.1", "converted by this project: stylegan2-gen", sha256[:12], "MIT"):
         assert said in row
     with_model(path="g.safetensors")
-    assert "another sha256" in call("models", "list")[1]
+    assert "SHA-256 differs" in call("models", "list")[1]
 
 
 def test_convert_takes_parts(call, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_convert_takes_parts(call, tmp_path: Path) -> None:
     code, out, _ = call("models", "convert", source, "--out", "e.safetensors")
     assert code == 0
     assert "e.safetensors: w-plus-encoder" in out
-    assert "the file also holds its generator: --part generator" in out
+    assert "the file also has its generator: --part generator" in out
     more = ("--part", "generator", "--clamp", "256")
     code, out, _ = call("models", "convert", source, "--out", "g.safetensors", *more)
     assert code == 0
@@ -110,7 +110,7 @@ def test_fetch_by_name_and_what_to_do_next(call, with_model, tmp_path: Path) -> 
     assert (tmp_path / "data" / "models" / "mine.pt").read_bytes() == content
     assert "next: spfem-data models convert data/models/mine.pt" in out
     assert len(served.asked) == 2
-    assert "was there already" in call("models", "fetch", "mine")[1]
+    assert "already present" in call("models", "fetch", "mine")[1]
 
 
 def test_fetch_from_a_url(call, tmp_path: Path) -> None:
@@ -118,20 +118,17 @@ def test_fetch_from_a_url(call, tmp_path: Path) -> None:
     url = (tmp_path / "some.pt").as_uri()
     code, out, _ = call("models", "fetch", "--url", url, "--sha256", sha256_of(SOURCE))
     assert code == 0
-    assert "data/models/some.pt: fetched" in out
+    assert "data/models/some.pt: downloaded" in out
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "fetch what?"),
+        ([], "expected a name under `models` in params.yaml, or --url"),
         (["--url", "https://example.org/net.pt"], "--url needs --sha256"),
         (["nothing"], "params.yaml lists no model 'nothing' under models; it lists: demo-clip"),
-        (["mine"], "models.mine of params.yaml has no url: give --url and --sha256"),
-        (
-            ["--url", "ftp://a/b", "--sha256", "0" * 64],
-            "expected a URL with scheme https, http, file",
-        ),
+        (["mine"], "models.mine in params.yaml has no url; give --url and --sha256"),
+        (["--url", "ftp://a/b", "--sha256", "0" * 64], "expected is a URL of https, http, file"),
     ],
 )
 def test_fetch_says_what_it_lacks(call, with_model, arguments: list[str], said: str) -> None:
@@ -139,3 +136,9 @@ def test_fetch_says_what_it_lacks(call, with_model, arguments: list[str], said: 
     code, _, err = call("models", "fetch", *arguments)
     assert code == 1
     assert said in err
+
+
+def test_the_demos_weights_are_not_called_nvidias(call) -> None:
+    rows = [line for line in call("models", "list")[1].splitlines() if " demo-" in line]
+    assert len(rows) == 3
+    assert all("MIT: trained by this project on rendered faces" in row for row in rows)

@@ -21,7 +21,7 @@ from cli import console
 from cli import verbosity as level
 from cli.examples import EXAMPLES
 from cli.main import app
-from cli.progress import Shown, clock, how_far
+from cli.progress import ProgressItem, clock, how_far
 from cli.usage_errors import UsageError
 from pipeline.runtime.summaries import Summary
 from pipeline.stages import STAGES
@@ -96,6 +96,7 @@ def test_a_group_alone_shows_its_help(call: Call) -> None:
         (["show", "x", "--where", "mouth_agrement > 1"], "did you mean 'mouth_agreement'?"),
     ],
 )
+@pytest.mark.usefixtures("params_here")
 def test_names_that_were_mistyped(call: Call, arguments: list[str], said: str) -> None:
     code, _, err = call(*arguments)
     assert code == 1
@@ -105,7 +106,7 @@ def test_names_that_were_mistyped(call: Call, arguments: list[str], said: str) -
 def test_a_key_that_was_mistyped(call: Call, repository: Path, tmp_path: Path) -> None:
     text = (repository / "params.yaml").read_text(encoding="utf-8")
     (tmp_path / "params.yaml").write_text(text.replace("jpeg_quality:", "jpeg_qualty:", 1))
-    code, _, err = call("status")
+    code, _, err = call("inventory")
     assert code == 1
     assert "extract.jpeg_qualty: no such key; 'jpeg_quality' is missing there" in err
 
@@ -120,9 +121,10 @@ def _ends(
 ) -> subprocess.CompletedProcess:
     """The command line in a process whose `status` raises."""
     code = (
-        "import sys; from cli import main, inventory; from pipeline.runtime import run\n"
+        "import sys; from cli import main; from pipeline.runtime import summary_file\n"
         f"def bad(*_): raise {raising}\n"
-        f"run.summaries = bad; sys.argv = ['spfem-data', *{arguments.split()!r}]; main.main()"
+        "summary_file.read_summary = bad\n"
+        f"sys.argv = ['spfem-data', *{arguments.split()!r}]; main.main()"
     )
     environment = {**os.environ, "PYTHONPATH": str(repository)}
     return subprocess.run(
@@ -134,11 +136,11 @@ def _ends(
 @pytest.mark.parametrize(
     ("raising", "code", "said"),
     [
-        ("KeyboardInterrupt", 130, "stopped; what is finished is kept"),
-        ("ZeroDivisionError('x')", 3, "this is a fault of spfem-data itself; please report it"),
+        ("KeyboardInterrupt", 130, "stopped; finished work is kept"),
+        ("ZeroDivisionError('x')", 3, "this is a bug in spfem-data; please report it"),
         ("OSError(28, 'full', '/data/x')", 1, "no space left on the device (/data/x); free some"),
-        ("PermissionError(13, 'Permission denied', '/d')", 1, "Permission denied (/d); mend the"),
-        ("FileNotFoundError(2, 'none', '/d')", 3, "this is a fault of spfem-data itself"),
+        ("PermissionError(13, 'Permission denied', '/d')", 1, "Permission denied (/d); fix the"),
+        ("FileNotFoundError(2, 'none', '/d')", 3, "this is a bug in spfem-data"),
     ],
 )
 def test_how_it_ends(raising: str, code: int, said: str, tmp_path: Path, repository: Path) -> None:
@@ -278,13 +280,13 @@ def test_how_far(done: float, total: float | None, rate: float, in_bytes: bool, 
 def test_the_rate_does_not_count_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("cli.progress.time.monotonic", lambda: now[0])
-    shown = Shown("x", 100)
+    shown = ProgressItem("x", 100)
     now[0] += 30  # workers start
     shown.advance(1)
-    assert shown.told() == "1/100  0:30"
+    assert shown.text() == "1/100  0:30"
     now[0] += 5
     shown.advance(10)
-    assert shown.told() == "11/100  2.0/s  0:44 left"
+    assert shown.text() == "11/100  2.0/s  0:44 left"
     shown.close()
 
 

@@ -265,9 +265,9 @@ def test_holes_of_the_numbering_and_the_views(takes_of: Any, make_tree: Any, hol
     found = holes(takes_of("mead", make_tree(paths)))
     assert found["gap", "M003", "happy 1"] == (2, "004-005")
     assert found["gap", "W017", "happy 2"] == (29, "002-030")
-    assert found["no_level", "M003", ""] == (30, "happy 2")
+    assert found["no_level", "M003", ""] == (1, "happy 2")
     others = "angry, contempt, disgusted, fear, neutral, sad, surprised"
-    assert found["no_emotion", "M003", ""] == (6 * 2 * 30 + 40, others)
+    assert found["no_emotion", "M003", ""] == (7, others)
     assert found["no_view", "M003", "down"] == (30, "")
     assert found["view_gap", "M003", "top"][0] == 29
     assert found["no_view", "W017", "front"] == (1, "")

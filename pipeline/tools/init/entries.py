@@ -1,7 +1,7 @@
-"""Entries of `datasets` in the text of a params.yaml: added or replaced, all else kept as it is.
+"""Entries of `datasets` in the text of a params.yaml: added, replaced or removed.
 
-ruamel says where in the text things lie; the text itself is cut there, so that comments, order and
-line breaks of everything else stay to the byte. A round trip would run long lists together.
+ruamel gives the line numbers, and the text is edited there. Comments, order and line breaks of
+everything else stay byte-identical; a YAML round trip would join long lists.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from pipeline.errors import ParameterError
 from pipeline.yaml_files import parse_yaml
 
-_SECTION = "datasets"
+_SECTION, _FORGOTTEN = "datasets", "forgotten"
 _PLAIN = re.compile(r"^[A-Za-z0-9_./-]+$")
-_NOT_IN_NAMES = re.compile(r"[^a-z0-9_-]+")
+_INVALID = re.compile(r"[^a-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Entry:
     split: str
 
     def lines(self) -> list[str]:
-        """The entry as YAML, two columns in."""
+        """The entry as YAML lines, indented by two spaces."""
         views = ", ".join(map(_scalar, self.views))
         return [
             f"  {self.name}:",
@@ -51,19 +52,19 @@ def entries(text: str) -> dict[str, str]:
 
 
 def free_name(wanted: str, taken: Sequence[str]) -> str:
-    """A name that a dataset may have: `wanted` in small letters, numbered where it is taken."""
-    base = _NOT_IN_NAMES.sub("-", wanted.lower()).strip("-_") or "takes"
+    """A valid dataset name: `wanted` in lower case, numbered if it is taken."""
+    base = _INVALID.sub("-", wanted.lower()).strip("-_") or "takes"
     names = [base, *(f"{base}-{k}" for k in range(2, len(taken) + 3))]
     return next(name for name in names if name not in taken)
 
 
 def add_entry(text: str, entry: Entry) -> str:
-    """The text with the entry in it; one of the same name is replaced.
+    """The text with the entry added; one of the same name is replaced.
 
     Raises
     ------
     ParameterError
-        Where the text is no YAML or its datasets are not written as a block.
+        If the text is not YAML, or its datasets are not in block style.
     """
     section, lines, end = _section(text)
     first = end
@@ -75,22 +76,48 @@ def add_entry(text: str, entry: Entry) -> str:
     made = made if made.endswith("\n") else made + "\n"
     if entries(made) != {**entries(text), entry.name: entry.root}:
         raise ParameterError(
-            f"the {_SECTION} of params.yaml are written in a way that {entry.name} cannot be put "
-            "beside; write them as the default one has them"
+            f"{entry.name} cannot be added to the {_SECTION} of params.yaml as they are written; "
+            "write them as in the default params.yaml"
         )
     return made
 
 
+def without_datasets(text: str, keep: Entry) -> str:
+    """The text with `keep` as its only dataset, and no speaker excluded: for a new project."""
+    text = text if keep.name in entries(text) else add_entry(text, keep)
+    section, lines, end = _section(text)
+    starts = [*sorted(_line_of(section, name) for name in section), end]
+    kept = _line_of(section, keep.name)
+    for start, stop in reversed([*pairwise(starts)]):
+        if start != kept:
+            del lines[start : _without_comments(lines, stop)]
+    return _without_forgotten("\n".join(lines) + "\n")
+
+
+def _without_forgotten(text: str) -> str:
+    values = parse_yaml(text, "params.yaml", with_places=True)
+    if not values.get(_FORGOTTEN):
+        return text
+    lines, start = text.splitlines(), _line_of(values, _FORGOTTEN)
+    later = [line for name in values if (line := _line_of(values, name)) > start]
+    lines[start : _without_comments(lines, min(later, default=len(lines)))] = [
+        f"{_FORGOTTEN}: {{}}"
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _section(text: str) -> tuple[Any, list[str], int]:
-    """The datasets as ruamel reads them, the text's lines, and the line behind the last entry."""
+    """The datasets with their places, the text's lines, and the line after the last entry."""
     values = parse_yaml(text, "params.yaml", with_places=True)
     section: Any = values.get(_SECTION) if isinstance(values, dict) else None
     is_mapping = isinstance(section, dict)
     if not is_mapping:
-        raise ParameterError(f"params.yaml has no {_SECTION}; add them as in the default one")
+        raise ParameterError(
+            f"params.yaml has no section {_SECTION}; add it as in the default params.yaml"
+        )
     if section.fa.flow_style() or not section:
         raise ParameterError(
-            f"the {_SECTION} of params.yaml stand in one line; write each entry on lines of its own"
+            f"the {_SECTION} of params.yaml are on one line; write each entry on lines of its own"
         )
     lines, places = text.splitlines(), {name: _line_of(values, name) for name in values}
     later = [line for line in places.values() if line > places[_SECTION]]
@@ -102,12 +129,12 @@ def _line_of(section: Any, name: str) -> int:
 
 
 def _without_comments(lines: Sequence[str], end: int) -> int:
-    """The line behind the last one before `end` that is neither empty nor a comment."""
+    """The line after the last one before `end` that is neither empty nor a comment."""
     while end and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
         end -= 1
     return end
 
 
 def _scalar(text: str) -> str:
-    """A string as YAML: bare where that is safe, else as JSON has it."""
+    """A string as YAML: unquoted if that is safe, else as in JSON."""
     return text if _PLAIN.match(text) and not text[0].isdigit() else json.dumps(text)

@@ -1,4 +1,4 @@
-"""Which corpus a folder or a file holds, by what its files are called."""
+"""Which corpus a folder or a file contains, by its file names."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _FRONT = "front"
 
 @dataclass(frozen=True)
 class Recognised:
-    """A corpus that was found: its kind, the root for params.yaml, and what is in it.
+    """A recognised corpus: its kind, the root for params.yaml, and its size.
 
-    `views` is the selection that is proposed: of several cameras the front one, else all.
+    `views` is the proposed selection: with several cameras the front one and takes without video,
+    unless that leaves out a speaker; empty: all.
     """
 
     corpus: Corpus
@@ -34,39 +35,48 @@ class Recognised:
 
 
 def recognise(place: Path) -> Recognised:
-    """Look at a folder, an archive or a manifest; nothing is decoded.
+    """Recognise a folder, an archive or a manifest. Decodes nothing.
 
     Raises
     ------
     PipelineError
-        Where nothing is there, nothing is known, or two corpora lie in one folder.
+        If the place does not exist, holds no known corpus, or holds two.
     """
     place = place.expanduser().absolute()
     if not place.exists():
-        raise PipelineError(f"{place} is not there; name the folder of a corpus, or a manifest")
+        raise PipelineError(f"{place} does not exist; name the folder of a corpus, or a manifest")
     if place.is_file() and place.suffix.lower() in _TABLES:
-        return _told("custom", place, custom.draft("custom", place))
-    found = walk(place)
+        return _recognised("custom", place, custom.draft("custom", place))
+    listing = walk(place)
     drafts: dict[Corpus, Draft] = {
-        "mead": mead.draft("mead", found, place),
-        "ravdess": ravdess.draft("ravdess", found),
+        "mead": mead.draft("mead", listing, place),
+        "ravdess": ravdess.draft("ravdess", listing),
     }
     held = {name: draft for name, draft in drafts.items() if draft.takes}
     if len(held) > 1:
         counts = " and ".join(f"{len(d.takes)} takes of {name}" for name, d in held.items())
-        raise PipelineError(f"{place} holds {counts}; name the folder of each by itself")
+        raise PipelineError(f"{place} holds {counts}; name the folder of each separately")
     for name, draft in held.items():
-        return _told(name, place, draft)
+        return _recognised(name, place, draft)
     raise PipelineError(_unknown(place))
 
 
-def _told(corpus: Corpus, root: Path, draft: Draft) -> Recognised:
+def _recognised(corpus: Corpus, root: Path, draft: Draft) -> Recognised:
     if not draft.takes:
-        raise PipelineError(f"{root} names no take that can be used; see docs on the manifest")
+        raise PipelineError(
+            f"{root} lists no usable take; see docs/howto/corpora.md on the manifest"
+        )
     takes: Sequence[Take] = draft.takes
-    views = {take.view for take in takes}
-    chosen = (_FRONT,) if len(views) > 1 and _FRONT in views else ()
-    return Recognised(corpus, root, len(takes), len({t.speaker for t in takes}), chosen)
+    return Recognised(corpus, root, len(takes), len({t.speaker for t in takes}), _views(takes))
+
+
+def _views(takes: Sequence[Take]) -> tuple[str, ...]:
+    cameras = {take.view for take in takes if take.video is not None}
+    if len(cameras) < 2 or _FRONT not in cameras:
+        return ()
+    chosen = (_FRONT, *sorted({take.view for take in takes} - cameras))
+    complete = {t.speaker for t in takes if t.view in chosen} == {t.speaker for t in takes}
+    return chosen if complete else ()
 
 
 def _unknown(place: Path) -> str:
@@ -74,8 +84,8 @@ def _unknown(place: Path) -> str:
         place.is_dir()
     ) else []  # fmt: skip
     if tables:
-        return f"{place} holds no corpus that is known; if {tables[0]} is its manifest, name that"
+        return f"{place} holds no known corpus; if {tables[0]} is its manifest, name that file"
     return (
-        f"{place} holds no corpus that is known: MEAD has {mead.SHAPE}; RAVDESS has "
+        f"{place} holds no known corpus: MEAD has {mead.SHAPE}; RAVDESS has "
         f"{ravdess.SHAPE}; your own takes need a manifest with columns {', '.join(REQUIRED)}"
     )

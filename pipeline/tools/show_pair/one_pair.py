@@ -1,15 +1,37 @@
-"""Draw one pair of a dataset by its id: `show-pair`."""
+"""Find a pair by its id and draw it."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
+from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.records import Clip, Pair, PosedPair
 from pipeline.runtime.run import Run
-from pipeline.runtime.tables import read_rows
+from pipeline.runtime.tables import read_rows, read_table
 from pipeline.stages.report.pair_view import CardJob, PoseFiles, pair_view
 from pipeline.tools.show_pair.pair_sheet import pair_sheet
+
+
+def find_dataset(data: Path, datasets: Iterable[str], pair_id: str) -> str:
+    """The dataset of `datasets` whose pairs include this one.
+
+    Raises
+    ------
+    PipelineError
+        If no dataset has it; the message names the closest pair.
+    """
+    known: list[str] = []
+    for name in sorted(datasets):
+        path = data / name / "align" / "tables" / "pairs.parquet"
+        ids = read_table(path, columns=["pair_id"])["pair_id"].to_pylist() if path.is_file() else []
+        if pair_id in ids:
+            return name
+        known += ids
+    near = difflib.get_close_matches(pair_id, known, 1, 0.5)
+    hint = f"; did you mean {near[0]}?" if near else f" ({len(known)} pairs in {data})"
+    raise PipelineError(f"no dataset has a pair {pair_id}{hint}")
 
 
 def draw_pair(run: Run, pair_id: str) -> bytes:

@@ -10,7 +10,7 @@ from spfem_data.schema import COLUMNS
 
 def test_page_is_current(repository: Path) -> None:
     written = (repository / PAGE).read_text(encoding="utf-8")
-    assert written == page(), "run: python -m cli.reference.columns"
+    assert written == page(), "run: make reference"
 
 
 def test_page_has_every_column_of_every_config() -> None:

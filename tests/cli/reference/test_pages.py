@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from cli.reference import commands, meanings, parameters, reasons, tables
 from cli.reference.pages import PAGES
-from cli.reference.text import cell
+from cli.reference.text import cell, code
 from pipeline import records
 from pipeline.errors import REASONS
 from pipeline.media import FINDINGS
@@ -37,7 +37,7 @@ def test_every_command_and_option_has_a_row_with_a_meaning() -> None:
 
 def test_option_says_values_default_and_environment() -> None:
     section = commands.page().split("## `spfem-data align`\n")[1].split("\n## ")[0]
-    assert "| `--workers` | number | `$SPFEM_WORKERS` `0` | 0: " in section
+    assert "| `--workers` | number | `$SPFEM_WORKERS` `0` | Processes; 0: one per core" in section
     assert "| `--lock`, `--no-lock` | flag | `--lock` |" in section
     assert "| `--shard` | I/N | `1/1` |" in section
 
@@ -97,6 +97,7 @@ def test_every_column_has_a_meaning_and_no_meaning_is_of_none() -> None:
 def test_every_reason_and_finding_is_told() -> None:
     text = reasons.page()
     assert all(
-        f"| `{slug}` | {r.kind} | {cell(r.meaning)} |" in text for slug, r in REASONS.items()
+        f"| `{slug}` | {r.kind} | {cell(r.meaning)} | {cell(code(r.setting))} |" in text
+        for slug, r in REASONS.items()
     )
     assert all(f"| `{slug}` | {cell(meaning)} |" in text for slug, meaning in FINDINGS.items())

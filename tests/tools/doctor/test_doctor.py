@@ -350,6 +350,6 @@ def test_for_people(call, params) -> None:
     assert code == 1
     lines = out.splitlines()
     at = next(k for k, line in enumerate(lines) if line.startswith("fail  weights demo-clip"))
-    assert lines[at + 1] == "      mend: copy it there, or set models.demo-clip.path in params.yaml"
-    assert lines[-1].startswith("1 to mend, ")
+    assert lines[at + 1] == "      fix: copy it there, or set models.demo-clip.path in params.yaml"
+    assert lines[-1].startswith("1 to fix, ")
     assert call("-q", "doctor", "--fast")[:2] == (1, "")

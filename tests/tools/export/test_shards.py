@@ -153,7 +153,7 @@ def test_command(call, folder: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "tars").iterdir())) == 4
     code, _, err = call("export", "--format", "eat", "--from", folder, "--out", "clips")
     assert code == 1
-    assert "--from: eat is made from --dataset's tables, not of shards" in err
+    assert "--from: eat is written from the tables of --dataset, not from shards" in err
     code, _, err = call("export", "--format", "frame-info", "--out", "tree")
     assert code == 1
     assert "run first: spfem-data extract --dataset demo" in err

@@ -216,11 +216,11 @@ def test_the_command_says_what_it_did(made: Run, tmp_path: Path) -> None:
     assert "no output or corpus of made has a speaker 'S3'" in unknown.stderr
     done = run_command([*command, "s1"])
     assert done.returncode == 0, done.stderr
-    assert "removed of S1: extract 7, align 2, pose 3" in done.stdout
-    assert "no file names S1 or holds one of their" in done.stdout
-    assert "not looked at: source files (never touched)" in done.stdout
+    assert "deleted of S1: extract 7, align 2, pose 3" in done.stdout
+    assert "no file names S1 or contains one of their" in done.stdout
+    assert "not searched: source files (never touched)" in done.stdout
     assert (tmp_path / "a.mp4").read_bytes() == b"source"
     assert "S1" in path.read_text(encoding="utf-8").split("forgotten:")[1].split("score:")[0]
     again = run_command([*command, "S1"])
     assert again.returncode == 0, again.stderr
-    assert "removed of S1: nothing" in again.stdout
+    assert "deleted of S1: nothing" in again.stdout

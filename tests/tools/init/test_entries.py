@@ -6,7 +6,7 @@ import pytest
 
 from pipeline import params
 from pipeline.errors import ParameterError
-from pipeline.tools.init import Entry, add_entry, entries, free_name
+from pipeline.tools.init import Entry, add_entry, entries, free_name, without_datasets
 
 MEAD = Entry("mead", "mead", "/disk/MEAD", ("front",), "asccl36")
 
@@ -50,10 +50,10 @@ def test_datasets_at_the_end() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("datasets: {a: {root: x}}\n", "stand in one line"),
-        ("datasets: {}\n", "stand in one line"),
-        ("splits: {}\n", "has no datasets"),
-        ("- 1\n", "has no datasets"),
+        ("datasets: {a: {root: x}}\n", "are on one line"),
+        ("datasets: {}\n", "are on one line"),
+        ("splits: {}\n", "has no section datasets"),
+        ("- 1\n", "has no section datasets"),
         ("a: [\n", "is not YAML"),
     ],
 )
@@ -71,3 +71,18 @@ def test_what_cannot_be_added_to(text: str, said: str) -> None:
 )  # fmt: skip
 def test_names(wanted: str, taken: list[str], name: str) -> None:
     assert free_name(wanted, taken) == name
+
+
+DEMO = Entry("demo", "demo", "data/demo/corpus", (), "by_speaker")
+
+
+def test_a_new_project_has_neither_datasets_nor_exclusions_of_another() -> None:
+    clean = params.default_text()
+    used = add_entry(add_entry(clean, MEAD), Entry("studio", "custom", "/s.csv", (), "by_speaker"))
+    used = used.replace("forgotten: {}", "forgotten:\n  mead: [M003]\n  studio: [anna]")
+    assert params.parse(used, "x").forgotten == {"mead": ["M003"], "studio": ["anna"]}
+    assert without_datasets(used, DEMO) == clean
+    assert without_datasets(clean, DEMO) == clean
+    without_demo = used.replace("  demo:\n    corpus: demo ", "  mine:\n    corpus: demo ", 1)
+    made = params.parse(without_datasets(without_demo, DEMO), "x")
+    assert (list(made.datasets), made.forgotten) == (["demo"], {})

@@ -39,8 +39,8 @@ def said(folder: Path) -> str:
         for kind in ("image", "audio")
     }
     return (
-        f"{files} files, {sum(rows.values())} rows, {media['image']} pictures and "
-        f"{media['audio']} sounds decoded: sound"
+        f"{files} files, {sum(rows.values())} rows, {media['image']} images and "
+        f"{media['audio']} audio files decoded: ok"
     )
 
 

@@ -15,7 +15,7 @@ from pipeline.records import Pair
 from pipeline.runtime.run import Run
 from pipeline.runtime.tables import read_rows
 from pipeline.stages.pose import stage as pose
-from pipeline.tools.show_pair.one_pair import draw_pair
+from pipeline.tools.show_pair.one_pair import draw_pair, find_dataset
 from tests.made import make_inputs, make_run
 
 
@@ -62,3 +62,12 @@ def test_an_unknown_pair_names_the_nearest(made: Run) -> None:
 def test_out_of_order_it_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(OutOfOrderError, match="run first: spfem-data align"):
         draw_pair(make_run(tmp_path), "p")
+
+
+def test_a_pair_finds_its_dataset(made: Run) -> None:
+    known = ids(made)[0]
+    assert find_dataset(made.data, ["absent", made.dataset], known) == made.dataset
+    with pytest.raises(PipelineError, match=re.escape(f"no dataset has a pair {known[:-1]}; did")):
+        find_dataset(made.data, [made.dataset], known[:-1])
+    with pytest.raises(PipelineError, match=r"no dataset has a pair \? \(0 pairs in "):
+        find_dataset(made.data, ["absent"], "?")
