@@ -194,7 +194,7 @@ def test_reruns_report_their_time(
     monkeypatch.setattr(
         console, "show_summary", lambda s, seconds: shown.append((s.stage, seconds))
     )
-    forget._rerun(made, ["pose"], sealed=False)
+    forget._rerun(made, ["pose"], commit=False)
     [(stage, seconds)] = shown
     assert (stage, seconds > 0) == ("pose", True)
 
