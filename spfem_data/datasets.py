@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from spfem_data.columns import Column, as_column
+from spfem_data.column_reader import Column, as_column
 from spfem_data.conditions import Condition
 from spfem_data.errors import PipelineError, TableError
 from spfem_data.images import BufferPool, EncodedImages, ImageFormat, InvalidImage, decode_into

@@ -46,7 +46,7 @@ def _warp(steps: Sequence[tuple[int, int]]) -> Warp:
 
 
 @given(STEPS, st.integers(0, 2**32 - 1), st.floats(5, 120), st.floats(5, 120))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_path_gives_one_to_one_frames_inside_both_takes(
     steps: list[tuple[int, int]], seed: int, fps_a: float, fps_b: float
 ) -> None:
@@ -66,7 +66,7 @@ def test_any_path_gives_one_to_one_frames_inside_both_takes(
 
 
 @given(STEPS, st.lists(st.floats(0, 3), min_size=1, max_size=30))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_time_map_and_its_inverse_give_the_time_back(
     steps: list[tuple[int, int]], times: list[float]
 ) -> None:
@@ -82,7 +82,7 @@ AFFINES = st.tuples(FINITE, FINITE, FINITE, FINITE, st.floats(-900, 900), st.flo
 
 
 @given(AFFINES, AFFINES, st.integers(0, 99))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_an_affine_and_its_inverse_compose_to_nothing(
     one: np.ndarray, other: np.ndarray, seed: int
 ) -> None:
@@ -254,7 +254,7 @@ def _echo(state: None, store: ItemStore, unit: str, payload: int) -> UnitResult:
 
 
 @given(st.lists(st.integers(0, 99), min_size=1, max_size=8, unique=True), st.randoms())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_units_in_any_order_give_the_same_files_and_rows(
     numbers: list[int], draw: random.Random
 ) -> None:

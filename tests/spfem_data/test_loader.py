@@ -74,7 +74,7 @@ def steps_of(n: int, batch: int, world: int, state: dict[str, Any] | None, **opt
             yield [i for part in parts for i in ids(part)], states[0]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(
     n=st.integers(1, 60),
     seed=st.integers(0, 1000),
@@ -100,7 +100,7 @@ def test_a_run_killed_repeatedly_sees_the_unbroken_order(
     assert seen == unbroken(n, epochs, **options)[: len(seen)]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(
     n=st.integers(20, 200),
     batch=st.integers(1, 6),
@@ -118,7 +118,7 @@ def test_world_sizes_1_2_4_3(n: int, batch: int, kills: list[int], seed: int) ->
     assert seen == unbroken(n, len(seen) // n + 1, seed=seed)[: len(seen)]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 100), st.integers(1, 9), st.integers(1, 5), st.sampled_from(["keep", "join"]))
 def test_an_epoch_has_each_sample_once(n: int, batch: int, world: int, remainder: Any) -> None:
     plans = [StepPlan(n, batch, rank, world, remainder) for rank in range(world)]

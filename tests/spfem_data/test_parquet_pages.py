@@ -35,7 +35,7 @@ def scanned(path: Path, footer: pq.FileMetaData, group: int = 0) -> list[bytes |
     ]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.one_of(st.none(), st.binary(max_size=40)), min_size=1, max_size=70),
     st.sampled_from(["1.0", "2.0"]),
