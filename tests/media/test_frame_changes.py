@@ -83,8 +83,8 @@ def test_single_repeated_frames_are_doubled() -> None:
 @pytest.mark.parametrize(
     ("scenes", "cuts"),
     [
-        ({25: 2.6}, [25]),
-        ({25: 2.4}, []),
+        ({25: 4.1}, [25]),
+        ({25: 3.9}, []),
         ({10: 20.0, 30: 20.0}, [10, 30]),
         ({25: 20.0, 26: 20.0}, []),  # a flash: there and back
         ({24: 4.0, 25: 9.0, 26: 4.0}, []),  # a fast movement
