@@ -10,6 +10,9 @@ import pytest
 from hypothesis import settings
 
 from cli import main as cli
+from pipeline.runtime import numerics
+
+numerics.assign("portable")  # before any library is imported: this process computes as workers do
 
 settings.register_profile("untimed", deadline=None)  # machines are busy and differ
 settings.load_profile("untimed")

@@ -56,7 +56,9 @@ def test_any_path_gives_one_to_one_frames_inside_both_takes(
     seen = rng.random((n, m))
     instants_a = (np.arange(max(1, int(n * _HOP_S * fps_a) + 3)) + 0.5) / fps_a
     instants_b = (np.arange(max(1, int(m * _HOP_S * fps_b) + 3)) + 0.5) / fps_b
-    params = replace(make_params().frames, min_confidence=float(rng.choice([0.0, 0.3, 0.85])))
+    params = make_params().frames.model_copy(
+        update={"min_confidence": float(rng.choice([0.0, 0.3, 0.85]))}
+    )
     found = frame_pairs(path, rng.random((n, m)), seen, instants_a, instants_b, params)
     assert (np.diff(found.frame_a) > 0).all()
     assert (np.diff(found.frame_b) > 0).all()

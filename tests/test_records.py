@@ -13,7 +13,7 @@ DIGESTS = {
     "CLEAR_SCHEMA": "bd030be279ee601f",
     "CODES_SCHEMA": "e14349fcc8664ce6",
     "ClarityThreshold": "2fef41906a0fcb8e",
-    "Clip": "49391e42fa376d24",
+    "Clip": "35a660c36a11caab",
     "Direction": "0a18f118bfe55dca",
     "FAMILIES_SCHEMA": "b25b73047f58cacb",
     "FRAMES_SCHEMA": "9be9c15f91b54973",

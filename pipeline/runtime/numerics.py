@@ -92,6 +92,11 @@ def assigned() -> Mode:
     return "native" if os.environ.get(_MODE) == "native" else "portable"
 
 
+def computing() -> Mode:
+    """The mode that this process computes in: native where nothing was ever assigned."""
+    return "portable" if os.environ.get(_MODE) == "portable" else "native"
+
+
 _BEFORE: dict[str, str] = {}
 """The program's environment before `begin` changed it."""
 

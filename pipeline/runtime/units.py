@@ -188,7 +188,7 @@ def _process(
             yield name, *outcome
         else:
             row = rejected(stage, grain, name, failure.reason, failure.detail)
-            made_with = numerics.fingerprint(numerics.assigned(), device)
+            made_with = numerics.fingerprint(numerics.computing(), device)
             rows = {"rejected": [row.to_row()]}
             yield name, store.commit(name, by_name[name].key, [], rows, made_with), None
         run.progress.step()
@@ -229,7 +229,7 @@ def _work(
     with names_together():
         result = work(state, store, unit.name, unit.payload)
     rows = {**result.rows, "rejected": [reject.to_row() for reject in result.rejects]}
-    made_with = numerics.fingerprint(numerics.assigned(), device)
+    made_with = numerics.fingerprint(numerics.computing(), device)
     receipt = store.commit(unit.name, unit.key, result.suffixes, rows, made_with)
     return receipt, UnitCost(time.perf_counter() - began_s, peak_memory_mb())
 

@@ -85,9 +85,11 @@ _OWN_FACES = "drawn faces"
 
 def terms_of(opened: Opened, found: Found) -> str:
     """The usual terms of such a file: a hint, not legal advice."""
-    said = decode_metadata(opened.metadata).get("terms")
-    if isinstance(said, str):
-        return said
+    metadata = decode_metadata(opened.metadata)
+    if isinstance(metadata.get("terms"), str):
+        return str(metadata["terms"])
+    if str(metadata.get("trained_on", "")).startswith(_OWN_FACES):
+        return "MIT: trained by this project on rendered faces"
     return next((terms for part, terms in _TERMS if part in found.family), "not known")
 
 

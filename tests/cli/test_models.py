@@ -128,7 +128,10 @@ def test_fetch_from_a_url(call, tmp_path: Path) -> None:
         (["--url", "https://example.org/net.pt"], "--url needs --sha256"),
         (["nothing"], "params.yaml lists no model 'nothing' under models; it lists: demo-clip"),
         (["mine"], "models.mine in params.yaml has no url; give --url and --sha256"),
-        (["--url", "ftp://a/b", "--sha256", "0" * 64], "expected is a URL of https, http, file"),
+        (
+            ["--url", "ftp://a/b", "--sha256", "0" * 64],
+            "expected a URL with scheme https, http, file",
+        ),
     ],
 )
 def test_fetch_says_what_it_lacks(call, with_model, arguments: list[str], said: str) -> None:

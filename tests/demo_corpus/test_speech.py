@@ -97,7 +97,7 @@ def test_unknown_voice_is_refused() -> None:
 
 def test_without_the_extra_one_line_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-    with pytest.raises(MissingExtraError, match=r"spfem-data\[demo\]"):
+    with pytest.raises(MissingExtraError, match=r"\.\[demo\]"):
         say("Bob.", Delivery("en-us", 170, 45, 50, (1.0,)))
 
 

@@ -61,7 +61,7 @@ def test_what_was_stopped_is_not_read(small: Small) -> None:
     (small.data / "made" / ".local" / "unfinished-pose").touch()
     done = run_command(small.command("shards"))
     assert done.returncode == 1
-    assert "pose of made was interrupted or has parts left; run first" in done.stderr
+    assert "made's pose was stopped before its end, or has parts left; run first" in done.stderr
     assert run_command(small.command("pose")).returncode == 0
     assert run_command(small.command("shards")).returncode == 0
 

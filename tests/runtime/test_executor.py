@@ -282,7 +282,7 @@ def test_workers_see_their_own_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(HAS_RAY, reason="needs a machine without the extra")
 def test_without_ray_one_line_names_the_extra() -> None:
-    with pytest.raises(MissingExtraError, match=r"ray is not installed.*spfem-data\[ray\]"):
+    with pytest.raises(MissingExtraError, match=r"ray is not installed.*\.\[ray\]"):
         dict(run(_add, {"a": 1}, setup=_state, engine="ray", workers=2))
 
 

@@ -172,9 +172,9 @@ def test_the_command_line_computes_in_the_mode_of_params(
     text = params.default_text().replace("numerics: portable", f"numerics: {mode}")
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     code = (
-        "import os, sys; from cli import inventory, main; import pipeline.runtime.summaries as s\n"
-        "s.summaries = lambda *_: print(os.environ['OPENBLAS_CORETYPE']) or sys.exit(0)\n"
-        "sys.argv = ['spfem-data', 'status']; main.main()"
+        "import os; from cli import settings; from pipeline.runtime import numerics\n"
+        "numerics.begin(); settings.load_params(None)\n"
+        "print(os.environ['OPENBLAS_CORETYPE'])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False,

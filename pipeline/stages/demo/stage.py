@@ -60,7 +60,7 @@ def run(run: Run) -> Summary:
         _clear(root, previous)
         _make(run, takes, root)
         rows = [_file_row(root, path) for path in _files(root)]
-        made_with = numerics.fingerprint(numerics.assigned())
+        made_with = numerics.fingerprint(numerics.computing())
         previous = store.commit(_UNIT, unit.key, [], {"files": rows}, made_with)
         made = len(takes)
         cost = _cost(run, unit, rows, time.perf_counter() - began_s)

@@ -237,7 +237,7 @@ def test_findings_are_counted_with_their_policy(made: Run) -> None:
     found = [replace(c, findings=("face_jumps",) if n < 2 else ()) for n, c in enumerate(clips)]
     write_rows(made.table("extract", "clips"), found, Clip)
     lost = rejected(
-        "extract", "take", "S1_sad_3_front_002", "finding_set_aside", "frozen_picture: stands still"
+        "extract", "take", "S1_sad_3_front_002", "rejected_finding", "frozen_picture: stands still"
     )
     write_rows(made.table("extract", "rejected"), [lost], Rejected)
     report.run(made)

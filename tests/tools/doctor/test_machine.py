@@ -22,7 +22,7 @@ def test_each_limit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     check = cores_and_memory()
     assert check.state == "warn"
-    assert check.found == (
+    assert check.detail == (
         "2 cores (CPU affinity 8, cgroup quota 2.5), 1.5 GB of memory (memory of the machine "
         "8.0 GB, cgroup limit 1.5 GB): too little for a worker a core"
     )
@@ -32,4 +32,4 @@ def test_each_limit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_machine_without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     _limit(monkeypatch, [Limit(4, "CPU affinity")], [Limit(16e9, "memory of the machine")])
     check = cores_and_memory()
-    assert (check.state, check.found) == ("ok", "4 cores, 16.0 GB of memory")
+    assert (check.state, check.detail) == ("ok", "4 cores, 16.0 GB of memory")

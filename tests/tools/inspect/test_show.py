@@ -189,7 +189,7 @@ def test_command_writes_rows_and_sheet(call, built: Path, tmp_path: Path) -> Non
     code, out, err = call("show", built, "--n", 2, "--out", sheet, "--thumb-px", 32)
     assert code == 0
     assert out.startswith("pairs train: 2 of 18 rows\n")
-    assert "look:" in err
+    assert "see:" in err
     assert Image.open(sheet).size == (32 + 2 * 36 + 4, 2 * 36 + 4)
     value = json.loads(call("show", built, "--n", 2, "--json")[1])
     assert [row["speaker"] for row in value["rows"]] == ["S1", "S1"]

@@ -38,7 +38,7 @@ def only(folder: Path) -> str:
 def test_what_the_stage_built_is_sound(built: Path) -> None:
     verdict = verify(built)
     assert told(verdict) == []
-    counts = f"{verdict.files} files, {verdict.rows} rows, {verdict.pictures} pictures and"
+    counts = f"{verdict.files} files, {verdict.rows} rows, {verdict.pictures} images and"
     assert said(built).startswith(counts)
     assert (verdict.sounds, verdict.notes) == (6, [])
     assert verdict.pictures >= 2 * 36

@@ -116,7 +116,7 @@ def test_a_dataset_that_never_ran_has_upper_bounds(
     assert {one.depends_on for one in plan.stages[2:]} == {"extract"}
     for stage in ("align", "pose", "score", "filter", "shards", "report"):
         assert 0 < done[stage].done <= (at_most[stage] or 0)
-    assert _stage(plan, "invert").idle == "invert.encoder names no weights: nothing to do"
+    assert _stage(plan, "invert").idle.startswith("invert.encoder is empty")
     least, most = plan.totals(with_bounds=False), plan.totals(with_bounds=True)
     assert 0 < least[0] < most[0]
     assert 0 < least[1] < most[1]
@@ -256,7 +256,7 @@ def test_weights_that_were_taken_away(
     score = _changed(made.params.score, weights="")
     plan = _plan(replace(made, params=_changed(made.params, score=score)))
     one = _stage(plan, "score")
-    assert (one.idle or "").startswith("score.weights is empty")
+    assert (one.idle or "").startswith("no frames are scored: score.weights is empty")
     assert not one.is_done  # its tables still hold scores
     assert one.status.removed == {}
     assert _stage(plan, "filter").depends_on == "score"
