@@ -24,9 +24,9 @@ def test_each_limit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check.state == "warn"
     assert check.detail == (
         "2 cores (CPU affinity 8, cgroup quota 2.5), 1.5 GB of memory (memory of the machine "
-        "8.0 GB, cgroup limit 1.5 GB): too little for a worker a core"
+        "8.0 GB, cgroup limit 1.5 GB): not enough memory for one worker per core"
     )
-    assert "--workers 1" in (check.mend or "")
+    assert "--workers 1" in (check.fix or "")
 
 
 def test_a_machine_without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
