@@ -24,7 +24,7 @@ def test_each_score_is_the_aligners(takes: list[TakeFeatures], params: Align) ->
     a, b = takes[:2], takes
     table = many.score_table(a, b, np.ones((2, 20)), params.steps)
     wanted = [[same_sentence(one, other, params) for other in b] for one in a]
-    np.testing.assert_allclose(table, wanted, rtol=1e-3)
+    np.testing.assert_allclose(table, wanted, rtol=1e-3, atol=1e-6)  # a take against itself: 1e-7
 
 
 def test_what_lies_beside_a_take_changes_nothing(takes: list[TakeFeatures], params: Align) -> None:
