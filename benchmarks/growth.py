@@ -34,10 +34,10 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from pipeline.stages import STAGES
-from tests.faces.drawn import drawn, rgb
-from tests.faults.process_growth import children_of
-from tests.media_files import SOUND_HZ, write_media
-from tests.speech import RATE_HZ, speak
+from tests.builders.drawn_faces import drawn, rgb
+from tests.builders.media_files import SOUND_HZ, write_media
+from tests.builders.process_growth import children_of
+from tests.builders.speech import RATE_HZ, speak
 
 HERE = Path(__file__).resolve().parent.parent
 FRAMES, FPS = 8, 15

@@ -31,9 +31,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.stages import STAGES
-from tests.digests import digests
-from tests.faults.small import drawn
-from tests.sessions import alive
+from tests.builders.digests import digests
+from tests.builders.sessions import alive
+from tests.builders.small_run import drawn
 
 WAY = STAGES[1:]
 _WAIT_S = 5.0

@@ -29,7 +29,7 @@ from pipeline import params
 from pipeline.errors import PartDone
 from pipeline.runtime.run import Options, Run
 from pipeline.stages import STAGES, module_of
-from tests.digests import digests
+from tests.builders.digests import digests
 
 WAY = STAGES[1:]
 _PARTS = 3

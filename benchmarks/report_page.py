@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.stages.report.page import render
-from tests.browser import CHROMIUM, Browser, browser
-from tests.stages.report.many import many_pairs
+from tests.builders.browser import CHROMIUM, Browser, browser
+from tests.builders.many_pairs import many_pairs
 
 PAIRS, CARDS = 5000, 200
 SHAPES = [(1280, False), (1280, True), (400, False), (400, True)]

@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.cerl_loss import curve
 from spfem_data import ImageFormat, SserdQuads
-from tests.losses.small import batches
+from tests.builders.small_networks import batches
 from tests.losses.sserd import learn, learn_contrast
 
 PX, CONTRASTED = 48, 28

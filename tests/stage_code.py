@@ -16,7 +16,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from pipeline.stages import STAGES, module_of
-from tests.import_closure import PACKAGES
+from tests.builders.import_closure import PACKAGES
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RECORDED = Path(__file__).with_suffix(".json")

@@ -9,7 +9,7 @@ from benchmarks.dataset_view import dataset_view
 from pipeline.records import PosedPair
 from pipeline.runtime.run import Options
 from pipeline.stages.pose import stage as pose
-from tests.made import make_inputs, make_run
+from tests.builders.dataset import make_inputs, make_run
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

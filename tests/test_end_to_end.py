@@ -14,8 +14,8 @@ from pipeline.errors import OutOfOrderError
 from pipeline.runtime.run import Options, Run
 from pipeline.runtime.summaries import Summary
 from pipeline.stages import STAGES, module_of
-from tests.digests import digests
-from tests.faults.small import few_of_demo
+from tests.builders.digests import digests
+from tests.builders.small_run import few_of_demo
 
 WAY = STAGES[1:]
 

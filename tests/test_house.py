@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import tomllib
 from pathlib import Path
 
@@ -12,7 +13,14 @@ from ruamel.yaml import YAML
 from cli.main import app
 from pipeline import __version__, params
 from pipeline.stages import STAGES, module_of
-from tests.import_closure import PACKAGES, closure, file_of, imports_of, is_covered, modules_of
+from tests.builders.import_closure import (
+    PACKAGES,
+    closure,
+    file_of,
+    imports_of,
+    is_covered,
+    modules_of,
+)
 
 TOOLS = {
     "inventory",
@@ -192,3 +200,11 @@ def test_both_distributions_carry_one_version(repository: Path) -> None:
     assert projects[1]["dependencies"] == [f"spfem-data[build]=={__version__}"]
     extra = projects[0]["optional-dependencies"]["build"]
     assert f"spfem-data-pipeline=={__version__}" in extra
+
+
+def test_no_test_imports_another_test() -> None:
+    """What tests share is in tests/builders, so that a test module can be read and moved alone."""
+    another = re.compile(r"^\s*(from|import) tests\.[\w.]*(test_|conftest)", re.MULTILINE)
+    paths = sorted(Path(__file__).parent.rglob("*.py"))
+    assert len(paths) > 200
+    assert [path for path in paths if another.search(path.read_text(encoding="utf-8"))] == []

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.runtime.store import ItemStore
-from tests.sessions import alive
+from tests.builders.sessions import alive
 
 ITEMS, WORKERS, KILLS = 24, 2, 3
 

@@ -29,10 +29,10 @@ from pipeline.stages.filter import stage as filter_stage
 from pipeline.stages.pose import stage as pose
 from pipeline.stages.score import stage as score
 from pipeline.stages.shards import stage as shards
-from tests.alignment.conftest import make_params
-from tests.digests import digests
-from tests.made import make_inputs, make_run
-from tests.made_scores import write_scores
+from tests.builders.babble import make_params
+from tests.builders.dataset import make_inputs, make_run
+from tests.builders.digests import digests
+from tests.builders.scores import write_scores
 
 _HOP_S = 0.01
 STEPS = st.lists(st.sampled_from([(1, 1), (1, 0), (0, 1)]), min_size=1, max_size=120)

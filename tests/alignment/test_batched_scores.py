@@ -10,7 +10,7 @@ from pipeline.alignment.align import same_sentence
 from pipeline.alignment.features import TakeFeatures, take_features
 from pipeline.alignment.sentence_score import UNJUDGED
 from pipeline.params import Align
-from tests.alignment.conftest import babble
+from tests.builders.babble import babble
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pipeline.alignment import compiling
 from pipeline.alignment.align import align, pair_frames
 from pipeline.alignment.compiling import compile_kernels, is_compiled
 from pipeline.alignment.features import take_features
-from tests.speech import speak
+from tests.builders.speech import speak
 
 
 def _signatures() -> dict[str, int]:

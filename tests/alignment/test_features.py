@@ -3,7 +3,7 @@ import pytest
 
 from pipeline.alignment.features import mel_features, speech_mask, take_features
 from pipeline.params import Align
-from tests.alignment.conftest import SAMPLE_RATE, babble
+from tests.builders.babble import SAMPLE_RATE, babble
 
 
 @pytest.mark.parametrize("n_samples", [1, 100, 159, 160, 399, 400, 16000])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pipeline.alignment.align import Alignment, align, judge_frames, pair_frames
 from pipeline.alignment.features import take_features
 from pipeline.params import Align, AlignFrames
-from tests.alignment.conftest import babble, make_params
+from tests.builders.babble import babble, make_params
 
 
 def aligned(a: np.ndarray, b: np.ndarray, params: Align) -> Alignment:

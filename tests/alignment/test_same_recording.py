@@ -15,7 +15,7 @@ from pipeline.alignment.align import align
 from pipeline.alignment.features import TakeFeatures, take_features
 from pipeline.alignment.same_recording import straightness
 from pipeline.params import Align
-from tests.alignment.conftest import SAMPLE_RATE, babble
+from tests.builders.babble import SAMPLE_RATE, babble
 
 Sound = np.ndarray
 

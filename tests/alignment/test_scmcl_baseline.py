@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.alignment.scmcl_baseline import _filters, compat_features, compat_map, compat_pairs
-from tests.alignment.conftest import babble
+from tests.builders.babble import babble
 
 
 def test_the_filters_are_triangles_between_whole_bins() -> None:

@@ -5,7 +5,7 @@ from pipeline.alignment.align import align, same_sentence
 from pipeline.alignment.features import take_features
 from pipeline.alignment.sentence_score import resolve
 from pipeline.params import Align, load
-from tests.alignment.conftest import babble
+from tests.builders.babble import babble
 
 PARAMS = load(None).align.model_copy(
     update={"max_score": 1.0, "min_margin": 0.02, "prior_bonus": 0.05}

@@ -5,7 +5,7 @@ from pipeline.alignment.align import align
 from pipeline.alignment.features import take_features
 from pipeline.alignment.word_mismatch import OddSpan
 from pipeline.params import Align
-from tests.alignment.conftest import SAMPLE_RATE, babble
+from tests.builders.babble import SAMPLE_RATE, babble
 
 
 def oddest(a: np.ndarray, b: np.ndarray, params: Align) -> OddSpan:

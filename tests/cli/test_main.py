@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from pipeline.stages import STAGES
-from tests.speech import RATE_HZ, speak
+from tests.builders.speech import RATE_HZ, speak
 
 
 def test_help_lists_every_stage(call) -> None:

@@ -10,10 +10,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.digests import sha256_of
-from tests.clip.tiny import made_network
-from tests.serving import Served, serving
-from tests.stylegan import hostile
-from tests.stylegan.files import HERE, e4e, saved
+from tests.builders import hostile_weights
+from tests.builders.stylegan_files import HERE, e4e, saved
+from tests.builders.tiny_clip import made_network
+from tests.builders.web_server import Served, serving
 
 SOURCE = HERE / "ros_tiny32_converted.pt"
 
@@ -53,7 +53,9 @@ def test_check_prints_the_lines_of_params_yaml(call, tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["raw", "torch_zip", "nested"])
 def test_check_refuses_what_would_run(how: str, call, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    code, out, err = call("models", "check", hostile.RUNNING[how](tmp_path / "planted.pt", mark))
+    code, out, err = call(
+        "models", "check", hostile_weights.RUNNING[how](tmp_path / "planted.pt", mark)
+    )
     assert code == 1
     assert out == ""
     assert err.count("\n") == 1

@@ -8,8 +8,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from tests.media_files import plain, tone, write_media
-from tests.takes import manifest
+from tests.builders.media_files import plain, tone, write_media
+from tests.builders.takes import manifest
 
 
 def _params(repository: Path, folder: Path) -> Path:

@@ -23,8 +23,8 @@ from cli.examples import EXAMPLES
 from cli.main import app
 from cli.progress import ProgressItem, clock, how_far
 from cli.usage_errors import UsageError
-from pipeline.runtime.summaries import Summary
 from pipeline.stages import STAGES
+from tests.builders.stage_summary import SUMMARY
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -172,12 +172,6 @@ def test_status_for_machines(call: Call) -> None:
     assert json.loads(out) == {"dataset": "demo", "stages": dict.fromkeys(STAGES)}
 
 
-SUMMARY = Summary(
-    "align", "demo", "clip pair", 96, 85, {"no_partner": 11}, 90, 6, 2,
-    ("a note " + "of many words " * 12,), ("data/demo/align",),
-)  # fmt: skip
-
-
 def test_a_summary_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     level.begin()
     console.show_summary(SUMMARY, 17.34)
@@ -202,7 +196,7 @@ def test_a_summary_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
 SHOWN = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from tests.cli.test_terminal import SUMMARY
+from tests.builders.stage_summary import SUMMARY
 from cli import console
 console.show_summary(SUMMARY, 1.0)
 console.show_table("t", ["name", "n", "what"], [["a", "12", "words " * 9], ["bb", "3", ""]])

@@ -13,7 +13,7 @@ from pipeline.clip.architecture import Architecture, read_architecture
 from pipeline.clip.naming import fitting_names
 from pipeline.clip.network import ClipNetwork, build_network
 from pipeline.errors import ParameterError, PipelineError
-from tests.clip.tiny import CONFIG, PROMPTS, made_network, write_config
+from tests.builders.tiny_clip import CONFIG, PROMPTS, made_network, write_config
 
 
 def test_a_name_of_open_clips_is_an_architecture() -> None:

@@ -6,7 +6,7 @@ import torch
 from pipeline.clip.architecture import read_architecture
 from pipeline.clip.network import build_network
 from pipeline.clip.precision import run_products_in_bf16
-from tests.clip.tiny import CONFIG, write_config
+from tests.builders.tiny_clip import CONFIG, write_config
 
 
 def wide(folder: Path) -> torch.nn.Module:

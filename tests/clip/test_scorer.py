@@ -15,7 +15,7 @@ from pipeline.clip.network import PictureSettings
 from pipeline.clip.preprocess import Normalise, resized
 from pipeline.clip.prompts import probabilities, text_anchors
 from pipeline.clip.scorer import Scorer
-from tests.clip.tiny import PROMPTS, made_network
+from tests.builders.tiny_clip import PROMPTS, made_network
 
 U8 = NDArray[np.uint8]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.spfem_data.made_shards import write_everything
+from tests.builders.shards import write_everything
 
 PAGES = {"howto/library.md": 6, "howto/thresholds.md": 1}
 """Pages, and how many examples each has."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.spfem_data.made_shards import write_everything
+from tests.builders.shards import write_everything
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.spfem_data.made_shards import write_pairs
+from tests.builders.shards import write_pairs
 
 GIVEN: dict[str, Any] = {
     "steps": 24, "batch_size": 8, "learning_rate": 2e-3, "size_px": 48, "min_confidence": 0.2,

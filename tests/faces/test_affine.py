@@ -15,7 +15,7 @@ from pipeline.faces.affine import (
     residual,
     robust_weights,
 )
-from tests.made import face, similarity
+from tests.builders.dataset import face, similarity
 
 METHODS: tuple[Method, ...] = ("affine", "affine_robust", "similarity")
 F64 = NDArray[np.float64]

@@ -12,8 +12,8 @@ from pipeline import media
 from pipeline.faces.crop import FaceBox, size_of
 from pipeline.faces.detection import faces_in
 from pipeline.faces.mesh import FaceFinder
-from tests.faces.drawn import SIZE_PX, drawn, rgb
-from tests.media_files import write_media
+from tests.builders.drawn_faces import SIZE_PX, drawn, rgb
+from tests.builders.media_files import write_media
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pipeline.faces.expression import (
     landmarks_of,
     without_expression,
 )
-from tests.made import similarity
+from tests.builders.dataset import similarity
 
 METHODS: tuple[Method, ...] = ("affine", "affine_robust", "similarity")
 TURN = similarity(1.05, 7.0, 30.0, -12.0)

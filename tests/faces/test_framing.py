@@ -16,7 +16,7 @@ from pipeline.faces.framing import (
 )
 from pipeline.faces.sampling import sample
 from spfem_data.masks import valid_mask
-from tests.made import face
+from tests.builders.dataset import face
 
 CASES = ("frontal", "rolled20", "edge_pad", "big_shrink")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.faces.measures import EYELIDS, INNER_LIPS, bounds, has_jumped, measure
-from tests.faces.drawn import drawn
+from tests.builders.drawn_faces import drawn
 
 
 def face() -> np.ndarray:

@@ -14,10 +14,10 @@ from pipeline.faces.measures import measure
 from pipeline.faces.mediapipe_tasks import TaskTracker, read_task
 from pipeline.faces.mesh import MeshTracker, Tracker
 from pipeline.stages.extract import stage as extract
-from tests.faces.bundle import write_bundle
-from tests.faces.drawn import drawn, rgb
-from tests.media_files import tone, write_media
-from tests.takes import frames_of, make_run, manifest, run, talking
+from tests.builders.drawn_faces import drawn, rgb
+from tests.builders.landmarker_bundle import write_bundle
+from tests.builders.media_files import tone, write_media
+from tests.builders.takes import frames_of, make_run, manifest, run, talking
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.faces.measures import measure
 from pipeline.faces.mesh import FaceFinder, MeshTracker
-from tests.faces.drawn import EYES_PX, SIZE_PX, drawn, rgb
+from tests.builders.drawn_faces import EYES_PX, SIZE_PX, drawn, rgb
 
 
 @pytest.fixture(scope="module")

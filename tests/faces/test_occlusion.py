@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.faces.occlusion import AROUND_MOUTH, is_covered, otherness, skin_around_mouth
-from tests.faces.drawn import drawn, rgb
+from tests.builders.drawn_faces import drawn, rgb
 
 
 def take(*, covered: range = range(0), which: int = 0) -> np.ndarray:

@@ -30,9 +30,9 @@ import pyarrow.parquet as pq
 from pipeline.digests import sha256_of
 from pipeline.runtime.store import RECEIPT
 from pipeline.stages import module_of
-from tests.digests import digests
-from tests.faults.process_growth import children_of
-from tests.faults.small import Small, drawn, outputs, touched
+from tests.builders.digests import digests
+from tests.builders.process_growth import children_of
+from tests.builders.small_run import Small, drawn, outputs, touched
 
 _STALE = "redone"
 _TARGETS = ("group", "group", "parent", "worker")

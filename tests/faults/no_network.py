@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.faults.small import Small, drawn, run_command
+from tests.builders.small_run import Small, drawn, run_command
 
 _GUARD = '''
 import os, socket, sys

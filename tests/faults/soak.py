@@ -24,10 +24,10 @@ from pathlib import Path
 from pipeline import corpora, params
 from pipeline.records import Source
 from pipeline.stages import STAGES, module_of
-from tests.digests import digests
-from tests.faults.process_growth import RUN, ProcessHistory, Sample, children_of, grew, lines
-from tests.faults.small import Small, fewer, run_command, touched, write_params
-from tests.hostile.seeds import ffmpeg
+from tests.builders.digests import digests
+from tests.builders.process_growth import RUN, ProcessHistory, Sample, children_of, grew, lines
+from tests.builders.seed_takes import ffmpeg
+from tests.builders.small_run import Small, fewer, run_command, touched, write_params
 
 _EVERY_S = 2.0
 _SECONDS = 1.2

@@ -11,8 +11,8 @@ import pytest
 from pipeline.runtime.store import FileHashes
 from pipeline.stages.pose import stage as pose
 from pipeline.stages.shards import stage as shards
-from tests.digests import digests
-from tests.made import make_inputs, make_run
+from tests.builders.dataset import make_inputs, make_run
+from tests.builders.digests import digests
 
 DAY_S = 86400.0
 

@@ -21,9 +21,9 @@ from pipeline.runtime.run import Run
 from pipeline.runtime.store import atomic_path
 from pipeline.stages.pose import stage as pose
 from pipeline.stages.shards import stage as shards
-from tests.digests import digests
-from tests.faults.plain import as_plain_user
-from tests.made import make_inputs, make_run
+from tests.builders.dataset import make_inputs, make_run
+from tests.builders.digests import digests
+from tests.builders.plain_user import as_plain_user
 
 _MOUNTED_KB = 16384
 
@@ -135,8 +135,8 @@ from pipeline.errors import PipelineError
 from pipeline.runtime.store import write_bytes
 from pipeline.stages.pose import stage as pose
 from pipeline.stages.shards import stage as shards
-from tests.digests import digests
-from tests.made import make_inputs, make_run
+from tests.builders.digests import digests
+from tests.builders.dataset import make_inputs, make_run
 
 folder = Path(sys.argv[1])
 run = make_run(folder)
@@ -172,7 +172,7 @@ print("equal")
 
 def test_permission_lost_in_the_middle_is_one_line_each(tmp_path: Path, repository: Path) -> None:
     work = _LOSES.replace(
-        "def says", "from tests.made import changed as _changed\n\n"
+        "def says", "from tests.builders.dataset import changed as _changed\n\n"
         "def changed(run):\n    return _changed(run, force=True)\n\ndef says"
     )  # fmt: skip
     done = as_plain_user(work, tmp_path / "data")

@@ -15,7 +15,7 @@ from pipeline.records import Rejected
 from pipeline.runtime.run import Options, Run
 from pipeline.runtime.store import ItemStore, write_bytes
 from pipeline.runtime.units import Unit, UnitResult, run_units
-from tests.made import make_run
+from tests.builders.dataset import make_run
 
 _ROOM = 1 << 30
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders.small_run import made, run_command
 from tests.faults.no_network import guarded, network_namespace, run_without_network
-from tests.faults.small import made, run_command
 
 
 def test_a_run_does_not_use_the_network(tmp_path: Path) -> None:

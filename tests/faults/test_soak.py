@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.process_growth import MB, RUN, ProcessHistory, Sample, grew, lines
+from tests.builders.process_growth import MB, RUN, ProcessHistory, Sample, grew, lines
 from tests.faults.soak import times_over
 
 

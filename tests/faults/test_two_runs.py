@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.runtime.locks import Claim, hold
-from tests.digests import digests
-from tests.faults.small import Small, made, outputs, run_command, touched
+from tests.builders.digests import digests
+from tests.builders.small_run import Small, made, outputs, run_command, touched
 
 
 @pytest.fixture

@@ -27,10 +27,10 @@ from pipeline.digests import sha256_of
 from pipeline.errors import REASONS, PipelineError, Reject
 from pipeline.records import Source
 from pipeline.runtime.store import FileHashes
-from tests.hostile import apart
+from tests.builders import isolated_cases
+from tests.builders.takes import ALL
 from tests.hostile.mutate import MUTATORS, mutant
 from tests.hostile.watching import Deeds
-from tests.takes import ALL
 
 CLIP = "video/front/angry/level_3/{:03d}.mp4"
 TRIAL = "Actor_01/01-01-05-02-02-01-{:02d}.mp4"
@@ -314,11 +314,11 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="spfem-archives-") as above:
-        results = apart.try_all(
+        results = isolated_cases.try_all(
             cases(given.mutants, given.seed), try_archive, partial(make_bench, Path(above)),
             limit_s=600, limit_mb=2048, workers=given.workers,
         )  # fmt: skip
-        found = apart.tally("archives", results)
+        found = isolated_cases.tally("archives", results)
     found.show("archives")
     return 0 if not found.bad else 1
 

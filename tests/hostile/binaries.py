@@ -28,10 +28,10 @@ from pipeline.tools.inspect.show import show
 from spfem_data import Pairs
 from spfem_data.parquet_pages import NotPlain, chunk_range, find_values
 from spfem_data.schema import SCHEMA_VERSION, SOUND_HZ
+from tests.builders import shards
 from tests.hostile.archives import MADE
 from tests.hostile.targets import OWN, TEXTS, Parse, Target, in_file
 from tests.hostile.weights import look_through
-from tests.spfem_data import made_shards
 
 _MOST_BYTES = 1 << 20
 _LEVELS = 2
@@ -132,7 +132,7 @@ def _walk(folder: Path, raw: bytes) -> object:
 
 def _shard() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        made_shards.write(Path(folder), "pairs", [made_shards.pair_rows("S1", "happy", "u1")[:3]])
+        shards.write(Path(folder), "pairs", [shards.pair_rows("S1", "happy", "u1")[:3]])
         return next(Path(folder).rglob("*.parquet")).read_bytes()
 
 
@@ -182,7 +182,7 @@ BYTES: dict[str, Target] = {
         lambda: [_shard()], in_file("data/pairs/train-00000-of-00001.parquet", _read_shard)
     ),
     "picture of a shard": Target(
-        lambda: [made_shards.jpeg(made_shards.face("S1", "happy", 0.5)[:16, :16])],
+        lambda: [shards.jpeg(shards.face("S1", "happy", 0.5)[:16, :16])],
         _in_shard(media._picture),
     ),
     "sound of a shard": Target(lambda: [_sound()], _in_shard(media._sound)),

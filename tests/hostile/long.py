@@ -26,12 +26,13 @@ from pipeline.runtime.tables import read_rows
 from pipeline.stages.align import stage as align
 from pipeline.stages.extract import stage as extract
 from pipeline.tools.align_pair import align_files
-from tests.hostile import apart, oddities
+from tests.builders import isolated_cases
+from tests.builders.media_files import write_media
+from tests.builders.seed_takes import ffmpeg, make_seeds, voice
+from tests.builders.takes import make_run, talking
+from tests.hostile import oddities
 from tests.hostile.oddities import Maker
-from tests.hostile.seeds import ffmpeg, make_seeds, voice
 from tests.hostile.takes import Bench, Given, make_bench, try_media
-from tests.media_files import write_media
-from tests.takes import make_run, talking
 
 LIMIT_S = 1800.0
 LIMIT_MB = 2048.0
@@ -154,9 +155,9 @@ def make_files(folder: Path, only: list[str]) -> dict[str, set[str]]:
     return oddities.make(folder, seeds, {n: f for n, f in FILES.items() if not only or n in only})
 
 
-def judge(result: apart.Result, allowed: set[str]) -> bool:
+def judge(result: isolated_cases.Result, allowed: set[str]) -> bool:
     """Whether an end is one of those that are right."""
-    if result.end in apart.BAD:
+    if result.end in isolated_cases.BAD:
         return False
     end = result.end.split(" (")[0]
     return result.kind != "extract" or end in allowed
@@ -169,12 +170,12 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", default=[], help="files by name; else all")
     told = parser.parse_args()
     allowed = make_files(told.folder, told.only)
-    before = apart.hashes(told.folder)
+    before = isolated_cases.hashes(told.folder)
     cases = [(way, Long(path, way)) for path in allowed for way in ("extract", "align-pair")]
     cases += [("align", Long(p, "align")) for p in allowed if Path(p).name in ALIGNED]
     setup: Callable[[], Bench] = _Setup(told.folder / "seeds")
     bad = 0
-    results = apart.try_all(cases, try_long, setup, limit_s=LIMIT_S, limit_mb=LIMIT_MB)
+    results = isolated_cases.try_all(cases, try_long, setup, limit_s=LIMIT_S, limit_mb=LIMIT_MB)
     for result in results:
         is_right = judge(result, allowed[result.case.path])
         bad += not is_right
@@ -183,7 +184,7 @@ def main() -> int:
             f"{result.seconds:7.1f} s {result.megabytes:6.0f} MB  {result.end}"
             + (f": {result.detail[:150]}" if result.detail else ""), flush=True,
         )  # fmt: skip
-    untouched = apart.hashes(told.folder) == before
+    untouched = isolated_cases.hashes(told.folder) == before
     print(f"{len(cases)} tried, {bad} ended as they must not; sources untouched: {untouched}")
     return int(bad > 0 or not untouched)
 

@@ -10,8 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.hostile import apart
-from tests.hostile.seeds import make_seeds
+from tests.builders import isolated_cases
+from tests.builders.seed_takes import make_seeds
 from tests.hostile.takes import setup_for, spoilt_cases, try_media
 
 
@@ -27,14 +27,14 @@ def main() -> int:
     given = parser.parse_args()
     folder = given.folder / "seeds"
     seeds = make_seeds(folder)
-    before = apart.hashes(folder)
-    results = apart.try_all(
+    before = isolated_cases.hashes(folder)
+    results = isolated_cases.try_all(
         spoilt_cases(seeds, given.mutants, given.seed), try_media, setup_for(folder),
         limit_s=given.limit_s, limit_mb=given.limit_mb, workers=given.workers,
     )  # fmt: skip
-    found = apart.tally("media", results)
+    found = isolated_cases.tally("media", results)
     found.show("damaged media")
-    untouched = apart.hashes(folder) == before
+    untouched = isolated_cases.hashes(folder) == before
     print(f"  sources: {len(before)} files, hashes equal: {untouched}")
     return 0 if not found.bad and untouched else 1
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.hostile.seeds import ffmpeg, voice
-from tests.media_files import plain, tone, write_media
-from tests.takes import talking
+from tests.builders.media_files import plain, tone, write_media
+from tests.builders.seed_takes import ffmpeg, voice
+from tests.builders.takes import talking
 
 Maker = Callable[[Path, Path], None]
 """(where to write, folder of the valid takes)."""

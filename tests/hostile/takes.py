@@ -25,8 +25,8 @@ from pipeline.runtime.tables import read_table
 from pipeline.runtime.units import UnitResult
 from pipeline.stages.extract import stage as extract
 from pipeline.stages.extract.worker import AUDIO, FRAMES, extract_take
+from tests.builders.takes import talking
 from tests.hostile.mutate import mutant
-from tests.takes import talking
 
 REAL = 9
 """One case in so many is looked at by the real face mesh."""

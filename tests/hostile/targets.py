@@ -39,7 +39,7 @@ from pipeline.tools.forget.speaker_names import Person
 from pipeline.tools.init.entries import Entry, add_entry, entries
 from pipeline.tools.inspect.where import condition
 from spfem_data.protocols import COLUMNS, read_protocol
-from tests.takes import ALL
+from tests.builders.takes import ALL
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 Parse = Callable[[Path, bytes], object]

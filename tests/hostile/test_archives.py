@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import PipelineError, Reject
-from tests.hostile import apart
+from tests.builders import isolated_cases
 from tests.hostile.archives import SMALL, Bench, Case, cases, make_bench, try_archive
 
 ENDS = {
@@ -65,6 +65,6 @@ def test_mutants_end_in_members_or_reasons(bench: Bench) -> None:
         except (Reject, PipelineError) as error:
             end = str(error)
             assert "\n" not in end
-        assert end not in apart.BAD, case
+        assert end not in isolated_cases.BAD, case
         found += 1
     assert found == 120

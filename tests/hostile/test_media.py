@@ -11,13 +11,14 @@ from pipeline.errors import Reject
 from pipeline.runtime.executor import Limits
 from pipeline.runtime.run import Options
 from pipeline.stages.extract import stage as extract
-from tests.hostile import apart, decoders, long, oddities
+from tests.builders import isolated_cases
+from tests.builders.file_contents import contents
+from tests.builders.media_files import write_media
+from tests.builders.seed_takes import make_seeds, voice
+from tests.builders.takes import make_run, manifest, run, talking
+from tests.hostile import decoders, long, oddities
 from tests.hostile.mutate import MUTATORS
-from tests.hostile.seeds import make_seeds, voice
 from tests.hostile.takes import REAL, Bench, Given, Spoilt, make_bench, try_media
-from tests.media_files import write_media
-from tests.stages.extract.test_stage import contents
-from tests.takes import make_run, manifest, run, talking
 
 QUICK = ("h264.mp4", "mpeg4.avi", "h264.mkv", "sound.wav", "sound.m4a", "float.wav")
 NEEDED = (*QUICK, "h264.ts", "mjpeg.avi", "soundless.mp4")
@@ -45,11 +46,11 @@ def end_of(bench: Bench, case: Spoilt | Given) -> str:
 
 @pytest.mark.parametrize("mutator", MUTATORS)
 def test_mutants_end_in_output_or_a_reason(mutator: str, seeds: list[Path], bench: Bench) -> None:
-    before = apart.hashes(seeds[0].parent)
+    before = isolated_cases.hashes(seeds[0].parent)
     for k, path in enumerate(p for p in seeds if p.name in QUICK):
         end = end_of(bench, Spoilt(str(path), mutator, REAL * k + 1, path.suffix))
-        assert end not in apart.BAD
-    assert apart.hashes(seeds[0].parent) == before
+        assert end not in isolated_cases.BAD
+    assert isolated_cases.hashes(seeds[0].parent) == before
 
 
 @pytest.mark.parametrize("name", oddities.ODD)

@@ -23,15 +23,16 @@ from pipeline.stages.filter import stage as filter_stage
 from pipeline.stages.pose import stage as pose
 from pipeline.stages.report import stage as report
 from spfem_data.protocols import COLUMNS, Trial, to_csv
-from tests.browser import CHROMIUM, browser
-from tests.faults.plain import as_plain_user
-from tests.hostile import apart
-from tests.made import make_inputs
-from tests.made import make_run as made_run
-from tests.made_scores import write_scores
-from tests.media_files import tone, write_media
-from tests.stages.report.test_stage import REASONS, with_params
-from tests.takes import make_run, run
+from tests.builders import isolated_cases
+from tests.builders.browser import CHROMIUM, browser
+from tests.builders.dataset import make_inputs
+from tests.builders.dataset import make_run as made_run
+from tests.builders.manifests import row, written
+from tests.builders.media_files import tone, write_media
+from tests.builders.plain_user import as_plain_user
+from tests.builders.report_run import REASONS, with_params
+from tests.builders.scores import write_scores
+from tests.builders.takes import make_run, run
 
 PAYLOADS = (
     "<script>window.PWNED=1</script>",
@@ -55,21 +56,6 @@ ODD_NAMES = (
 )  # fmt: skip
 
 
-def written(path: Path, rows: list[dict[str, str]]) -> Path:
-    """A manifest of those rows."""
-    names = ["path", "speaker", "emotion", "sentence"]
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, names, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
-
-
-def row(path: str, speaker: str = "s", sentence: str = "one") -> dict[str, str]:
-    """A row of a manifest."""
-    return {"path": path, "speaker": speaker, "emotion": "neutral", "sentence": sentence}
-
-
 def test_files_called_anything_are_taken_under_safe_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +64,7 @@ def test_files_called_anything_are_taken_under_safe_names(
     write_media(root / "base.wav", sound=tone(0.5), sound_codec="pcm_s16le")
     for name in ODD_NAMES:
         os.link(root / "base.wav", root / name)
-    before = apart.hashes(root)
+    before = isolated_cases.hashes(root)
     rows = [row(name, f"s{k}", name) for k, name in enumerate(ODD_NAMES)]
     made = make_run(written(root / "takes.csv", rows), tmp_path / "data")
     monkeypatch.chdir(root)  # where a relative path may look like a URL
@@ -90,7 +76,7 @@ def test_files_called_anything_are_taken_under_safe_names(
         assert path.name.isascii()
         assert path.name.isprintable()
         assert len(path.name) < 256
-    assert {k: v for k, v in apart.hashes(root).items() if k != "takes.csv"} == before
+    assert {k: v for k, v in isolated_cases.hashes(root).items() if k != "takes.csv"} == before
 
 
 def test_a_relative_path_that_looks_like_a_protocol_is_a_file(
@@ -293,10 +279,10 @@ import sys
 from pathlib import Path
 from pipeline import corpora
 from pipeline.errors import PipelineError
-from tests.hostile import apart
-from tests.hostile.test_names import row, written
-from tests.media_files import tone, write_media
-from tests.takes import make_run, run
+from tests.builders import isolated_cases
+from tests.builders.manifests import row, written
+from tests.builders.media_files import tone, write_media
+from tests.builders.takes import make_run, run
 
 folder = Path(sys.argv[1])
 root = folder / "root"
@@ -308,7 +294,7 @@ written(root / "takes.csv", rows)
 mead = folder / "MEAD/M003/video/front/angry/level_3"
 mead.mkdir(parents=True)
 (mead / "001.mp4").write_bytes(b"x")
-before = apart.hashes(root)
+before = isolated_cases.hashes(root)
 (root / "b.wav").chmod(0)
 for place in (root / "shut", mead):
     place.chmod(0)
@@ -328,7 +314,7 @@ except PipelineError as error:
     print(str(error).replace(str(folder), "F"))
 for place in (root, root / "shut", mead, root / "b.wav"):
     place.chmod(0o755)
-assert apart.hashes(root) == before
+assert isolated_cases.hashes(root) == before
 """
 
 

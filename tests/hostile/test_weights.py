@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.hostile import apart
+from tests.builders import isolated_cases
 from tests.hostile.weights import MADE, Bench, Case, cases, make_bench, try_weights
 
 LOOKED_THROUGH = {
@@ -31,5 +31,5 @@ def test_made_by_hand(name: str, bench: Bench) -> None:
 
 def test_mutants_are_read_or_refused_in_one_line(bench: Bench) -> None:
     ends = [try_weights(bench, case) for _, case in cases(120, seed=3) if case.base not in SLOW]
-    assert not set(ends) & set(apart.BAD)
+    assert not set(ends) & set(isolated_cases.BAD)
     assert ends.count("refused") > 80

@@ -28,11 +28,10 @@ from pipeline.models.registry import Weights
 from pipeline.models.stored_tensors import StoredTensor
 from pipeline.stylegan.formats import module_tensors, sniff, terms_of
 from pipeline.stylegan.load import load_network
-from tests.clip.tiny import made_network
-from tests.hostile import apart
+from tests.builders import hostile_weights, isolated_cases
+from tests.builders.stylegan_files import HERE
+from tests.builders.tiny_clip import made_network
 from tests.hostile.mutate import MUTATORS, mutant
-from tests.stylegan import hostile
-from tests.stylegan.files import HERE
 
 
 class Case(NamedTuple):
@@ -122,7 +121,7 @@ MADE: dict[str, Callable[[], bytes]] = {
     "config_list.safetensors": lambda: _own("arcface", [1]),
     "config_odd.safetensors": lambda: _own("stylegan2-generator", {"a": 1}),
     "config_giant.safetensors": lambda: _own("stylegan2-generator", _GIANT),
-    "executes.pkl": lambda: pickle.dumps({"G_ema": hostile.Runs(_MARK)}, protocol=4),
+    "executes.pkl": lambda: pickle.dumps({"G_ema": hostile_weights.Runs(_MARK)}, protocol=4),
     "swells.pkl": lambda: pickle.dumps({"G_ema": _Swells(1 << 36)}, protocol=2),
     "swells.pt": lambda: _torch({"a": _Swells(1 << 36)}),
     "swells_legacy.pt": lambda: _torch(
@@ -181,7 +180,7 @@ def cases(count: int, seed: int) -> Iterator[tuple[str, Case]]:
     """All that are made by hand, those that would run something, then that many mutants."""
     for name in MADE:
         yield "made by hand", Case(name)
-    for name in hostile.RUNNING:
+    for name in hostile_weights.RUNNING:
         yield "would run something", Case(f"RUNNING {name}")
     rng = random.Random(seed)
     bases = [
@@ -201,7 +200,7 @@ def try_weights(bench: Bench, case: Case) -> str:
     path, mark = bench.folder / Path(case.base.replace("RUNNING ", "x.")).name, _MARK
     mark.unlink(missing_ok=True)
     if case.base.startswith("RUNNING "):
-        hostile.RUNNING[case.base.split()[1]](path, mark)
+        hostile_weights.RUNNING[case.base.split()[1]](path, mark)
     else:
         raw = MADE[case.base]() if case.base in MADE else bench.sound[case.base]
         path.write_bytes(mutant(case.mutator, case.seed, raw) if case.mutator else raw)
@@ -260,14 +259,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
-    before = apart.hashes(HERE)
-    results = apart.try_all(
+    before = isolated_cases.hashes(HERE)
+    results = isolated_cases.try_all(
         cases(given.mutants, given.seed), try_weights, make_bench,
         limit_s=120, limit_mb=1024, workers=given.workers,
     )  # fmt: skip
-    found = apart.tally("weights", results)
+    found = isolated_cases.tally("weights", results)
     found.show("weights")
-    print(f"  sources: {len(before)} files, hashes equal: {apart.hashes(HERE) == before}")
+    print(f"  sources: {len(before)} files, hashes equal: {isolated_cases.hashes(HERE) == before}")
     return 0 if not found.bad else 1
 
 

@@ -16,7 +16,7 @@ from pipeline.records import InvertedTake
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_table
 from pipeline.stages.directions.worker import _to_fit
-from tests.latents.made_takes import write_take
+from tests.builders.inverted_takes import write_take
 
 
 @pytest.fixture(scope="module")

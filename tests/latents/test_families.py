@@ -18,8 +18,8 @@ from pipeline.runtime.tables import read_rows, read_table
 from pipeline.stages.directions.worker import DIRECTION, FitJob, Fitter, fit_direction
 from pipeline.stages.synth.family import MakeJob, Maker
 from pipeline.stages.synth.worker import FAMILIES, make_families
-from tests.latents.drawn_nets import JAW, SIZE_PX, SMILE, DrawnNets
-from tests.latents.made_takes import write_take
+from tests.builders.drawing_generator import JAW, SIZE_PX, SMILE, DrawnNets
+from tests.builders.inverted_takes import write_take
 
 BASE = params.load(None)
 

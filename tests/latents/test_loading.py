@@ -12,9 +12,9 @@ from pipeline.clip.judge import Judge, load_scorer
 from pipeline.models.registry import Weights
 from pipeline.params import load
 from pipeline.stages.synth import worker
-from tests.clip.tiny import PROMPTS, made_network
-from tests.latents.drawn_nets import DrawnNets
-from tests.made import texture
+from tests.builders.dataset import texture
+from tests.builders.drawing_generator import DrawnNets
+from tests.builders.tiny_clip import PROMPTS, made_network
 
 
 def test_made_pictures_are_judged_as_they_are_framed(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.losses.small import Levels, mapping
+from tests.builders.small_networks import Levels, mapping
 
 TAU, LAMBDA, R, NEGATIVES = 0.07, 2.0, 2.0, 8
 NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tests.builders.small_networks import Levels, mapping
 from tests.losses.asccl import LAMBDA, NEGATIVES, NEIGHBOURS, R, contrast
-from tests.losses.small import Levels, mapping
 
 Kind = Literal["VD", "CM"]
 

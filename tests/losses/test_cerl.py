@@ -11,9 +11,9 @@ from pipeline.stages.pose import stage as pose
 from pipeline.stages.shards import stage as shards
 from spfem_data import Emotions
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
+from tests.builders.dataset import make_inputs, make_run
+from tests.builders.scores import rising, write_scores
 from tests.losses.cerl import TAU, cerl_loss, learn
-from tests.made import make_inputs, make_run
-from tests.made_scores import rising, write_scores
 
 
 def test_the_loss_is_the_sum_of_the_equation() -> None:

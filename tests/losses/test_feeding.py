@@ -21,9 +21,10 @@ from spfem_data import (
     Regularisation,
     StcclWindows,
 )
-from tests.losses import asccl, ccrl, regularisation, small, stccl
+from tests.builders import small_networks
+from tests.builders.shards import PX, write_everything
+from tests.losses import asccl, ccrl, regularisation, stccl
 from tests.losses.cerl import cerl_loss
-from tests.spfem_data.made_shards import PX, write_everything
 
 FORMAT = ImageFormat(size=PX, values="-1..1")
 
@@ -57,12 +58,14 @@ def test_asccl_learns_from_pairs(folder: Path) -> None:
     def loss(batch: dict[str, Any]) -> torch.Tensor:
         return asccl.asccl_loss(metric, batch["x"], batch["y"])
 
-    losses = small.learn(loss, metric, small.batches(data, 8), 60)
-    assert small.final(losses) < 0.6 * losses[0]
-    right = small.mean_loss(loss, small.batches(data, 16, seed=1))
-    wrong = small.mean_loss(loss, small.shifted(small.batches(data, 16, seed=1), ("y",), 5))
+    losses = small_networks.learn(loss, metric, small_networks.batches(data, 8), 60)
+    assert small_networks.final(losses) < 0.6 * losses[0]
+    right = small_networks.mean_loss(loss, small_networks.batches(data, 16, seed=1))
+    wrong = small_networks.mean_loss(
+        loss, small_networks.shifted(small_networks.batches(data, 16, seed=1), ("y",), 5)
+    )
     assert wrong > 1.15 * right
-    batch = next(small.batches(data, 32, seed=2))
+    batch = next(small_networks.batches(data, 32, seed=2))
     same, other = asccl.similarities(metric, batch["x"], batch["y"])
     assert same > 0.5
     assert abs(other) < 0.3
@@ -80,20 +83,22 @@ def test_stccl_learns_from_windows(folder: Path, kind: Any) -> None:
     def time_alone(batch: dict[str, Any]) -> torch.Tensor:
         return stccl.stccl_loss(metrics, batch["x"], batch["y"], batch["weights"])["time"]
 
-    losses = small.learn(loss, metrics, small.batches(data, 4), 50)
-    assert small.final(losses) < 0.8 * losses[0]
-    right = small.mean_loss(time_alone, small.batches(data, 8, seed=1))
-    backwards = (batch | {"y": batch["y"].flip(1)} for batch in small.batches(data, 8, seed=1))
-    assert small.mean_loss(time_alone, backwards) > 1.02 * right
-    other_pairs = small.shifted(small.batches(data, 8, seed=1), ("y",), 3)
-    assert small.mean_loss(loss, other_pairs) > 1.1 * small.mean_loss(
-        loss, small.batches(data, 8, seed=1)
+    losses = small_networks.learn(loss, metrics, small_networks.batches(data, 4), 50)
+    assert small_networks.final(losses) < 0.8 * losses[0]
+    right = small_networks.mean_loss(time_alone, small_networks.batches(data, 8, seed=1))
+    backwards = (
+        batch | {"y": batch["y"].flip(1)} for batch in small_networks.batches(data, 8, seed=1)
+    )
+    assert small_networks.mean_loss(time_alone, backwards) > 1.02 * right
+    other_pairs = small_networks.shifted(small_networks.batches(data, 8, seed=1), ("y",), 3)
+    assert small_networks.mean_loss(loss, other_pairs) > 1.1 * small_networks.mean_loss(
+        loss, small_networks.batches(data, 8, seed=1)
     )
 
 
 def test_stccl_weights_count(folder: Path) -> None:
     metrics = stccl.Metrics("VD")
-    batch = next(small.batches(StcclWindows(folder, length=3, image_format=FORMAT), 4))
+    batch = next(small_networks.batches(StcclWindows(folder, length=3, image_format=FORMAT), 4))
     one = stccl.stccl_loss(metrics, batch["x"], batch["y"], torch.ones(4, 3))
     first = torch.tensor([[1.0, 0, 0]] * 4)
     other = stccl.stccl_loss(metrics, batch["x"], batch["y"], first)
@@ -107,16 +112,16 @@ def test_ccrl_learns_from_triplets(folder: Path) -> None:
     def loss(batch: dict[str, Any]) -> torch.Tensor:
         return ccrl.ccrl_loss(content, batch)
 
-    losses = small.learn(loss, content, small.batches(data, 32), 80)
+    losses = small_networks.learn(loss, content, small_networks.batches(data, 32), 80)
     assert losses[0] == pytest.approx(1, abs=0.4)
-    assert small.final(losses) < 0.6 * losses[0]
-    right = small.mean_loss(loss, small.batches(data, 32, seed=1))
-    wrong = small.mean_loss(
-        loss, small.shifted(small.batches(data, 32, seed=1), ("y", "audio_y"), 7)
+    assert small_networks.final(losses) < 0.6 * losses[0]
+    right = small_networks.mean_loss(loss, small_networks.batches(data, 32, seed=1))
+    wrong = small_networks.mean_loss(
+        loss, small_networks.shifted(small_networks.batches(data, 32, seed=1), ("y", "audio_y"), 7)
     )
     assert wrong > right + 0.2
-    other_audio = small.shifted(small.batches(data, 32, seed=1), ("audio_x",), 7)
-    assert small.mean_loss(loss, other_audio) > right + 0.05
+    other_audio = small_networks.shifted(small_networks.batches(data, 32, seed=1), ("audio_x",), 7)
+    assert small_networks.mean_loss(loss, other_audio) > right + 0.05
 
 
 def test_cerl_learns_from_tuples(folder: Path) -> None:
@@ -126,15 +131,15 @@ def test_cerl_learns_from_tuples(folder: Path) -> None:
     def loss(batch: dict[str, Any]) -> torch.Tensor:
         return cerl_loss(priors[0], batch["embedding"]) / (7 * len(batch["embedding"]))
 
-    losses = small.learn(loss, priors, small.batches(data, 8), 60, rate=2e-2)
+    losses = small_networks.learn(loss, priors, small_networks.batches(data, 8), 60, rate=2e-2)
     assert losses[0] == pytest.approx(math.log(7), abs=1.0)
-    assert small.final(losses) < 0.2 * losses[0]
-    right = small.mean_loss(loss, small.batches(data, 8, seed=1))
+    assert small_networks.final(losses) < 0.2 * losses[0]
+    right = small_networks.mean_loss(loss, small_networks.batches(data, 8, seed=1))
     other_emotions = (
         batch | {"embedding": batch["embedding"].roll(1, 1)}
-        for batch in small.batches(data, 8, seed=1)
+        for batch in small_networks.batches(data, 8, seed=1)
     )
-    assert small.mean_loss(loss, other_emotions) > right + 1
+    assert small_networks.mean_loss(loss, other_emotions) > right + 1
 
 
 def test_regularisation_trains_a_generator(folder: Path) -> None:
@@ -152,15 +157,15 @@ def test_regularisation_trains_a_generator(folder: Path) -> None:
             features, priors, batch, generated
         )
 
-    start = small.mean_loss(loss, small.batches(data, 16, seed=1))
-    losses = small.learn(loss, generator, small.batches(data, 16), 60)
+    start = small_networks.mean_loss(loss, small_networks.batches(data, 16, seed=1))
+    losses = small_networks.learn(loss, generator, small_networks.batches(data, 16), 60)
     assert math.isfinite(losses[0])
-    right = small.mean_loss(loss, small.batches(data, 16, seed=1))
+    right = small_networks.mean_loss(loss, small_networks.batches(data, 16, seed=1))
     assert right < 0.8 * start
-    other = small.shifted(small.batches(data, 16, seed=1), ("emotion",), 3)
-    assert small.mean_loss(loss, other) > 1.2 * right
-    other_audio = small.shifted(small.batches(data, 16, seed=1), ("audio",), 3)
-    assert small.mean_loss(loss, other_audio) != pytest.approx(right, rel=1e-4)
+    other = small_networks.shifted(small_networks.batches(data, 16, seed=1), ("emotion",), 3)
+    assert small_networks.mean_loss(loss, other) > 1.2 * right
+    other_audio = small_networks.shifted(small_networks.batches(data, 16, seed=1), ("audio",), 3)
+    assert small_networks.mean_loss(loss, other_audio) != pytest.approx(right, rel=1e-4)
 
 
 @torch.no_grad()

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from spfem_data import ImageFormat, SserdQuads
-from tests.losses.small import batches
+from tests.builders.shards import PX, write_everything
+from tests.builders.small_networks import batches
 from tests.losses.sserd import DIM, ROWS, TAU, Discriminator, Framework, learn, parts
-from tests.spfem_data.made_shards import PX, write_everything
 
 
 @pytest.fixture(scope="module")

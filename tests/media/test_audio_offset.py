@@ -9,8 +9,8 @@ import pytest
 
 from pipeline import media
 from pipeline.media.audio_offset import SAME_RECORDING
-from tests.made_findings import babble
-from tests.media_files import SOUND_HZ
+from tests.builders.findings import babble
+from tests.builders.media_files import SOUND_HZ
 
 RATE_HZ = 16000
 

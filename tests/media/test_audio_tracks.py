@@ -11,8 +11,8 @@ from av.stream import Disposition
 
 from pipeline import media
 from pipeline.media.audio_tracks import Decoder, Speech, decode_speech
-from tests.made_findings import Made, babble, hum, tracks, with_channels
-from tests.media_files import SOUND_HZ, tone
+from tests.builders.findings import Made, babble, hum, tracks, with_channels
+from tests.builders.media_files import SOUND_HZ, tone
 
 RATE_HZ = 16000
 S = 2.0

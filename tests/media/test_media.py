@@ -13,7 +13,7 @@ import pytest
 from pipeline import media
 from pipeline.errors import Reject
 from pipeline.media.container import open_container
-from tests.media_files import SOUND_HZ, click, plain, tone, write_media
+from tests.builders.media_files import SOUND_HZ, click, plain, tone, write_media
 
 LIMITS = media.Limits(max_frame_px=1 << 22, max_duration_s=60.0)
 

@@ -16,8 +16,8 @@ from pipeline.errors import PipelineError
 from pipeline.models.containers import open_weights
 from pipeline.models.pickle_scan import Limits, UnsafeFileError
 from pipeline.stylegan.formats import init_kwargs, module_tensors
-from tests.stylegan import hostile
-from tests.stylegan.files import HERE, arrays, rosinality, saved
+from tests.builders import hostile_weights
+from tests.builders.stylegan_files import HERE, arrays, rosinality, saved
 
 
 def refused(path: Path, said: str, **limits: int) -> str:
@@ -33,10 +33,10 @@ def _read(tree: Any) -> None:
         tensor.read(name)
 
 
-@pytest.mark.parametrize("how", hostile.RUNNING)
+@pytest.mark.parametrize("how", hostile_weights.RUNNING)
 def test_what_would_run_is_refused_and_not_run(how: str, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    said = refused(hostile.RUNNING[how](tmp_path / "planted", mark), "refused")
+    said = refused(hostile_weights.RUNNING[how](tmp_path / "planted", mark), "refused")
     assert not mark.exists()
     assert "nothing of it was run" in said or "inner file" in said
 
@@ -45,7 +45,7 @@ def test_what_would_run_is_refused_and_not_run(how: str, tmp_path: Path) -> None
 def test_these_files_would_run_elsewhere(how: str, tmp_path: Path) -> None:
     """The planted files are live: Python's own reader does run them."""
     mark = tmp_path / "mark"
-    pickle.loads(hostile.RUNNING[how](tmp_path / "planted", mark).read_bytes())
+    pickle.loads(hostile_weights.RUNNING[how](tmp_path / "planted", mark).read_bytes())
     assert mark.exists()
 
 
@@ -107,7 +107,7 @@ def test_namespaces_and_plain_numbers_are_read(tmp_path: Path) -> None:
 def test_claims_are_checked_before_memory_is_taken(
     shape: tuple[int, ...], stride: tuple[int, ...], said: str, tmp_path: Path
 ) -> None:
-    refused(hostile.claims(tmp_path / "claims.pt", shape, stride), said)
+    refused(hostile_weights.claims(tmp_path / "claims.pt", shape, stride), said)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -118,11 +118,11 @@ def test_numbers_that_are_none_are_refused(value: float, tmp_path: Path) -> None
 
 def test_storage_cut_out_of_the_zip(tmp_path: Path) -> None:
     whole = saved(tmp_path / "a.pt", {"g_ema": {"a": torch.ones(5)}})
-    cut = hostile.rezipped(
+    cut = hostile_weights.rezipped(
         whole, tmp_path / "b.pt", lambda n, c: c[:8] if n.endswith("data/0") else c
     )
     refused(cut, "the tensor a claims 5 numbers where its file has 2")
-    gone = hostile.rezipped(
+    gone = hostile_weights.rezipped(
         whole, tmp_path / "c.pt", lambda n, c: None if n.endswith("data/0") else c
     )
     refused(gone, "the tensor a claims 5 numbers where its file has 0")
@@ -140,7 +140,7 @@ def test_a_zip_that_swells_is_refused(tmp_path: Path) -> None:
 
 def test_a_zip_whose_index_points_before_its_start(tmp_path: Path) -> None:
     whole = saved(tmp_path / "a.pt", {"g_ema": {"a": torch.ones(5)}})
-    plain = hostile.rezipped(whole, tmp_path / "b.pt", lambda _, content: content)
+    plain = hostile_weights.rezipped(whole, tmp_path / "b.pt", lambda _, content: content)
     content = bytearray(plain.read_bytes())
     place = content.rindex(b"PK\x05\x06") + 16
     moved = int.from_bytes(content[place : place + 4], "little") + 100_000
@@ -168,8 +168,14 @@ def test_scripted_modules_are_refused(tmp_path: Path) -> None:
         (b"\x80\x02" + b"0" * 40 + b".", "damaged"),
         (b"\x80\x02h\x07" + b"N0" * 10 + b".", "damaged"),
         (b"\x80\x02cbuiltins\nset\nR." + b" " * 20, "damaged"),
-        (b"\x80\x02ccollections\nOrderedDict\n}" + hostile.text("a") + b"K\x01sb.", "damaged"),
-        (b"\x80\x02cbuiltins\nset\nN}" + hostile.text("_function") + b"Ns\x86b.", "damaged"),
+        (
+            b"\x80\x02ccollections\nOrderedDict\n}" + hostile_weights.text("a") + b"K\x01sb.",
+            "damaged",
+        ),
+        (
+            b"\x80\x02cbuiltins\nset\nN}" + hostile_weights.text("_function") + b"Ns\x86b.",
+            "damaged",
+        ),
     ],
     ids=["memo", "depth", "count", "length", "cut", "underflow", "get", "call", "class", "slot"],
 )

@@ -18,7 +18,7 @@ from pipeline.digests import digest
 from pipeline.errors import ParameterError
 from pipeline.runtime import executor, numerics
 from pipeline.runtime.units import Unit, keyed, no_setup
-from tests.made import make_run
+from tests.builders.dataset import make_run
 
 HOSTILE = {
     "OPENBLAS_CORETYPE": "Nehalem", "ATEN_CPU_CAPABILITY": "default", "MKL_NUM_THREADS": "8",

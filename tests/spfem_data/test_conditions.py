@@ -16,7 +16,7 @@ import torch
 from pipeline.errors import PipelineError, TableError
 from spfem_data import Loader, Pairs, Shards
 from spfem_data.conditions import Condition
-from tests.spfem_data.made_shards import SENTENCES, SPEAKERS, write_pairs
+from tests.builders.shards import SENTENCES, SPEAKERS, write_pairs
 
 EMOTIONS = ("happy", "sad")
 COLUMNS = ["sample_id", "speaker", "emotion_b", "frame_a", "mouth_agreement"]

@@ -21,7 +21,7 @@ from spfem_data import (
     Windows,
     identity_collate,
 )
-from tests.spfem_data.made_shards import PX, write_everything
+from tests.builders.shards import PX, write_everything
 
 COLUMNS = ["sample_id", "confidence", "source"]
 

@@ -14,8 +14,8 @@ from spfem_data import Emotions, Loader
 from spfem_data.labels import EMOTIONS
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
 from spfem_data.reader import Shards
-from tests.made import make_inputs, make_run
-from tests.made_scores import turned, write_scores
+from tests.builders.dataset import make_inputs, make_run
+from tests.builders.scores import turned, write_scores
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import torch
 from pipeline.errors import PipelineError, TableError
 from spfem_data import ImageFormat, Loader, Pairs, Shards
 from spfem_data.images import BufferPool, InvalidImage, decode_into, decodes_on
-from tests.spfem_data.made_shards import face, jpeg, write_pairs
+from tests.builders.shards import face, jpeg, write_pairs
 
 FILES = [jpeg(face("S1", "happy", k / 4, k)) for k in range(5)]
 PIXELS = torch.from_numpy(np.stack([simplejpeg.decode_jpeg(f, "RGB") for f in FILES]))

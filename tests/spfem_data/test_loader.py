@@ -16,7 +16,7 @@ from pipeline.errors import PipelineError
 from spfem_data.datasets import AS_STORED, Batch, BatchDataset, ColumnReader, Pairs, Windows
 from spfem_data.loader import Loader, StepPlan
 from spfem_data.rng import KeyedRng
-from tests.spfem_data.made_shards import write_pairs
+from tests.builders.shards import write_pairs
 
 
 class Numbered(BatchDataset):

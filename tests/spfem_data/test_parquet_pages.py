@@ -11,7 +11,7 @@ from pipeline.errors import TableError
 from spfem_data.parquet_pages import NotPlain, check_histograms, chunk_range, find_values
 from spfem_data.random_access import MediaReader
 from spfem_data.reader import Shards
-from tests.spfem_data.made_shards import write_pairs
+from tests.builders.shards import write_pairs
 
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 

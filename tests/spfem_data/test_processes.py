@@ -18,7 +18,7 @@ from pipeline.errors import PipelineError
 from spfem_data import CcrlTriplets, ImageFormat, Loader, Pairs, Windows, identity_collate
 from spfem_data.audio import AudioWindows
 from spfem_data.datasets import ColumnReader
-from tests.spfem_data.made_shards import write_pairs
+from tests.builders.shards import write_pairs
 
 
 @pytest.fixture(scope="module")

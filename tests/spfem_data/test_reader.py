@@ -15,7 +15,7 @@ from pipeline.stages.pose import stage as pose
 from pipeline.stages.shards import stage as shards
 from spfem_data.datasets import Pairs, Windows, identity_collate
 from spfem_data.reader import Shards
-from tests.made import make_inputs, make_run
+from tests.builders.dataset import make_inputs, make_run
 
 
 @pytest.fixture(scope="module")

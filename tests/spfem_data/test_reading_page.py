@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.spfem_data.made_shards import write_everything
+from tests.builders.shards import write_everything
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from spfem_data import (
 from spfem_data.groups import GroupIndex
 from spfem_data.labels import EMOTIONS
 from spfem_data.rng import KeyedRng
-from tests.spfem_data.made_shards import (
+from tests.builders.shards import (
     GROUNDS,
     PX,
     SENTENCES,

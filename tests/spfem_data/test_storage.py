@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import TableError
 from spfem_data import Pairs, Shards, read_protocol
 from spfem_data.storage import DatasetFolder
-from tests.spfem_data.made_shards import write_pairs
+from tests.builders.shards import write_pairs
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from pipeline.stylegan.arcface import ArcFaceConfig, arcface, face_of_aligned
-from tests.stylegan.files import off
+from tests.builders.stylegan_files import off
 
 WIDTHS = (8, 12, 16, 24)
 

@@ -15,7 +15,7 @@ from pipeline.errors import PipelineError
 from pipeline.models.registry import Weights
 from pipeline.stylegan.convert import convert, examine
 from pipeline.stylegan.load import load_network
-from tests.stylegan.files import HERE, e4e, rosinality, saved
+from tests.builders.stylegan_files import HERE, e4e, rosinality, saved
 
 
 def test_metadata_say_where_it_comes_from(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from torch.nn import functional
 from pipeline.stylegan.discriminator import Discriminator
 from pipeline.stylegan.generator import GeneratorConfig
 from pipeline.stylegan.ops import TAPS, upfirdn2d
-from tests.stylegan.files import off
+from tests.builders.stylegan_files import off
 
 CONFIG = GeneratorConfig(16, (12, 8, 6), 16, 2)
 KERNEL = torch.outer(torch.tensor(TAPS), torch.tensor(TAPS)) / 64

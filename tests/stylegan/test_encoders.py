@@ -11,7 +11,7 @@ from pipeline.models.registry import Weights
 from pipeline.stylegan.convert import convert, examine
 from pipeline.stylegan.encoders import EncoderConfig, WPlusEncoder
 from pipeline.stylegan.load import load_network
-from tests.stylegan.files import arrays, e4e, off, saved
+from tests.builders.stylegan_files import arrays, e4e, off, saved
 
 TOLERANCE = 1e-4
 IO = arrays("e4e_tiny_rows037_io.npz")

@@ -14,7 +14,7 @@ from pipeline.errors import PipelineError
 from pipeline.models.containers import open_weights
 from pipeline.stylegan.convert import examine
 from pipeline.stylegan.formats import module_tensors
-from tests.stylegan.files import HERE, e4e, rosinality, saved
+from tests.builders.stylegan_files import HERE, e4e, rosinality, saved
 
 
 def nvidia() -> dict[str, torch.Tensor]:

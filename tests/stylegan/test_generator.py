@@ -11,7 +11,7 @@ import torch
 from pipeline.stylegan.convert import convert, examine
 from pipeline.stylegan.generator import Generator, GeneratorConfig
 from pipeline.stylegan.networks import network_of
-from tests.stylegan.files import HERE, arrays, off, rosinality, saved
+from tests.builders.stylegan_files import HERE, arrays, off, rosinality, saved
 
 TOLERANCE = 1e-4
 """Of a standard deviation of what is expected: a tenth of it would hold, too."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pipeline.stylegan import ops
-from tests.stylegan.files import HERE, arrays, off
+from tests.builders.stylegan_files import HERE, arrays, off
 
 IO = arrays("ops_io.npz")
 SPECS = json.loads(str(np.load(HERE / "ops_io.npz")["spec_json"]))

@@ -10,7 +10,7 @@ import torch
 from pipeline.models.registry import Weights
 from pipeline.stylegan.convert import convert, examine
 from pipeline.stylegan.load import load_network
-from tests.stylegan.files import arrays, off
+from tests.builders.stylegan_files import arrays, off
 
 TOLERANCE = 1e-4
 

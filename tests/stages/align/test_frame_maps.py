@@ -12,8 +12,8 @@ from pipeline.alignment.scmcl_baseline import compat_pairs
 from pipeline.params import Align, AlignSameRecording, SplitRule
 from pipeline.records import Pair
 from pipeline.stages.align.frame_maps import _shown
-from tests.speech import speak
-from tests.stages.align.test_pairs import FPS, _clip, _pairs
+from tests.builders.speech import speak
+from tests.builders.spoken_clips import FPS, made_pairs, spoken_clip
 
 NAMED = {"sentence": "s1", "sentence_source": "manifest"}
 
@@ -33,11 +33,11 @@ def rule() -> SplitRule:
 
 def _made(section: Align, rule: SplitRule, **changes: str) -> tuple[list[Pair], dict[str, str]]:
     clips = [
-        _clip("neutral", "n", (1, 1.0, 120.0), **NAMED),
-        _clip("sad", "b", (1, 0.8, 150.0), **NAMED),
-        _clip("happy", "wrong", (50, 1.0, 150.0), **NAMED),
+        spoken_clip("neutral", "n", (1, 1.0, 120.0), **NAMED),
+        spoken_clip("sad", "b", (1, 0.8, 150.0), **NAMED),
+        spoken_clip("happy", "wrong", (50, 1.0, 150.0), **NAMED),
     ]
-    return _pairs(clips, section.model_copy(update=changes), rule)
+    return made_pairs(clips, section.model_copy(update=changes), rule)
 
 
 def test_the_compat_preset_gives_the_papers_cells_with_our_checks(
@@ -106,13 +106,13 @@ def test_levels_are_a_policy(
     section: Align, rule: SplitRule, levels: str, pairs: str, kept: set[str]
 ) -> None:
     clips = [
-        _clip("neutral", "n", (1, 1.0, 120.0), **NAMED),
-        _clip("happy", "h1", (1, 1.1, 150.0), level=1, **NAMED),
-        _clip("happy", "h3", (1, 1.1, 160.0), **NAMED),
-        _clip("sad", "s3", (1, 0.9, 110.0), **NAMED),
+        spoken_clip("neutral", "n", (1, 1.0, 120.0), **NAMED),
+        spoken_clip("happy", "h1", (1, 1.1, 150.0), level=1, **NAMED),
+        spoken_clip("happy", "h3", (1, 1.1, 160.0), **NAMED),
+        spoken_clip("sad", "s3", (1, 0.9, 110.0), **NAMED),
     ]
     clips = [replace(c, take_id=c.take, utterance_id=f"u-{c.take}") for c in clips]
     policy = section.model_copy(update={"levels": levels, "pairs": pairs})
-    made, rejects = _pairs(clips, policy, rule)
+    made, rejects = made_pairs(clips, policy, rule)
     assert {pair.pair_id for pair in made} == kept
     assert rejects == ({} if levels == "each" else {"h1": "level_not_paired"})

@@ -23,8 +23,8 @@ from pipeline.stages.align.sentences import name_sentences
 from pipeline.stages.align.take_order import Block
 from pipeline.stages.align.transcripts import apply_transcripts, read_transcripts, same_words
 from pipeline.stages.align.utterances import Sounds, group
-from tests.speech import speak
-from tests.stages.align.test_pairs import _clip, _track
+from tests.builders.speech import speak
+from tests.builders.spoken_clips import mouth_track, spoken_clip
 
 COMMON, GENERIC = (1, 2, 3), (31, 32, 33, 34)
 NEUTRAL = (*COMMON, 11, 12, 13, *GENERIC)
@@ -52,7 +52,7 @@ def _sound(sentence: int, tempo: float, pitch_hz: float) -> Any:
     return speak(sentence, tempo, pitch_hz)
 
 
-def _read(clip: Clip) -> Any:
+def read_speech(clip: Clip) -> Any:
     return _sound(*eval(clip.audio_sha256))
 
 
@@ -60,13 +60,13 @@ def _takes(emotion: str, says: Sequence[int], first: int = 1, **changes: Any) ->
     """Takes numbered one on from `first`, that say the sentences given."""
     tempo, pitch_hz = MANNER[emotion]
     return [
-        _clip(emotion, f"{number:03d}", (sentence, tempo, pitch_hz), **changes)
+        spoken_clip(emotion, f"{number:03d}", (sentence, tempo, pitch_hz), **changes)
         for number, sentence in enumerate(says, first)
     ]
 
 
 def _resolved(clips: list[Clip], section: Align) -> dict[str, Sentence]:
-    sounds = Sounds(_read, section.features)
+    sounds = Sounds(read_speech, section.features)
     rule = params.load(None).splits["by_speaker"]
     rows = name_sentences(group(clips), sounds, section, rule)
     return {row.utterance_id: row for row in rows}
@@ -130,7 +130,7 @@ def test_rows_say_how_near_it_came(section: Align) -> None:
 def _why(clips: list[Clip], section: Align) -> dict[str, tuple[str, str]]:
     rows = _resolved(clips, section)
     maker = PairMaker(
-        Sounds(_read, section.features), _track, section,
+        Sounds(read_speech, section.features), mouth_track, section,
         {name: "train" for name in rows},
     )  # fmt: skip
     said = {}
@@ -143,7 +143,7 @@ def _why(clips: list[Clip], section: Align) -> dict[str, tuple[str, str]]:
 
 
 def test_two_neutral_takes_of_one_sentence_are_ambiguous(section: Align) -> None:
-    again = _clip("neutral", "002", (1, 1.02, 121.0))
+    again = spoken_clip("neutral", "002", (1, 1.02, 121.0))
     clips = [*_takes("neutral", (1,)), again, *_takes("neutral", (11, 12), first=3)]
     reason, detail = _why([*clips, *_takes("happy", (1,))], section)["M003_happy_3_front_001"]
     assert reason == "ambiguous_sentence"
@@ -155,7 +155,7 @@ def test_a_take_like_no_other_says_so(section: Align) -> None:
     reason, detail = said["M003_happy_3_front_001"]
     assert reason == "no_partner"
     assert detail.startswith("no neutral take matches its audio (best score 1.")
-    long = [_clip("happy", "001", (1, 0.3, 150.0))]
+    long = [spoken_clip("happy", "001", (1, 0.3, 150.0))]
     assert _why(_takes("neutral", NEUTRAL) + long, section) == {
         "M003_happy_3_front_001": ("no_partner", "no neutral take has a similar length")
     }

@@ -18,8 +18,8 @@ from pipeline.runtime.run import Options, Run
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_rows, write_rows
 from pipeline.stages.align import stage as align
-from tests.speech import RATE_HZ
-from tests.stages.align.test_pairs import _clip, _read
+from tests.builders.speech import RATE_HZ
+from tests.builders.spoken_clips import read_speech, spoken_clip
 
 MADE = params.AlignSameRecording(sure_score=1e-9, max_score=1e-9, min_straight=1.0)
 """The timing of made speech repeats, so it must not count as a copy."""
@@ -29,10 +29,10 @@ MADE = params.AlignSameRecording(sure_score=1e-9, max_score=1e-9, min_straight=1
 def made(tmp_path: Path) -> Run:
     """A speaker with two neutral takes and a happy take of two levels, as sound alone."""
     clips = [
-        _clip("neutral", "001", (1, 1.0, 120.0)),
-        _clip("neutral", "002", (2, 1.0, 120.0)),
-        _clip("happy", "001", (1, 1.1, 150.0), level=1),
-        _clip("happy", "002", (2, 1.1, 150.0)),
+        spoken_clip("neutral", "001", (1, 1.0, 120.0)),
+        spoken_clip("neutral", "002", (2, 1.0, 120.0)),
+        spoken_clip("happy", "001", (1, 1.1, 150.0), level=1),
+        spoken_clip("happy", "002", (2, 1.1, 150.0)),
     ]
     clips = [
         replace(c, fps=None, frames_sha256=None, n_frames=0, n_found=0, crop_px=None, level=c.level,
@@ -49,7 +49,7 @@ def made(tmp_path: Path) -> Run:
     for clip in clips:
         path = items.path(f"{clip.speaker}/{clip.take_id}", ".audio.flac")
         path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, _read(clip), RATE_HZ)
+        soundfile.write(path, read_speech(clip), RATE_HZ)
     write_rows(run.table("extract", "clips"), clips, Clip)
     return run
 
@@ -59,7 +59,7 @@ def _with(run: Run, **changes: object) -> Run:
     return replace(run, params=run.params.model_copy(update={"align": section}))
 
 
-def _pairs(run: Run) -> set[str]:
+def made_pairs(run: Run) -> set[str]:
     return {pair.pair_id for pair in read_rows(run.table("align", "pairs"), Pair)}
 
 
@@ -69,10 +69,10 @@ TWO = "M003_neutral_1_front_002--M003_happy_3_front_002"
 
 def test_each_level_or_the_papers_alone(made: Run) -> None:
     summary = align.run(made)
-    assert (summary.planned, summary.kept, _pairs(made)) == (2, 2, {ONE, TWO})
+    assert (summary.planned, summary.kept, made_pairs(made)) == (2, 2, {ONE, TWO})
     strong = _with(made, levels="level_3")
     summary = align.run(strong)
-    assert (summary.planned, summary.kept, _pairs(made)) == (2, 1, {TWO})
+    assert (summary.planned, summary.kept, made_pairs(made)) == (2, 1, {TWO})
     (reject,) = read_rows(made.table("align", "rejected"), Rejected)
     assert (reject.item, reject.reason) == ("M003_happy_1_front_001", "level_not_paired")
     assert reject.detail == "its level is 1"
@@ -100,7 +100,7 @@ def test_transcripts_count_by_content(made: Run, tmp_path: Path) -> None:
     align.run(made)
     first = told("take,sentence\nM003_neutral_1_001,A kite.\nM003_happy_1_001,A kite.\nX_1,no\n")
     summary = align.run(first)
-    assert (summary.done, _pairs(made)) == (1, {ONE, TWO})
+    assert (summary.done, made_pairs(made)) == (1, {ONE, TWO})
     assert summary.notes[-1] == "1 rows of align.transcripts name no take of this dataset, e.g. X_1"
     rows = {row.utterance_id: row for row in read_rows(made.table("align", "sentences"), Sentence)}
     assert rows["M003_happy_1_001"].sentence == "a kite"
@@ -108,7 +108,7 @@ def test_transcripts_count_by_content(made: Run, tmp_path: Path) -> None:
     assert align.run(first).reused == 1
     other = told("take,sentence\nM003_neutral_1_001,A kite.\nM003_happy_1_001,A boat.\n")
     assert align.run(other).done == 1
-    assert _pairs(made) == {TWO}
+    assert made_pairs(made) == {TWO}
     with pytest.raises(ParameterError, match=r"said\.csv has sha256 .*transcripts_sha256 is"):
         align.run(first)
 

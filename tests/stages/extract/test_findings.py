@@ -13,8 +13,8 @@ from pipeline import media, params
 from pipeline.errors import ParameterError, Reject
 from pipeline.records import Clip
 from pipeline.stages.extract.worker import AUDIO
-from tests.faces.drawn import SIZE_PX
-from tests.made_findings import (
+from tests.builders.drawn_faces import SIZE_PX
+from tests.builders.findings import (
     DRIFT,
     DRIFT_LENGTH_S,
     MAKERS,
@@ -28,8 +28,8 @@ from tests.made_findings import (
     upside_down,
     with_file,
 )
-from tests.media_files import SOUND_HZ, tone, write_media
-from tests.takes import make_run, manifest, policies, run
+from tests.builders.media_files import SOUND_HZ, tone, write_media
+from tests.builders.takes import make_run, manifest, policies, run
 
 DEFAULTS = params.load(None).extract.policies.model_dump()
 KEPT = {name: "keep" if policy == "reject" else policy for name, policy in DEFAULTS.items()}

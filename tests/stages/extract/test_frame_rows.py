@@ -11,7 +11,7 @@ from pipeline.faces.track_stats import TrackStats
 from pipeline.faces.tracking import TrackedFrame
 from pipeline.records import FRAMES_SCHEMA
 from pipeline.stages.extract.frame_rows import batches
-from tests.faces.drawn import drawn
+from tests.builders.drawn_faces import drawn
 
 
 def face(shift_px: float = 0.0) -> np.ndarray:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from pipeline import media
-from pipeline.runtime.run import Run
 from pipeline.stages.extract.worker import AUDIO, FRAMES
-from tests.faces.drawn import SIZE_PX, drawn
-from tests.media_files import tone, write_media
-from tests.takes import frames_of, in_scene, make_run, manifest, policies, run, talking
+from tests.builders.drawn_faces import SIZE_PX, drawn
+from tests.builders.file_contents import contents
+from tests.builders.media_files import tone, write_media
+from tests.builders.takes import frames_of, in_scene, make_run, manifest, policies, run, talking
 
 
 def test_a_take_becomes_a_clip_a_track_and_sound(tmp_path: Path) -> None:
@@ -180,15 +180,6 @@ def test_any_number_of_workers_and_any_order_give_the_same_bytes(tmp_path: Path)
     summary, _, _ = run(two)
     assert (summary.done, summary.reused) == (1, 2)
     assert contents(one) == contents(two)
-
-
-def contents(made: Run) -> dict[str, bytes]:
-    folder = made.folder("extract")
-    return {
-        p.relative_to(folder).as_posix(): p.read_bytes()
-        for p in sorted(folder.rglob("*"))
-        if p.is_file() and p.name != "summary.json"
-    }
 
 
 def test_what_changes_the_result_changes_the_key(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ import pytest
 from pipeline.clip.clarity import NONE
 from pipeline.splits import split_of_take
 from pipeline.stages.filter.scores import NO_SPLIT, instants_and_embeddings, load, number_of
-from tests.made import make_inputs, make_run
-from tests.made_scores import turned, write_scores
-from tests.stages.report.rows import clip, sentence
+from tests.builders.dataset import make_inputs, make_run
+from tests.builders.report_rows import clip, sentence
+from tests.builders.scores import turned, write_scores
 
 
 def test_the_split_is_aligns_where_it_knows_one_and_else_the_clips() -> None:

@@ -22,8 +22,8 @@ from pipeline.runtime.run import Run
 from pipeline.runtime.tables import read_rows, read_table, write_rows
 from pipeline.stages.filter import stage
 from pipeline.stages.filter.worker import CLEAR
-from tests.made import changed, make_inputs, make_run
-from tests.made_scores import WEIGHTS, rising, sharp, turned, write_scores
+from tests.builders.dataset import changed, make_inputs, make_run
+from tests.builders.scores import WEIGHTS, rising, sharp, turned, write_scores
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pipeline.runtime.run import Run
 from pipeline.runtime.tables import read_rows, read_table, write_rows, write_table
 from pipeline.stages.pose import stage as pose
 from pipeline.stages.pose.worker import POSES
-from tests.made import changed, make_inputs, make_run, true_affine
+from tests.builders.dataset import changed, make_inputs, make_run, true_affine
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pipeline.stages.report.accuracy import (
     pair_error,
     pose_error,
 )
-from tests.made import face
+from tests.builders.dataset import face
 
 ONSETS_A = np.array([0.2, 0.6, 1.0])
 ONSETS_B = np.array([0.4, 1.2, 2.0])  # twice as slow, and 0.2 s late

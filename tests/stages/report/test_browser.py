@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.stages.report.page import render
-from tests.browser import CHROMIUM, Browser, browser
-from tests.stages.report.many import many_pairs
+from tests.builders.browser import CHROMIUM, Browser, browser
+from tests.builders.many_pairs import many_pairs
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.stages.report.choice import choose, doubts, overlaid
-from tests.stages.report.rows import clip, pair, posed
+from tests.builders.report_rows import clip, pair, posed
 
 A = clip("S1", "neutral")
 PAIRS = [

@@ -26,7 +26,7 @@ from pipeline.stages.report.clear_page import clear_page, surest
 from pipeline.stages.report.clear_truth import Judged, clear_figures, frame_truth
 from pipeline.stages.report.truth import TrueTake, Truth
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
-from tests.stages.report.test_page import EVIL, Tags, content, with_clear
+from tests.builders.report_page import EVIL, Tags, content, with_clear
 
 FRAMES = [  # take, frame, emotion, clarity, verdict
     ("a", 0, "happy", 0.2, "unclear"),

@@ -4,7 +4,7 @@ from pipeline.records import Clip, Pair, Rejected, rejected
 from pipeline.runtime.store import ItemStore
 from pipeline.stages.report.coverage import coverage, takes_of
 from pipeline.stages.report.inputs import Inputs
-from tests.stages.report.rows import clip, pair
+from tests.builders.report_rows import clip, pair
 
 A, HAPPY, SAD = clip("S1", "neutral"), clip("S1", "happy", level=3), clip("S1", "sad", level=3)
 

@@ -24,8 +24,8 @@ from pipeline.stages.report.families import (
 from pipeline.stages.report.grids import COLUMNS, grid, inversions
 from pipeline.stages.report.page import _environment
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
-from tests.made import make_inputs, make_run
-from tests.made_families import write_families
+from tests.builders.dataset import make_inputs, make_run
+from tests.builders.families import write_families
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.stages.report.figure import WIDTH, Axis, TakeCurves, figure
-from tests.stages.report.rows import clip, pair
+from tests.builders.report_rows import clip, pair
 
 
 def curves(n: int, start_s: float = 0.0) -> TakeCurves:

@@ -4,7 +4,7 @@ from pipeline.stages.report.sentence_accuracy import (
     parallel_pairs,
     wrong_pairs,
 )
-from tests.stages.report.rows import clip, pair, sentence
+from tests.builders.report_rows import clip, pair, sentence
 
 NEUTRAL_1, NEUTRAL_2 = clip("S1", "neutral", "001"), clip("S1", "neutral", "002")
 HAPPY_1, HAPPY_9 = clip("S1", "happy", "001"), clip("S1", "happy", "009")

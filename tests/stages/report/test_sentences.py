@@ -3,8 +3,8 @@ from dataclasses import replace
 from pipeline.records import rejected
 from pipeline.stages.report.coverage import coverage
 from pipeline.stages.report.sentences import UNKNOWN, sentence_grids
-from tests.stages.report.many import many_pairs
-from tests.stages.report.rows import clip, pair, sentence
+from tests.builders.many_pairs import many_pairs
+from tests.builders.report_rows import clip, pair, sentence
 
 A1, A2 = clip("S1", "neutral", "001"), clip("S1", "neutral", "002")
 B1, B2, B3 = (clip("S1", "sad", f"00{k}", level=3) for k in (1, 2, 3))

@@ -23,36 +23,9 @@ from pipeline.stages.report import stage as report
 from pipeline.stages.report.pictures import fringes, grey_uri, jpeg_uri, spectrogram, warped
 from pipeline.stages.report.truth import match_times, read_truth
 from pipeline.takes.frame_file import read_columns
-from tests.made import changed, make_inputs, make_run
-from tests.made_scores import rising, sharp, turned, write_scores
-
-REASONS = {
-    "extract": {"no_face": 1},
-    "align": {"no_partner": 1},
-    "pose": {},
-    "score": {},
-    "filter": {},
-    "invert": {},
-    "directions": {},
-    "synth": {},
-    "shards": {},
-}
-
-
-def with_params(run: Run, corpus: str, root: Path, **section: object) -> Run:
-    params = run.params
-    dataset = params.datasets["made"].model_copy(update={"corpus": corpus, "root": str(root)})
-    small = {
-        "pairs": 3, "frames_per_strip": 4, "thumb_px": 48, "overlays": 2, "sheet": 4,
-        "sheet_px": 32, **section,
-    }  # fmt: skip
-    params = params.model_copy(
-        update={
-            "datasets": {"made": dataset},
-            "report": params.report.model_copy(update=small),
-        }
-    )
-    return replace(run, params=params)
+from tests.builders.dataset import changed, make_inputs, make_run
+from tests.builders.report_run import REASONS, with_params
+from tests.builders.scores import rising, sharp, turned, write_scores
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from pipeline.runtime.tables import read_rows, read_table, write_rows, write_tab
 from pipeline.stages.score import stage as score
 from pipeline.stages.score.worker import SCORES
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
-from tests.clip.tiny import made_network
-from tests.made import changed, make_inputs, make_run
+from tests.builders.dataset import changed, make_inputs, make_run
+from tests.builders.tiny_clip import made_network
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from pipeline.stages.pose import stage as pose
 from pipeline.stages.shards import stage as shards
 from spfem_data import Families
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
-from tests.made import make_inputs, make_run
-from tests.made_families import FRAMES, SIZE_PX, write_families
+from tests.builders.dataset import make_inputs, make_run
+from tests.builders.families import FRAMES, SIZE_PX, write_families
 
 KEPT = [emotion for emotion in SEVEN_EMOTIONS if emotion != "fear"]
 

@@ -10,7 +10,7 @@ from pipeline.runtime.tables import read_table
 from pipeline.stages.pose import stage as pose
 from pipeline.stages.shards import stage as shards
 from pipeline.stages.shards.frames import spaced
-from tests.made import make_inputs, make_run
+from tests.builders.dataset import make_inputs, make_run
 
 
 def rows_of(run: Run, split: str = "train") -> list[dict[str, object]]:

@@ -4,32 +4,18 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import replace
 
 from pipeline.stages.shards.protocol_trials import draw
 from pipeline.stages.shards.shard_plan import KeptPair, SpokenTake
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
-from tests.tools.audit.lists import clip, pair, sentence
-
-
-def take(speaker: str, emotion: str, number: str, said: str, split: str = "test") -> SpokenTake:
-    made = clip(emotion, number, 1, "front")
-    made = replace(
-        made,
-        speaker=speaker,
-        take_id=f"{speaker}_{emotion}_{number}",
-        utterance_id=f"{speaker}_{emotion}_{number}",
-        n_frames=40,
-        n_found=40,
-        frames_sha256="0" * 64,
-    )
-    return SpokenTake(made, sentence(made, said), split)
+from tests.builders.pair_lists import pair
+from tests.builders.spoken_takes import spoken_take
 
 
 def corpus(speakers: str = "AB") -> list[SpokenTake]:
     """Every emotion of every speaker, three sentences each."""
     return [
-        take(speaker, emotion, f"{k}", f"c{k}")
+        spoken_take(speaker, emotion, f"{k}", f"c{k}")
         for speaker in speakers
         for emotion in SEVEN_EMOTIONS
         for k in range(3)
@@ -44,7 +30,7 @@ def test_all_emotions_get_equally_many() -> None:
 
 
 def test_the_scarcest_emotion_sets_the_number() -> None:
-    # Of sad, one take is left: it says c0, so it serves the sources that say c1 and c2.
+    # Of sad, one spoken_take is left: it says c0, so it serves the sources that say c1 and c2.
     some = [t for t in corpus("A") if t.clip.emotion != "sad" or t.clip.take == "0"]
     trials = draw(some, [], "test", 9).trials["intra_id"]
     assert Counter(t.emotion for t in trials) == dict.fromkeys(SEVEN_EMOTIONS, 2)
@@ -69,7 +55,7 @@ def test_sources_are_neutral_and_references_say_something_else() -> None:
 
 
 def test_intra_reference_is_never_the_answer_and_cross_says_so() -> None:
-    alike = [take(s, e, "0", "c0") for s in "AB" for e in ("neutral", "happy")]
+    alike = [spoken_take(s, e, "0", "c0") for s in "AB" for e in ("neutral", "happy")]
     drawn = draw(alike, [], "test", 6)
     assert drawn.trials["intra_id"] == ()
     assert {t.same_sentence for t in drawn.trials["cross_id"]} == {True}
@@ -78,7 +64,7 @@ def test_intra_reference_is_never_the_answer_and_cross_says_so() -> None:
 
 def test_same_lists_in_any_order_and_only_of_the_split() -> None:
     takes = corpus("ABCD")
-    others = [take("E", emotion, "0", "c0", "train") for emotion in SEVEN_EMOTIONS]
+    others = [spoken_take("E", emotion, "0", "c0", "train") for emotion in SEVEN_EMOTIONS]
     wanted = draw(takes, [], "test", 5)
     mixed = [*takes, *others]
     random.Random(1).shuffle(mixed)

@@ -21,8 +21,8 @@ from pipeline.stages.shards.publish import refuse_leaks
 from pipeline.stages.shards.terms import TERMS, faces
 from spfem_data import read_protocol
 from spfem_data.schema import COLUMNS, CONFIGS
-from tests.made import make_inputs, make_run
-from tests.stages.shards.test_protocol_trials import take
+from tests.builders.dataset import make_inputs, make_run
+from tests.builders.spoken_takes import spoken_take
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def made(tmp_path: Path) -> Run:
 
 
 def respoken(run: Run, **changes: object) -> None:
-    """Write what S1's neutral take says anew, as a split that went wrong would leave it."""
+    """Write what S1's neutral spoken_take says anew, as a split that went wrong would leave it."""
     path = run.table("align", "sentences")
     rows = [
         replace(row, **changes) if row.utterance_id == "S1_neutral" else row
@@ -65,7 +65,7 @@ def test_sentence_in_two_splits_is_refused_by_name(made: Run) -> None:
 
 
 def test_take_of_another_split_than_its_pair_is_refused(made: Run) -> None:
-    run = with_rule(made, "ravdess6")  # unit take: speakers and sentences may be shared
+    run = with_rule(made, "ravdess6")  # unit spoken_take: speakers and sentences may be shared
     assert shards.run(run).kept == 4
     path = run.table("align", "pairs")
     rows = read_rows(path, Pair)
@@ -75,7 +75,7 @@ def test_take_of_another_split_than_its_pair_is_refused(made: Run) -> None:
 
 
 def test_leaks_of_other_configs_are_refused() -> None:
-    one = take("M003", "sad", "1", "c01", "train")
+    one = spoken_take("M003", "sad", "1", "c01", "train")
     refuse_leaks("speaker+sentence", [one], [], [(one.clip, "train")])
     with pytest.raises(PipelineError, match=r"M003\+c01 \(test, train\)"):
         refuse_leaks("speaker+sentence", [one], [], [(one.clip, "test")])

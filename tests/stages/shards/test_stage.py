@@ -24,8 +24,8 @@ from pipeline.stages.shards import stage as shards
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
 from spfem_data.masks import valid_mask
 from spfem_data.schema import COLUMNS
-from tests.made import changed, make_inputs, make_run
-from tests.made_scores import WEIGHTS, turned, write_scores
+from tests.builders.dataset import changed, make_inputs, make_run
+from tests.builders.scores import WEIGHTS, turned, write_scores
 
 
 def build(run: Run) -> Summary:

@@ -33,7 +33,7 @@ from pipeline.stages.synth import stage as synth
 from pipeline.stylegan.encoders import EncoderConfig, WPlusEncoder
 from pipeline.stylegan.generator import Generator, GeneratorConfig
 from pipeline.stylegan.networks import save_network
-from tests.made import changed, make_inputs, make_run
+from tests.builders.dataset import changed, make_inputs, make_run
 
 N_LATENT, DIM = 8, 8
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.records import Clip, Pair, Rejected, Sentence
 from pipeline.runtime.tables import write_rows
-from tests.tools.audit.lists import EVEN, clip, pair, sentence, write
+from tests.builders.pair_lists import EVEN, clip, pair, sentence, write
 
 
 @pytest.fixture

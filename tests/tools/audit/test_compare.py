@@ -13,7 +13,7 @@ from pipeline.tools.audit.compare import Known, compare, compare_all, difference
 from pipeline.tools.audit.outcome import audit
 from pipeline.tools.audit.take_lookup import clips_by_name, one_view, pairs_of_level
 from pipeline.tools.export.pairs_json import to_listed
-from tests.tools.audit.lists import EVEN, clip, listed, pair, sentence
+from tests.builders.pair_lists import EVEN, clip, listed, pair, sentence
 
 
 def _rejected(reason: str, detail: str) -> Rejected:

@@ -12,7 +12,7 @@ from pipeline.tools.audit.groups import group_pairs
 from pipeline.tools.audit.measures import Run, longest_run, measure_all
 from pipeline.tools.audit.outcome import audit
 from pipeline.tools.audit.pairlist import read_pair_list
-from tests.tools.audit.lists import EVEN, STUCK, listed
+from tests.builders.pair_lists import EVEN, STUCK, listed
 
 GROUP_23 = (
     "M007 M028 M029 M031 M032 M033 M035 M037 M039 M040 M041 M042 W011 W018 W019 W025 W026 W028 "

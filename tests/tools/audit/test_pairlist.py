@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.tools.audit.pairlist import read_pair_list, write_pair_list
-from tests.tools.audit.lists import EVEN, listed, write
+from tests.builders.pair_lists import EVEN, listed, write
 
 
 def test_pairs_come_sorted_with_their_names(tmp_path: Path) -> None:

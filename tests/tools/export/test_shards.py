@@ -17,7 +17,7 @@ from pipeline.stages.shards import stage as shards
 from pipeline.tools.export import mds, webdataset
 from spfem_data.reader import Shards
 from spfem_data.schema import COLUMNS, CONFIGS
-from tests.made import make_inputs, make_run
+from tests.builders.dataset import make_inputs, make_run
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from pipeline.runtime.run import Run
 from pipeline.tools.export.clips import frames_at_rate, write_clips
 from pipeline.tools.export.frame_info import names, write_tree
 from pipeline.tools.export.framed_takes import FramedTake, choose
-from tests.made import make_inputs, make_run
-from tests.tools.audit.lists import clip
+from tests.builders.dataset import make_inputs, make_run
+from tests.builders.pair_lists import clip
 
 
 @pytest.fixture(scope="module")

@@ -25,8 +25,8 @@ from ruamel.yaml import YAML
 
 from pipeline import params
 from pipeline.stages import STAGES
-from tests.digests import digests
-from tests.faults.small import write_params
+from tests.builders.digests import digests
+from tests.builders.small_run import write_params
 from tests.tools.forget import traces
 from tests.tools.forget.traces import Traces
 

@@ -24,11 +24,11 @@ from pipeline.stages.shards import stage as shards
 from pipeline.tools.forget.dvc_cache import condemned
 from pipeline.tools.forget.purge import drop_links, left, purge, speakers_of, theirs
 from pipeline.tools.forget.speaker_names import Person
-from tests.digests import digests
-from tests.faults.small import run_command, write_params
-from tests.made import make_inputs, make_run
-from tests.made_families import write_families
-from tests.made_scores import write_scores
+from tests.builders.dataset import make_inputs, make_run
+from tests.builders.digests import digests
+from tests.builders.families import write_families
+from tests.builders.scores import write_scores
+from tests.builders.small_run import run_command, write_params
 
 WAY = STAGES[1:]
 S1 = Person("S1")

@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.stages.pose import stage as pose
 from pipeline.stages.shards import stage as shards
-from tests.made import make_inputs, make_run
-from tests.tools.inspect.made import copy
+from tests.builders.dataset import make_inputs, make_run
+from tests.builders.finished_shards import copy
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.inspect.made import said
+from tests.builders.finished_shards import said
 
 ABSENT = (
     "av", "cv2", "dtw", "dvc", "librosa", "mediapipe", "numba", "open_clip", "PIL",

@@ -14,8 +14,8 @@ from pipeline.errors import TableError
 from pipeline.stages.pose import stage as pose
 from pipeline.stages.shards import stage as shards
 from pipeline.tools.inspect.diff import compare
-from tests.made import make_inputs, make_run
-from tests.tools.inspect.made import PAIRS, change_manifest, change_rows, seal
+from tests.builders.dataset import make_inputs, make_run
+from tests.builders.finished_shards import PAIRS, change_manifest, change_rows, seal
 
 
 def changes(old: Path, new: Path) -> list[tuple[str, str, str, str]]:

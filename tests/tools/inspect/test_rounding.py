@@ -13,8 +13,8 @@ import pytest
 
 from pipeline.takes.framed_images import encode
 from pipeline.tools.inspect.diff import compare
-from tests.made import texture
-from tests.tools.inspect.made import PAIRS, TAKES, change_manifest, change_rows, copy
+from tests.builders.dataset import texture
+from tests.builders.finished_shards import PAIRS, TAKES, change_manifest, change_rows, copy
 
 
 def nudge(column: str, share: float) -> Any:

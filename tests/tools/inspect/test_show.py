@@ -17,7 +17,7 @@ from pipeline.tools.inspect.sheet import contact_sheet, png, shrunk, write_pictu
 from pipeline.tools.inspect.show import Shown, show
 from pipeline.tools.inspect.where import condition, conditions
 from spfem_data.reader import Shards
-from tests.tools.inspect.made import PAIRS
+from tests.builders.finished_shards import PAIRS
 
 
 def test_rows_are_spread_over_all_that_meet_the_conditions(built: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.tools.inspect.verify import Verdict, verify
-from tests.tools.inspect.made import (
+from tests.builders.finished_shards import (
     PAIRS,
     TAKES,
     WINDOWS,

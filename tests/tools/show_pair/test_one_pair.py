@@ -16,7 +16,7 @@ from pipeline.runtime.run import Run
 from pipeline.runtime.tables import read_rows
 from pipeline.stages.pose import stage as pose
 from pipeline.tools.show_pair.one_pair import draw_pair, find_dataset
-from tests.made import make_inputs, make_run
+from tests.builders.dataset import make_inputs, make_run
 
 
 @pytest.fixture

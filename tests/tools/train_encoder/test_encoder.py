@@ -21,7 +21,7 @@ from pipeline.stylegan.networks import network_of, save_network
 from pipeline.tools.train_encoder import encoder as training
 from pipeline.tools.train_encoder.crops import CropSettings, training_crops
 from pipeline.tools.train_encoder.on_dataset import train_on_dataset
-from tests.made import make_inputs, make_run
+from tests.builders.dataset import make_inputs, make_run
 
 SMALL = {
     "start": "e", "generator": "g", "frames_per_take": 4, "steps": 6, "batch": 4, "rate": 1e-3,

@@ -15,7 +15,7 @@ from pipeline.runtime.summaries import Summary
 from pipeline.runtime.tables import read_rows, read_table
 from pipeline.stages.extract import stage as extract
 from pipeline.stages.extract.worker import FRAMES
-from tests.faces.drawn import SIZE_PX, drawn, rgb
+from tests.builders.drawn_faces import SIZE_PX, drawn, rgb
 
 ALL = params.Select(speakers=[], emotions=[], levels=[], views=[])
 

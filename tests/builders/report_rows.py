@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipeline.records import Clip, Pair, PosedPair, Sentence
-from tests.made import make_pair, make_sentence
+from tests.builders.dataset import make_pair, make_sentence
 
 _CLIP = Clip(
     take_id="x", utterance_id="x", dataset="made", speaker="S1", emotion="neutral", level=1,

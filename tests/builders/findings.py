@@ -16,9 +16,9 @@ import soxr
 from av.stream import Disposition
 from numpy.typing import NDArray
 
-from tests.faces.drawn import SIZE_PX, drawn, rgb
-from tests.media_files import SOUND_HZ, tone, write_media
-from tests.takes import in_scene, talking
+from tests.builders.drawn_faces import SIZE_PX, drawn, rgb
+from tests.builders.media_files import SOUND_HZ, tone, write_media
+from tests.builders.takes import in_scene, talking
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]

@@ -9,8 +9,8 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 
-from tests.media_files import SOUND_HZ, write_media
-from tests.takes import talking
+from tests.builders.media_files import SOUND_HZ, write_media
+from tests.builders.takes import talking
 
 FRAMES = 12
 _X264 = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p"

@@ -19,7 +19,7 @@ from pipeline.stages.report.opus import opus_bytes
 from pipeline.stages.report.page import Content
 from pipeline.stages.report.pictures import data_uri, grey_uri, strip
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
-from tests.stages.report.rows import clip, pair, posed, sentence
+from tests.builders.report_rows import clip, pair, posed, sentence
 
 _NOTHING = {"residual_before": np.empty(0), "residual_after": np.empty(0)}
 _STAGES = ("extract", "align", "pose", "score", "filter", "shards")

@@ -16,8 +16,8 @@ from pipeline import params
 from pipeline.params import Params
 from pipeline.runtime.run import Run
 from pipeline.stages import STAGES
-from tests.digests import digests
-from tests.made import make_inputs, make_run
+from tests.builders.dataset import make_inputs, make_run
+from tests.builders.digests import digests
 
 MADE_STAGES = ("pose", "shards")
 """The stages that run on made takes, which replace the outputs of extract and align."""

@@ -6,7 +6,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("spfem_data", "pipeline", "cli")
 COVERED_BY_VERSION = (
     "pipeline",

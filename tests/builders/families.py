@@ -12,7 +12,7 @@ from pipeline.records import FAMILIES_SCHEMA, Clip, Direction, InvertedTake, Mad
 from pipeline.runtime.run import Run
 from pipeline.runtime.tables import read_rows, write_rows, write_table
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
-from tests.made import CROP_SIDE
+from tests.builders.dataset import CROP_SIDE
 
 FRAMES = (2, 9)
 SIZE_PX = 64
@@ -45,7 +45,7 @@ def _row(clip: Clip, frame: int, emotion: str, split: str, lost: str | None) -> 
 def write_families(run: Run, *, lost: str | None = "fear") -> None:
     """What invert, directions and synth leave: two families of each neutral take, `lost` rejected.
 
-    S1 is in train and S2 in test, as `tests.made` has it.
+    S1 is in train and S2 in test, as `tests.builders.dataset` has it.
     """
     clips = [c for c in read_rows(run.table("extract", "clips"), Clip) if c.emotion == "neutral"]
     pictures, families = [], []

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-HERE = Path(__file__).resolve().parent / "fixtures"
+HERE = Path(__file__).resolve().parent.parent / "stylegan" / "fixtures"
 
 
 def arrays(name: str, folder: Path = HERE) -> dict[str, torch.Tensor]:

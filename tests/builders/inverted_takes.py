@@ -12,7 +12,7 @@ from pipeline.digests import sha256_of
 from pipeline.latents.mouths import MEASURES, mouth_of
 from pipeline.records import CODES_SCHEMA, FRAMES_SCHEMA, Clip, InvertedTake
 from pipeline.runtime.tables import write_table
-from tests.latents.drawn_nets import BROW, DIM, JAW, N_LATENT, SIZE_PX, SMILE, YAW, draw
+from tests.builders.drawing_generator import BROW, DIM, JAW, N_LATENT, SIZE_PX, SMILE, YAW, draw
 
 QUAD = np.array([[0.0, 0.0], [0.0, SIZE_PX], [SIZE_PX, SIZE_PX], [SIZE_PX, 0.0]])
 
