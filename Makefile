@@ -1,4 +1,4 @@
-# make setup | run | test | lint | docs | reference. Each sets up what is missing first.
+# make setup | run | test | test-all | lint | docs | reference. Each sets up what is missing first.
 VENV ?= .venv
 PYTHON ?= python3
 # cpu, cuda or auto: auto takes the CPU build of torch where no NVIDIA driver is seen
@@ -11,7 +11,7 @@ TESTS_AT_ONCE ?= 2
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: setup run test lint docs reference clean
+.PHONY: setup run test test-all lint docs reference clean
 setup: $(VENV)/.stamp
 
 $(VENV)/.stamp: pyproject.toml distributions/spfem-data-pipeline/pyproject.toml constraints.txt .ci/install.sh .ci/torchvision_ops.py
@@ -22,8 +22,13 @@ run: $(VENV)/.stamp
 	dvc repro report@$(DATASET)
 	@spfem-data status --dataset $(DATASET)
 
+# The quick tests: a few minutes on two cores
 test: $(VENV)/.stamp
 	pytest -q -m "not slow" -n $(TESTS_AT_ONCE) --dist loadfile
+
+# All tests
+test-all: $(VENV)/.stamp
+	pytest -q -n $(TESTS_AT_ONCE) --dist loadfile
 
 lint: $(VENV)/.stamp
 	ruff check .

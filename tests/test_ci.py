@@ -8,11 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+
+from tests.builders.shards import write_everything
 
 WORKFLOWS = (".github/workflows/dataset.yml", ".gitlab-ci.yml")
 
@@ -188,3 +191,29 @@ def test_torchvision_can_be_imported_by_the_users_own_scripts() -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout.split() == ["nms"], done.stderr
+
+
+def test_pythons_of_the_workflow_are_those_that_are_promised(repository: Path) -> None:
+    jobs = YAML(typ="safe", pure=True).load(repository / ".github/workflows/dataset.yml")["jobs"]
+    assert jobs["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12"]
+    assert jobs["reader"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == ">=3.11,<3.14"
+
+
+def test_gate_runs_the_quick_tests_and_all(repository: Path) -> None:
+    steps = (repository / ".ci/run").read_text().splitlines()
+    assert steps[-2:] == ["make test", "make test-all"]
+
+
+def test_reader_script_counts_every_row(repository: Path, tmp_path: Path) -> None:
+    write_everything(tmp_path)
+    alone = "import sys; sys.modules['librosa'] = None; sys.argv[:] = sys.argv[1:]; "
+    run = "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
+    script = repository / ".ci/reader.py"
+    done = subprocess.run(
+        [sys.executable, "-c", alone + run, script, tmp_path],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split(": ")[0] for line in done.stdout.splitlines()] == ["Pairs", "Windows"]
