@@ -2,7 +2,7 @@
 
     python benchmarks/align_accuracy.py FOLDER [--params params.yaml] [--fit] [--ravdess FOLDER]
 
-FOLDER holds ``truth.jsonl`` and the sounds that it names: one pair a line, with ``a_s``/``b_s`` the
+FOLDER holds ``truth.jsonl`` and the audio that it names: one pair a line, with ``a_s``/``b_s`` the
 knots of the true time map and ``boundaries`` the phoneme onsets in both takes. Coverage is kept
 pairs whose first frame lies between the first and last knot, over the smaller number of frames of
 the two takes in that span. Sentences with an even number are what constants were fitted on (say
@@ -39,7 +39,7 @@ SETS = ("same", "hard")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pair:
-    """One pair with its truth: sounds, knots [shape=(n, 2)] and boundaries [shape=(n, 2)], in s."""
+    """One pair with its truth: audio, knots [shape=(n, 2)] and boundaries [shape=(n, 2)], in s."""
 
     set: str
     sentence: int
@@ -82,7 +82,7 @@ def main() -> None:
 def of_truth(doc: str | None) -> argparse.ArgumentParser:
     """The options of every benchmark on pairs with known truth."""
     parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
-    parser.add_argument("folder", type=Path, help="holds truth.jsonl and its sounds")
+    parser.add_argument("folder", type=Path, help="holds truth.jsonl and its audio")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     return parser
 
@@ -95,12 +95,12 @@ def read_options(options: argparse.Namespace) -> tuple[Align, list[Pair]]:
 
 def load(folder: Path) -> list[Pair]:
     """The pairs of `folder`."""
-    sounds: dict[str, np.ndarray] = {}
+    recordings: dict[str, np.ndarray] = {}
 
-    def sound(name: str) -> np.ndarray:
-        if name not in sounds:
-            sounds[name] = soundfile.read(folder / name, dtype="float32")[0]
-        return sounds[name]
+    def audio(name: str) -> np.ndarray:
+        if name not in recordings:
+            recordings[name] = soundfile.read(folder / name, dtype="float32")[0]
+        return recordings[name]
 
     rows = [json.loads(line) for line in (folder / "truth.jsonl").read_text().splitlines()]
     return [
@@ -108,8 +108,8 @@ def load(folder: Path) -> list[Pair]:
             set=row["set"],
             sentence=row["sentence"],
             name_a=row["a"],
-            a=sound(row["a"]),
-            b=sound(row["b"]),
+            a=audio(row["a"]),
+            b=audio(row["b"]),
             knots=np.stack([row["a_s"], row["b_s"]], axis=1),
             boundaries=np.array(row["boundaries"]),
         )
@@ -117,14 +117,14 @@ def load(folder: Path) -> list[Pair]:
     ]
 
 
-def instants(sound: np.ndarray) -> np.ndarray:
+def instants(audio: np.ndarray) -> np.ndarray:
     """Middles of the frames of a take, at the benchmark's rate."""
-    return (np.arange(int(len(sound) / 16000 * FPS)) + 0.5) / FPS
+    return (np.arange(int(len(audio) / 16000 * FPS)) + 0.5) / FPS
 
 
 def aligned(pair: Pair, params: Align) -> Alignment:
     """Our alignment of a pair."""
-    a, b = (take_features(sound, params.features) for sound in (pair.a, pair.b))
+    a, b = (take_features(audio, params.features) for audio in (pair.a, pair.b))
     return align(a, b, params)
 
 
@@ -157,7 +157,7 @@ def errors_s(pair: Pair, frame_a: np.ndarray, frame_b: np.ndarray) -> np.ndarray
 def r1_frames(pair: Pair, params: Align) -> tuple[Warp, np.ndarray, np.ndarray]:
     """Recipe R1 with its own frame map and gate (facts: nearest b, least residual, runs)."""
     seven = params.features.model_copy(update={"delta_width": 7})
-    a, b = (take_features(sound, seven).mel for sound in (pair.a, pair.b))
+    a, b = (take_features(audio, seven).mel for audio in (pair.a, pair.b))
     path = warp(
         cosine_distances(a, b),
         weights=AlignSteps(diagonal=1.5, along_b=1.0, along_a=1.0),
@@ -189,7 +189,7 @@ def naive_frames(pair: Pair) -> tuple[Warp, np.ndarray, np.ndarray]:
     """The first draft: librosa's default mel, dtw-python's defaults, path cells at video rate."""
     from dtw import dtw
 
-    a, b = (librosa.feature.melspectrogram(y=sound, sr=16000).T for sound in (pair.a, pair.b))
+    a, b = (librosa.feature.melspectrogram(y=audio, sr=16000).T for audio in (pair.a, pair.b))
     found = dtw(a, b)
     hop_s = 512 / 16000
     path = Warp(found.index1, found.index2, np.zeros(len(found.index1)), (len(a), len(b)), hop_s)
@@ -241,7 +241,7 @@ def print_maps(pairs: list[Pair], ours: list[Alignment], params: Align) -> None:
         our_frames(pair, aligned(pair, params), params)
     seconds = np.mean([len(p.a) + len(p.b) for p in pairs]) / 32000
     each_ms = (time.perf_counter() - start) / len(pairs) * 1e3
-    print(f"ours from sound to frames: {each_ms:.1f} ms a pair of {seconds:.1f} s takes")
+    print(f"ours from audio to frames: {each_ms:.1f} ms a pair of {seconds:.1f} s takes")
 
 
 def _map_cell(pairs: list[Pair], made: list[Any], which: str) -> str:
@@ -369,26 +369,26 @@ def _edited_score(
     onset = pair.boundaries[1:-1, 1]
     length = onset[None, :] - onset[:, None]
     start, stop = rng.permutation(np.argwhere((length >= 0.15) & (length <= 0.4)))[0]
-    sound = edit(pair.b, int(onset[start] * 16000), int(onset[stop] * 16000))
-    return aligned(dataclasses.replace(pair, b=sound), params).odd_span.score
+    audio = edit(pair.b, int(onset[start] * 16000), int(onset[stop] * 16000))
+    return aligned(dataclasses.replace(pair, b=audio), params).odd_span.score
 
 
-def cut(sound: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """`sound` without a stretch."""
-    return np.concatenate([sound[:start], sound[stop:]])
+def cut(audio: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """`audio` without a stretch."""
+    return np.concatenate([audio[:start], audio[stop:]])
 
 
-def double(sound: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """`sound` with a stretch twice."""
-    return np.concatenate([sound[:stop], sound[start:]])
+def double(audio: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """`audio` with a stretch twice."""
+    return np.concatenate([audio[:stop], audio[start:]])
 
 
 def print_ravdess(folder: Path, params: Align) -> None:
     """Which statement a take says, against the same actor's neutral takes; names hidden."""
     takes = {}
     for path in sorted(folder.rglob("03-*.wav")):
-        sound = librosa.load(path, sr=params.features.sample_rate)[0]
-        takes[tuple(int(v) for v in path.stem.split("-"))] = take_features(sound, params.features)
+        audio = librosa.load(path, sr=params.features.sample_rate)[0]
+        takes[tuple(int(v) for v in path.stem.split("-"))] = take_features(audio, params.features)
     right, own, twin = 0, [], []
     for key, take in takes.items():
         if key[2] == 1:

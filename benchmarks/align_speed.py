@@ -1,11 +1,11 @@
-"""align against the papers' aligner and against its own bare arithmetic, on real sound.
+"""align against the papers' aligner and against its own bare arithmetic, on real audio.
 
     python -m benchmarks.align_speed [--corpus ravdess --root FOLDER] [--rounds 3]
 
 Without a folder the demo's corpus is taken (`--corpus demo --root data/demo/corpus`). All run on
 one thread of one core. Ours is the stage itself over a corpus that extract has left: features once
 a take, the verdict, the error of each frame and odd words beside the pairs; then its pairs alone,
-the features at hand. The papers' aligner (SCMCL) reads and resamples both sounds for every pair,
+the features at hand. The papers' aligner (SCMCL) reads and resamples both takes for every pair,
 takes MFCC at 30 a second, and compares and warps them cell by cell in Python. The script that one
 would write does so with librosa. The floor is the matrix of distances and librosa's warp at our ten
 milliseconds, on features that are there. The resolution of sentences scores neutral takes against
@@ -38,7 +38,7 @@ from pipeline.runtime.run import Options, Run
 from pipeline.runtime.tables import read_rows
 from pipeline.stages.align import stage as align
 from pipeline.stages.align.pairs import Candidate, PairMaker, candidates
-from pipeline.stages.align.utterances import Sounds, group
+from pipeline.stages.align.utterances import Recordings, group
 from pipeline.stages.align.worker import read_track
 from pipeline.stages.extract import stage as extract
 from pipeline.stages.extract.worker import AUDIO
@@ -51,7 +51,7 @@ RATE = 16000
 
 @dataclass(frozen=True)
 class Corpus:
-    """What the cases work on: a run that has extract, its clips and pairs, where sounds came from.
+    """What the cases work on: a run that has extract, its clips and pairs, where audio came from.
 
     `files` are the corpus's own, by take.
     """
@@ -63,7 +63,7 @@ class Corpus:
 
 
 def prepare(corpus: str, root: Path, folder: Path) -> Corpus:
-    """Extract and align a corpus's sound, once; its pictures are left out."""
+    """Extract and align a corpus's audio, once; its images are left out."""
     every: dict[str, list[str]] = {"speakers": [], "emotions": [], "levels": [], "views": []}
     entry = Dataset.model_validate(
         {"corpus": corpus, "root": str(root), "select": every, "split": "by_speaker"}
@@ -108,10 +108,10 @@ def _makers(found: Corpus) -> list[tuple[PairMaker, list[Candidate]]]:
             own = [row for row in sentences if row.speaker == speaker]
             utterances = group(c for c in found.clips.values() if c.speaker == speaker)
             splits = {row.utterance_id: row.split for row in own}
-            sounds = Sounds(partial(_stored, found), section.features)
+            recordings = Recordings(partial(_stored, found), section.features)
             for utterance in utterances:
-                sounds.features(utterance.reference)
-            maker = PairMaker(sounds, track, section, splits)
+                recordings.features(utterance.reference)
+            maker = PairMaker(recordings, track, section, splits)
             tried = [c for c in candidates(utterances, own, section) if c.id in wanted]
             _kept.append((maker, tried))
     return _kept
@@ -178,7 +178,7 @@ def _loaded(found: Corpus, take: str) -> np.ndarray:
     path = found.files[take]
     if path.suffix in {".wav", ".flac"}:
         return librosa.load(path, sr=RATE)[0]
-    decoded = media.decode_sound(path, RATE, 1e4)
+    decoded = media.decode_audio(path, RATE, 1e4)
     assert decoded is not None
     return decoded.samples
 
@@ -195,7 +195,7 @@ def features(found: Corpus, take: str) -> TakeFeatures:
 
 
 def _stored(found: Corpus, clip: Clip) -> np.ndarray:
-    """A take's sound as extract left it."""
+    """A take's audio as extract left it."""
     unit = f"{clip.speaker}/{clip.take_id}"
     return media.read_flac(found.run.items("extract").path(unit, AUDIO))
 
@@ -211,7 +211,7 @@ def scored(found: Corpus) -> float:
 
 
 def read_and_featured(found: Corpus) -> float:
-    """Every take's sound read and its features taken; how many."""
+    """Every take's audio read and its features taken; how many."""
     _known.clear()
     for take in found.clips:
         features(found, take)

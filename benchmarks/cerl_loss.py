@@ -3,9 +3,9 @@
     python -m benchmarks.cerl_loss data/demo/shards [--split train] [--steps 200] [--r 8]
 
 The loss is CDRL's eq. 3 (tests/losses/cerl.py), on the embeddings in the config `emotions`; SGD on
-the seven priors alone, learning rate 0.1. Per picture, so that log(7) = 1.946 is knowing nothing.
+the seven priors alone, learning rate 0.1. Per image, so that log(7) = 1.946 is knowing nothing.
 Below each: what the priors learnt say of another split's frames, and how often, of a tuple's
-pictures, a prior's own is the nearest.
+images, a prior's own is the nearest.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main() -> None:
             loss = float(cerl_loss(learnt.priors, seen)) / (200 * len(learnt.priors))
             found = torch.einsum("id,jkd->jik", learnt.priors, seen).argmax(dim=2)
             right = (found == torch.arange(len(learnt.priors))).float().mean()
-            print(f"{split:>9}: loss {loss:.3f}, own picture is the nearest {float(right):.3f}")
+            print(f"{split:>9}: loss {loss:.3f}, own image is the nearest {float(right):.3f}")
 
 
 if __name__ == "__main__":

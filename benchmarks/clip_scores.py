@@ -5,7 +5,7 @@
 
 DATA/DATASET holds an `extract` run; ROOT is the demo's corpus with its truth. `equality` and
 `speed` take ViT-B-32 with random weights and the demo's network unless a network is named. Speeds
-are medians of rounds that do every case once in turn, on one thread of torch: a picture at a time
+are medians of rounds that do every case once in turn, on one thread of torch: a image at a time
 by open_clip's pipeline (PIL), ours, and the bare forward pass on ready tensors of the same batch.
 """
 
@@ -47,7 +47,7 @@ BATCH = 32
 
 
 class Theirs:
-    """open_clip's own pipeline: PIL, torchvision's transforms, one picture at a time."""
+    """open_clip's own pipeline: PIL, torchvision's transforms, one image at a time."""
 
     def __init__(self, network: ClipNetwork, prompts: tuple[tuple[str, ...], ...]) -> None:
         from open_clip.transform import PreprocessCfg, image_transform_v2
@@ -92,7 +92,7 @@ def _made(name: str, weights: Path | None) -> ClipNetwork:
 
 def some_frames(data: Path, n: int) -> list[tuple[Clip, Path, int, bytes]]:
     """Stored crops of n frames, spread over the takes."""
-    clips = [c for c in read_rows(data / "extract/tables/clips.parquet", Clip) if c.has_picture]
+    clips = [c for c in read_rows(data / "extract/tables/clips.parquet", Clip) if c.has_video]
     each, found = -(-n // len(clips)), []
     for clip in clips:
         path = ItemStore(data / "extract/items").path(
@@ -112,7 +112,7 @@ def our_sources(frames: list[tuple[Clip, Path, int, bytes]], framing: str, px: i
     return found
 
 
-def their_picture(
+def their_image(
     frame: tuple[Clip, Path, int, bytes], framing: str, px: int, matrices: dict
 ) -> Image.Image:
     """The stored crop by PIL alone; framed, where the framing is not the crop itself."""
@@ -126,14 +126,14 @@ def their_picture(
 
 def equality(options: argparse.Namespace) -> None:
     """Largest difference of probabilities to open_clip's own pipeline, fp32 and bf16."""
-    frames = some_frames(options.data, options.pictures)
+    frames = some_frames(options.data, options.images)
     prompts = params.load(None).score.prompts
     for name, make in networks(options):
         theirs, matrices = Theirs(make(), prompts), {}
-        px = make().pictures.size_px
+        px = make().images.size_px
         for framing in ("head", "ned256", "ffhq"):
             expected = np.stack(
-                [theirs(their_picture(frame, framing, px, matrices)) for frame in frames]
+                [theirs(their_image(frame, framing, px, matrices)) for frame in frames]
             )
             matrices = {}
             for precision in ("fp32", "bf16"):
@@ -146,22 +146,22 @@ def equality(options: argparse.Namespace) -> None:
                 spread = np.ptp(expected, axis=0).max()
                 print(
                     f"{name}, {framing}, {precision}: largest difference {gap.max():.1e}, median "
-                    f"{np.median(gap):.1e}, over {len(frames)} pictures (p moves by {spread:.2f})"
+                    f"{np.median(gap):.1e}, over {len(frames)} images (p moves by {spread:.2f})"
                 )
 
 
 def speed(options: argparse.Namespace) -> None:
-    """Pictures a second: open_clip's pipeline, ours, and the bare forward pass."""
+    """Images a second: open_clip's pipeline, ours, and the bare forward pass."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     for name, make in networks(options):
-        n = max(BATCH, options.pictures // (8 if "ViT" in name else 1))
+        n = max(BATCH, options.images // (8 if "ViT" in name else 1))
         took = rounds(_cases(make, some_frames(options.data, n), options), options.rounds)
         rates = {case: n / statistics.median(each) for case, each in took.items()}
         ratios = [b / o for b, o in zip(took["bare"], took["ours"], strict=True)]
         told = ", ".join(f"{case} {rate:.1f}" for case, rate in rates.items())
         print(
-            f"{name}, {options.framing}, {n} pictures, {options.threads} thread(s) that prepare: "
+            f"{name}, {options.framing}, {n} images, {options.threads} thread(s) that prepare: "
             f"{told} a second; ours is {statistics.median(ratios):.2f} of bare "
             f"({min(ratios):.2f} to {max(ratios):.2f})"
         )
@@ -173,7 +173,7 @@ def _cases(
     options: argparse.Namespace,
 ) -> dict[str, Callable[[], object]]:
     network, prompts, matrices = make(), params.load(None).score.prompts, {}
-    px, framing = network.pictures.size_px, options.framing
+    px, framing = network.images.size_px, options.framing
     theirs = Theirs(network, prompts)
     scorer = Scorer(
         make(), prompts, device="cpu", precision="fp32", batch=BATCH, threads=options.threads
@@ -182,7 +182,7 @@ def _cases(
     ready = torch.randn(BATCH, 3, px, px).contiguous(memory_format=torch.channels_last)
     our = our_sources(frames, framing, px)
     return {
-        "open_clip": lambda: [theirs(their_picture(f, framing, px, matrices)) for f in frames],
+        "open_clip": lambda: [theirs(their_image(f, framing, px, matrices)) for f in frames],
         "ours": lambda: scorer.score(our),
         "bare": lambda: bare(scorer.network, ready, len(frames)),
     }
@@ -202,7 +202,7 @@ def rounds(cases: dict[str, Callable[[], object]], n: int) -> dict[str, list[flo
 
 
 def bare(network: ClipNetwork, ready: torch.Tensor, n: int) -> None:
-    """The picture tower alone, on ready tensors."""
+    """The image tower alone, on ready tensors."""
     with torch.inference_mode():
         for _ in range(n // BATCH):
             network.model.encode_image(ready)
@@ -223,7 +223,7 @@ class Frames:
         self.judge = find_judge(section, loaded.models, data.parent, "demo")
         self.scorer = load_scorer(self.judge)
         store = ItemStore(data / "extract/items")
-        clips = [c for c in read_rows(data / "extract/tables/clips.parquet", Clip) if c.has_picture]
+        clips = [c for c in read_rows(data / "extract/tables/clips.parquet", Clip) if c.has_video]
         truth = read_truth(root, clips)
         parts = [self._take(clip, store, truth, section.framing) for clip in clips]
         self.embedding = np.concatenate([part[0] for part in parts])
@@ -375,7 +375,7 @@ def main() -> None:
     parser.add_argument("root", type=Path, nargs="?")
     parser.add_argument("--network")
     parser.add_argument("--weights", type=Path)
-    parser.add_argument("--pictures", type=int, default=256)
+    parser.add_argument("--images", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--framing", default="ned256")

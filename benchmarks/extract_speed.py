@@ -3,11 +3,11 @@
     python -m benchmarks.extract_speed [--corpus mead --root FOLDER] [--takes N] [--rounds 3]
 
 Without a folder the demo's corpus is taken (`--corpus demo --root data/demo/corpus`). The floor
-decodes every frame and asks the face mesh, with the stage's own options, of pictures that lie
+decodes every frame and asks the face mesh, with the stage's own options, of images that lie
 ready: no conversion, no crop, nothing is written. The naive script converts every frame to RGB
 whole, asks the mesh of it, cuts the head out, shrinks it and writes it, and has ffmpeg write the
-sound; one process, as it would be, and two; as a video, the face followed, and frame by frame, as
-single pictures (`static_image_mode`). `pixels` compares landmarks with those of the whole frames,
+audio; one process, as it would be, and two; as a video, the face followed, and frame by frame, as
+single images (`static_image_mode`). `pixels` compares landmarks with those of the whole frames,
 tracked at full resolution. `steps` is where the time of ours goes, one process, by its own clock.
 """
 
@@ -45,7 +45,7 @@ from pipeline.records import Take
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_table
 from pipeline.stages.extract import frame_rows as rows
-from pipeline.stages.extract import frame_writer as picture
+from pipeline.stages.extract import frame_writer as image
 from pipeline.stages.extract import stage as extract_stage
 from pipeline.stages.extract import worker as take
 from pipeline.stages.extract.worker import FRAMES, Job, Tools, extract_take
@@ -53,7 +53,7 @@ from pipeline.takes.frame_file import landmarks_of
 
 PAPERS_FRAMES = 7560 * 4 * 30
 """36 speakers of MEAD, 30 frames a second."""
-_READY = 6  # pictures of a take that the floor shows in turn
+_READY = 6  # images of a take that the floor shows in turn
 _LOOKS = 100
 _LIMITS = Limits(1 << 26, 1e4)
 _tools: list[Tools] = []
@@ -76,13 +76,13 @@ def ours(out: Path, job: Job) -> float:
 
 
 def floor(out: Path, job: Job) -> float:
-    """Decode, and the mesh on pictures that are there."""
-    pictures = ready(out, job)
+    """Decode, and the mesh on images that are there."""
+    images = ready(out, job)
     tracker = tools().tracker
     tracker.restart()
     n = 0
     for n, _ in enumerate(frames_of(job), 1):
-        tracker.track(pictures[n % len(pictures)])
+        tracker.track(images[n % len(images)])
     return n
 
 
@@ -92,12 +92,12 @@ def decode(job: Job) -> float:
 
 
 def mesh(out: Path, job: Job) -> float:
-    """The mesh alone, on pictures of a take."""
-    pictures = ready(out, job)
+    """The mesh alone, on images of a take."""
+    images = ready(out, job)
     tracker = tools().tracker
     tracker.restart()
     for k in range(_LOOKS):
-        tracker.track(pictures[k % len(pictures)])
+        tracker.track(images[k % len(images)])
     return _LOOKS
 
 
@@ -111,29 +111,29 @@ def frames_of(job: Job) -> Any:
 
 
 def path_of(job: Job) -> Path:
-    """Where a take's picture lies."""
+    """Where a take's image lies."""
     assert job.take.video is not None
     return job.root / job.take.video.path
 
 
 def make_ready(out: Path, job: Job) -> float:
-    """Put a few of a take's pictures down as the stage shows them to the mesh."""
+    """Put a few of a take's images down as the stage shows them to the mesh."""
     section = job.section
     with open_video(path_of(job), _LIMITS) as video:
         assert video is not None
-        pictures = []
+        images = []
         for frame in islice(video.frames(), _READY):
-            if not pictures:
+            if not images:
                 face = faces_in(frame, tools().finder, section.mesh_px, thorough=True)[0]
                 square = square_for([face], section.crop_margin, section.crop_px)
             px = min(section.mesh_px, square.stored_px)
-            pictures.append(frame.cut(square.box, px, px))
-    np.save(out / f"{job.take.take_id}.npy", pictures)
-    return len(pictures)
+            images.append(frame.cut(square.box, px, px))
+    np.save(out / f"{job.take.take_id}.npy", images)
+    return len(images)
 
 
 def ready(out: Path, job: Job) -> np.ndarray:
-    """The pictures of a take that lie ready; read once a process."""
+    """The images of a take that lie ready; read once a process."""
     name = job.take.take_id
     if name not in _ready:
         _ready[name] = np.load(out / f"{name}.npy")
@@ -141,7 +141,7 @@ def ready(out: Path, job: Job) -> np.ndarray:
 
 
 def naive(out: Path, static: bool, job: Job) -> float:
-    """What one would write: OpenCV, the whole frame in RGB, files of pictures, ffmpeg's sound."""
+    """What one would write: OpenCV, the whole frame in RGB, files of images, ffmpeg's audio."""
     from mediapipe.python.solutions import face_mesh
 
     folder = out / "naive" / job.take.take_id
@@ -166,11 +166,11 @@ def naive(out: Path, static: bool, job: Job) -> float:
             quality = [cv2.IMWRITE_JPEG_QUALITY, job.section.jpeg_quality]
             cv2.imwrite(str(folder / f"{len(points):05}.jpg"), small, quality)
     np.save(folder / "landmarks.npy", np.array(points, np.float32))
-    _naive_sound(path_of(job), folder / "sound.wav", job.section.sample_rate_hz)
+    _naive_audio(path_of(job), folder / "audio.wav", job.section.sample_rate_hz)
     return len(points)
 
 
-def _naive_sound(source: Path, target: Path, rate_hz: int) -> None:
+def _naive_audio(source: Path, target: Path, rate_hz: int) -> None:
     subprocess.run(
         [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-i", str(source), "-vn", "-ac", "1",
          "-ar", str(rate_hz), str(target)], check=True,
@@ -204,13 +204,13 @@ _STEPS: dict[str, tuple[tuple[Any, str], ...]] = {
     "face mesh": ((footage, "_track"),),
     "cut, shrink, to RGB": ((Frame, "cut"),),
     "JPEG": ((footage, "encode_jpeg"),),
-    "sound, both tracks": ((take, "_chosen_sound"),),
+    "audio, both tracks": ((take, "_chosen_audio"),),
     "sharpness, skin, changes": (
         (footage, "sharpness"), (footage, "skin_around_mouth"), (footage, "_compare"),
     ),
-    "faces found and counted": ((picture, "first_face"), (footage, "faces_in")),
+    "faces found and counted": ((image, "first_face"), (footage, "faces_in")),
     "measures, rows": ((rows, "_columns"),),
-    "hashes": ((picture, "sha256_of"), (take, "sha256_of")),
+    "hashes": ((image, "sha256_of"), (take, "sha256_of")),
     "opening, Parquet, FLAC, all else": ((take, "write_frames"), (extract_stage, "write_take")),
 }  # fmt: skip
 """What is timed under which name; what one step calls of another counts there alone."""
@@ -254,7 +254,7 @@ def steps(out: Path, todo: list[Job]) -> dict[str, float]:
 
 
 def jobs(corpus: str, root: Path, most: int) -> list[Job]:
-    """Takes with a picture, the longest first; the first `most` by name."""
+    """Takes with a image, the longest first; the first `most` by name."""
     every: dict[str, list[str]] = {"speakers": [], "emotions": [], "levels": [], "views": []}
     entry = Dataset.model_validate(
         {"corpus": corpus, "root": str(root), "select": every, "split": "by_speaker"}

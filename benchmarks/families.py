@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import params
-from pipeline.records import Clip, Direction, MadeFamily, MadePicture
+from pipeline.records import Clip, Direction, MadeFamily, MadeImage
 from pipeline.runtime.run import Options, Run
 from pipeline.runtime.tables import read_rows
 from pipeline.stages.report.grids import GridJob, grid
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("dataset", type=Path, help="folder of one dataset, such as data/demo")
     parser.add_argument("--params", type=Path)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--grids", type=Path, help="folder for pictures of the kept families")
+    parser.add_argument("--grids", type=Path, help="folder for images of the kept families")
     asked = parser.parse_args()
     loaded = params.load(asked.params)
     data, name = asked.dataset.parent, asked.dataset.name
@@ -77,26 +77,26 @@ def directions(rows: Sequence[Direction]) -> None:
 
 
 def table(title: str, run: Run) -> None:
-    pictures = read_rows(run.table("synth", "pictures"), MadePicture)
+    images = read_rows(run.table("synth", "images"), MadeImage)
     families = read_rows(run.table("synth", "families"), MadeFamily)
-    planned = {picture.family_id for picture in pictures}
-    encoded = np.abs(finite([p.mouth_open_difference for p in pictures if p.is_reconstruction]))
+    planned = {image.family_id for image in images}
+    encoded = np.abs(finite([p.mouth_open_difference for p in images if p.is_reconstruction]))
     floor = np.median(encoded), np.percentile(encoded, 95)
-    found = [p for p in pictures if p.mouth_open is not None]
+    found = [p for p in images if p.mouth_open is not None]
     print(f"\n{title}: {len(families)} of {len(planned)} families kept; a face in "
-          f"{len(found) / max(len(pictures), 1):.3f} of {len(pictures)} pictures; "
+          f"{len(found) / max(len(images), 1):.3f} of {len(images)} images; "
           f"encoded {floor[0]:.3f} / {floor[1]:.3f}")  # fmt: skip
     print("| emotion | made | kept | gaps | opening, median / p95 | beyond | all made | width |"
           " corners | clarity rose |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|---|---|")
     for emotion in SEVEN_EMOTIONS[1:]:
-        own = [p for p in pictures if p.emotion == emotion and not p.is_reconstruction]
+        own = [p for p in images if p.emotion == emotion and not p.is_reconstruction]
         kept = [p for p in own if p.family_kept and p.verdict == "kept"]
         print(f"| {' | '.join([emotion, *cells(own, kept, floor)])} |")
 
 
 def cells(
-    own: Sequence[MadePicture], kept: Sequence[MadePicture], floor: tuple[float, float]
+    own: Sequence[MadeImage], kept: Sequence[MadeImage], floor: tuple[float, float]
 ) -> list[str]:
     moved = np.abs(finite([p.mouth_open_difference for p in kept]))
     every = np.abs(finite([p.mouth_open_difference for p in own]))
@@ -121,17 +121,17 @@ def draw(run: Run, folder: Path) -> None:
     """A grid of each speaker's first families."""
     folder.mkdir(parents=True, exist_ok=True)
     clips = {clip.take_id: clip for clip in read_rows(run.table("extract", "clips"), Clip)}
-    pictures = read_rows(run.table("synth", "pictures"), MadePicture)
-    for speaker in sorted({p.speaker for p in pictures}):
-        take = next(p.take_id for p in pictures if p.speaker == speaker)
-        shown = tuple(sorted({p.family_id for p in pictures if p.take_id == take}))[:4]
+    images = read_rows(run.table("synth", "images"), MadeImage)
+    for speaker in sorted({p.speaker for p in images}):
+        take = next(p.take_id for p in images if p.speaker == speaker)
+        shown = tuple(sorted({p.family_id for p in images if p.take_id == take}))[:4]
         item = f"{speaker}/{take}"
         job = GridJob(
             clips[take], shown,
             run.items("synth").path(item, ".families.parquet"),
             run.items("extract").path(item, ".frames.parquet"), 160,
         )  # fmt: skip
-        content = grid(job)["picture"].split(",", 1)[1]
+        content = grid(job)["image"].split(",", 1)[1]
         (folder / f"{speaker}.jpg").write_bytes(base64.b64decode(content))
 
 

@@ -35,7 +35,7 @@ from ruamel.yaml import YAML
 
 from pipeline.stages import STAGES
 from tests.builders.drawn_faces import drawn, rgb
-from tests.builders.media_files import SOUND_HZ, write_media
+from tests.builders.media_files import AUDIO_HZ, write_media
 from tests.builders.process_growth import children_of
 from tests.builders.speech import RATE_HZ, speak
 
@@ -89,11 +89,11 @@ def make_base(folder: Path) -> dict[tuple[str, int], bytes]:
     found = {}
     for which, (emotion, _, number) in enumerate(takes()):
         tempo = {"neutral": 4.0, "happy": 4.4, "angry": 4.2, "sad": 3.7}[emotion]
-        sound = speak(number, tempo=tempo, pitch_hz=110 + 5 * which, lead_s=0.05)
-        loud = sound.repeat(SOUND_HZ // RATE_HZ)
-        n = max(FRAMES, round(FPS * len(sound) / RATE_HZ))
-        pictures = [rgb(drawn(jaw=0.4 * ((i + number) % 4) / 3, frame=i)) for i in range(n)]
-        path = write_media(folder / f"{emotion}-{number}.mp4", pictures, fps=FPS, sound=loud)
+        audio = speak(number, tempo=tempo, pitch_hz=110 + 5 * which, lead_s=0.05)
+        loud = audio.repeat(AUDIO_HZ // RATE_HZ)
+        n = max(FRAMES, round(FPS * len(audio) / RATE_HZ))
+        images = [rgb(drawn(jaw=0.4 * ((i + number) % 4) / 3, frame=i)) for i in range(n)]
+        path = write_media(folder / f"{emotion}-{number}.mp4", images, fps=FPS, audio=loud)
         found[emotion, number] = path.read_bytes()
     return found
 

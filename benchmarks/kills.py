@@ -56,7 +56,7 @@ class Row:
     differ: int = 0
 
     @property
-    def is_sound(self) -> bool:
+    def ok(self) -> bool:
         """Whether nothing finished was lost and nothing differs."""
         return self.done == self.items and not (self.survivors + self.left_over + self.differ)
 
@@ -112,7 +112,7 @@ def main() -> int:
         for stage in arguments.stages:
             rows.append(_stage(bench, stage, arguments.kills, rng))
             _show(rows[-1])
-    return int(not all(row.is_sound for row in rows))
+    return int(not all(row.ok for row in rows))
 
 
 def _bench(arguments: argparse.Namespace, scratch: Path) -> Bench:

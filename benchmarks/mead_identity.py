@@ -3,9 +3,9 @@
     python -m benchmarks.mead_identity [--speakers M101 ...] [--levels 1 2 3] [--cache FOLDER]
                                        [--params params.yaml] [--all-wrong]
 
-Makes the sound (no picture) of whole speakers: 40 neutral takes and 30 of each other emotion and
+Makes the audio (no image) of whole speakers: 40 neutral takes and 30 of each other emotion and
 level, with MEAD's blocks and with what goes wrong there, and prints how many identities are right,
-wrong and missed, and what it cost. Sounds come from the demo's speech (the extra `demo`).
+wrong and missed, and what it cost. Recordings come from the demo's speech (the extra `demo`).
 
 A take that says one of the 13 parallel sentences is right when it is given the neutral take of that
 sentence, missed when it is given none, wrong when it is given another; a take of an emotion's own
@@ -36,10 +36,10 @@ from pipeline.demo_corpus.speakers import Voice
 from pipeline.params import Align
 from pipeline.records import Clip, Sentence
 from pipeline.stages.align.sentences import name_sentences
-from pipeline.stages.align.utterances import Samples, Sounds, group
+from pipeline.stages.align.utterances import Recordings, Samples, group
 
 RATE_HZ = 16_000
-SOUNDS = Path(tempfile.gettempdir()) / "mead_identity_sounds"
+AUDIO_EVENTS = Path(tempfile.gettempdir()) / "mead_identity_audio"
 EMOTIONS = ("angry", "disgusted", "fear", "happy", "sad", "surprised")
 TEXTS = {
     **{f"c{k:02d}": text for k, text in enumerate(COMMON, 1)},
@@ -192,7 +192,7 @@ class Take:
 
     clip: Clip
     label: str
-    sound: Path
+    audio: Path
 
 
 def main() -> None:
@@ -200,7 +200,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--speakers", nargs="*", default=[])
     parser.add_argument("--levels", nargs="*", type=int, default=[1, 2, 3])
-    parser.add_argument("--cache", type=Path, default=SOUNDS)
+    parser.add_argument("--cache", type=Path, default=AUDIO_EVENTS)
     parser.add_argument("--params", type=Path)
     parser.add_argument(
         "--all-wrong", action="store_true", help="list every take that is not right"
@@ -227,7 +227,7 @@ def main() -> None:
 
 
 def made(speaker: Speaker, levels: Sequence[int], cache: Path) -> Iterator[Take]:
-    """The takes of a speaker, their sounds in `cache`."""
+    """The takes of a speaker, their recordings in `cache`."""
     yield from block(speaker, "neutral", 1, cache)
     for emotion in EMOTIONS:
         for level in levels:
@@ -256,7 +256,7 @@ def order(speaker: Speaker, emotion: str) -> list[str]:
 
 
 def take(speaker: Speaker, emotion: str, level: int, number: int, label: str, cache: Path) -> Take:
-    """One take, spoken if its sound is not there yet."""
+    """One take, spoken if its audio is not there yet."""
     name = f"{speaker.name}_{emotion}_{level}_{label}"
     made_of = (speaker.voice, speaker.voices.get(emotion), speaker.strength, speaker.field_db)
     key = hashlib.sha256(repr((*made_of, TEXTS[label])).encode()).hexdigest()[:12]
@@ -280,7 +280,7 @@ def take(speaker: Speaker, emotion: str, level: int, number: int, label: str, ca
 
 
 def spoken(speaker: Speaker, emotion: str, level: int, label: str) -> Samples:
-    """The sound of one take."""
+    """The audio of one take."""
     rng = seeded(speaker.name, emotion, level, label)
     voice = speaker.voice
     variant = speaker.voices.get(emotion, voice.variant)
@@ -288,21 +288,21 @@ def spoken(speaker: Speaker, emotion: str, level: int, label: str) -> Samples:
     strength = 0.0 if emotion == "neutral" else _LEVELS[level] * speaker.strength
     silences_s = (float(rng.uniform(0.15, 0.6)), float(rng.uniform(0.15, 0.6)))
     reading = read_aloud(TEXTS[label], voice, emotion, strength, silences_s, rng)
-    sound = resample_poly(reading.samples, 1, AUDIO_HZ // RATE_HZ)
-    return np.clip(coloured(sound, speaker.field_db, rng), -1, 1).astype(np.float32)
+    audio = resample_poly(reading.samples, 1, AUDIO_HZ // RATE_HZ)
+    return np.clip(coloured(audio, speaker.field_db, rng), -1, 1).astype(np.float32)
 
 
 def coloured(
-    sound: npt.NDArray[np.floating], spread_db: float, rng: np.random.Generator
+    audio: npt.NDArray[np.floating], spread_db: float, rng: np.random.Generator
 ) -> Samples:
-    """The sound behind a filter that nobody knows: gains of seven bands, smooth between them."""
+    """The audio behind a filter that nobody knows: gains of seven bands, smooth between them."""
     if not spread_db:
-        return sound.astype(np.float32)
+        return audio.astype(np.float32)
     gains_db = rng.normal(0, spread_db, 7)
-    spectrum = np.fft.rfft(sound)
-    octaves = np.log2(np.maximum(np.fft.rfftfreq(len(sound), 1 / RATE_HZ), 1))
+    spectrum = np.fft.rfft(audio)
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(len(audio), 1 / RATE_HZ), 1))
     gain_db = np.interp(octaves, np.linspace(np.log2(120), np.log2(8000), 7), gains_db)
-    return np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(sound)).astype(np.float32)
+    return np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(audio)).astype(np.float32)
 
 
 def seeded(*names: object) -> np.random.Generator:
@@ -317,10 +317,10 @@ def resolved(
     takes: Sequence[Take], section: Align, rule: params.SplitRule
 ) -> tuple[list[Sentence], float]:
     """The sentences of a speaker, and the seconds that it took, features included."""
-    read = {t.clip.audio_sha256: soundfile.read(t.sound, dtype="float32")[0] for t in takes}
-    sounds = Sounds(lambda clip: read[clip.audio_sha256], section.features)
+    read = {t.clip.audio_sha256: soundfile.read(t.audio, dtype="float32")[0] for t in takes}
+    recordings = Recordings(lambda clip: read[clip.audio_sha256], section.features)
     start = time.perf_counter()
-    rows = name_sentences(group(t.clip for t in takes), sounds, section, rule)
+    rows = name_sentences(group(t.clip for t in takes), recordings, section, rule)
     return rows, time.perf_counter() - start
 
 

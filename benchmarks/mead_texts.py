@@ -143,7 +143,7 @@ OWN = {
         "The post office moved to another town.",
         "His chair stays empty at the table.",
         "Winter came and the birds were gone.",
-        "I miss the sound of her piano.",
+        "I miss the audio of her piano.",
         "There was no one to meet me at the airport.",
     ),
     "surprised": (
@@ -153,7 +153,7 @@ OWN = {
         "Did she really swim across the lake?",
         "You have already eaten the entire pie?",
         "The statue opened its eyes and smiled.",
-        "Look, your picture is in the newspaper!",
+        "Look, your image is in the newspaper!",
         "They painted the whole barn purple overnight.",
         "I thought the concert was next weekend.",
         "How did the elephant get onto the roof?",

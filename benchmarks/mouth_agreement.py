@@ -1,4 +1,4 @@
-"""Mouth agreement as a check from the picture: does it know right maps from wrong ones?
+"""Mouth agreement as a check from the image: does it know right maps from wrong ones?
 
     python benchmarks/mouth_agreement.py [data/demo ...]
 
@@ -29,7 +29,7 @@ from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_rows, read_table
 from pipeline.stages.align.mouth_agreement import mouth_agreement
 from pipeline.stages.align.pairs import Track
-from pipeline.stages.align.utterances import Sounds
+from pipeline.stages.align.utterances import Recordings
 from pipeline.stages.align.worker import read_track
 from pipeline.takes.frame_file import read_columns
 
@@ -57,19 +57,19 @@ class Outputs:
         self.folder = folder
         self.section = params.load(Path("params.yaml")).align
         self.items = ItemStore(folder / "extract" / "items")
-        self.sounds = Sounds(self._read_sound, self.section.features)
+        self.recordings = Recordings(self._read_audio, self.section.features)
         self._alignments: dict[tuple[str, str], Alignment] = {}
         self._tracks: dict[str, Track] = {}
 
     @cached_property
     def clips(self) -> dict[str, Clip]:
-        """The clips with picture by their id."""
+        """The clips with image by their id."""
         rows = read_rows(self.folder / "extract" / "tables" / "clips.parquet", Clip)
-        return {clip.take_id: clip for clip in rows if clip.has_picture}
+        return {clip.take_id: clip for clip in rows if clip.has_video}
 
     @cached_property
     def pairs(self) -> list[Pair]:
-        """The pairs of takes with picture."""
+        """The pairs of takes with image."""
         rows = read_rows(self.folder / "align" / "tables" / "pairs.parquet", Pair)
         return [pair for pair in rows if {pair.take_a, pair.take_b} <= self.clips.keys()]
 
@@ -83,7 +83,7 @@ class Outputs:
         """A file that extract wrote of a clip."""
         return self.items.path(f"{clip.speaker}/{clip.take_id}", suffix)
 
-    def _read_sound(self, clip: Clip) -> np.ndarray:
+    def _read_audio(self, clip: Clip) -> np.ndarray:
         return media.read_flac(self.file(clip, ".audio.flac"))
 
     def track(self, clip: Clip) -> Track:
@@ -96,7 +96,7 @@ class Outputs:
         """Our alignment of two clips."""
         key = a.take_id, b.take_id
         if key not in self._alignments:
-            features = self.sounds.features(a), self.sounds.features(b)
+            features = self.recordings.features(a), self.recordings.features(b)
             self._alignments[key] = align(*features, self.section)
         return self._alignments[key]
 

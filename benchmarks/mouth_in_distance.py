@@ -1,14 +1,14 @@
-"""Does the picture help the sound to find the time map? Mouth curves joined to the mel features.
+"""Does the image help the audio to find the time map? Mouth curves joined to the mel features.
 
     python benchmarks/mouth_in_distance.py [data/demo]
 
 FOLDER is the demo's outputs after extract and align. Opening and width of the mouth are read at
 every cell, the slower part taken out, z-scored over the take, with their slopes, and appended to
-the mel features with a weight: at 1 the four columns count as much as the 120 of the sound. The
+the mel features with a weight: at 1 the four columns count as much as the 120 of the audio. The
 cosine distance, the path, the posterior and the gate are then as always. Against the demo's truth:
 error of the time map (median, p95, ms), frame pairs within 40 ms and their coverage at the gate.
-Noise is added to both takes' sound, at so many dB below the speech: where the sound says little,
-the picture has a chance.
+Noise is added to both takes' audio, at so many dB below the speech: where the audio says little,
+the image has a chance.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main() -> None:
             found = alignment_figures(errors)
             said = "as it is" if noise_db is None else f"{noise_db:g} dB"
             print(
-                f"sound {said:9} mouth {weight:4.2f} | {found['map_median_ms']:5.1f} / "
+                f"audio {said:9} mouth {weight:4.2f} | {found['map_median_ms']:5.1f} / "
                 f"{found['map_p95_ms']:6.1f} | {100 * found['within_40ms_share']:6.2f} at "
                 f"{np.mean([e.coverage for e in errors]):.3f}",
                 flush=True,
@@ -65,13 +65,13 @@ def _takes(pairs: list[Pair]) -> list[str]:
 
 
 def _heard(outputs: Outputs, clip: Clip, noise_db: float | None) -> tuple[TakeFeatures, np.ndarray]:
-    """Mel features, perhaps of a noisy sound, and the four mouth columns at the same cells."""
-    sound = outputs._read_sound(clip).astype(np.float64)
+    """Mel features, perhaps of a noisy audio, and the four mouth columns at the same cells."""
+    audio = outputs._read_audio(clip).astype(np.float64)
     if noise_db is not None:
         rng = np.random.default_rng(sum(clip.take_id.encode()))
-        level = np.sqrt(np.mean(sound**2)) * 10 ** (-noise_db / 20)
-        sound = sound + rng.normal(0, level, len(sound))
-    features = take_features(sound, outputs.parts.align.features)
+        level = np.sqrt(np.mean(audio**2)) * 10 ** (-noise_db / 20)
+        audio = audio + rng.normal(0, level, len(audio))
+    features = take_features(audio, outputs.parts.align.features)
     columns = read_columns(
         outputs.file(clip, ".frames.parquet"),
         ["time_s", "duration_s", "mouth_open", "mouth_width"],

@@ -28,7 +28,7 @@ from benchmarks.clip_scores import (
     bare,
     our_sources,
     some_frames,
-    their_picture,
+    their_image,
 )
 from benchmarks.dataset_view import dataset_view
 from benchmarks.racing import Case, race, spread, table, timed
@@ -53,7 +53,7 @@ def score(data: Path, _: int, rounds: int) -> None:
     section = loaded.score
     network = partial(_made, section.network, Path(loaded.models[section.weights].path))
     frames = some_frames(data, 8 * BATCH)
-    px, n = network().pictures.size_px, len(frames)
+    px, n = network().images.size_px, len(frames)
     theirs, matrices = Theirs(network(), section.prompts), {}
     how = {"device": "cpu", "precision": "fp32", "batch": BATCH, "threads": 1}
     judge = Scorer(network(), section.prompts, **how)
@@ -62,7 +62,7 @@ def score(data: Path, _: int, rounds: int) -> None:
 
     def naive() -> None:
         for frame in frames:
-            theirs(their_picture(frame, section.framing, px, matrices))
+            theirs(their_image(frame, section.framing, px, matrices))
 
     cases: dict[str, Case] = {
         "ours": lambda: timed(n, lambda: judge.score(ours)),
@@ -107,7 +107,7 @@ def _networks(run: Run) -> Networks:
 
 def _n_images(run: Run, name: str) -> int:
     """The number of images that a stage generated or inverted."""
-    suffix = {"invert": ".codes.parquet", "synth": ".pictures.parquet"}[name]
+    suffix = {"invert": ".codes.parquet", "synth": ".images.parquet"}[name]
     files = sorted(run.items(name).folder.rglob(f"*{suffix}"))
     column = CODES_SCHEMA.names[0] if name == "invert" else None
     return sum(len(read_table(f, columns=[column] if column else None)) for f in files)

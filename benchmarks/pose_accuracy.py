@@ -80,7 +80,7 @@ class Way(NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """One picture's truth: the face as drawn (468, 2), and the neutral head in its place."""
+    """One image's truth: the face as drawn (468, 2), and the neutral head in its place."""
 
     drawn: np.ndarray
     neutral: np.ndarray
@@ -131,7 +131,7 @@ def placed(
     roll_deg: float = 0.0, scale: float = 1.0, x_px: float = 0.0, y_px: float = 0.0,
     yaw_deg: float = 0.0, pitch_deg: float = 0.0,
 ) -> Pose:  # fmt: skip
-    """A pose whose point between the eyes lies near the middle of the picture."""
+    """A pose whose point between the eyes lies near the middle of the image."""
     pivot = rotation(yaw_deg, pitch_deg, roll_deg) @ NECK_PIVOT * EYES_PX * scale
     x, y = SIZE_PX / 2 + x_px + pivot[0], 0.42 * SIZE_PX + y_px - pivot[1]
     return Pose(yaw_deg, pitch_deg, roll_deg, EYES_PX * scale, x, y)
@@ -145,12 +145,12 @@ def motions() -> list[Pose]:
 
 
 def seen(points: np.ndarray, pose: Pose) -> np.ndarray:
-    """Head points (468, 3) in the picture (468, 2)."""
+    """Head points (468, 3) in the image (468, 2)."""
     return pose.to_screen(points @ pose.matrix.T)[:, :2]
 
 
 def view(person: Person, what: Expression, pose: Pose) -> View:
-    """The exact truth of one picture."""
+    """The exact truth of one image."""
     rest = face_points(person.shape)
     moved = Muscles(rest).deform(what.units, what.jaw, what.press)
     return View(seen(moved, pose), seen(rest, pose))
@@ -235,7 +235,7 @@ def print_turned(ways: list[Way]) -> None:
 
 
 class Tracked(NamedTuple):
-    """A picture drawn and tracked: its truth, the mesh found, and where the mesh lies (2, 3)."""
+    """A image drawn and tracked: its truth, the mesh found, and where the mesh lies (2, 3)."""
 
     view: View
     mesh: np.ndarray
@@ -253,8 +253,8 @@ def print_tracked(ways: list[Way]) -> None:
             what: Expression, pose: Pose, frame: int = 0, head: Head = head, person: Person = person
         ) -> Tracked:
             tracker.restart()
-            picture = cv2.cvtColor(head.draw(what, pose, frame).image, cv2.COLOR_BGR2RGB)
-            mesh = tracker.track(picture)
+            image = cv2.cvtColor(head.draw(what, pose, frame).image, cv2.COLOR_BGR2RGB)
+            mesh = tracker.track(image)
             assert mesh is not None
             truth = view(person, what, pose)
             mesh = mesh[:468, :2]
@@ -433,7 +433,7 @@ def matches_of(folder: Path, clips: dict[str, Clip], judge: Judge) -> Iterator[M
             yield from match_of(folder, clip, clip, first, first + step, judge)
     for pair in rows:
         a, b = clips[pair.take_a], clips[pair.take_b]
-        if a.has_picture and b.has_picture:
+        if a.has_video and b.has_video:
             yield from match_of(folder, a, b, np.array(pair.frame_a), np.array(pair.frame_b), judge)
 
 

@@ -84,7 +84,7 @@ def meshes(person: Person, seed: int, tracker: MeshTracker) -> tuple[F64, dict[s
 def look(
     person: Person, head: Head, what: Expression, pose: Pose, frame: int, tracker: MeshTracker
 ) -> Tracked:
-    """One picture drawn and tracked."""
+    """One image drawn and tracked."""
     tracker.restart()
     mesh = tracker.track(cv2.cvtColor(head.draw(what, pose, frame).image, cv2.COLOR_BGR2RGB))
     assert mesh is not None

@@ -41,7 +41,7 @@ def main() -> None:
 
 def _clips(folder: Path) -> list[Clip]:
     rows = read_rows(folder / "extract/tables/clips.parquet", Clip)
-    return [clip for clip in rows if clip.has_picture]
+    return [clip for clip in rows if clip.has_video]
 
 
 def _read(folder: Path, clip: Clip) -> dict[str, np.ndarray]:

@@ -1,10 +1,10 @@
 """The report's page in a headless Chromium: does it load, scroll, and pass an accessibility check?
 
-`python -m benchmarks.report_page` makes a page of 5,000 pairs, 200 of them with pictures and sound,
+`python -m benchmarks.report_page` makes a page of 5,000 pairs, 200 of them with images and audio,
 by the page's own code; `--page FILE` takes one that is there. It is opened at two widths in light
 and in dark: seconds to load beside those of an empty page in the same browser, frames while the
 rows scroll, what the console says, what is asked of the network, and, where `--axe` names the
-`axe.min.js` of axe-core (npm install axe-core), its findings. `--shots` keeps pictures to look at.
+`axe.min.js` of axe-core (npm install axe-core), its findings. `--shots` keeps images to look at.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _axe(tab: Browser, axe: Path) -> list[dict[str, Any]]:
 def _shots(tab: Browser, folder: Path, name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tab.run("scrollTo(0, 0)")
-    tab.picture(folder / f"{name}-top.png")
+    tab.image(folder / f"{name}-top.png")
     for section in SECTIONS:
         place = f"document.getElementById('{section}')"
         if not tab.run(
@@ -126,7 +126,7 @@ def _shots(tab: Browser, folder: Path, name: str) -> None:
         ):
             continue
         tab.run("new Promise(r => setTimeout(r, 500))")
-        tab.picture(folder / f"{name}-{section}.png")
+        tab.image(folder / f"{name}-{section}.png")
 
 
 if __name__ == "__main__":

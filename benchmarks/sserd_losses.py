@@ -2,7 +2,7 @@
 
     python -m benchmarks.sserd_losses data/demo/shards [--split train] [--steps 200] [--batch 12]
 
-The framework of tests/losses/sserd.py at 48 px on batches of `SserdQuads`: pictures of families and
+The framework of tests/losses/sserd.py at 48 px on batches of `SserdQuads`: images of families and
 real frames, half of each; the adversarial term plays against a discriminator and need not fall.
 Then CELCL (eq. 5, 6) alone, on the encoder's codes of the quads' real frames, as the encoder's own
 training has it. Both once with the emotions as they are and once shuffled, between which the data
@@ -28,7 +28,7 @@ PX, CONTRASTED = 48, 28
 
 
 def shuffled(found: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The batches with other pictures' emotions."""
+    """The batches with other images' emotions."""
     lots = torch.Generator().manual_seed(0)
     for batch in found:
         order = torch.randperm(len(batch["emotion"]), generator=lots)

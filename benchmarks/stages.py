@@ -1,6 +1,6 @@
 """Our stages, a naive script and the lower bound, for every stage that has one, in one run.
 
-    python -m benchmarks.stages [--takes FOLDER] [--sounds FOLDER] [--data data/demo] [--only NAME]
+    python -m benchmarks.stages [--takes FOLDER] [--audio FOLDER] [--data data/demo] [--only NAME]
 
 The folders contain real takes in MEAD's layout and real audio in RAVDESS's; by default, the demo
 corpus in DATA is used. Each table is also a benchmark of its own: extract_speed, align_speed,
@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--takes", type=Path, help="real takes in MEAD's layout")
-    parser.add_argument("--sounds", type=Path, help="real audio in RAVDESS's layout")
+    parser.add_argument("--audio", type=Path, help="real audio in RAVDESS's layout")
     parser.add_argument("--data", type=Path, default=Path("data/demo"))
     parser.add_argument("--only", action="append", choices=list(TABLES))
     parser.add_argument("--rounds", type=int, default=3)
@@ -40,7 +40,7 @@ def _extract(options: argparse.Namespace) -> None:
 
 
 def _align(options: argparse.Namespace) -> None:
-    corpus = _corpus(options.sounds, "ravdess", options.data)
+    corpus = _corpus(options.audio, "ravdess", options.data)
     align_speed.main([*corpus, "--rounds", str(options.rounds)])
 
 

@@ -38,7 +38,7 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{'take':40} framing  luma dB (worst)  RGB dB (worst)  covered")
     clips = read_rows(options.data / "extract" / "tables" / "clips.parquet", Clip)
-    for clip in (c for c in clips if c.has_picture):
+    for clip in (c for c in clips if c.has_video):
         for name, found in measure(clip, options.data, options.root, options.every).items():
             luma, colour, covered = np.array(found).T
             print(
@@ -67,13 +67,13 @@ def measure(clip: Clip, data: Path, root: Path, every: int) -> dict[str, list[li
             }.items():  # fmt: skip
                 through = compose(matrix, place)
                 mask = covers(inside, through) & covers(np.full_like(full, 255), matrix)
-                pictures = sample(crop, through, SIZE_PX), sample(full, matrix, SIZE_PX)
-                found[name].append([*psnr(*pictures, mask), float(mask.mean())])
+                images = sample(crop, through, SIZE_PX), sample(full, matrix, SIZE_PX)
+                found[name].append([*psnr(*images, mask), float(mask.mean())])
     return found
 
 
 def covers(white: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Which pixels of the framing lie wholly inside a picture."""
+    """Which pixels of the framing lie wholly inside a image."""
     framed = cv2.warpAffine(white, matrix, (SIZE_PX, SIZE_PX))
     return framed[..., 0] == 255
 

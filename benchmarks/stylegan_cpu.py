@@ -1,4 +1,4 @@
-"""StyleGAN2 and its encoders at real size on a CPU: files, memory, time a picture.
+"""StyleGAN2 and its encoders at real size on a CPU: files, memory, time a image.
 
 Makes checkpoints of the published sizes with random weights, in the layouts that people have;
 converts and loads each in a process of its own; then times our networks against the published
@@ -58,7 +58,7 @@ FACTS = {
     "psp 256": "2.0",
     "arcface irse": "-", "arcface iresnet50": "0.14",
 }  # fmt: skip
-"""CPU seconds a picture of the published code, measured elsewhere (an EPYC, busy)."""
+"""CPU seconds a image of the published code, measured elsewhere (an EPYC, busy)."""
 
 
 def main() -> None:
@@ -243,17 +243,17 @@ def plain(network: Generator, rows: Tensor) -> Tensor:
         return modulated(layer.conv, x, w) + layer.bias
 
     x = styled(network.conv1, network.input.input.repeat(len(rows), 1, 1, 1), rows[:, 0], maps[0])
-    picture = colours(network.to_rgb1, x, rows[:, 1])
+    image = colours(network.to_rgb1, x, rows[:, 1])
     for j, to_rgb in enumerate(network.to_rgbs):
         x = styled(network.convs[2 * j], x, rows[:, 2 * j + 1], maps[2 * j + 1])
         x = styled(network.convs[2 * j + 1], x, rows[:, 2 * j + 2], maps[2 * j + 2])
-        skip = upfirdn2d(picture, kernel, up=2, pad=(2, 1))
-        picture = colours(to_rgb, x, rows[:, 2 * j + 3]) + skip
-    return picture
+        skip = upfirdn2d(image, kernel, up=2, pad=(2, 1))
+        image = colours(to_rgb, x, rows[:, 2 * j + 3]) + skip
+    return image
 
 
 def speed(rounds: int) -> None:
-    """CPU seconds a picture: the published arithmetic and ours in turns, the least of each."""
+    """CPU seconds a image: the published arithmetic and ours in turns, the least of each."""
     print(f"\n{'network':20} {'plain s':>8} {'ours s':>8} {'ratio':>6} {'apart (sd)':>10} "
           f"{'peak MB':>8}  published elsewhere")  # fmt: skip
     with torch.inference_mode():
@@ -270,7 +270,7 @@ Way = Callable[[], Tensor]
 
 
 def _raced(plainly: Way | None, ours: Way, rounds: int) -> tuple[float, float, float, float]:
-    """CPU seconds a picture of each, how far apart they are, memory in MB while ours ran."""
+    """CPU seconds a image of each, how far apart they are, memory in MB while ours ran."""
     times: dict[str, list[float]] = {"plain": [], "ours": []}
     expected, peak = torch.zeros(1), 0.0
     for _ in range(rounds):

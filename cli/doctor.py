@@ -43,7 +43,7 @@ def doctor(
     failed = sum(check.state == "fail" for check in checks)
     warned = sum(check.state == "warn" for check in checks)
     if as_json:
-        console.show_json({"sound": not failed, "checks": [c.as_json() for c in checks]})
+        console.show_json({"audio": not failed, "checks": [c.as_json() for c in checks]})
     else:
         console.say(_verdict(failed, warned), "bold")
     if failed:

@@ -60,15 +60,15 @@ def verify(
             title = f"{folder}: {len(rows)} findings{more}"
             console.show_table(title, ["check", "where", "what is wrong"], rows[:_MAX_ROWS])
         console.say(
-            f"{verdict.files} files, {verdict.rows} rows, {verdict.pictures} images and "
-            f"{verdict.sounds} audio files decoded: {'ok' if verdict.is_sound else 'damaged'}",
-            "green" if verdict.is_sound else "red",
+            f"{verdict.files} files, {verdict.rows} rows, {verdict.images} images and "
+            f"{verdict.recordings} audio files decoded: {'ok' if verdict.ok else 'damaged'}",
+            "green" if verdict.ok else "red",
         )
         for line in verdict.notes:
             console.say(f"  {line}")
     if difference is not None and not as_json:
         _show_difference(difference)
-    if not verdict.is_sound or (difference is not None and difference.verdict == "changed"):
+    if not verdict.ok or (difference is not None and difference.verdict == "changed"):
         raise typer.Exit(1)
 
 
@@ -91,7 +91,7 @@ def show(
     """Show rows of shards, and their images as a contact sheet."""
     from cli import console
     from pipeline.tools.inspect import show as tool
-    from pipeline.tools.inspect.sheet import write_picture
+    from pipeline.tools.inspect.sheet import write_image
     from pipeline.tools.inspect.where import conditions
 
     with console.waiting(f"show {folder}"):
@@ -101,7 +101,7 @@ def show(
     else:
         console.show_table(*rows.table())
     if out is not None:
-        write_picture(out, rows.sheet(thumb_px))
+        write_image(out, rows.sheet(thumb_px))
         console.note(f"see: {out}")
 
 

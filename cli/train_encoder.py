@@ -41,7 +41,7 @@ def train_encoder(
 
     trained = train_on_dataset(run, out)
     console.out.print(
-        f"{trained.n_pictures} images, {run.params.train_encoder.steps} steps: {trained.path}\n"
+        f"{trained.n_images} images, {run.params.train_encoder.steps} steps: {trained.path}\n"
         f"losses: {out / 'losses.csv'}, images: {out / 'sheet.png'}\n"
         f"to use it, add it under models: path {trained.path}, sha256 {trained.sha256}",
         markup=False,

@@ -55,7 +55,7 @@ REASONS: dict[str, Reason] = {
         "failed", "the file or its image exceeds the limits of extract", "extract.max_file_mb"
     ),
     "missing_file": Reason("failed", "the file that the corpus names is missing"),
-    "no_sound": Reason("failed", "neither the container nor a separate file has usable audio"),
+    "no_audio": Reason("failed", "neither the container nor a separate file has usable audio"),
     "silent": Reason(
         "filtered", "the audio is below extract.silence_db throughout", "extract.silence_db"
     ),
@@ -144,7 +144,7 @@ REASONS: dict[str, Reason] = {
         "filter.relative_to_neutral",
     ),
     # invert
-    "sound_only": Reason("filtered", "the take has audio only"),
+    "audio_only": Reason("filtered", "the take has audio only"),
     "poor_inversion": Reason(
         "filtered",
         "no frame's reconstruction is close enough to its source",
@@ -169,9 +169,7 @@ REASONS: dict[str, Reason] = {
     "unclear_emotion": Reason(
         "filtered", "the emotion's probability rose too little", "synth.min_clarity_rise"
     ),
-    "few_pictures": Reason(
-        "filtered", "too few images of the family were kept", "synth.min_pictures"
-    ),
+    "few_images": Reason("filtered", "too few images of the family were kept", "synth.min_images"),
     # shards
     "low_confidence": Reason(
         "filtered", "all its frame pairs are below shards.min_confidence", "shards.min_confidence"

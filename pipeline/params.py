@@ -104,7 +104,7 @@ class ExtractPolicies(Section):
     `repair` is allowed where extract can correct the problem; docs/extract.md says how.
     """
 
-    no_picture: KeepOr
+    no_video: KeepOr
     rotated: RepairOr
     interlaced: KeepOr
     hdr: KeepOr
@@ -115,21 +115,21 @@ class ExtractPolicies(Section):
     frames_missing: KeepOr
     frames_extra: KeepOr
     frames_patched: KeepOr
-    frozen_picture: KeepOr
+    frozen_video: KeepOr
     frames_doubled: KeepOr
     cut: KeepOr
-    sound_gap: RepairOr
-    clipped_sound: KeepOr
-    quiet_sound: KeepOr
+    audio_gap: RepairOr
+    clipped_audio: KeepOr
+    quiet_audio: KeepOr
     several_tracks: KeepOr
     channels_cancel: RepairOr
     channels_differ: RepairOr
     two_voices: KeepOr
-    sound_starts_late: KeepOr
-    sound_starts_early: KeepOr
+    audio_starts_late: KeepOr
+    audio_starts_early: KeepOr
     lengths_differ: KeepOr
-    other_sound_used: KeepOr
-    other_sound_unusable: KeepOr
+    other_audio_used: KeepOr
+    other_audio_unusable: KeepOr
     file_offset: RepairOr
     file_drifts: KeepOr
     file_differs: RepairOr
@@ -160,7 +160,7 @@ class Extract(Section):
     max_file_mb: Count
     silence_db: float
     sample_rate_hz: Literal[16000]
-    sound_from: Literal["container", "file"]
+    audio_from: Literal["container", "file"]
     landmarker: Annotated[str, Field(pattern=r"^mesh$|\.task$")]
     landmarker_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
     policies: ExtractPolicies
@@ -451,7 +451,7 @@ MouthMeasure = Literal["mouth_open", "mouth_width", "mouth_corner"]
 
 
 class Directions(Section):
-    """The way from neutral to each emotion; see `stylegan.boundary` and `stylegan.mouth`."""
+    """The direction from neutral to each emotion; see `stylegan.svm_direction`, `stylegan.mouth`."""
 
     speakers: Literal["pooled", "each"]
     c: Positive
@@ -498,7 +498,7 @@ class Synth(Section):
     max_corner: Annotated[float, Field(ge=0)]
     min_identity: Annotated[float, Field(ge=-1, le=1)]
     min_clarity_rise: Annotated[float, Field(ge=-1, le=1)]
-    min_pictures: Annotated[int, Field(ge=1, le=6)]
+    min_images: Annotated[int, Field(ge=1, le=6)]
     compose_back: bool
     jpeg_quality: Annotated[int, Field(ge=50, le=100)]
 

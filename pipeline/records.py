@@ -200,7 +200,7 @@ class Clip(Row):
             )
 
     @property
-    def has_picture(self) -> bool:
+    def has_video(self) -> bool:
         """Whether frames were extracted."""
         return self.n_frames > 0
 
@@ -240,7 +240,7 @@ distance of the outer eye corners (interocular_px). `crop` is the stored crop as
 class Sentence(Row):
     """The sentence of one utterance, and how it was determined.
 
-    `method` is transcript, name, manifest, prior or sound. `anchor` is the neutral utterance that
+    `method` is transcript, name, manifest, prior or audio. `anchor` is the neutral utterance that
     the audio was compared with, `score` as in `alignment.sentence_score` (low is alike), `margin`
     the distance to the next best.
     """
@@ -626,7 +626,7 @@ class Direction(Row):
 
 
 @dataclass(frozen=True)
-class MadePicture(Row):
+class MadeImage(Row):
     """One image of a family: the reconstruction of a source frame, or that with an emotion.
 
     `family_id` is `<take_id>-<frame>`. `beta` is in lengths of the direction, `gaps` the same in
@@ -635,8 +635,8 @@ class MadePicture(Row):
     reconstruction, and for the reconstruction to the source frame. `identity` is the cosine of
     ArcFace embeddings and `clarity` the probability of the image's emotion; null without the
     network, as are measures without a face. `clarity_rise` is the clarity minus
-    the reconstruction's probability of that emotion. `verdict`: kept or why not; a kept picture may
-    stand in a family that is not, see `family_kept`.
+    the reconstruction's probability of that emotion. `verdict`: kept or why not; a kept image may
+    belong to a rejected family, see `family_kept`.
     """
 
     family_id: str
@@ -666,16 +666,14 @@ class MadePicture(Row):
     clarity_rise: Float32 | None
     verdict: str
     family_kept: bool
-    frame_to_picture: tuple[float, ...]
+    frame_to_image: tuple[float, ...]
     generator_sha256: str
     encoder_sha256: str
     direction_sha256: str | None
 
 
-FAMILIES_SCHEMA = pa.schema(
-    [*MadePicture.SCHEMA, ("picture", pa.binary()), ("composed", pa.binary())]
-)
-"""One row per synthetic image, one file per take: `picture` is a JPEG, and `composed`, if
+FAMILIES_SCHEMA = pa.schema([*MadeImage.SCHEMA, ("image", pa.binary()), ("composed", pa.binary())])
+"""One row per synthetic image, one file per take: `image` is a JPEG, and `composed`, if
 requested, the take's stored crop with the image pasted in."""
 
 
@@ -688,7 +686,7 @@ class MadeFamily(Row):
     frame: Int32
     speaker: str
     split: str | None
-    n_pictures: Int32
+    n_images: Int32
     n_kept: Int32
     rows_sha256: str
 

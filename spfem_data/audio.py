@@ -18,7 +18,7 @@ from spfem_data.errors import TableError
 from spfem_data.process_local import ProcessLocal
 from spfem_data.reader import Shards
 from spfem_data.rng import F64
-from spfem_data.schema import MAX_SOUND_S, SOUND_HZ
+from spfem_data.schema import AUDIO_HZ, MAX_AUDIO_S
 
 _CACHED_BYTES = 64 << 20
 
@@ -49,7 +49,7 @@ class AudioWindows(ProcessLocal):
         cache: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        self.samples = round(window_s * SOUND_HZ)
+        self.samples = round(window_s * AUDIO_HZ)
         if self.samples < 1:
             raise TableError(f"window_s={window_s}: expected the length of at least one sample")
         shards = Shards(folder, "takes", split, cache=cache, options=options)
@@ -77,7 +77,7 @@ class AudioWindows(ProcessLocal):
         windows = torch.zeros(len(takes), self.samples)
         rows = np.array([self._rows[take] for take in takes], np.int64)
         starts = np.asarray(self.reader.column("audio_start_s", rows), np.float64)
-        firsts = np.rint((times_s - starts) * SOUND_HZ).astype(np.int64) - self.samples // 2
+        firsts = np.rint((times_s - starts) * AUDIO_HZ).astype(np.int64) - self.samples // 2
         for k, (row, first) in enumerate(zip(rows.tolist(), firsts.tolist(), strict=True)):
             audio = self._audio(row)
             begin, end = max(first, 0), min(first + self.samples, len(audio))
@@ -108,7 +108,7 @@ def _decode(file: bytes) -> NDArray[np.int16]:
         samples, rate = read_audio(file)
     except ValueError as error:
         raise TableError(f"a take's audio cannot be decoded: {error}") from error
-    if rate != SOUND_HZ or samples.ndim != 1:
+    if rate != AUDIO_HZ or samples.ndim != 1:
         raise TableError(
             f"a take's audio has {rate} Hz and {samples.ndim} dimensions: expected 16 kHz mono"
         )
@@ -121,16 +121,16 @@ def read_audio(file: bytes) -> tuple[NDArray[np.int16], int]:
     Raises
     ------
     ValueError
-        If it is not a FLAC file, or its header claims more than `MAX_SOUND_S`.
+        If it is not a FLAC file, or its header claims more than `MAX_AUDIO_S`.
     """
     import soundfile  # not needed to read images
 
     try:
         with soundfile.SoundFile(io.BytesIO(file)) as opened:
             n, rate = opened.frames, int(opened.samplerate)
-            if n * opened.channels > MAX_SOUND_S * SOUND_HZ:
+            if n * opened.channels > MAX_AUDIO_S * AUDIO_HZ:
                 # memory is allocated for the length in the header
-                raise ValueError(f"the header claims {n} samples, more than {MAX_SOUND_S} s")
+                raise ValueError(f"the header claims {n} samples, more than {MAX_AUDIO_S} s")
             return np.asarray(opened.read(dtype="int16")), rate
     except RuntimeError as error:
         raise ValueError(str(error)) from error

@@ -19,8 +19,8 @@ from spfem_data.labels import EMOTIONS
 SCHEMA_VERSION = 1
 VERSION_KEY = b"spfem_data.schema_version"
 CONFIGS = ("pairs", "sequences", "takes", "emotions", "families", "frames")
-SOUND_HZ = 16000
-MAX_SOUND_S = 6 * 3600
+AUDIO_HZ = 16000
+MAX_AUDIO_S = 6 * 3600
 """Limit for a take's audio; `extract.max_duration_s` is at most this."""
 
 _FILE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -60,7 +60,7 @@ _PAIR = (
     Column("level_b", pa.int8(), "intensity level of take b in the corpus"),
     _text(
         "sentence_method",
-        "source of the sentence: transcript, name, manifest, prior or sound",
+        "source of the sentence: transcript, name, manifest, prior or audio",
     ),
     _real("sentence_score", "audio distance along the time map; smaller is more similar"),
     _text("odd_span", "most likely extra word of one take: only_in_a, twice_in_b, ..."),
@@ -135,7 +135,7 @@ _TAKE = (
     _text("sentence", "sentence; null if unknown"),
     _text(
         "sentence_method",
-        "source of the sentence: transcript, name, manifest, prior or sound",
+        "source of the sentence: transcript, name, manifest, prior or audio",
     ),
     Column("sentence_verified", pa.bool_(), "whether the audio confirms the sentence"),
     _text("split", "train, validation or test"),
@@ -298,7 +298,7 @@ def _feature(column: Column) -> dict[str, Any]:
     if column.media == "image":
         return {"_type": "Image"}
     if column.media == "audio":
-        return {"sampling_rate": SOUND_HZ, "decode": False, "_type": "Audio"}
+        return {"sampling_rate": AUDIO_HZ, "decode": False, "_type": "Audio"}
     return _plain_feature(column.type)
 
 

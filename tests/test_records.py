@@ -20,7 +20,7 @@ DIGESTS = {
     "FilteredTake": "41cbd28784eef048",
     "InvertedTake": "a3cf510cced795d5",
     "MadeFamily": "0dcbb1b02dc33a87",
-    "MadePicture": "1ef446a6b8618095",
+    "MadeImage": "1ef446a6b8618095",
     "Pair": "a8e42ad220b6704a",
     "PosePair": "f303c2bc2af8a3b8",
     "PosedPair": "63836e115520ae8a",

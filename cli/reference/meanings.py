@@ -80,7 +80,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "crop": "the stored crop, JPEG",
     },
     "sentences": {
-        "method": "how it was determined: transcript, name, manifest, prior or sound",
+        "method": "how it was determined: transcript, name, manifest, prior or audio",
         "anchor": "the neutral utterance that the audio was compared with",
         "score": "distance of the two recordings along the time map; low is alike",
         "margin": "score of the next best minus this one",
@@ -94,7 +94,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "level_a": "intensity of take a as the corpus names it",
         "level_b": "intensity of take b as the corpus names it",
         "sentence_score": "distance of the two recordings along the time map; low is alike",
-        "sentence_method": "how it was determined: transcript, name, manifest, prior or sound",
+        "sentence_method": "how it was determined: transcript, name, manifest, prior or audio",
         "odd_span": "most likely extra word: only_in_a, twice_in_b, ...",
         "odd_span_score": "its score; 1 or more is an alarm",
         "length_ratio": "speech duration in b / in a",
@@ -227,10 +227,10 @@ MEANINGS: dict[str, dict[str, str]] = {
     "families": {
         "family_id": "the family: take and source frame",
         "frame": "the source frame",
-        "n_pictures": "images rendered",
+        "n_images": "images rendered",
         "rows_sha256": "digest of the images and their rows",
     },
-    "pictures": {
+    "images": {
         "family_id": "the family: take and source frame",
         "frame": "the source frame",
         "source_emotion": "emotion of the source take as acted",
@@ -245,11 +245,11 @@ MEANINGS: dict[str, dict[str, str]] = {
         "mouth_corner_difference": "from the reconstruction; the reconstruction's, from the frame",
         "clarity_rise": "clarity minus the reconstruction's probability of that emotion",
         "family_kept": "whether the family has enough images",
-        "frame_to_picture": "2x3, row by row: maps the take's full frame to the image",
+        "frame_to_image": "2x3, row by row: maps the take's full frame to the image",
         "direction_sha256": "of the direction; null for the reconstruction",
     },
-    "made_pictures": {
-        "picture": "the synthetic image, JPEG",
+    "made_images": {
+        "image": "the synthetic image, JPEG",
         "composed": "the stored crop with the image pasted in; null unless synth.compose_back",
     },
     "rejected": {
@@ -262,7 +262,7 @@ MEANINGS: dict[str, dict[str, str]] = {
     },
 }
 """Per table, the columns that are not in `COMMON` or have another meaning."""
-MEANINGS["made_pictures"] |= MEANINGS["pictures"]
+MEANINGS["made_images"] |= MEANINGS["images"]
 
 
 def meaning(table: str, column: str) -> str:

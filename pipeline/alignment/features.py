@@ -77,10 +77,10 @@ def speech_mask(samples: npt.ArrayLike, params: AlignFeatures) -> BoolArray:
 
 
 def _clean(samples: npt.ArrayLike) -> FeatureArray:
-    sound = np.asarray(samples, dtype=np.float32)
-    if sound.ndim != 1 or sound.size == 0:
-        raise ValueError(f"samples must be mono and not empty, got shape {sound.shape}")
-    return np.where(np.isfinite(sound), sound, np.float32(0))
+    audio = np.asarray(samples, dtype=np.float32)
+    if audio.ndim != 1 or audio.size == 0:
+        raise ValueError(f"samples must be mono and not empty, got shape {audio.shape}")
+    return np.where(np.isfinite(audio), audio, np.float32(0))
 
 
 @lru_cache(maxsize=8)
@@ -95,9 +95,9 @@ def _mel_bank(params: AlignFeatures) -> FeatureArray:
     return bank
 
 
-def _mel_db(sound: FeatureArray, params: AlignFeatures) -> FloatArray:
+def _mel_db(audio: FeatureArray, params: AlignFeatures) -> FloatArray:
     """Mel power in dB, at most `top_db` below its own maximum [shape=(n_mels, n_cells)]."""
-    padded = np.pad(sound, params.n_fft // 2)
+    padded = np.pad(audio, params.n_fft // 2)
     spectrum: npt.NDArray[Any] = librosa.stft(
         padded,
         n_fft=params.n_fft,

@@ -85,8 +85,8 @@ def compat_pairs(
 
 def compat_features(samples: npt.ArrayLike, *, hop_s: float) -> FloatArray:
     """Liftered MFCC, no normalisation [shape=(n_cells, 13)]; cell i starts at ``i * hop_s``."""
-    sound = np.nan_to_num(np.asarray(samples, dtype=np.float64))
-    emphasised = np.append(sound[0], sound[1:] - PRE_EMPHASIS * sound[:-1])
+    audio = np.nan_to_num(np.asarray(samples, dtype=np.float64))
+    emphasised = np.append(audio[0], audio[1:] - PRE_EMPHASIS * audio[:-1])
     windows = _windows(emphasised, round(hop_s * SAMPLE_RATE))
     power = np.abs(np.fft.rfft(windows, N_FFT)) ** 2 / N_FFT
     energy = np.maximum(power.sum(axis=1), SMALLEST)
@@ -98,9 +98,9 @@ def compat_features(samples: npt.ArrayLike, *, hop_s: float) -> FloatArray:
     return features
 
 
-def _windows(sound: FloatArray, hop_samples: int) -> FloatArray:
-    more = max(0, int(np.ceil((len(sound) - WINDOW_SAMPLES) / hop_samples)))
-    padded = np.pad(sound, (0, max(0, more * hop_samples + WINDOW_SAMPLES - len(sound))))
+def _windows(audio: FloatArray, hop_samples: int) -> FloatArray:
+    more = max(0, int(np.ceil((len(audio) - WINDOW_SAMPLES) / hop_samples)))
+    padded = np.pad(audio, (0, max(0, more * hop_samples + WINDOW_SAMPLES - len(audio))))
     start = hop_samples * np.arange(1 + more)[:, None]
     windows: FloatArray = padded[start + np.arange(WINDOW_SAMPLES)]
     return windows

@@ -28,7 +28,7 @@ from pipeline.models.stored_tensors import StoredTensor
 
 
 @dataclass(frozen=True)
-class PictureSettings:
+class ImageSettings:
     """A network's preprocessing: side, interpolation, and (x / 255 - mean) / std."""
 
     size_px: int
@@ -43,7 +43,7 @@ class ClipNetwork:
 
     model: Any
     tokenizer: Any
-    pictures: PictureSettings
+    images: ImageSettings
     device: torch.device
 
     @property
@@ -52,9 +52,9 @@ class ClipNetwork:
         scale: Tensor = self.model.logit_scale.detach().float().exp()
         return scale.reshape(())
 
-    def encode_pictures(self, pictures: Tensor) -> Tensor:
+    def encode_images(self, images: Tensor) -> Tensor:
         """Unit embeddings (n, d), float32, of normalised images (n, 3, s, s)."""
-        embeddings: Tensor = self.model.encode_image(pictures)
+        embeddings: Tensor = self.model.encode_image(images)
         return nn.functional.normalize(embeddings.float(), dim=-1)
 
     def to(self, device: str, precision: str) -> ClipNetwork:
@@ -163,13 +163,13 @@ def _registered(library: Any, architecture: Architecture, folder: Path) -> str:
     return name
 
 
-def _settings(model: Any) -> PictureSettings:
+def _settings(model: Any) -> ImageSettings:
     preprocess = model.visual.preprocess_cfg
     size = preprocess["size"]
     height, width = (size, size) if isinstance(size, int) else size
     if width != height:
         raise ParameterError(f"score.network: its input is {width}x{height}, not square")
-    return PictureSettings(
+    return ImageSettings(
         int(width), str(preprocess["interpolation"]),
         tuple(preprocess["mean"]), tuple(preprocess["std"]),
     )  # fmt: skip

@@ -13,32 +13,32 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from pipeline.clip.network import PictureSettings
+from pipeline.clip.network import ImageSettings
 
 U8 = NDArray[np.uint8]
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR}
 """open_clip treats any other value as bicubic."""
 
 
-def resized(picture: U8, settings: PictureSettings) -> U8:
+def resized(image: U8, settings: ImageSettings) -> U8:
     """A square image (h, h, 3) at the network's size (s, s, 3).
 
     For square images, open_clip's resize modes (shortest and crop, longest, squash) are equal.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     size = settings.size_px
     if height != width:
         raise ValueError(f"an image of {width}x{height} is not square")
     if height == size:
-        return picture
+        return image
     how = _FILTERS.get(settings.interpolation, Image.Resampling.BICUBIC)
-    return np.asarray(Image.fromarray(picture).resize((size, size), how))
+    return np.asarray(Image.fromarray(image).resize((size, size), how))
 
 
 class Normalise:
     """(x / 255 - mean) / std of pixels in 0..255, on the network's device."""
 
-    def __init__(self, settings: PictureSettings, device: torch.device) -> None:
+    def __init__(self, settings: ImageSettings, device: torch.device) -> None:
         mean = torch.tensor(settings.mean, dtype=torch.float64)
         std = torch.tensor(settings.std, dtype=torch.float64)
         shape = (1, 3, 1, 1)

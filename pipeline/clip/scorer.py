@@ -69,29 +69,29 @@ class Scorer:
         anchors, scale = text_anchors(network, prompts), network.scale
         self.network = network.to(device, precision)
         self._anchors, self._scale = anchors.to(device), scale.to(device)
-        self._normalise = Normalise(network.pictures, self.network.device)
+        self._normalise = Normalise(network.images, self.network.device)
         self._pool = ThreadPoolExecutor(threads)
         self._batch = batch
 
     @property
     def size_px(self) -> int:
         """Side of the network's input."""
-        return self.network.pictures.size_px
+        return self.network.images.size_px
 
     def score(self, sources: Iterable[Source]) -> Scores | None:
         """The scores of images in order, None for no images; sources are read as needed."""
         done = [self._forward(batch) for batch in self._ready(sources)]
         return Scores.joined([_fetched(*part) for part in done]) if done else None
 
-    def probabilities(self, pictures: Sequence[U8]) -> F32:
+    def probabilities(self, images: Sequence[U8]) -> F32:
         """Probabilities (n, k) of images in memory."""
-        scores = self.score(partial(_same, picture) for picture in pictures)
+        scores = self.score(partial(_same, image) for image in images)
         return np.empty((0, len(self._anchors)), np.float32) if scores is None else scores.p
 
     def _forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities and embeddings on the device, without synchronising a GPU."""
         with torch.inference_mode():
-            found = self.network.encode_pictures(self._normalise(batch))
+            found = self.network.encode_images(self._normalise(batch))
             return probabilities(found, self._anchors, self._scale), found
 
     def _ready(self, sources: Iterable[Source]) -> Iterator[Tensor]:
@@ -99,14 +99,14 @@ class Scorer:
         todo = iter(sources)
         waiting: list[list[Future[U8]]] = []
         while some := list(islice(todo, self._batch)):
-            waiting.append([self._pool.submit(self._picture, source) for source in some])
+            waiting.append([self._pool.submit(self._image, source) for source in some])
             if len(waiting) > _AHEAD:
                 yield self._stacked(waiting.pop(0))
         for futures in waiting:
             yield self._stacked(futures)
 
-    def _picture(self, source: Source) -> U8:
-        return resized(source(), self.network.pictures)
+    def _image(self, source: Source) -> U8:
+        return resized(source(), self.network.images)
 
     def _stacked(self, futures: Sequence[Future[U8]]) -> Tensor:
         """One uint8 batch (n, 3, s, s), in pinned memory for a GPU."""
@@ -118,8 +118,8 @@ class Scorer:
         return batch.permute(0, 3, 1, 2)
 
 
-def _same(picture: U8) -> U8:
-    return picture
+def _same(image: U8) -> U8:
+    return image
 
 
 def _fetched(p: Tensor, embedding: Tensor) -> Scores:

@@ -24,7 +24,7 @@ from pipeline.corpora.scan import AUDIO_SUFFIXES
 from pipeline.errors import Reject
 from pipeline.records import Take
 
-SOUND_ONLY_VIEW = "none"
+AUDIO_ONLY_VIEW = "none"
 MAX_LEVEL = 99
 MAX_SENTENCE = 1000
 _LEVEL = re.compile(r"(\d{1,2})(\.0)?", re.ASCII)
@@ -100,20 +100,20 @@ def _take(dataset: str, folder: Path, cells: dict[str, str], name: str) -> Take:
         raise Reject("bad_row", detail)
     speaker = safe_id(_text("speaker", cells["speaker"]))
     level = _level(cells.get("level", ""))
-    audio = cells.get("audio", "").strip()
-    sound = _file(folder, "audio", audio) if audio else None
-    is_sound = PurePosixPath(path).suffix.lower() in AUDIO_SUFFIXES
-    if is_sound and sound is not None:
+    named = cells.get("audio", "").strip()
+    audio = _file(folder, "audio", named) if named else None
+    is_audio = PurePosixPath(path).suffix.lower() in AUDIO_SUFFIXES
+    if is_audio and audio is not None:
         raise Reject("bad_row", "both path and audio are audio files; leave one out")
-    view = safe_id(plain(cells.get("view", "")) or (SOUND_ONLY_VIEW if is_sound else "front"))
+    view = safe_id(plain(cells.get("view", "")) or (AUDIO_ONLY_VIEW if is_audio else "front"))
     name = safe_id(name)
     return Take(
         take_id=join_ids(speaker, emotion, str(level), view, name),
         utterance_id=join_ids(speaker, emotion, str(level), name),
         dataset=dataset, speaker=speaker, emotion=emotion, level=level, view=view, take=name,
         sentence=sentence or None, sentence_source="manifest" if sentence else None,
-        video_path=None if is_sound else path, video_member=None,
-        audio_path=path if is_sound else sound, audio_member=None,
+        video_path=None if is_audio else path, video_member=None,
+        audio_path=path if is_audio else audio, audio_member=None,
     )  # fmt: skip
 
 

@@ -17,10 +17,10 @@ KINDS = {
     "gap": "takes that the numbering or the release promises",
     "no_view": "the speaker has no take of a view that others have",
     "view_gap": "utterances that the speaker has in other views only",
-    "no_sound_file": "takes without a separate audio file",
-    "bad_sound_file": "separate audio files that cannot be read",
-    "sound_without_picture": "audio files without a video",
-    "duplicate_sound": "copies of an utterance's audio file",
+    "no_audio_file": "takes without a separate audio file",
+    "bad_audio_file": "separate audio files that cannot be read",
+    "audio_without_video": "audio files without a video",
+    "duplicate_audio": "copies of an utterance's audio file",
     "other_version": "other versions of a take, not copies: compare them, and keep one",
     "misfiled": "files whose folder names another speaker than their name",
     "spare_video": "videos without audio of takes that have a better file",
@@ -45,7 +45,7 @@ class Cell:
     level: int
     view: str
     takes: int
-    with_sound_file: int
+    with_audio_file: int
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from pipeline.records import Take
 SHAPE = "<actor>/video/<view>/<emotion>/level_<k>/<number>.mp4, or <actor>/video.tar"
 VIEWS = ("front", "left_30", "left_60", "right_30", "right_60", "top", "down")
 EMOTIONS = ("neutral", "angry", "contempt", "disgusted", "fear", "happy", "sad", "surprised")
-SOUND_ONLY_VIEW = "none"
+AUDIO_ONLY_VIEW = "none"
 N_CLIPS, N_CLIPS_NEUTRAL = 30, 40
 """Nominal number of clips per emotion and level."""
 
@@ -112,12 +112,12 @@ def draft(dataset: str, found: Walk, root: Path, *, nominal: bool = True) -> Dra
             videos.append((parsed[0], parsed[1], file))
         elif parsed[0] in audio_files:
             is_copy = same_content(root, audio_files[parsed[0]].source, file.source)
-            kind = "duplicate_sound" if is_copy else "other_version"
+            kind = "duplicate_audio" if is_copy else "other_version"
             result.note(kind, str(file.source), parsed[0].place())
         else:
             audio_files[parsed[0]] = file
     _add_videos(result, dataset, videos, audio_files)
-    _add_sounds(result, dataset, {utterance for utterance, _, _ in videos}, audio_files)
+    _add_audio(result, dataset, {utterance for utterance, _, _ in videos}, audio_files)
     result.promises = _promises(result.takes, nominal)
     return result
 
@@ -135,14 +135,14 @@ def _add_videos(
             continue
         audio = audio_files.get(utterance)
         if audio is None:
-            result.note("no_sound_file", utterance.id, utterance.place(view))
+            result.note("no_audio_file", utterance.id, utterance.place(view))
         elif audio.problem is not None:
-            result.note("bad_sound_file", str(audio.source), utterance.place(), audio.problem[1])
+            result.note("bad_audio_file", str(audio.source), utterance.place(), audio.problem[1])
             audio = None
         result.add(_take(dataset, utterance, view, file, audio), item)
 
 
-def _add_sounds(
+def _add_audio(
     result: Draft, dataset: str, seen: set[Utterance], audio_files: Mapping[Utterance, Found]
 ) -> None:
     """Add or report audio files without a video."""
@@ -151,13 +151,13 @@ def _add_sounds(
         if utterance in seen:
             continue
         if utterance.speaker in with_video:
-            result.note("sound_without_picture", str(file.source), utterance.place())
+            result.note("audio_without_video", str(file.source), utterance.place())
         elif file.problem is not None:
-            take_id = utterance.take_id(SOUND_ONLY_VIEW)
-            place = utterance.place(SOUND_ONLY_VIEW)
+            take_id = utterance.take_id(AUDIO_ONLY_VIEW)
+            place = utterance.place(AUDIO_ONLY_VIEW)
             result.lose(take_id, str(file.source), *file.problem, place)
         else:
-            take = _take(dataset, utterance, SOUND_ONLY_VIEW, None, file)
+            take = _take(dataset, utterance, AUDIO_ONLY_VIEW, None, file)
             result.add(take, str(file.source))
 
 

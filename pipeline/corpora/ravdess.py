@@ -23,7 +23,7 @@ EMOTIONS = {
     "01": "neutral", "02": "calm", "03": "happy", "04": "sad",
     "05": "angry", "06": "fear", "07": "disgusted", "08": "surprised",
 }  # fmt: skip
-SOUND_ONLY_VIEW = "none"
+AUDIO_ONLY_VIEW = "none"
 _TAKES = ("01-01", "01-02", "02-01", "02-02")
 _NAME = re.compile(r"(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d{2,3})", re.ASCII)
 
@@ -121,14 +121,14 @@ def _add_trial(
     both = next(iter(good.get("both", ())), None)
     silent = None if both else next(iter(good.get("video", ())), None)
     video = both or (silent if audio else None)
-    view = "front" if video or not audio else SOUND_ONLY_VIEW
+    view = "front" if video or not audio else AUDIO_ONLY_VIEW
     if video or audio:
         used = video or audio
         assert used is not None
         result.add(_take(dataset, trial, view, video, audio), str(used.source))
     elif silent is not None:
         detail = "a video without audio, and the trial has neither an 01 nor an 03 file"
-        result.lose(trial.take_id(view), str(silent.source), "no_sound", detail, trial.place(view))
+        result.lose(trial.take_id(view), str(silent.source), "no_audio", detail, trial.place(view))
     for modality, listed in sorted(files.items()):
         for file in listed:
             if file not in (video, audio, silent):
@@ -175,7 +175,7 @@ def _refuse(
         detail = f"{what} {used.source if used else trial.take_id(view)}"
         result.refuse(item, "duplicate_take", detail, trial.place(view))
     elif is_copy:
-        kind = "duplicate_sound" if modality == "audio" else "spare_video"
+        kind = "duplicate_audio" if modality == "audio" else "spare_video"
         result.note(kind, item, trial.place())
 
 

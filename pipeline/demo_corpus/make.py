@@ -26,7 +26,7 @@ from pipeline.demo_corpus.take_media import AAC_PRIMING_S, ClipWriter
 from pipeline.demo_corpus.take_plan import plan_takes
 from pipeline.demo_corpus.takes import (
     DAMAGED,
-    LATE_SOUND,
+    LATE_AUDIO,
     MISLABELLED,
     NO_AUDIO_FILE,
     NO_FACE,
@@ -82,7 +82,7 @@ def _head(speaker: str, size_px: int) -> Head:
 def _read(take: DemoTake) -> Reading:
     rng = rng_of(take.params.seed, take.key, "voice")
     lead_s, tail_s = rng.uniform(0.15, 0.32), rng.uniform(0.15, 0.30)
-    if LATE_SOUND in take.defects:
+    if LATE_AUDIO in take.defects:
         lead_s += LATE_S
     voice = CAST[take.speaker].voice
     return read_aloud(take.text, voice, take.shown, take.strength, (lead_s, tail_s), rng)
@@ -120,7 +120,7 @@ def _draw(take: DemoTake, performance: Performance, clip: ClipWriter) -> tuple[F
 
 
 def _take_row(take: DemoTake, reading: Reading, n_frames: int) -> dict[str, object]:
-    late = LATE_SOUND in take.defects
+    late = LATE_AUDIO in take.defects
     audio = None if NO_AUDIO_FILE in take.defects else take.audio
     return {
         "take": take.id,
@@ -193,7 +193,7 @@ def make_take(take: DemoTake, root: Path) -> TakeFiles:
     has_audio = take.audio and take.view == "front" and NO_AUDIO_FILE not in take.defects
     with tempfile.TemporaryDirectory(dir=staging) as scratch:
         video, audio = Path(scratch) / "take.mp4", Path(scratch) / "take.m4a"
-        start_s = LATE_S if LATE_SOUND in take.defects else 0.0
+        start_s = LATE_S if LATE_AUDIO in take.defects else 0.0
         samples = reading.samples[round(start_s * AUDIO_HZ) :]
         m4a = audio if has_audio else None
         with ClipWriter(take.params.frame_px, take.fps, samples, start_s, video, m4a,

@@ -37,7 +37,7 @@ class ClipWriter:
     size_px, fps
         Side of the square frames and their rate.
     samples
-        Mono at 48 kHz; sample 0 is at `sound_start_s`.
+        Mono at 48 kHz; sample 0 is at `audio_start_s`.
     video_path, audio_path
         An .mp4 with both, and an optional .m4a with the audio only. A temporary wav next to the
         mp4 passes the audio to ffmpeg.
@@ -55,7 +55,7 @@ class ClipWriter:
         size_px: int,
         fps: Fraction,
         samples: F32,
-        sound_start_s: float,
+        audio_start_s: float,
         video_path: Path,
         audio_path: Path | None,
         *,
@@ -63,24 +63,22 @@ class ClipWriter:
     ) -> None:
         self._wav = video_path.with_suffix(".wav")
         soundfile.write(self._wav, samples, AUDIO_HZ, subtype="PCM_16")
-        pictures = ffmpeg.input(
+        images = ffmpeg.input(
             "pipe:",
             format="rawvideo",
             pix_fmt="yuv420p",
             s=f"{size_px}x{size_px}",
             framerate=f"{fps.numerator}/{fps.denominator}",
         )
-        sound = ffmpeg.input(str(self._wav), itsoffset=sound_start_s)
-        picture_options = {"vcodec": "libx264", "preset": "veryfast", "crf": crf}
-        picture_options |= {"pix_fmt": "yuv420p", "flags:v": "+bitexact"}
-        picture_options |= {"threads": 1, "fps_mode": "passthrough"}
+        audio = ffmpeg.input(str(self._wav), itsoffset=audio_start_s)
+        image_options = {"vcodec": "libx264", "preset": "veryfast", "crf": crf}
+        image_options |= {"pix_fmt": "yuv420p", "flags:v": "+bitexact"}
+        image_options |= {"threads": 1, "fps_mode": "passthrough"}
         # x264's macroblock tree reads uninitialised memory, which makes bytes vary.
-        picture_options |= {"x264-params": f"mbtree=0{_X264_CODE}"}
-        outputs = [
-            ffmpeg.output(pictures, sound, str(video_path), **picture_options, **_AAC, **_PLAIN)
-        ]
+        image_options |= {"x264-params": f"mbtree=0{_X264_CODE}"}
+        outputs = [ffmpeg.output(images, audio, str(video_path), **image_options, **_AAC, **_PLAIN)]
         if audio_path is not None:
-            outputs.append(ffmpeg.output(sound, str(audio_path), threads=1, **_AAC, **_PLAIN))
+            outputs.append(ffmpeg.output(audio, str(audio_path), threads=1, **_AAC, **_PLAIN))
         job = ffmpeg.merge_outputs(*outputs)
         job = job.global_args("-hide_banner", "-loglevel", "error", *_FFMPEG_CODE)
         self._process = job.overwrite_output().run_async(

@@ -11,7 +11,7 @@ from pipeline.demo_corpus.sentences import mead_number, text_of
 from pipeline.demo_corpus.takes import (
     DAMAGED,
     GENERIC_FIRST,
-    LATE_SOUND,
+    LATE_AUDIO,
     MEAD_SPEAKERS,
     MISLABELLED,
     NO_AUDIO_FILE,
@@ -96,7 +96,7 @@ _WRONG: dict[tuple[str, str, str], tuple[str, ...]] = {
     ("M901", "fear", "own_fear_01"): (DAMAGED,),
     ("M901", "sad", "common_02"): (NO_AUDIO_FILE,),
     ("W902", "surprised", "own_surprised_01"): (NO_FACE,),
-    ("W904", "angry", "common_02"): (LATE_SOUND,),
+    ("W904", "angry", "common_02"): (LATE_AUDIO,),
 }
 
 

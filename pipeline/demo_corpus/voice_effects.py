@@ -40,7 +40,7 @@ def add_voice_effects(samples: F32, tone: Tone, rate_hz: int, rng: np.random.Gen
 
 
 def _room(rate_hz: int, rng: np.random.Generator) -> F64:
-    """Impulse response of a small room: direct sound without delay, then a few dull echoes."""
+    """Impulse response of a small room: direct audio without delay, then a few dull echoes."""
     answer = np.zeros(round(0.18 * rate_hz))
     moments = np.arange(len(answer)) / rate_hz
     tail = rng.standard_normal(len(answer)) * 10 ** (-60 * moments / 0.22 / 20)
@@ -70,10 +70,10 @@ def in_a_room(
     scale = _SPEECH_RMS / float(np.sqrt(np.mean(samples.astype(np.float64) ** 2)))
     dry = samples.astype(np.float64) * scale * 10 ** (gain_db / 20)
     wet = fftconvolve(dry, _room(rate_hz, rng))
-    sound = np.zeros(n)
+    audio = np.zeros(n)
     fit = min(n - start, len(wet))
-    sound[start : start + fit] = wet[:fit]
+    audio[start : start + fit] = wet[:fit]
     white = rng.standard_normal(n)
     noise = lfilter([0.06], [1, -0.94], white) * 4 + 0.25 * white
-    sound += noise * (_SPEECH_RMS * 10 ** (-snr_db / 20) / noise.std())
-    return np.clip(sound, -0.98, 0.98).astype(np.float32)
+    audio += noise * (_SPEECH_RMS * 10 ** (-snr_db / 20) / noise.std())
+    return np.clip(audio, -0.98, 0.98).astype(np.float32)

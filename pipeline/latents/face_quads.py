@@ -17,7 +17,7 @@ from pipeline.runtime.tables import iter_batches
 from pipeline.stylegan.ffhq import aligned, back, forth, quads_of_mesh
 from pipeline.takes.framed_images import crop_square
 
-_PICTURE_BATCH = 16
+_IMAGE_BATCH = 16
 
 
 def chosen_frames(found: NDArray[np.bool_], budget: int) -> NDArray[np.int64]:
@@ -42,7 +42,7 @@ def squares(name: Literal["ffhq", "ned256"], landmarks: F64, smooth_frames: floa
     return quads
 
 
-def picture_of(name: str, crop: U8, clip: Clip, quad: F64, size_px: int) -> U8:
+def image_of(name: str, crop: U8, clip: Clip, quad: F64, size_px: int) -> U8:
     """The image (size_px, size_px, 3) of a frame's square, sampled from its stored crop (h, w, 3).
 
     `ffhq` is sampled like FFHQ's own script, which produced the encoders' training data.
@@ -53,7 +53,7 @@ def picture_of(name: str, crop: U8, clip: Clip, quad: F64, size_px: int) -> U8:
     return sample(crop, compose(forth(quad, size_px), invert(to_crop)), size_px)
 
 
-def crop_from_picture(clip: Clip, crop_px: int, quad: F64, size_px: int) -> F64:
+def crop_from_image(clip: Clip, crop_px: int, quad: F64, size_px: int) -> F64:
     """The matrix (2, 3) from a generated image of `size_px` to the stored crop's pixels."""
     to_crop = invert(framing.crop_to_frame(*crop_square(clip), crop_px))
     return compose(to_crop, back(quad, size_px))
@@ -63,7 +63,7 @@ def crops_of(frames_file: Path, wanted: NDArray[np.int64]) -> list[bytes]:
     """The stored crops, as JPEG, of the wanted frames, whose numbers increase."""
     found: list[bytes] = []
     todo = list(wanted)
-    for batch in iter_batches(frames_file, ["frame", "crop"], _PICTURE_BATCH):
+    for batch in iter_batches(frames_file, ["frame", "crop"], _IMAGE_BATCH):
         first = batch.column(0)[0].as_py()
         while todo and todo[0] < first + len(batch):
             found.append(batch.column(1)[int(todo.pop(0)) - first].as_py())

@@ -69,13 +69,13 @@ class _Measurer:
         self._tracker = MeshTracker(refined=refined)
         self._length = length
 
-    def __call__(self, pictures: Sequence[U8]) -> F64:
+    def __call__(self, images: Sequence[U8]) -> F64:
         """Measurements (n, length) of images (s, s, 3) RGB with one face; NaN without a face."""
-        return np.array([self._one(picture) for picture in pictures]).reshape(-1, self._length)
+        return np.array([self._one(image) for image in images]).reshape(-1, self._length)
 
-    def _one(self, picture: U8) -> F64:
+    def _one(self, image: U8) -> F64:
         self._tracker.restart()
-        landmarks = self._tracker.track(_large(picture))
+        landmarks = self._tracker.track(_large(image))
         return np.full(self._length, np.nan) if landmarks is None else self.read(landmarks)
 
     def read(self, landmarks: F64) -> F64:
@@ -105,9 +105,9 @@ class Calibrator(_Measurer):
         return lips_of(landmarks)
 
 
-def _large(picture: U8) -> U8:
-    side = picture.shape[0]
+def _large(image: U8) -> U8:
+    side = image.shape[0]
     if side >= _LEAST_PX:
-        return picture
-    large = cv2.resize(picture, (_LEAST_PX, _LEAST_PX), interpolation=cv2.INTER_CUBIC)
+        return image
+    large = cv2.resize(image, (_LEAST_PX, _LEAST_PX), interpolation=cv2.INTER_CUBIC)
     return np.asarray(large, dtype=np.uint8)

@@ -27,14 +27,14 @@ F64 = NDArray[np.float64]
 class Clarity(Protocol):
     """Probabilities of the seven emotions for images."""
 
-    def __call__(self, pictures: Sequence[U8]) -> F32:
+    def __call__(self, images: Sequence[U8]) -> F32:
         """(n, 7) in the order of `spfem_data.labels.EMOTIONS`, each row summing to 1."""
 
 
 class Features(Protocol):
     """Feature maps of images, for perceptual differences."""
 
-    def __call__(self, pictures: Tensor) -> Sequence[Tensor]:
+    def __call__(self, images: Tensor) -> Sequence[Tensor]:
         """Maps of images (n, 3, s, s) in [-1, 1]."""
 
 
@@ -75,12 +75,12 @@ class Networks:
         assert self.encoder is not None
         return self.encoder.config.input_px
 
-    def encode(self, pictures: Sequence[U8]) -> F32:
+    def encode(self, images: Sequence[U8]) -> F32:
         """W+ codes (n, n_latent, dim) of aligned images at the encoder's input size."""
         assert self.encoder is not None
         parts = []
         with torch.inference_mode(), self._autocast():
-            for some in _batches(pictures, self.batch):
+            for some in _batches(images, self.batch):
                 parts.append(self.encoder(self.tensor(some)).float().cpu().numpy())
         return np.asarray(np.concatenate(parts), np.float32)
 
@@ -90,16 +90,16 @@ class Networks:
         with torch.inference_mode(), self._autocast():
             for start in range(0, len(codes), self.batch):
                 some = torch.from_numpy(codes[start : start + self.batch].astype(np.float32))
-                made.extend(to_pictures(self.generator(some.to(self.device))))
+                made.extend(to_images(self.generator(some.to(self.device))))
         return made
 
-    def embed(self, pictures: Sequence[U8]) -> F32 | None:
+    def embed(self, images: Sequence[U8]) -> F32 | None:
         """ArcFace embeddings (n, d) of FFHQ-aligned images; None without a network."""
         if self.identity is None:
             return None
         parts = []
         with torch.inference_mode(), self._autocast():
-            for some in _batches(pictures, self.batch):
+            for some in _batches(images, self.batch):
                 faces = face_of_aligned(self.tensor(some), self.identity.config.input_px)
                 parts.append(self.identity(faces).float().cpu().numpy())
         return np.asarray(np.concatenate(parts), np.float32)
@@ -118,27 +118,27 @@ class Networks:
                 parts.append(torch.stack(gaps).mean(dim=0).cpu().numpy())
         return np.asarray(np.concatenate(parts), np.float32)
 
-    def tensor(self, pictures: Sequence[U8]) -> Tensor:
+    def tensor(self, images: Sequence[U8]) -> Tensor:
         """Images of one size as (n, 3, s, s) in [-1, 1] on the device."""
-        stacked = torch.from_numpy(np.stack(list(pictures))).to(self.device)
+        stacked = torch.from_numpy(np.stack(list(images))).to(self.device)
         return stacked.permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.precision == "bf16")
 
 
-def to_pictures(tensor: Tensor) -> list[U8]:
+def to_images(tensor: Tensor) -> list[U8]:
     """(n, 3, s, s) in [-1, 1] as images: x * 127.5 + 128, clamped and truncated, as NVIDIA does."""
     levels = (tensor.float() * 127.5 + 128.0).clamp(0, 255).to(torch.uint8)
     return list(levels.permute(0, 2, 3, 1).contiguous().cpu().numpy())
 
 
-def brought_to(pictures: Sequence[U8], size_px: int) -> list[U8]:
+def brought_to(images: Sequence[U8], size_px: int) -> list[U8]:
     """Images at another size: area averages to shrink (as pSp pools), bicubic to enlarge."""
-    if not pictures or pictures[0].shape[0] == size_px:
-        return list(pictures)
-    stacked = torch.from_numpy(np.stack(list(pictures))).permute(0, 3, 1, 2).float()
-    if pictures[0].shape[0] > size_px:
+    if not images or images[0].shape[0] == size_px:
+        return list(images)
+    stacked = torch.from_numpy(np.stack(list(images))).permute(0, 3, 1, 2).float()
+    if images[0].shape[0] > size_px:
         sized = functional.adaptive_avg_pool2d(stacked, size_px)
     else:
         sized = functional.interpolate(stacked, (size_px, size_px), mode="bicubic")

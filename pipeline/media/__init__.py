@@ -1,18 +1,18 @@
 """Decoders and encoders: timed video frames, audio, JPEG, FLAC."""
 
-from pipeline.media.audio import Sound, decode_sound, read_flac, write_flac
-from pipeline.media.audio_choice import Chosen, Heard, OpenSource, choose_sound
+from pipeline.media.audio import Audio, decode_audio, read_flac, write_flac
+from pipeline.media.audio_choice import Chosen, Heard, OpenSource, choose_audio
 from pipeline.media.audio_offset import Match, match
-from pipeline.media.audio_placement import Voice, place_sound
+from pipeline.media.audio_placement import Voice, place_audio
 from pipeline.media.box import ALIGN, Box
 from pipeline.media.file_kind import MediaSource
 from pipeline.media.frame_changes import FrameChanges, change_findings
 from pipeline.media.integrity import (
     FINDINGS,
+    audio_findings,
     file_findings,
     joint_findings,
     reject_findings,
-    sound_findings,
     to_repair,
     video_findings,
 )
@@ -24,6 +24,7 @@ from pipeline.media.video import Frame, Limits, Video, open_video
 __all__ = [
     "ALIGN",
     "FINDINGS",
+    "Audio",
     "Box",
     "Chosen",
     "Frame",
@@ -33,25 +34,24 @@ __all__ = [
     "Match",
     "MediaSource",
     "OpenSource",
-    "Sound",
     "Timeline",
     "Video",
     "Voice",
+    "audio_findings",
     "change_findings",
-    "choose_sound",
+    "choose_audio",
+    "decode_audio",
     "decode_jpeg",
-    "decode_sound",
     "encode_jpeg",
     "file_findings",
     "joint_findings",
     "match",
     "open_video",
-    "place_sound",
+    "place_audio",
     "read_flac",
     "read_timeline",
     "reject_findings",
     "resample",
-    "sound_findings",
     "to_repair",
     "use_one_thread",
     "video_findings",

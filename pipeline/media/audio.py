@@ -31,7 +31,7 @@ _LOUDEST = 1e5
 
 
 @dataclass(frozen=True)
-class Sound:
+class Audio:
     """One channel of audio; sample 0 is at `start_s` on the container's clock.
 
     `peak` is the largest value before resampling (1 is full scale), `clipped` the share of samples
@@ -54,7 +54,7 @@ class Sound:
         """The end of the last sample."""
         return self.start_s + len(self.samples) / self.sample_rate_hz
 
-    def later(self, shift_s: float) -> Sound:
+    def later(self, shift_s: float) -> Audio:
         """The same audio, started later."""
         return replace(self, start_s=self.start_s + shift_s)
 
@@ -97,7 +97,7 @@ class Sound:
         return float(np.count_nonzero(part > threshold_db)) / n
 
 
-def decode_sound(
+def decode_audio(
     source: MediaSource,
     rate_hz: int,
     max_duration_s: float,
@@ -105,7 +105,7 @@ def decode_sound(
     fill_gaps: bool = True,
     track: int | None = None,
     channel: int | None = None,
-) -> Sound | None:
+) -> Audio | None:
     """The audio of a file, None if it has none.
 
     Encoder padding at the start (AAC priming) and parts hidden by an edit list are left out, as
@@ -124,7 +124,7 @@ def decode_sound(
     Reject
         unreadable, truncated, too_large.
     """
-    with open_container(source, for_sound=True) as container:
+    with open_container(source, audio_only=True) as container:
         stream = stream_of(container, "audio") if track is None else container.streams[track]
         if stream is None:
             return None
@@ -142,7 +142,7 @@ def decode_sound(
         return None
     if kept.peak > _LOUDEST:
         raise Reject("unreadable", f"samples up to {kept.peak:.3g}, where 1 is full scale")
-    return Sound(
+    return Audio(
         samples, rate_hz, laid.start_s, kept.peak, kept.full / kept.heard, laid.gaps,
         laid.gap_samples / laid.rate_hz, laid.covariance,
     )  # fmt: skip

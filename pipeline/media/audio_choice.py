@@ -6,17 +6,17 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from pipeline.errors import Reject
-from pipeline.media.audio import Sound
+from pipeline.media.audio import Audio
 from pipeline.media.audio_tracks import Decoder, OpenSource, decode_speech
 
-__all__ = ["Chosen", "Heard", "OpenSource", "choose_sound"]
+__all__ = ["Chosen", "Heard", "OpenSource", "choose_audio"]
 
 
 class Heard(NamedTuple):
     """One usable audio source: its name, samples, and findings on its tracks and channels."""
 
     name: str
-    sound: Sound
+    audio: Audio
     findings: frozenset[str] = frozenset()
 
 
@@ -32,7 +32,7 @@ class Chosen(NamedTuple):
     other_fault: Reject | None
 
 
-def choose_sound(
+def choose_audio(
     candidates: Sequence[tuple[str, OpenSource]],
     rate_hz: int,
     max_duration_s: float,
@@ -52,7 +52,7 @@ def choose_sound(
     ------
     Reject
         The fault of the first candidate with any audio: silent, unreadable, truncated, too_large;
-        no_sound if none has any.
+        no_audio if none has any.
     """
     usable: list[Heard] = []
     faults: list[Reject] = []
@@ -70,10 +70,10 @@ def choose_sound(
         return Chosen(usable[0], is_first, next(iter(usable[1:]), None), next(iter(faults), None))
     if faults:
         raise faults[0]
-    raise Reject("no_sound", "the take has neither an audio track nor an audio file")
+    raise Reject("no_audio", "the take has neither an audio track nor an audio file")
 
 
-def _check_audible(name: str, audio: Sound, decoder: Decoder) -> None:
+def _check_audible(name: str, audio: Audio, decoder: Decoder) -> None:
     if not decoder.is_audible(audio):
         detail = f"the audio of the {name} peaks at {audio.peak_db:.0f} dB of full scale"
         raise Reject("silent", detail)

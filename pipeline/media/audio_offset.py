@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from pipeline.media.audio import Sound
+from pipeline.media.audio import Audio
 from pipeline.media.resampling import Samples
 
 F32 = NDArray[np.float32]
@@ -50,7 +50,7 @@ class _Piece(NamedTuple):
     quality: float
 
 
-def match(one: Sound, other: Sound) -> Match:
+def match(one: Audio, other: Audio) -> Match:
     """Compare two signals of one rate by cross-correlation of their first differences.
 
     First differences emphasise high frequencies: the peak is narrow and hum alone matches nothing.

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.media.audio import Sound
+from pipeline.media.audio import Audio
 from pipeline.media.audio_choice import Chosen
 from pipeline.media.audio_offset import Match, match
-from pipeline.media.integrity import file_findings, joint_findings, sound_findings, to_repair
+from pipeline.media.integrity import audio_findings, file_findings, joint_findings, to_repair
 
-_DECODED = {"sound_gap", "channels_cancel", "channels_differ"}
+_DECODED = {"audio_gap", "channels_cancel", "channels_differ"}
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class Voice:
     """What the audio of a take contributes to its clip: columns, findings, repaired findings."""
 
     columns: dict[str, Any]
-    sound: Sound
+    audio: Audio
     findings: set[str]
     repaired: set[str]
 
 
-def place_sound(
+def place_audio(
     chosen: Chosen, video_s: tuple[float, float] | None, policies: Mapping[str, str]
 ) -> Voice:
     """The audio used and its start: a separate file starts with the video, unless it is shifted.
@@ -48,12 +48,12 @@ def place_sound(
         repaired = to_repair(findings, policies)
         used = chosen.other if "file_differs" in repaired else used
         start_s += file.offset_s if "file_offset" in repaired else 0.0
-    sound = used.sound if used.name == "container" else used.sound.later(start_s)
-    findings |= sound_findings(sound) | _choice_findings(chosen) | used.findings
+    audio = used.audio if used.name == "container" else used.audio.later(start_s)
+    findings |= audio_findings(audio) | _choice_findings(chosen) | used.findings
     if video_s is not None:
-        findings |= joint_findings(video_s, (sound.start_s, sound.end_s))
+        findings |= joint_findings(video_s, (audio.start_s, audio.end_s))
     repaired |= to_repair(findings & _DECODED, policies)
-    return Voice(_sound_columns(used.name, sound, file), sound, findings, repaired)
+    return Voice(_audio_columns(used.name, audio, file), audio, findings, repaired)
 
 
 def _file_match(chosen: Chosen, start_s: float) -> Match | None:
@@ -61,21 +61,21 @@ def _file_match(chosen: Chosen, start_s: float) -> Match | None:
     if chosen.other is None:
         return None
     track, file = sorted((chosen.used, chosen.other), key=lambda source: source.name)
-    return match(track.sound, file.sound.later(start_s))
+    return match(track.audio, file.audio.later(start_s))
 
 
 def _choice_findings(chosen: Chosen) -> set[str]:
     if not chosen.is_first:
-        return {"other_sound_used"}
-    return set() if chosen.other_fault is None else {"other_sound_unusable"}
+        return {"other_audio_used"}
+    return set() if chosen.other_fault is None else {"other_audio_unusable"}
 
 
-def _sound_columns(name: str, sound: Sound, file: Match | None) -> dict[str, Any]:
+def _audio_columns(name: str, audio: Audio, file: Match | None) -> dict[str, Any]:
     columns: dict[str, Any] = {
         "audio_from": name,
-        "audio_start_s": sound.start_s,
-        "audio_end_s": sound.end_s,
-        "audio_gap_s": sound.gap_s,
+        "audio_start_s": audio.start_s,
+        "audio_end_s": audio.end_s,
+        "audio_gap_s": audio.gap_s,
     }
     if file is not None:
         columns["file_match"] = float(np.float32(file.quality))

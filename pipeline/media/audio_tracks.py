@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import Reject
-from pipeline.media.audio import Sound, decode_sound
+from pipeline.media.audio import Audio, decode_audio
 from pipeline.media.audio_offset import SAME_RECORDING, match
 from pipeline.media.container import audio_tracks
 from pipeline.media.file_kind import MediaSource
@@ -30,13 +30,13 @@ and time code less than 1."""
 class Speech(NamedTuple):
     """Decoded audio, and the findings on its track and channels."""
 
-    audio: Sound
+    audio: Audio
     findings: frozenset[str]
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """How one file is decoded: the arguments of `decode_sound`, and `silence_db`."""
+    """How one file is decoded: the arguments of `decode_audio`, and `silence_db`."""
 
     open_it: OpenSource
     rate_hz: int
@@ -44,15 +44,15 @@ class Decoder:
     silence_db: float
     fill_gaps: bool
 
-    def decode(self, track: int | None, channel: int | None = None) -> Sound | None:
+    def decode(self, track: int | None, channel: int | None = None) -> Audio | None:
         """One track, or one channel of it."""
         with self.open_it() as source:
-            return decode_sound(
+            return decode_audio(
                 source, self.rate_hz, self.max_duration_s, fill_gaps=self.fill_gaps,
                 track=track, channel=channel,
             )  # fmt: skip
 
-    def is_audible(self, audio: Sound) -> bool:
+    def is_audible(self, audio: Audio) -> bool:
         """Whether the peak reaches `silence_db`."""
         return audio.peak_db >= self.silence_db
 
@@ -116,7 +116,7 @@ def _decode_track(decoder: Decoder, track: int | None, keep: Collection[str]) ->
     return Speech(used, frozenset({"channels_differ"} | rivals))
 
 
-def _audible_channels(audio: Sound) -> tuple[list[int], NDArray[np.float64]]:
+def _audible_channels(audio: Audio) -> tuple[list[int], NDArray[np.float64]]:
     """Channels within 20 dB of the loudest, the loudest first, and their correlations (n, n)."""
     assert audio.covariance is not None
     power = np.diag(audio.covariance)
@@ -126,7 +126,7 @@ def _audible_channels(audio: Sound) -> tuple[list[int], NDArray[np.float64]]:
     return channels, audio.covariance[np.ix_(channels, channels)] / np.outer(scale, scale)
 
 
-def _most_speech(parts: Sequence[Sound]) -> tuple[int, frozenset[str]]:
+def _most_speech(parts: Sequence[Audio]) -> tuple[int, frozenset[str]]:
     """The index of the audio with the most speech; `two_voices` if another is speech as well.
 
     Recordings of the same thing are no rivals: of those the first is used.
@@ -137,5 +137,5 @@ def _most_speech(parts: Sequence[Sound]) -> tuple[int, frozenset[str]]:
     return unlike[0], frozenset({"two_voices"} if len(spoken) > 1 else ())
 
 
-def _same(one: Sound, other: Sound) -> bool:
+def _same(one: Audio, other: Audio) -> bool:
     return match(one, other).quality >= SAME_RECORDING

@@ -42,10 +42,10 @@ def decoding(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def open_container(source: MediaSource, *, for_sound: bool = False) -> Iterator[InputContainer]:
+def open_container(source: MediaSource, *, audio_only: bool = False) -> Iterator[InputContainer]:
     """A container open for reading; only the source itself is opened.
 
-    `for_sound` skips the video: probing it costs as much as decoding two frames.
+    `audio_only` skips the video: probing it costs as much as decoding two frames.
 
     Raises
     ------
@@ -58,14 +58,14 @@ def open_container(source: MediaSource, *, for_sound: bool = False) -> Iterator[
     else:
         source.seek(0)
     try:
-        container = _opened(source, for_sound=for_sound)
+        container = _opened(source, audio_only=audio_only)
     except Reject as reject:
         raise Reject(reject.reason, file_kind(source) or reject.detail) from reject
     with container:
         yield container
 
 
-def _opened(source: Any, *, for_sound: bool) -> InputContainer:
+def _opened(source: Any, *, audio_only: bool) -> InputContainer:
     with decoding("the container cannot be opened"):
         container: InputContainer = av.open(
             source,
@@ -74,7 +74,7 @@ def _opened(source: Any, *, for_sound: bool) -> InputContainer:
                 "format_whitelist": _FORMATS,
                 "protocol_whitelist": "file",
                 "max_pixels": str(MAX_PIXELS),
-                **({"skip_frame": "all"} if for_sound else {}),
+                **({"skip_frame": "all"} if audio_only else {}),
             },
             metadata_errors="ignore",
         )
@@ -101,7 +101,7 @@ def audio_tracks(source: MediaSource) -> tuple[list[int], int]:
     The default comes first, then the order in the file. Streams marked as commentary, dubbing,
     descriptions and the like are not main ones if there are others.
     """
-    with open_container(source, for_sound=True) as container:
+    with open_container(source, audio_only=True) as container:
         streams: list[Any] = [
             s for s in container.streams if s.type == "audio" and s.codec_context is not None
         ]

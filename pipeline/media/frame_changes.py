@@ -8,7 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
-from pipeline.media.audio import Sound
+from pipeline.media.audio import Audio
 
 _STILL, _STILL_SHARE = 0.05, 0.25  # of 37 takes six frames, each alone
 _STILL_MOVE = 0.001
@@ -100,11 +100,11 @@ class FrameChanges:
         return self.scenes[k] >= max(_CUT_LEVELS, _CUT_RATIO * max(finite))
 
 
-def change_findings(changes: FrameChanges, audio: Sound) -> set[str]:
+def change_findings(changes: FrameChanges, audio: Audio) -> set[str]:
     """Findings on frames that repeat the one before, or belong to another shot."""
     frozen = any(audio.speech_share(*span) >= _SPEECH_SHARE for span in changes.frozen_s())
     marks = {
-        "frozen_picture": frozen,
+        "frozen_video": frozen,
         "frames_doubled": changes.doubled(),
         "cut": bool(changes.cuts()),
     }

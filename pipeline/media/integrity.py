@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from pipeline.errors import REASONS, Reject
-from pipeline.media.audio import Sound
+from pipeline.media.audio import Audio
 from pipeline.media.audio_offset import SAME_RECORDING, Match
 from pipeline.media.video import Video
 
 FINDINGS: dict[str, str] = {
-    "no_picture": "an audio-only take",
+    "no_video": "an audio-only take",
     "rotated": "the container requests a rotation",
     "interlaced": "frames are interlaced and were not deinterlaced",
     "hdr": "high dynamic range, shown without tone mapping",
@@ -23,21 +23,21 @@ FINDINGS: dict[str, str] = {
     "frames_missing": "a few frames fewer than declared",
     "frames_extra": "more frames than declared",
     "frames_patched": "the decoder concealed damaged frames",
-    "frozen_picture": "image and face stand still while the voice goes on",
+    "frozen_video": "image and face stand still while the voice goes on",
     "frames_doubled": "frames are shown twice, as after a change of rate",
     "cut": "the video cuts to another shot while a face is shown",
-    "sound_gap": "timestamps of the audio leave gaps or overlap",
-    "clipped_sound": "samples at full scale",
-    "quiet_sound": "even the loud parts are nearly silent",
+    "audio_gap": "timestamps of the audio leave gaps or overlap",
+    "clipped_audio": "samples at full scale",
+    "quiet_audio": "even the loud parts are nearly silent",
     "several_tracks": "the file has several audio tracks",
     "channels_cancel": "channels of opposite phase cancel when averaged",
     "channels_differ": "channels hold different recordings",
     "two_voices": "two tracks or channels hold different speech",
-    "sound_starts_late": "the audio starts after the video",
-    "sound_starts_early": "the audio starts before the video",
+    "audio_starts_late": "the audio starts after the video",
+    "audio_starts_early": "the audio starts before the video",
     "lengths_differ": "video and audio differ in length",
-    "other_sound_used": "the source that extract.sound_from names is unusable; the other was used",
-    "other_sound_unusable": "the unused audio source is silent, damaged or too long",
+    "other_audio_used": "the source that extract.audio_from names is unusable; the other was used",
+    "other_audio_unusable": "the unused audio source is silent, damaged or too long",
     "file_offset": "the audio file is shifted relative to the container's track",
     "file_drifts": "the audio file runs faster or slower than the container's track",
     "file_differs": "the audio file and the container's track are different recordings or speeds",
@@ -105,12 +105,12 @@ def video_findings(video: Video) -> set[str]:
     return findings | {name for name, count in counts.items() if count > 0}
 
 
-def sound_findings(sound: Sound) -> set[str]:
+def audio_findings(audio: Audio) -> set[str]:
     """Findings on the audio alone."""
     marks = {
-        "sound_gap": sound.gaps > 0,
-        "clipped_sound": sound.clipped > _CLIPPED_SHARE,
-        "quiet_sound": sound.level_db < _QUIET_DB,
+        "audio_gap": audio.gaps > 0,
+        "clipped_audio": audio.clipped > _CLIPPED_SHARE,
+        "quiet_audio": audio.level_db < _QUIET_DB,
     }
     return {name for name, present in marks.items() if present}
 
@@ -129,13 +129,13 @@ def file_findings(file: Match) -> set[str]:
     return {name for name, present in marks.items() if present}
 
 
-def joint_findings(video_s: tuple[float, float], sound_s: tuple[float, float]) -> set[str]:
+def joint_findings(video_s: tuple[float, float], audio_s: tuple[float, float]) -> set[str]:
     """Findings on video and audio together, each (start, end) on one clock."""
-    late_s = sound_s[0] - video_s[0]
-    lengths_s = (video_s[1] - video_s[0], sound_s[1] - sound_s[0])
+    late_s = audio_s[0] - video_s[0]
+    lengths_s = (video_s[1] - video_s[0], audio_s[1] - audio_s[0])
     marks = {
-        "sound_starts_late": late_s > _OFFSET_S,
-        "sound_starts_early": late_s < -_OFFSET_S,
+        "audio_starts_late": late_s > _OFFSET_S,
+        "audio_starts_early": late_s < -_OFFSET_S,
         "lengths_differ": abs(lengths_s[0] - lengths_s[1]) > _LENGTH_S,
     }
     return {name for name, present in marks.items() if present}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import Reject
-from pipeline.media.audio import Sound, decode_sound
+from pipeline.media.audio import Audio, decode_audio
 from pipeline.media.video import Limits, open_video
 
 _LIMITS = Limits(max_frame_px=1 << 26, max_duration_s=4 * 3600.0)
@@ -19,12 +19,12 @@ _LIMITS = Limits(max_frame_px=1 << 26, max_duration_s=4 * 3600.0)
 class Timeline(NamedTuple):
     """Audio, and the middle of each frame's time (n,) on the same clock; None without video."""
 
-    sound: Sound
+    audio: Audio
     frames_s: NDArray[np.float64] | None
 
 
 def read_timeline(
-    path: Path, rate_hz: int = 16000, check: Callable[[Sound], None] | None = None
+    path: Path, rate_hz: int = 16000, check: Callable[[Audio], None] | None = None
 ) -> Timeline:
     """The audio of any media file and the times of its frames.
 
@@ -36,15 +36,15 @@ def read_timeline(
     Raises
     ------
     Reject
-        unreadable, truncated, too_large, no_sound.
+        unreadable, truncated, too_large, no_audio.
     """
-    sound = decode_sound(path, rate_hz, _LIMITS.max_duration_s)
-    if sound is None:
-        raise Reject("no_sound", "the file has no audio")
+    audio = decode_audio(path, rate_hz, _LIMITS.max_duration_s)
+    if audio is None:
+        raise Reject("no_audio", "the file has no audio")
     if check is not None:
-        check(sound)
+        check(audio)
     with open_video(path, _LIMITS) as video:
         if video is None:
-            return Timeline(sound, None)
+            return Timeline(audio, None)
         instants = [frame.time_s + frame.duration_s / 2 for frame in video.frames()]
-    return Timeline(sound, np.asarray(instants))
+    return Timeline(audio, np.asarray(instants))

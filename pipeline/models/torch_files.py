@@ -81,8 +81,8 @@ def _members(
 
 
 def _storage_of(pid: tuple[Any, ...], what: str, keeper: Ranges, prefix: str) -> Storage:
-    sound = len(pid) in (5, 6) and pid[0] == "storage" and isinstance(pid[1], StorageType)
-    if not sound or not isinstance(pid[2], str) or type(pid[4]) is not int:
+    audio = len(pid) in (5, 6) and pid[0] == "storage" and isinstance(pid[1], StorageType)
+    if not audio or not isinstance(pid[2], str) or type(pid[4]) is not int:
         raise UnsafeFileError(f"{what}: a storage that torch would not write is refused")
     if len(pid) == 6 and pid[5] is not None:
         raise UnsafeFileError(f"{what}: a storage that is a part of another is not read")

@@ -45,23 +45,23 @@ class ArcFaceConfig:
         return self.widths[3] * (self.input_px // 16) ** 2
 
 
-def face_of_aligned(pictures: Tensor, input_px: int = 112) -> Tensor:
+def face_of_aligned(images: Tensor, input_px: int = 112) -> Tensor:
     """Crop the input of an identity network from FFHQ-aligned images, like e4e.
 
     Parameters
     ----------
-    pictures
+    images
         (n, 3, s, s) in [-1, 1], aligned as FFHQ; resized to 256 px first.
 
     Returns
     -------
     (n, 3, input_px, input_px)
     """
-    if pictures.shape[-1] > 256:
-        pictures = functional.adaptive_avg_pool2d(pictures, 256)
-    elif pictures.shape[-1] < 256:
-        pictures = functional.interpolate(pictures, (256, 256), mode="bilinear", antialias=True)
-    return functional.adaptive_avg_pool2d(pictures[:, :, 35:223, 32:220], input_px)
+    if images.shape[-1] > 256:
+        images = functional.adaptive_avg_pool2d(images, 256)
+    elif images.shape[-1] < 256:
+        images = functional.interpolate(images, (256, 256), mode="bilinear", antialias=True)
+    return functional.adaptive_avg_pool2d(images[:, :, 35:223, 32:220], input_px)
 
 
 class ArcFace(nn.Module):

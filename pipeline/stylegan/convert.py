@@ -88,8 +88,8 @@ def _check_mean(found: tuple[int, ...], expected: tuple[int, ...], what: str) ->
     """A mean may have one row for all, or one per row of the code."""
     rows = found[0] if len(found) == 2 else 1
     of_rows = len(expected) == 2
-    sound = found[-1:] == expected[-1:] and len(found) in (1, 2) and rows > 0
-    if not sound or (of_rows and rows not in (1, expected[0])):
+    audio = found[-1:] == expected[-1:] and len(found) in (1, 2) and rows > 0
+    if not audio or (of_rows and rows not in (1, expected[0])):
         raise PipelineError(f"{what}: latent_avg is {found}, expected {expected}")
 
 

@@ -63,12 +63,12 @@ class Discriminator(nn.Module):
             EqualLinear(chans[-1] * 16, chans[-1], active=True), EqualLinear(chans[-1], 1)
         )
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """(n, 3, size, size) in [-1, 1] to logits (n, 1) of being real.
 
         n is at most 4 or a multiple of 4, the group size of the minibatch deviation.
         """
-        x = self.convs(pictures)
+        x = self.convs(images)
         x = self.final_conv(torch.cat([x, _deviation(x)], dim=1))
         y: Tensor = self.final_linear(x.flatten(1))
         return y
@@ -79,7 +79,7 @@ def _deviation(x: Tensor) -> Tensor:
     n, c, h, w = x.shape
     group = min(n, _GROUP)
     if n % group:
-        raise ValueError(f"{n} pictures: at most {_GROUP} or a multiple of it is expected")
+        raise ValueError(f"{n} images: at most {_GROUP} or a multiple of it is expected")
     grouped = x.view(group, n // group, c, h, w)
     spread = torch.sqrt(grouped.var(dim=0, unbiased=False) + 1e-8)
     return spread.mean(dim=(1, 2, 3)).view(-1, 1, 1, 1).repeat(group, 1, h, w)

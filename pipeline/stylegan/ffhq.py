@@ -56,12 +56,12 @@ def _quad_of_mesh(points: F64) -> F64:
     return ffhq_quad(left, right, points[list(MOUTH_CORNERS)].mean(axis=0))
 
 
-def aligned(picture: U8, quad: F64, size_px: int, transform_px: int) -> U8:
+def aligned(image: U8, quad: F64, size_px: int, transform_px: int) -> U8:
     """The aligned image (size_px, size_px, 3), equal to that of FFHQ's script within rounding.
 
     Parameters
     ----------
-    picture
+    image
         (h, w, 3) RGB.
     quad
         (4, 2) in pixel-edge coordinates: top left, bottom left, bottom right, top right.
@@ -71,19 +71,19 @@ def aligned(picture: U8, quad: F64, size_px: int, transform_px: int) -> U8:
     """
     centred = quad - _HALF
     side = float(np.hypot(*(centred[3] - centred[0])))
-    image = Image.fromarray(picture)
-    image, centred, side = _shrunk(image, centred, side, size_px)
-    image, centred, margin = _cropped(image, centred, side)
-    image, centred = _padded(image, centred, side, margin)
-    image = image.transform(
+    canvas = Image.fromarray(image)
+    canvas, centred, side = _shrunk(canvas, centred, side, size_px)
+    canvas, centred, margin = _cropped(canvas, centred, side)
+    canvas, centred = _padded(canvas, centred, side, margin)
+    canvas = canvas.transform(
         (transform_px, transform_px),
         Image.Transform.QUAD,
         [float(value) for value in (centred + _HALF).flatten()],
         Image.Resampling.BILINEAR,
     )
     if size_px < transform_px:
-        image = image.resize((size_px, size_px), Image.Resampling.LANCZOS)
-    return np.asarray(image, dtype=np.uint8)
+        canvas = canvas.resize((size_px, size_px), Image.Resampling.LANCZOS)
+    return np.asarray(canvas, dtype=np.uint8)
 
 
 def _shrunk(

@@ -267,7 +267,7 @@ def _refuse_other_encoders(flat: Tensors, name: str) -> None:
             "read; take e4e or pSp"
         )
     if channels != 3:
-        raise PipelineError(f"{name} reads pictures of {channels} channels; RGB is expected")
+        raise PipelineError(f"{name} reads images of {channels} channels; RGB is expected")
 
 
 def _below(flat: Tensors, prefix: str) -> Tensors:

@@ -25,7 +25,7 @@ def applies(codes: Tensor) -> bool:
     return codes.device.type == "cpu" and not torch.is_grad_enabled()
 
 
-def picture(network: Generator, rows: Tensor, maps: list[Tensor | None]) -> Tensor:
+def image(network: Generator, rows: Tensor, maps: list[Tensor | None]) -> Tensor:
     """One image (1, 3, size, size) of one W+ code (1, n_latent, style_dim)."""
     x = network.input.input.contiguous(memory_format=torch.channels_last)
     x = _styled(network.conv1, x, rows[:, 0], maps[0])

@@ -205,18 +205,18 @@ class Generator(nn.Module):
         if fused_cpu.applies(rows):
             return torch.cat(
                 [
-                    fused_cpu.picture(self, row[None], [_of_sample(m, i) for m in maps])
+                    fused_cpu.image(self, row[None], [_of_sample(m, i) for m in maps])
                     for i, row in enumerate(rows)
                 ]
             )
         x = self.input.input.to(rows.dtype).expand(len(rows), -1, -1, -1)
         x = self.conv1(x, rows[:, 0], maps[0])
-        picture: Tensor = self.to_rgb1(x, rows[:, 1])
+        image: Tensor = self.to_rgb1(x, rows[:, 1])
         for j, to_rgb in enumerate(self.to_rgbs):
             x = self.convs[2 * j](x, rows[:, 2 * j + 1], maps[2 * j + 1])
             x = self.convs[2 * j + 1](x, rows[:, 2 * j + 2], maps[2 * j + 2])
-            picture = to_rgb(x, rows[:, 2 * j + 3], picture)
-        return picture
+            image = to_rgb(x, rows[:, 2 * j + 3], image)
+        return image
 
     def _maps(self, noise: Noise, n: int, like: Tensor) -> Sequence[Tensor | None]:
         sides = self.config.noise_px

@@ -48,13 +48,13 @@ class Vgg(nn.Module):
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
 
-    def forward(self, pictures: Tensor) -> list[Tensor]:
+    def forward(self, images: Tensor) -> list[Tensor]:
         """Maps, fine to coarse, of RGB images (n, 3, s, s) in [-1, 1]."""
         mean, spread = (
-            torch.tensor(v, device=pictures.device, dtype=pictures.dtype).reshape(1, 3, 1, 1)
+            torch.tensor(v, device=images.device, dtype=images.dtype).reshape(1, 3, 1, 1)
             for v in (_MEAN, _SPREAD)
         )
-        x = ((pictures + 1) / 2 - mean) / spread
+        x = ((images + 1) / 2 - mean) / spread
         found = []
         for k, layer in enumerate(self.features):
             x = layer(x)

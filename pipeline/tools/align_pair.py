@@ -107,23 +107,23 @@ def align_files(a: Path, b: Path, fps: float | None, params: Params) -> FilePair
 def _read(path: Path, fps: float | None, section: Align, params: Params) -> _File:
     silence_db, max_s = params.extract.silence_db, params.align.max_duration_s
     try:
-        sound, frames_s = media.read_timeline(path, check=partial(_check_length, path, max_s))
+        audio, frames_s = media.read_timeline(path, check=partial(_check_length, path, max_s))
     except Reject as reject:
         raise PipelineError(f"{path}: {reject}") from reject
-    peak_db = 20 * np.log10(max(float(np.abs(sound.samples).max(initial=0)), 1e-9))
+    peak_db = 20 * np.log10(max(float(np.abs(audio.samples).max(initial=0)), 1e-9))
     if peak_db < silence_db:
         loud = "digital silence" if peak_db <= -180 else f"its peak is {peak_db:.0f} dB"
         raise PipelineError(f"{path} is silent ({loud}, extract.silence_db is {silence_db:g})")
     rate = fps if fps is not None or frames_s is not None else section.audio_fps
     if rate is not None:
-        end_s = sound.start_s + len(sound.samples) / sound.sample_rate_hz
+        end_s = audio.start_s + len(audio.samples) / audio.sample_rate_hz
         frames_s = (np.arange(int(end_s * rate)) + 0.5) / rate
-    instants_s = np.asarray(frames_s) - sound.start_s
-    return _File(take_features(sound.samples, section.features), sound.start_s, instants_s)
+    instants_s = np.asarray(frames_s) - audio.start_s
+    return _File(take_features(audio.samples, section.features), audio.start_s, instants_s)
 
 
-def _check_length(path: Path, max_s: float, sound: media.Sound) -> None:
-    length_s = len(sound.samples) / sound.sample_rate_hz
+def _check_length(path: Path, max_s: float, audio: media.Audio) -> None:
+    length_s = len(audio.samples) / audio.sample_rate_hz
     if length_s > max_s:
         raise PipelineError(
             f"{path} has {length_s:.0f} s of audio, align.max_duration_s is {max_s:g}; memory "

@@ -1,4 +1,4 @@
-"""Sounds made here: noise bursts whose pattern is unlike at every instant."""
+"""Recordings made here: noise bursts whose pattern is unlike at every instant."""
 
 import pytest
 

@@ -16,8 +16,8 @@ from tests.builders.babble import babble
 @pytest.fixture
 def takes(params: Align) -> list[TakeFeatures]:
     """Twenty takes of four sentences, of 1 to 3 seconds."""
-    sounds = [babble(6 + k % 5, 0.16 + 0.02 * (k % 7), seed=k % 4) for k in range(20)]
-    return [take_features(sound, params.features) for sound in sounds]
+    recordings = [babble(6 + k % 5, 0.16 + 0.02 * (k % 7), seed=k % 4) for k in range(20)]
+    return [take_features(audio, params.features) for audio in recordings]
 
 
 def test_each_score_is_the_aligners(takes: list[TakeFeatures], params: Align) -> None:

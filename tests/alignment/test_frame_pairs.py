@@ -18,25 +18,25 @@ def instants(seconds: float, fps: float) -> np.ndarray:
 
 
 def test_a_take_pairs_with_itself_frame_by_frame(params: Align) -> None:
-    sound = babble(10, 0.2)
-    pairs = pair_frames(aligned(sound, sound, params), instants(2, 25), instants(2, 25), params)
+    audio = babble(10, 0.2)
+    pairs = pair_frames(aligned(audio, audio, params), instants(2, 25), instants(2, 25), params)
     np.testing.assert_array_equal(pairs.frame_a, pairs.frame_b)
     np.testing.assert_allclose(pairs.residual_s, 0, atol=1e-9)
     assert len(pairs) >= 48
     assert (pairs.error_s < 0.04).mean() > 0.9
 
 
-def test_video_that_starts_late_is_paired_by_the_clock_of_the_sound(params: Align) -> None:
-    sound = babble(10, 0.2)
+def test_video_that_starts_late_is_paired_by_the_clock_of_the_audio(params: Align) -> None:
+    audio = babble(10, 0.2)
     late = instants(2, 25)[5:]
-    pairs = pair_frames(aligned(sound, sound, params), instants(2, 25), late, params)
+    pairs = pair_frames(aligned(audio, audio, params), instants(2, 25), late, params)
     np.testing.assert_array_equal(pairs.frame_a - pairs.frame_b, 5)
 
 
-def test_frames_outside_the_sound_are_not_paired(params: Align) -> None:
-    sound = babble(10, 0.2)
+def test_frames_outside_the_audio_are_not_paired(params: Align) -> None:
+    audio = babble(10, 0.2)
     beyond = np.concatenate([[-0.1, -0.05], instants(3, 25)])
-    pairs = pair_frames(aligned(sound, sound, params), beyond, beyond, params)
+    pairs = pair_frames(aligned(audio, audio, params), beyond, beyond, params)
     assert pairs.frame_a[0] >= 2
     assert pairs.frame_a[-1] < 53
 
@@ -50,9 +50,9 @@ def test_twice_as_slow_gives_slope_two_and_one_to_one_frames(params: Align) -> N
 
 
 def test_rates_may_differ_and_vary(params: Align) -> None:
-    sound = babble(10, 0.2)
+    audio = babble(10, 0.2)
     uneven = np.cumsum(np.random.default_rng(0).uniform(0.02, 0.06, 45))
-    pairs = pair_frames(aligned(sound, sound, params), instants(2, 30), uneven, params)
+    pairs = pair_frames(aligned(audio, audio, params), instants(2, 30), uneven, params)
     gap = np.abs(instants(2, 30)[pairs.frame_a] - uneven[pairs.frame_b])
     assert gap.max() <= 0.06
 
@@ -111,10 +111,10 @@ def test_the_gate_holds_and_a_lower_one_gives_more(params: Align) -> None:
 
 
 def test_a_pause_that_only_b_has_drops_out(params: Align) -> None:
-    sound = babble(10, 0.2)
+    audio = babble(10, 0.2)
     silence = 1e-3 * np.random.default_rng(5).standard_normal(8000)
-    paused = np.concatenate([sound[:16000], silence, sound[16000:]])
-    pairs = pair_frames(aligned(sound, paused, params), instants(2, 25), instants(2.5, 25), params)
+    paused = np.concatenate([audio[:16000], silence, audio[16000:]])
+    pairs = pair_frames(aligned(audio, paused, params), instants(2, 25), instants(2.5, 25), params)
     expected = np.where(pairs.frame_a < 25, pairs.frame_a + 0.0, pairs.frame_a + 12.5)
     assert (np.abs(pairs.frame_b - expected) <= 1).mean() > 0.97
     assert len(pairs) >= 44
@@ -132,8 +132,8 @@ def test_the_claim_is_above_the_tolerance_only_where_the_confidence_is_low(
 
 
 def test_take_keeps_the_columns_together(params: Align) -> None:
-    sound = babble(10, 0.2)
-    pairs = pair_frames(aligned(sound, sound, params), instants(2, 25), instants(2, 25), params)
+    audio = babble(10, 0.2)
+    pairs = pair_frames(aligned(audio, audio, params), instants(2, 25), instants(2, 25), params)
     some = pairs.take(pairs.frame_a % 2 == 0)
     assert {len(column) for column in vars(some).values()} == {len(some)}
     np.testing.assert_array_equal(some.frame_a % 2, 0)

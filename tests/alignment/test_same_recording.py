@@ -17,22 +17,22 @@ from pipeline.alignment.same_recording import straightness
 from pipeline.params import Align
 from tests.builders.babble import SAMPLE_RATE, babble
 
-Sound = np.ndarray
+Audio = np.ndarray
 
 
-def _swaying(sound: Sound, depth: float) -> Sound:
+def _swaying(audio: Audio, depth: float) -> Audio:
     """The same words at a tempo that sways twice within them, as no two performances match."""
-    n = len(sound)
+    n = len(audio)
     places = np.arange(n) + depth * n / 25 * np.sin(np.linspace(0, 4 * np.pi, n))
-    return np.interp(places, np.arange(n), sound).astype(np.float32)
+    return np.interp(places, np.arange(n), audio).astype(np.float32)
 
 
-def _noisy(sound: Sound) -> Sound:
-    noise = np.random.default_rng(0).standard_normal(len(sound))
-    return (sound + 0.05 * float(np.sqrt(np.mean(sound**2))) * noise).astype(np.float32)
+def _noisy(audio: Audio) -> Audio:
+    noise = np.random.default_rng(0).standard_normal(len(audio))
+    return (audio + 0.05 * float(np.sqrt(np.mean(audio**2))) * noise).astype(np.float32)
 
 
-COPIES: dict[str, Callable[[Sound], Sound]] = {
+COPIES: dict[str, Callable[[Audio], Audio]] = {
     "identical": lambda x: x,
     "quieter": lambda x: 0.3 * x,
     "late": lambda x: np.concatenate([np.zeros(4000, np.float32), x]),
@@ -45,15 +45,15 @@ COPIES: dict[str, Callable[[Sound], Sound]] = {
 
 @pytest.mark.parametrize("how", COPIES)
 def test_copies_are_one_recording(how: str, params: Align) -> None:
-    sound = babble(14, 0.18, seed=5)
-    a, b = (take_features(x, params.features) for x in (sound, COPIES[how](sound)))
+    audio = babble(14, 0.18, seed=5)
+    a, b = (take_features(x, params.features) for x in (audio, COPIES[how](audio)))
     assert align(a, b, params).is_one_recording(params.same_recording)
 
 
 @pytest.mark.parametrize("depth", [0.2, 0.3])
 def test_another_timing_is_another_recording(depth: float, params: Align) -> None:
-    sound = babble(14, 0.18, seed=5)
-    a, b = (take_features(x, params.features) for x in (sound, _swaying(sound, depth)))
+    audio = babble(14, 0.18, seed=5)
+    a, b = (take_features(x, params.features) for x in (audio, _swaying(audio, depth)))
     alignment = align(a, b, params)
     assert alignment.score < 0.8
     assert alignment.straightness < 0.7

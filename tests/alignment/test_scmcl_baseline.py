@@ -21,8 +21,8 @@ def test_a_tone_has_the_log_energy_of_its_spectrum() -> None:
 
 
 def test_a_take_with_itself_is_the_diagonal() -> None:
-    sound = babble(10, 0.2)
-    frame_a, frame_b = compat_pairs(sound, sound, fps=30, backend="librosa")
+    audio = babble(10, 0.2)
+    frame_a, frame_b = compat_pairs(audio, audio, fps=30, backend="librosa")
     np.testing.assert_array_equal(frame_a, frame_b)
 
 
@@ -33,13 +33,13 @@ def test_a_slower_take_repeats_frames() -> None:
 
 
 @pytest.mark.parametrize("n_samples", [1, 400, 401])
-def test_short_and_silent_sounds_are_finite(n_samples: int) -> None:
+def test_short_and_silent_recordings_are_finite(n_samples: int) -> None:
     assert np.isfinite(compat_features(np.zeros(n_samples), hop_s=1 / 30)).all()
 
 
 def test_each_take_has_its_own_rate_and_the_map_is_in_seconds() -> None:
-    sound = babble(10, 0.2)
-    found = compat_map(sound, sound, fps_a=25, fps_b=50, backend="librosa")
+    audio = babble(10, 0.2)
+    found = compat_map(audio, audio, fps_a=25, fps_b=50, backend="librosa")
     ratio = (found.cells_b[-1] + 1) / (found.cells_a[-1] + 1)
     assert ratio == pytest.approx(2, abs=0.05)
     assert np.abs(found.knots[:, 0] - found.knots[:, 1]).max() < 0.041

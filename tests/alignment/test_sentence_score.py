@@ -14,8 +14,8 @@ PARAMS = load(None).align.model_copy(
 
 def test_the_same_sentence_scores_below_another_of_like_length(params: Align) -> None:
     a, same, other = (
-        take_features(sound, params.features)
-        for sound in (babble(10, 0.2), babble(10, 0.25), babble(10, 0.2, seed=4))
+        take_features(audio, params.features)
+        for audio in (babble(10, 0.2), babble(10, 0.25), babble(10, 0.2, seed=4))
     )
     assert same_sentence(a, same, params) < 0.5
     assert same_sentence(a, other, params) > 1.0

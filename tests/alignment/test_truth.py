@@ -18,8 +18,8 @@ FPS = 25.0
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="truth_speech is not here")
 
 
-def instants(sound: np.ndarray) -> np.ndarray:
-    return (np.arange(int(len(sound) / 16000 * FPS)) + 0.5) / FPS
+def instants(audio: np.ndarray) -> np.ndarray:
+    return (np.arange(int(len(audio) / 16000 * FPS)) + 0.5) / FPS
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from tests.builders.babble import SAMPLE_RATE, babble
 
 
 def oddest(a: np.ndarray, b: np.ndarray, params: Align) -> OddSpan:
-    takes = (take_features(sound, params.features) for sound in (a, b))
+    takes = (take_features(audio, params.features) for audio in (a, b))
     return align(*takes, params).odd_span
 
 
@@ -22,9 +22,9 @@ def test_the_same_reading_is_no_alarm(params: Align) -> None:
 
 
 def test_a_word_that_was_cut_out_is_found_where_it_was(params: Align) -> None:
-    sound = babble(12, 0.2)
-    cut = np.concatenate([sound[: at(0.8)], sound[at(1.1) :]])
-    for a, b, kind in ((sound, cut, "only_in_a"), (cut, sound, "only_in_b")):
+    audio = babble(12, 0.2)
+    cut = np.concatenate([audio[: at(0.8)], audio[at(1.1) :]])
+    for a, b, kind in ((audio, cut, "only_in_a"), (cut, audio, "only_in_b")):
         span = oddest(a, b, params)
         assert span.score >= 1
         assert span.kind == kind
@@ -33,19 +33,19 @@ def test_a_word_that_was_cut_out_is_found_where_it_was(params: Align) -> None:
 
 
 def test_a_word_that_was_said_twice_is_found(params: Align) -> None:
-    sound = babble(12, 0.2)
-    doubled = np.concatenate([sound[: at(1.1)], sound[at(0.8) :]])
-    span = oddest(sound, doubled, params)
+    audio = babble(12, 0.2)
+    doubled = np.concatenate([audio[: at(1.1)], audio[at(0.8) :]])
+    span = oddest(audio, doubled, params)
     assert span.score >= 1
     assert span.kind in ("twice_in_b", "only_in_b")
     assert 0.7 < span.start_s < span.stop_s < 1.5
 
 
 def test_a_pause_is_no_alarm(params: Align) -> None:
-    sound = babble(10, 0.2)
+    audio = babble(10, 0.2)
     silence = 1e-3 * np.random.default_rng(5).standard_normal(at(0.5))
-    paused = np.concatenate([sound[: at(1)], silence, sound[at(1) :]])
-    assert oddest(sound, paused, params).score < 1
+    paused = np.concatenate([audio[: at(1)], silence, audio[at(1) :]])
+    assert oddest(audio, paused, params).score < 1
 
 
 @pytest.mark.parametrize("n_samples", [1, 500, 16000])

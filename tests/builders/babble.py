@@ -25,5 +25,5 @@ def babble(syllables: int, seconds_each: float, seed: int = 0) -> npt.NDArray[np
         cycles = start_hz * time_s + (end_hz - start_hz) * time_s**2 / (2 * seconds_each)
         tone = np.sin(2 * np.pi * cycles).sum(axis=0)
         parts.append(tone * (0.1 + 0.1 * np.sin(np.pi * time_s / seconds_each) ** 2))
-    sound = np.concatenate(parts) + 1e-3 * rng.standard_normal(syllables * time_s.size)
-    return sound.astype(np.float32)
+    audio = np.concatenate(parts) + 1e-3 * rng.standard_normal(syllables * time_s.size)
+    return audio.astype(np.float32)

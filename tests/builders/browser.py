@@ -130,7 +130,7 @@ class Browser:
         self.call("Input.dispatchKeyEvent", **down)
         self.call("Input.dispatchKeyEvent", type="keyUp", **event)
 
-    def picture(self, path: Path, selector: str | None = None) -> None:
+    def image(self, path: Path, selector: str | None = None) -> None:
         """Keep what is to be seen, or one element as it is, as PNG."""
         options: dict[str, Any] = {}
         if selector is not None:

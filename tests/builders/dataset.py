@@ -1,7 +1,7 @@
 """A small dataset as extract and align would leave it: a textured face that moves as we say.
 
 The face is the demo's head seen from the front, its texture stuck to it, so that the map between
-any two frames is known exactly and the framed pictures of a pair must look alike.
+any two frames is known exactly and the framed images of a pair must look alike.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def similarity(scale: float, roll_deg: float, x: float, y: float) -> NDArray[np.
 
 
 def texture(seed: int) -> NDArray[np.uint8]:
-    """A picture (400, 400, 3) of soft blots: 4 face units wide, the face's origin in its middle."""
+    """A image (400, 400, 3) of soft blots: 4 face units wide, the face's origin in its middle."""
     noise = np.random.default_rng(seed).uniform(0, 255, (40, 40, 3)).astype(np.uint8)
     return np.asarray(cv2.resize(noise, (400, 400), interpolation=cv2.INTER_CUBIC))
 
@@ -78,15 +78,15 @@ def motion(seed: int, n: int) -> list[NDArray[np.float64]]:
 def write_take(
     items: Path, speaker: str, take_id: str, emotion: str, seed: int, n: int = 14, lost: int = 0
 ) -> Clip:
-    """Write the frame file and the sound of one take; its last `lost` frames have no face."""
-    picture = texture(sum(speaker.encode()))
+    """Write the frame file and the audio of one take; its last `lost` frames have no face."""
+    image = texture(sum(speaker.encode()))
     x, y = 160 - CROP_SIDE / 2, 150 - CROP_SIDE / 2
     columns: dict[str, list[object]] = {name: [] for name in FRAMES_SCHEMA.names}
     for k, face_to_frame in enumerate(motion(seed, n)):
         jaw = 0.5 + 0.5 * np.sin(k + seed)
         points = face(jaw, au12=1.0 if emotion == "happy" else 0.0)
         landmarks = np.column_stack([apply(face_to_frame, points[:, :2]), points[:, 2] * EYES_PX])
-        frame = sample(picture, compose(face_to_frame, TEXTURE_TO_FACE), FRAME_PX)
+        frame = sample(image, compose(face_to_frame, TEXTURE_TO_FACE), FRAME_PX)
         crop = sample(frame, square(x, y, CROP_SIDE, CROP_PX), CROP_PX)
         found = k < n - lost
         values = {
@@ -101,13 +101,13 @@ def write_take(
         for name, value in values.items():
             columns[name].append(value if found or name in always else None)
     stem = items / speaker / take_id
-    frames, sound = (
+    frames, audio = (
         stem.with_name(f"{take_id}.frames.parquet"),
         stem.with_name(f"{take_id}.audio.flac"),
     )
     write_table(frames, pa.table(columns, schema=FRAMES_SCHEMA), plain_columns=["crop"])
     samples = np.random.default_rng(seed).normal(0, 0.1, round(n / 25 * 16000))
-    soundfile.write(sound, samples, 16000)
+    soundfile.write(audio, samples, 16000)
     return Clip(
         take_id=take_id, utterance_id=take_id, dataset="made", speaker=speaker, emotion=emotion,
         level=1, view="front", take=take_id[-3:], sentence="s1", sentence_source="name",
@@ -115,7 +115,7 @@ def write_take(
         width_px=FRAME_PX, height_px=FRAME_PX, fps=25.0, n_frames=n, n_found=n - lost,
         video_start_s=0.0, video_end_s=n / 25, audio_start_s=0.0, audio_end_s=n / 25,
         audio_from="container", crop_x_px=x, crop_y_px=y, crop_side_px=CROP_SIDE, crop_px=CROP_PX,
-        interocular_px=80.0, frames_sha256=sha256_of(frames), audio_sha256=sha256_of(sound),
+        interocular_px=80.0, frames_sha256=sha256_of(frames), audio_sha256=sha256_of(audio),
         findings=(),
     )  # fmt: skip
 

@@ -46,7 +46,7 @@ class DrawnNets:
         self.clarity, self.broken, self.n_made = clarity, broken, 0
 
     def generate(self, codes: NDArray[np.floating]) -> list[NDArray[np.uint8]]:
-        """Pictures (s, s, 3) of codes (n, 2, 4)."""
+        """Images (s, s, 3) of codes (n, 2, 4)."""
         self.n_made += len(codes)
         return [self._one(code) for code in np.asarray(codes).reshape(len(codes), -1)]
 
@@ -55,5 +55,5 @@ class DrawnNets:
             return np.full((SIZE_PX, SIZE_PX, 3), 90, np.uint8)
         return np.ascontiguousarray(draw(code).image[..., ::-1])
 
-    def embed(self, pictures: Sequence[NDArray[np.uint8]]) -> None:
+    def embed(self, images: Sequence[NDArray[np.uint8]]) -> None:
         """No identity network."""

@@ -40,6 +40,6 @@ def drawn(
     return head(which).draw(Expression(np.zeros((2, len(UNITS))), jaw, (0.0, 0.0)), pose, frame)
 
 
-def rgb(picture: Drawn) -> NDArray[np.uint8]:
-    """The picture as RGB."""
-    return np.asarray(cv2.cvtColor(picture.image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+def rgb(image: Drawn) -> NDArray[np.uint8]:
+    """The image as RGB."""
+    return np.asarray(cv2.cvtColor(image.image, cv2.COLOR_BGR2RGB), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Families as synth leaves them, of the dataset `made`: drawn pictures, measures as told."""
+"""Families as synth leaves them, of the dataset `made`: drawn images, measures as told."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import simplejpeg
 
-from pipeline.records import FAMILIES_SCHEMA, Clip, Direction, InvertedTake, MadeFamily, MadePicture
+from pipeline.records import FAMILIES_SCHEMA, Clip, Direction, InvertedTake, MadeFamily, MadeImage
 from pipeline.runtime.run import Run
 from pipeline.runtime.tables import read_rows, write_rows, write_table
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
@@ -18,7 +18,7 @@ FRAMES = (2, 9)
 SIZE_PX = 64
 
 
-def _picture(emotion: str, frame: int) -> bytes:
+def _image(emotion: str, frame: int) -> bytes:
     grey = 20 + 30 * SEVEN_EMOTIONS.index(emotion) + frame
     return bytes(simplejpeg.encode_jpeg(np.full((SIZE_PX, SIZE_PX, 3), grey, np.uint8), 95, "RGB"))
 
@@ -26,7 +26,7 @@ def _picture(emotion: str, frame: int) -> bytes:
 def _row(clip: Clip, frame: int, emotion: str, split: str, lost: str | None) -> dict[str, Any]:
     own = emotion == clip.emotion
     scale = SIZE_PX / CROP_SIDE
-    row = MadePicture(
+    row = MadeImage(
         family_id=f"{clip.take_id}-{frame:06d}", take_id=clip.take_id, frame=frame,
         time_s=(frame + 0.5) / 25, dataset="made", speaker=clip.speaker, source_emotion="neutral",
         level=1, view="front", split=split, emotion=emotion, is_reconstruction=own,
@@ -36,7 +36,7 @@ def _row(clip: Clip, frame: int, emotion: str, split: str, lost: str | None) -> 
         mouth_width_difference=0.02, mouth_corner_difference=-0.01, identity=None,
         clarity=0.8, clarity_rise=None if own else 0.6,
         verdict="mouth_moved" if emotion == lost else "kept", family_kept=True,
-        frame_to_picture=(scale, 0.0, -10.0 * scale, 0.0, scale, -5.0 * scale),
+        frame_to_image=(scale, 0.0, -10.0 * scale, 0.0, scale, -5.0 * scale),
         generator_sha256="g", encoder_sha256="e", direction_sha256=None if own else "d",
     )  # fmt: skip
     return row.to_row()
@@ -48,23 +48,23 @@ def write_families(run: Run, *, lost: str | None = "fear") -> None:
     S1 is in train and S2 in test, as `tests.builders.dataset` has it.
     """
     clips = [c for c in read_rows(run.table("extract", "clips"), Clip) if c.emotion == "neutral"]
-    pictures, families = [], []
+    images, families = [], []
     for clip in clips:
         split = {"S1": "train", "S2": "test"}[clip.speaker]
         rows = [_row(clip, f, e, split, lost) for f in FRAMES for e in SEVEN_EMOTIONS]
-        blobs = [{"picture": _picture(r["emotion"], r["frame"]), "composed": None} for r in rows]
+        blobs = [{"image": _image(r["emotion"], r["frame"]), "composed": None} for r in rows]
         table = pa.Table.from_pylist(
             [{**row, **blob} for row, blob in zip(rows, blobs, strict=True)], schema=FAMILIES_SCHEMA
         )
         path = run.items("synth").path(f"{clip.speaker}/{clip.take_id}", ".families.parquet")
-        write_table(path, table, plain_columns=("picture", "composed"))
-        pictures += [MadePicture.from_row(row) for row in rows]
+        write_table(path, table, plain_columns=("image", "composed"))
+        images += [MadeImage.from_row(row) for row in rows]
         families += [
             MadeFamily(f"{clip.take_id}-{f:06d}", clip.take_id, f, clip.speaker, split, 7,
                        6 - (lost is not None), f"{f}{lost}")
             for f in FRAMES
         ]  # fmt: skip
-    write_rows(run.table("synth", "pictures"), pictures, MadePicture)
+    write_rows(run.table("synth", "images"), images, MadeImage)
     write_rows(run.table("synth", "families"), families, MadeFamily)
     write_rows(run.table("invert", "inverted"), [_inverted(clip) for clip in clips], InvertedTake)
     write_rows(run.table("directions", "directions"), [_direction()], Direction)

@@ -17,7 +17,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from tests.builders.drawn_faces import SIZE_PX, drawn, rgb
-from tests.builders.media_files import SOUND_HZ, tone, write_media
+from tests.builders.media_files import AUDIO_HZ, tone, write_media
 from tests.builders.takes import in_scene, talking
 
 U8 = NDArray[np.uint8]
@@ -53,20 +53,20 @@ def empty_room(n: int) -> list[U8]:
 
 def babble(duration_s: float, seed: int = 0, cut_hz: float = 8000.0) -> F32:
     """Noise whose level varies like that of speech."""
-    n = round(duration_s * SOUND_HZ)
+    n = round(duration_s * AUDIO_HZ)
     noise = np.random.default_rng(seed).normal(0, 1, n)
     spectrum = np.fft.rfft(noise)
-    spectrum[np.fft.rfftfreq(n, 1 / SOUND_HZ) > cut_hz] = 0
+    spectrum[np.fft.rfftfreq(n, 1 / AUDIO_HZ) > cut_hz] = 0
     low = np.fft.irfft(spectrum, n)
-    swell = 0.6 + 0.4 * np.sin(2 * np.pi * 4 * np.arange(n) / SOUND_HZ)
+    swell = 0.6 + 0.4 * np.sin(2 * np.pi * 4 * np.arange(n) / AUDIO_HZ)
     return (0.1 * swell * low / low.std()).astype(np.float32)
 
 
 def plain(path: Path, frames: object = None, **given: object) -> Made:
     """A take without findings, except for what is given."""
-    pictures = heads() if frames is None else frames
-    values = {"sound": tone(len(pictures) / 25)} | given  # type: ignore[arg-type]
-    return Made(write_media(path, pictures, **values))  # type: ignore[arg-type]
+    images = heads() if frames is None else frames
+    values = {"audio": tone(len(images) / 25)} | given  # type: ignore[arg-type]
+    return Made(write_media(path, images, **values))  # type: ignore[arg-type]
 
 
 def coded(path: Path, **options: str) -> Made:
@@ -77,8 +77,8 @@ def coded(path: Path, **options: str) -> Made:
 
 def with_file(path: Path, file: F32, track: F32 | None = None) -> Made:
     """A take with an audio track and a separate audio file."""
-    made = plain(path, sound=babble(3.0) if track is None else track)
-    audio = write_media(path.with_suffix(".wav"), sound=file, sound_codec="pcm_s16le")
+    made = plain(path, audio=babble(3.0) if track is None else track)
+    audio = write_media(path.with_suffix(".wav"), audio=file, audio_codec="pcm_s16le")
     return Made(made.path, audio)
 
 
@@ -102,13 +102,13 @@ def repeated(path: Path) -> Made:
 
 def declaring(path: Path, more: int) -> Made:
     """A take whose header declares `more` frames than it has."""
-    target, sound = path.with_suffix(".avi"), path.with_suffix(".wav")
+    target, audio = path.with_suffix(".avi"), path.with_suffix(".wav")
     with av.open(str(target), "w") as container:
         video = container.add_stream("mjpeg", rate=25)
         video.width = video.height = SIZE_PX
         video.pix_fmt = "yuvj420p"
-        for i, picture in enumerate(heads()):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        for i, image in enumerate(heads()):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = i, Fraction(1, 25)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
@@ -116,7 +116,7 @@ def declaring(path: Path, more: int) -> Made:
     length = content.index(b"strh") + 8 + 32  # AVISTREAMHEADER.dwLength
     struct.pack_into("<I", content, length, 12 + more)
     target.write_bytes(content)
-    return Made(target, write_media(sound, sound=tone(0.48), sound_codec="pcm_s16le"))
+    return Made(target, write_media(audio, audio=tone(0.48), audio_codec="pcm_s16le"))
 
 
 def damaged(path: Path) -> Made:
@@ -132,7 +132,7 @@ def damaged(path: Path) -> Made:
 def spoilt_file(path: Path) -> Made:
     """A take whose audio file is a text file."""
     made = plain(path)
-    path.with_suffix(".wav").write_text("no sound")
+    path.with_suffix(".wav").write_text("no audio")
     return Made(made.path, path.with_suffix(".wav"))
 
 
@@ -214,38 +214,38 @@ def with_channels(path: Path, *channels: F32) -> Made:
     return tracks(path, np.stack(channels))
 
 
-def tracks(path: Path, *sounds: F32, dispositions: Sequence[int] = ()) -> Made:
+def tracks(path: Path, *recordings: F32, dispositions: Sequence[int] = ()) -> Made:
     """A take with one audio track for each array (channels, n); a `Disposition` for each."""
-    video = plain(path.with_name(f"mute_{path.stem}.mkv"), sound=None).path
+    video = plain(path.with_name(f"mute_{path.stem}.mkv"), audio=None).path
     target = path.with_suffix(".mkv")
     with av.open(str(video)) as old, av.open(str(target), "w") as new:
         copy = new.add_stream_from_template(old.streams.video[0])
-        layouts = [{1: "mono", 2: "stereo"}[len(np.atleast_2d(sound))] for sound in sounds]
-        streams = [new.add_stream("pcm_s16le", rate=SOUND_HZ, layout=name) for name in layouts]
+        layouts = [{1: "mono", 2: "stereo"}[len(np.atleast_2d(audio))] for audio in recordings]
+        streams = [new.add_stream("pcm_s16le", rate=AUDIO_HZ, layout=name) for name in layouts]
         for stream, flags in zip(streams, dispositions, strict=False):
             stream.disposition = Disposition(flags)
         for packet in old.demux():
             if packet.size:
                 packet.stream = copy
                 new.mux(packet)
-        for stream, sound, layout in zip(streams, sounds, layouts, strict=True):
-            samples = np.round(np.atleast_2d(sound) * 32767).astype(np.int16)
+        for stream, audio, layout in zip(streams, recordings, layouts, strict=True):
+            samples = np.round(np.atleast_2d(audio) * 32767).astype(np.int16)
             packed = np.ascontiguousarray(samples.T).reshape(1, -1)
             block = av.AudioFrame.from_ndarray(packed, format="s16", layout=layout)
-            block.sample_rate, block.time_base, block.pts = SOUND_HZ, Fraction(1, SOUND_HZ), 0
+            block.sample_rate, block.time_base, block.pts = AUDIO_HZ, Fraction(1, AUDIO_HZ), 0
             new.mux([*stream.encode(block), *stream.encode(None)])
     return Made(target)
 
 
 def hum(duration_s: float) -> F32:
     """Steady noise, as of a fan."""
-    n = round(duration_s * SOUND_HZ)
+    n = round(duration_s * AUDIO_HZ)
     return np.random.default_rng(9).normal(0, 0.05, n).astype(np.float32)
 
 
 MAKERS: dict[str, Callable[[Path], Made]] = {
-    "no_picture": lambda path: Made(
-        write_media(path.with_suffix(".wav"), sound=tone(0.6), sound_codec="pcm_s16le")
+    "no_video": lambda path: Made(
+        write_media(path.with_suffix(".wav"), audio=tone(0.6), audio_codec="pcm_s16le")
     ),
     "rotated": turned,
     "interlaced": lambda path: coded(path, interlaced="1"),
@@ -257,7 +257,7 @@ MAKERS: dict[str, Callable[[Path], Made]] = {
     "frames_missing": lambda path: declaring(path, 2),
     "frames_extra": lambda path: declaring(path, -2),
     "frames_patched": damaged,
-    "frozen_picture": lambda path: plain(path, [*heads(), *[heads()[-1]] * 14]),
+    "frozen_video": lambda path: plain(path, [*heads(), *[heads()[-1]] * 14]),
     "frames_doubled": lambda path: plain(
         path, [frame for i, frame in enumerate(heads()) for _ in range(1 + (i % 4 == 3))]
     ),
@@ -269,23 +269,23 @@ MAKERS: dict[str, Callable[[Path], Made]] = {
     "wrong_way_up": upside_down,
     "face_outside": half_outside,
     "small_face": far_away,
-    "sound_gap": lambda path: plain(
-        path.with_suffix(".mkv"), sound=tone(0.48), sound_codec="pcm_s16le", hole_s=(0.2, 0.1)
+    "audio_gap": lambda path: plain(
+        path.with_suffix(".mkv"), audio=tone(0.48), audio_codec="pcm_s16le", hole_s=(0.2, 0.1)
     ),
-    "clipped_sound": lambda path: plain(
-        path.with_suffix(".mkv"), sound=np.clip(tone(0.48, level=3.0), -1, 1),
-        sound_codec="pcm_s16le",
+    "clipped_audio": lambda path: plain(
+        path.with_suffix(".mkv"), audio=np.clip(tone(0.48, level=3.0), -1, 1),
+        audio_codec="pcm_s16le",
     ),
-    "quiet_sound": lambda path: plain(path, sound=tone(0.48, level=0.0015)),
-    "sound_starts_late": lambda path: plain(path, sound=tone(0.48), sound_start_s=0.2),
-    "sound_starts_early": lambda path: plain(path, times_ms=times_ms((0, 200))),
-    "lengths_differ": lambda path: plain(path, sound=tone(0.9)),
-    "other_sound_used": lambda path: spoilt_file(path),
-    "other_sound_unusable": lambda path: with_file(path, tone(0.48), track=0 * tone(0.48)),
-    "file_offset": lambda path: with_file(path, babble(3.0)[round(OFFSET_S * SOUND_HZ) :]),
+    "quiet_audio": lambda path: plain(path, audio=tone(0.48, level=0.0015)),
+    "audio_starts_late": lambda path: plain(path, audio=tone(0.48), audio_start_s=0.2),
+    "audio_starts_early": lambda path: plain(path, times_ms=times_ms((0, 200))),
+    "lengths_differ": lambda path: plain(path, audio=tone(0.9)),
+    "other_audio_used": lambda path: spoilt_file(path),
+    "other_audio_unusable": lambda path: with_file(path, tone(0.48), track=0 * tone(0.48)),
+    "file_offset": lambda path: with_file(path, babble(3.0)[round(OFFSET_S * AUDIO_HZ) :]),
     "file_drifts": lambda path: with_file(
         path,
-        soxr.resample(babble(DRIFT_LENGTH_S, cut_hz=500.0), SOUND_HZ, SOUND_HZ * (1 - DRIFT)),
+        soxr.resample(babble(DRIFT_LENGTH_S, cut_hz=500.0), AUDIO_HZ, AUDIO_HZ * (1 - DRIFT)),
         track=babble(DRIFT_LENGTH_S, cut_hz=500.0),
     ),
     "file_differs": lambda path: with_file(path, babble(3.0, seed=1)),

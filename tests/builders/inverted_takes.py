@@ -38,16 +38,16 @@ def write_take(
     seed = sum(take_id.encode())
     codes = codes_of(emotion, n, seed)
     frames = data / "extract" / "items" / speaker / f"{take_id}.frames.parquet"
-    pictures = [draw(code) for code in codes]
+    images = [draw(code) for code in codes]
     rows = []
-    for k, picture in enumerate(pictures):
+    for k, image in enumerate(images):
         row = dict.fromkeys(FRAMES_SCHEMA.names)
         row |= {"frame": k, "time_s": k / 25, "duration_s": 0.04, "found": True}
-        image = np.ascontiguousarray(picture.image[..., ::-1])
-        row["crop"] = simplejpeg.encode_jpeg(image, 95, "RGB")
+        rgb = np.ascontiguousarray(image.image[..., ::-1])
+        row["crop"] = simplejpeg.encode_jpeg(rgb, 95, "RGB")
         rows.append(row)
     write_table(frames, pa.Table.from_pylist(rows, schema=FRAMES_SCHEMA))
-    mouths = np.array([mouth_of(picture.landmarks_px) for picture in pictures])
+    mouths = np.array([mouth_of(image.landmarks_px) for image in images])
     table = pa.table(
         {
             "frame": pa.array(range(n), pa.int32()),

@@ -13,11 +13,11 @@ from pipeline.runtime.store import ItemStore
 from pipeline.stages.report.choice import choose
 from pipeline.stages.report.coverage import coverage
 from pipeline.stages.report.figure import TakeCurves, figure
+from pipeline.stages.report.images import data_uri, grey_uri, strip
 from pipeline.stages.report.inputs import Inputs
 from pipeline.stages.report.metrics import dataset_metrics, distributions
 from pipeline.stages.report.opus import opus_bytes
 from pipeline.stages.report.page import Content
-from pipeline.stages.report.pictures import data_uri, grey_uri, strip
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
 from tests.builders.report_rows import clip, pair, posed, sentence
 
@@ -28,7 +28,7 @@ _SIZE_PX = 160
 
 
 def many_pairs(n: int, cards: int) -> Content:
-    """A page of `n` pairs of twelve speakers, `cards` of them with pictures and sound."""
+    """A page of `n` pairs of twelve speakers, `cards` of them with images and audio."""
     rng = np.random.default_rng(0)
     clips: dict[str, Clip] = {}
     pairs: list[Pair] = []
@@ -86,11 +86,11 @@ def card(made: Pair, rng: np.random.Generator) -> dict[str, Any]:
     return {
         "figure": figure(made, curves[0], curves[1], shown, []),
         "mels": {"a": mel, "b": mel},
-        "sounds": {
+        "recordings": {
             name: data_uri("audio/ogg", opus_bytes(tone, _RATE_HZ))
             for name, tone in zip("ab", tones, strict=True)
         },
-        "sound_starts_s": {"a": 0.0, "b": 0.0},
+        "audio_starts_s": {"a": 0.0, "b": 0.0},
         "strip": {**faces, "size_px": _SIZE_PX, "posed": True, "columns": columns},
         "overlay": None,
     }

@@ -31,7 +31,7 @@ def listed(take_b: str, frames: list[list[int]], take_a: str = "001", **names: s
 def clip(
     emotion: str, take: str, level: int = 3, view: str = "front", speaker: str = "M003"
 ) -> Clip:
-    """A clip of a take of sound alone."""
+    """A clip of a take of audio alone."""
     utterance = f"{speaker}_{emotion}_{level}_{take}"
     return Clip(
         take_id=f"{speaker}_{emotion}_{level}_{view}_{take}", utterance_id=utterance,
@@ -51,7 +51,7 @@ def pair(a: Clip, b: Clip, frame_a: tuple[int, ...] = (0, 2, 3), slope: float = 
         pair_id=f"{a.take_id}--{b.take_id}", dataset="made", speaker=b.speaker, view=b.view,
         sentence="c01", split="train", take_a=a.take_id, take_b=b.take_id, emotion_a=a.emotion,
         emotion_b=b.emotion, level_a=a.level, level_b=b.level, sentence_score=0.4,
-        sentence_method="sound", odd_span="only_in_a", odd_span_score=0.1, length_ratio=slope,
+        sentence_method="audio", odd_span="only_in_a", odd_span_score=0.1, length_ratio=slope,
         n_frames_a=9, n_frames_b=9, coverage=0.5, mouth_agreement=None, frame_a=frame_a,
         frame_b=tuple(i + 1 for i in frame_a), confidence=(1.0,) * n, error_ms=(10.0,) * n,
         run_ms=(0.0,) * n, slope=(slope,) * n, contrast=(1.0,) * n, knots_a_s=(0.0, 10.0),
@@ -63,6 +63,6 @@ def sentence(of: Clip, says: str | None, anchor: str | None = None) -> Sentence:
     """What the utterance of a clip says."""
     return Sentence(
         utterance_id=of.utterance_id, dataset="made", speaker=of.speaker, emotion=of.emotion,
-        level=of.level, take=of.take, sentence=says, method="sound", anchor=anchor, score=0.4,
+        level=of.level, take=of.take, sentence=says, method="audio", anchor=anchor, score=0.4,
         margin=0.3, verified=True, split="train",
     )  # fmt: skip

@@ -59,7 +59,7 @@ def content(name: str, *, pairs: bool = True) -> Content:
     curves = TakeCurves((np.arange(20) + 0.5) / 25, np.linspace(0, 1, 20), 0.0, 0.8)
     card = {
         "figure": figure(made, curves, curves, [0, 2], []), "mels": {"a": "data:,", "b": "data:,"},
-        "sounds": {"a": "data:,", "b": "data:,"}, "sound_starts_s": {"a": 0.0, "b": 0.0},
+        "recordings": {"a": "data:,", "b": "data:,"}, "audio_starts_s": {"a": 0.0, "b": 0.0},
         "strip": None, "overlay": None,
     }  # fmt: skip
     return Content(

@@ -9,7 +9,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 
-from tests.builders.media_files import SOUND_HZ, write_media
+from tests.builders.media_files import AUDIO_HZ, write_media
 from tests.builders.takes import talking
 
 FRAMES = 12
@@ -37,18 +37,18 @@ VIDEOS: dict[str, str] = {
     "rgb.avi": "-vf scale=160:160 -c:v rawvideo -pix_fmt bgr24 -c:a pcm_u8",
     "odd_size.mkv": "-vf scale=321:255 -c:v ffv1 -pix_fmt yuv444p -c:a libvorbis",
 }
-"""Containers of picture and sound by name, as ffmpeg's arguments."""
-SOUNDS: dict[str, str] = {
-    "sound.wav": "-c:a pcm_s16le",
+"""Containers of image and audio by name, as ffmpeg's arguments."""
+AUDIO_FILES: dict[str, str] = {
+    "audio.wav": "-c:a pcm_s16le",
     "float.wav": "-c:a pcm_f32le",
-    "sound.m4a": "-c:a aac",
-    "sound.mp3": "-c:a mp3",
-    "sound.aac": "-c:a aac -f adts",
-    "sound.flac": "-c:a flac",
-    "sound.ogg": "-c:a libvorbis",
-    "sound.opus": "-c:a libopus",
+    "audio.m4a": "-c:a aac",
+    "audio.mp3": "-c:a mp3",
+    "audio.aac": "-c:a aac -f adts",
+    "audio.flac": "-c:a flac",
+    "audio.ogg": "-c:a libvorbis",
+    "audio.opus": "-c:a libopus",
 }
-"""Containers of sound alone."""
+"""Containers of audio alone."""
 
 
 def ffmpeg(*arguments: str | Path) -> None:
@@ -58,8 +58,8 @@ def ffmpeg(*arguments: str | Path) -> None:
 
 
 def voice(duration_s: float) -> np.ndarray:
-    """A buzz that comes and goes: sound that is no silence and no single tone."""
-    t = np.arange(round(duration_s * SOUND_HZ)) / SOUND_HZ
+    """A buzz that comes and goes: audio that is no silence and no single tone."""
+    t = np.arange(round(duration_s * AUDIO_HZ)) / AUDIO_HZ
     buzz = sum(np.sin(2 * np.pi * 120 * k * t) / k for k in range(1, 12))
     return (0.15 * buzz * (0.6 + 0.4 * np.sin(2 * np.pi * 5 * t))).astype(np.float32)
 
@@ -67,22 +67,24 @@ def voice(duration_s: float) -> np.ndarray:
 def make_seeds(folder: Path, only: tuple[str, ...] = ()) -> list[Path]:
     """Write the valid takes, those that are not there yet; all in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = [n for n in (*VIDEOS, *SOUNDS, "rotated.mp4", "uneven.mp4") if not only or n in only]
-    pictures = partial(talking, FRAMES)
+    wanted = [
+        n for n in (*VIDEOS, *AUDIO_FILES, "rotated.mp4", "uneven.mp4") if not only or n in only
+    ]
+    images = partial(talking, FRAMES)
     base = folder / "base.mkv"
     for name in wanted:
         path = folder / name
         if path.exists():
             continue
         if name == "rotated.mp4":
-            turned = [np.ascontiguousarray(np.rot90(p, -1)) for p in pictures()]
-            write_media(path, turned, sound=voice(0.5), rotation_deg=90)
+            turned = [np.ascontiguousarray(np.rot90(p, -1)) for p in images()]
+            write_media(path, turned, audio=voice(0.5), rotation_deg=90)
         elif name == "uneven.mp4":
             times = [0, 40, 70, 140, 150, 230, 260, 300, 333, 390, 420, 470]
-            write_media(path, pictures(), times_ms=times, sound=voice(0.5))
+            write_media(path, images(), times_ms=times, audio=voice(0.5))
         else:
             if not base.exists():
-                write_media(base, pictures(), sound=voice(0.5), sound_codec="pcm_s16le")
-            how = VIDEOS.get(name) or f"-vn {SOUNDS[name]}"
+                write_media(base, images(), audio=voice(0.5), audio_codec="pcm_s16le")
+            how = VIDEOS.get(name) or f"-vn {AUDIO_FILES[name]}"
             ffmpeg("-i", base, *how.split(), path)
     return [folder / name for name in wanted]

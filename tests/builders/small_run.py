@@ -88,7 +88,7 @@ def drawn(folder: Path, speakers: Sequence[str] = ("25",)) -> Small:
 def few_of_demo(sources: Path, speakers: Sequence[str] = ("25",)) -> Params:
     """Parameters of the demo for few speakers, three emotions and few frames of each take.
 
-    Two emotions have directions, and families of two pictures are kept.
+    Two emotions have directions, and families of two images are kept.
     """
     base = params.load(None)
     emotions = ["neutral", "happy", "sad"]
@@ -97,9 +97,7 @@ def few_of_demo(sources: Path, speakers: Sequence[str] = ("25",)) -> Params:
     rules = {entry.split: base.splits[entry.split].model_copy(update={"assign": {}})}
     few = fewer(base)
     few["invert"] = base.invert  # fewer frames of one actor give no direction
-    few["synth"] = base.synth.model_copy(
-        update={"frames_per_take": 1, "tries": 1, "min_pictures": 2}
-    )
+    few["synth"] = base.synth.model_copy(update={"frames_per_take": 1, "tries": 1, "min_images": 2})
     demo = base.demo.model_copy(update={"speakers": list(speakers), "frame_px": 256})
     return base.model_copy(
         update={**few, "datasets": {"demo": entry}, "demo": demo, "splits": rules}

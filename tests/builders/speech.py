@@ -1,4 +1,4 @@
-"""Sound that is speech to the aligner: a seed is a sentence, the tempo how it is said."""
+"""Audio that is speech to the aligner: a seed is a sentence, the tempo how it is said."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def speak(
         voice = (weights[:, None] * np.sin(2 * np.pi * harmonics[:, None] * time_s)).sum(0)
         parts.append(gain * voice * np.hanning(length) + noise.normal(0, 1e-4, length))
     parts.append(noise.normal(0, 1e-4, int(lead_s * RATE_HZ)))
-    sound = np.concatenate(parts)
-    return (0.5 * sound / np.abs(sound).max()).astype(np.float32)
+    audio = np.concatenate(parts)
+    return (0.5 * audio / np.abs(audio).max()).astype(np.float32)

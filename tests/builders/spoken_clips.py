@@ -11,7 +11,7 @@ from pipeline.params import Align, SplitRule
 from pipeline.records import Clip, Pair
 from pipeline.stages.align.pairs import PairMaker, Track, candidates
 from pipeline.stages.align.sentences import name_sentences
-from pipeline.stages.align.utterances import Sounds, group
+from pipeline.stages.align.utterances import Recordings, group
 from tests.builders.speech import RATE_HZ, speak
 
 FPS = 25.0
@@ -22,7 +22,7 @@ Speech = tuple[int, float, float]
 
 
 def spoken_clip(emotion: str, take: str, speech: Speech, **changes: Any) -> Clip:
-    sound = speak(*speech)
+    audio = speak(*speech)
     level = 1 if emotion == "neutral" else 3
     values: dict[str, Any] = {
         "take_id": f"M003_{emotion}_{level}_front_{take}",
@@ -32,7 +32,7 @@ def spoken_clip(emotion: str, take: str, speech: Speech, **changes: Any) -> Clip
         "video_member": None, "audio_path": None, "audio_member": None, "split": None,
         "width_px": 100, "height_px": 100, "fps": FPS, "n_frames": 50, "n_found": 50,
         "video_start_s": 0.0, "video_end_s": 2.0, "audio_start_s": 0.0,
-        "audio_end_s": len(sound) / RATE_HZ, "audio_from": "container", "crop_x_px": 0.0,
+        "audio_end_s": len(audio) / RATE_HZ, "audio_from": "container", "crop_x_px": 0.0,
         "crop_y_px": 0.0, "crop_side_px": 100.0, "crop_px": 100, "interocular_px": 30.0,
         "frames_sha256": "f", "audio_sha256": repr(speech), "findings": (),
     }  # fmt: skip
@@ -51,10 +51,10 @@ def mouth_track(clip: Clip) -> Track:
 def made_pairs(
     clips: list[Clip], section: Align, rule: SplitRule, **splits: str
 ) -> tuple[list[Pair], dict[str, str]]:
-    sounds = Sounds(read_speech, section.features)
-    sentences = name_sentences(group(clips), sounds, section, rule)
+    recordings = Recordings(read_speech, section.features)
+    sentences = name_sentences(group(clips), recordings, section, rule)
     known = {row.utterance_id: splits.get(row.take, row.split) for row in sentences}
-    maker = PairMaker(sounds, mouth_track, section, known)
+    maker = PairMaker(recordings, mouth_track, section, known)
     made, rejects = [], {}
     for candidate in candidates(group(clips), sentences, section):
         try:

@@ -36,11 +36,11 @@ def talking(n: int = 12, which: int = 0, step_px: float = 0.0) -> list[np.ndarra
     ]
 
 
-def in_scene(pictures: list[np.ndarray], x: int, step_px: int = 0) -> list[np.ndarray]:
-    """Pictures carried through a wide grey scene."""
-    frames = [np.full((SIZE_PX, 3 * SIZE_PX, 3), 100, np.uint8) for _ in pictures]
-    for i, (frame, picture) in enumerate(zip(frames, pictures, strict=True)):
-        frame[:, x + i * step_px : x + i * step_px + SIZE_PX] = picture
+def in_scene(images: list[np.ndarray], x: int, step_px: int = 0) -> list[np.ndarray]:
+    """Images carried through a wide grey scene."""
+    frames = [np.full((SIZE_PX, 3 * SIZE_PX, 3), 100, np.uint8) for _ in images]
+    for i, (frame, image) in enumerate(zip(frames, images, strict=True)):
+        frame[:, x + i * step_px : x + i * step_px + SIZE_PX] = image
     return frames
 
 

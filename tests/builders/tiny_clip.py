@@ -30,7 +30,7 @@ def write_config(folder: Path, **changes: object) -> Path:
 
 
 def made_network(folder: Path) -> tuple[ClipNetwork, Path, Path]:
-    """A random network whose scores differ from picture to picture, its config and its weights."""
+    """A random network whose scores differ from image to image, its config and its weights."""
     config = write_config(folder)
     torch.manual_seed(3)
     network = build_network(read_architecture(str(config)), None)

@@ -24,7 +24,7 @@ def test_the_bare_command_is_the_stage(call: Call) -> None:
 def test_train_makes_the_files_and_tells_their_digest(
     call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    few = FacesParams(seed=3, people=3, held_out=1, pictures=8, frame_px=160)
+    few = FacesParams(seed=3, people=3, held_out=1, images=8, frame_px=160)
     monkeypatch.setattr("pipeline.tools.train_demo.drawn_faces.SHIPPED_FACES", few)
     monkeypatch.setattr(clip, "SHIPPED", clip.Recipe(seed=5, steps=2, batch=8, width=8))
     code, said, _ = call(

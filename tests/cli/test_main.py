@@ -88,19 +88,19 @@ def test_inventory_refuses_an_unknown_split(call, params_here: Path) -> None:
 
 
 @pytest.fixture
-def sounds(tmp_path: Path) -> dict[str, Path]:
+def recordings(tmp_path: Path) -> dict[str, Path]:
     """Files of made speech: a sentence, the same slower, another of like length."""
     made = {
         "a": speak(1, 1.0, 120.0), "slow": speak(1, 0.8, 140.0),
         "other": speak(50, 0.9, 120.0),
     }  # fmt: skip
-    for name, sound in made.items():
-        soundfile.write(tmp_path / f"{name}.wav", sound, RATE_HZ)
+    for name, audio in made.items():
+        soundfile.write(tmp_path / f"{name}.wav", audio, RATE_HZ)
     return {name: tmp_path / f"{name}.wav" for name in made}
 
 
-def test_align_pair_gives_warp_frames_and_verdict(call, sounds: dict[str, Path]) -> None:
-    code, out, _ = call("align-pair", sounds["a"], sounds["slow"], "--fps", "25", "--json")
+def test_align_pair_gives_warp_frames_and_verdict(call, recordings: dict[str, Path]) -> None:
+    code, out, _ = call("align-pair", recordings["a"], recordings["slow"], "--fps", "25", "--json")
     value = json.loads(out)
     assert code == 0
     assert set(value) == {"warp", "frames", "sentence"}
@@ -117,32 +117,34 @@ def test_align_pair_gives_warp_frames_and_verdict(call, sounds: dict[str, Path])
     assert all(0 <= f[2] <= 1 for f in value["frames"])
 
 
-def test_align_pair_tells_another_sentence(call, sounds: dict[str, Path]) -> None:
-    value = json.loads(call("align-pair", sounds["a"], sounds["other"], "--json")[1])
+def test_align_pair_tells_another_sentence(call, recordings: dict[str, Path]) -> None:
+    value = json.loads(call("align-pair", recordings["a"], recordings["other"], "--json")[1])
     assert value["sentence"]["same"] is False
     assert value["frames"] == []
 
 
-def test_another_sentence_prints_no_frames(call, sounds: dict[str, Path]) -> None:
-    code, out, _ = call("align-pair", sounds["a"], sounds["other"])
+def test_another_sentence_prints_no_frames(call, recordings: dict[str, Path]) -> None:
+    code, out, _ = call("align-pair", recordings["a"], recordings["other"])
     assert code == 0
     assert out.startswith("NOT the same sentence (score 1.")
     assert "no frames are paired" in out
     assert len(out.splitlines()) == 2
 
 
-def test_a_silent_file_is_said_to_be_silent(call, sounds: dict[str, Path], tmp_path: Path) -> None:
+def test_a_silent_file_is_said_to_be_silent(
+    call, recordings: dict[str, Path], tmp_path: Path
+) -> None:
     soundfile.write(tmp_path / "silent.wav", np.zeros(RATE_HZ), RATE_HZ)
-    code, _, err = call("align-pair", sounds["a"], tmp_path / "silent.wav")
+    code, _, err = call("align-pair", recordings["a"], tmp_path / "silent.wav")
     assert code == 1
     assert "silent.wav is silent (digital silence, extract.silence_db is -60)" in err
     soundfile.write(tmp_path / "faint.wav", 1e-4 * speak(1, 1.0, 120.0), RATE_HZ, subtype="FLOAT")
-    _, _, err = call("align-pair", tmp_path / "faint.wav", sounds["a"])
+    _, _, err = call("align-pair", tmp_path / "faint.wav", recordings["a"])
     assert "faint.wav is silent (its peak is -" in err
 
 
-def test_align_pair_prints_for_people(call, sounds: dict[str, Path]) -> None:
-    code, out, _ = call("align-pair", sounds["a"], sounds["slow"])
+def test_align_pair_prints_for_people(call, recordings: dict[str, Path]) -> None:
+    code, out, _ = call("align-pair", recordings["a"], recordings["slow"])
     assert code == 0
     assert out.startswith("the same sentence (score 0.")
     assert "time map, seconds" in out

@@ -15,7 +15,7 @@ from tests.builders.takes import manifest
 def _params(repository: Path, folder: Path) -> Path:
     """Parameters for a corpus of three takes."""
     for name in ("a", "b", "c"):
-        write_media(folder / f"{name}.mp4", plain(25), sound=tone(1.0))
+        write_media(folder / f"{name}.mp4", plain(25), audio=tone(1.0))
     yaml = YAML()
     values = yaml.load((repository / "params.yaml").read_text(encoding="utf-8"))
     select: dict[str, list[str]] = {n: [] for n in ("speakers", "emotions", "levels", "views")}

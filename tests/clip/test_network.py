@@ -44,10 +44,10 @@ print(len(names))
 def test_weights_of_a_file_are_the_networks(tmp_path: Path) -> None:
     network, config, weights = made_network(tmp_path)
     again = build_network(read_architecture(str(config)), weights)
-    pictures = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(again.encode_pictures(pictures), network.encode_pictures(pictures))
+    images = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(again.encode_images(images), network.encode_images(images))
     assert again.scale.item() == pytest.approx(20.0855, rel=1e-4)
-    assert (again.pictures.size_px, again.pictures.interpolation) == (32, "bicubic")
+    assert (again.images.size_px, again.images.interpolation) == (32, "bicubic")
 
 
 def test_embeddings_have_unit_length(tmp_path: Path) -> None:
@@ -124,10 +124,10 @@ def test_weights_in_the_layouts_of_other_libraries(tmp_path: Path, layout: str) 
     path = tmp_path / "other.safetensors"
     save_file(LAYOUTS[layout](state), path)
     again = build_network(read_architecture(str(config)), path)
-    pictures = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     tolerance = 1e-2 if layout.startswith("OpenAI") else 1e-6
     for one, other in (
-        (again.encode_pictures(pictures), network.encode_pictures(pictures)),
+        (again.encode_images(images), network.encode_images(images)),
         (again.encode_texts(["a face"]), network.encode_texts(["a face"])),
     ):
         torch.testing.assert_close(one, other, atol=tolerance, rtol=0)
@@ -149,7 +149,7 @@ def test_a_hub_folder_is_network_and_weights(tmp_path: Path) -> None:
     hub = {"model_cfg": CONFIG, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.25] * 3}}
     (folder / "open_clip_config.json").write_text(json.dumps(hub))
     again = build_network(read_architecture(str(folder)), folder)
-    assert (again.pictures.mean, again.pictures.std) == ((0.5,) * 3, (0.25,) * 3)
+    assert (again.images.mean, again.images.std) == ((0.5,) * 3, (0.25,) * 3)
     torch.testing.assert_close(again.model.visual.proj, network.model.visual.proj)
 
 
@@ -193,9 +193,9 @@ def test_settings_of_published_weights(
 def test_the_published_setting_reaches_the_network() -> None:
     """`preprocess` as the table gives it, on a small network."""
     tiny = Architecture("tiny", CONFIG, read_architecture("MobileCLIP-S1").preprocess)
-    pictures = build_network(tiny, None).pictures
-    assert (pictures.mean, pictures.std) == ((0.0,) * 3, (1.0,) * 3)
-    assert (pictures.size_px, pictures.interpolation) == (32, "bilinear")
+    images = build_network(tiny, None).images
+    assert (images.mean, images.std) == ((0.0,) * 3, (1.0,) * 3)
+    assert (images.size_px, images.interpolation) == (32, "bilinear")
 
 
 def test_quick_gelu_is_hinted_at() -> None:
@@ -229,13 +229,13 @@ def test_the_architecture_of_a_file(shapes: dict[str, tuple[int, ...]], names: l
     assert "ViT-B-32" in fitting_names(sizes)
 
 
-def test_a_hub_config_brings_its_own_pictures(tmp_path: Path) -> None:
+def test_a_hub_config_brings_its_own_images(tmp_path: Path) -> None:
     path = tmp_path / "open_clip_config.json"
     preprocess = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "interpolation": "bilinear"}
     path.write_text(json.dumps({"model_cfg": CONFIG, "preprocess_cfg": preprocess}))
-    pictures = build_network(read_architecture(str(path)), None).pictures
-    assert (pictures.mean, pictures.interpolation) == ((0.5, 0.5, 0.5), "bilinear")
-    assert pictures.size_px == 32
+    images = build_network(read_architecture(str(path)), None).images
+    assert (images.mean, images.interpolation) == ((0.5, 0.5, 0.5), "bilinear")
+    assert images.size_px == 32
 
 
 def test_two_configs_of_one_name_stay_apart(tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_a_file_that_is_no_config(tmp_path: Path, text: str, says: str) -> None:
         read_architecture(str(path))
 
 
-def test_oblong_pictures_are_refused(tmp_path: Path) -> None:
+def test_oblong_images_are_refused(tmp_path: Path) -> None:
     vision = CONFIG["vision_cfg"] | {"image_size": [32, 64]}
     with pytest.raises(ParameterError, match="64x32, not square"):
         build_network(read_architecture(str(write_config(tmp_path, vision_cfg=vision))), None)

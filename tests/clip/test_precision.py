@@ -29,12 +29,12 @@ def test_wide_products_run_in_bf16_and_the_rest_does_not(tmp_path: Path) -> None
 
 
 def test_embeddings_stay_nearer_than_with_all_of_it_cast(tmp_path: Path) -> None:
-    pictures = torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     plain, mixed, whole = wide(tmp_path), wide(tmp_path), wide(tmp_path).bfloat16()
     run_products_in_bf16(mixed)
     with torch.inference_mode():
-        expected, found = plain(pictures), mixed(pictures)
-        cast = whole(pictures.bfloat16()).float()
+        expected, found = plain(images), mixed(images)
+        cast = whole(images.bfloat16()).float()
     assert found.dtype == torch.float32
     gap = (found - expected).norm() / expected.norm()
     assert 0 < gap.item() < 0.01

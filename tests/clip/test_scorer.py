@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.clip.library import open_clip
-from pipeline.clip.network import PictureSettings
+from pipeline.clip.network import ImageSettings
 from pipeline.clip.preprocess import Normalise, resized
 from pipeline.clip.prompts import probabilities, text_anchors
 from pipeline.clip.scorer import Scorer
@@ -20,14 +20,14 @@ from tests.builders.tiny_clip import PROMPTS, made_network
 U8 = NDArray[np.uint8]
 
 
-def picture(seed: int, side: int) -> U8:
+def image(seed: int, side: int) -> U8:
     rng = np.random.default_rng(seed)
     noise = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)
     return np.asarray(cv2.resize(noise, (side, side), interpolation=cv2.INTER_CUBIC))
 
 
 def jpeg(seed: int, side: int) -> bytes:
-    return bytes(simplejpeg.encode_jpeg(picture(seed, side), 95, colorsubsampling="420"))
+    return bytes(simplejpeg.encode_jpeg(image(seed, side), 95, colorsubsampling="420"))
 
 
 def decoded(crop: bytes) -> U8:
@@ -36,20 +36,20 @@ def decoded(crop: bytes) -> U8:
 
 @pytest.mark.parametrize("side", [32, 90, 131, 352])
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
-def test_pictures_are_those_of_open_clips_own_pipeline(side: int, interpolation: str) -> None:
+def test_images_are_those_of_open_clips_own_pipeline(side: int, interpolation: str) -> None:
     open_clip()
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
     own = PreprocessCfg(size=32, interpolation=interpolation)
-    settings = PictureSettings(32, interpolation, own.mean, own.std)
-    pixels = torch.from_numpy(resized(picture(1, side), settings).copy()).permute(2, 0, 1)
+    settings = ImageSettings(32, interpolation, own.mean, own.std)
+    pixels = torch.from_numpy(resized(image(1, side), settings).copy()).permute(2, 0, 1)
     ours = Normalise(settings, torch.device("cpu"))(pixels[None])[0]
-    theirs = image_transform_v2(own, is_train=False)(Image.fromarray(picture(1, side)))
+    theirs = image_transform_v2(own, is_train=False)(Image.fromarray(image(1, side)))
     torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 
 
-def test_an_oblong_picture_is_refused() -> None:
-    settings = PictureSettings(32, "bicubic", (0.5,) * 3, (0.5,) * 3)
+def test_an_oblong_image_is_refused() -> None:
+    settings = ImageSettings(32, "bicubic", (0.5,) * 3, (0.5,) * 3)
     with pytest.raises(ValueError, match="20x30 is not square"):
         resized(np.zeros((30, 20, 3), np.uint8), settings)
 
@@ -91,7 +91,7 @@ def test_scores_are_those_of_open_clips_own_pipeline(
 
 
 def _theirs(network: object, crop: bytes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """One picture at a time, by open_clip's functions alone."""
+    """One image at a time, by open_clip's functions alone."""
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
     transform = image_transform_v2(PreprocessCfg(size=32), is_train=False)
@@ -110,17 +110,17 @@ def _theirs(network: object, crop: bytes) -> tuple[NDArray[np.float32], NDArray[
 
 
 def test_order_and_batches_do_not_matter(tmp_path: Path) -> None:
-    pictures = [picture(seed, 40) for seed in range(11)]
+    images = [image(seed, 40) for seed in range(11)]
     parts = []
     for batch in (4, 64):
         network, _, _ = made_network(tmp_path)
         scorer = Scorer(network, PROMPTS, device="cpu", precision="fp32", batch=batch, threads=3)
-        parts.append(scorer.probabilities(pictures))
+        parts.append(scorer.probabilities(images))
     np.testing.assert_allclose(parts[0], parts[1], atol=1e-6)
-    np.testing.assert_allclose(scorer.probabilities(pictures[4:5])[0], parts[0][4], atol=1e-6)
+    np.testing.assert_allclose(scorer.probabilities(images[4:5])[0], parts[0][4], atol=1e-6)
 
 
-def test_no_picture_has_no_scores(tmp_path: Path) -> None:
+def test_no_image_has_no_scores(tmp_path: Path) -> None:
     network, _, _ = made_network(tmp_path)
     scorer = Scorer(network, PROMPTS, device="cpu", precision="fp32", batch=4, threads=1)
     assert scorer.score([]) is None
@@ -131,4 +131,4 @@ def test_an_error_in_a_source_is_raised(tmp_path: Path) -> None:
     network, _, _ = made_network(tmp_path)
     scorer = Scorer(network, PROMPTS, device="cpu", precision="fp32", batch=4, threads=1)
     with pytest.raises(ValueError, match=r"(?i)jpeg"):
-        scorer.score([partial(decoded, b"no picture")])
+        scorer.score([partial(decoded, b"no image")])

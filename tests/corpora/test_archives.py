@@ -81,7 +81,7 @@ def test_a_member_of_a_tar_is_a_window(make_tar: Any, tmp_path: Path) -> None:
 def test_a_member_of_a_zip_is_unpacked_into_memory(
     make_zip: Any, tmp_path: Path, method: int
 ) -> None:
-    content = b"sound" * 1000
+    content = b"audio" * 1000
     make_zip(tmp_path / "a.zip", {"x": b"1", CLIP: content}, method)
     assert read(tmp_path, Source("a.zip", CLIP)) == content
     assert os.listdir(tmp_path) == ["a.zip"]

@@ -59,7 +59,7 @@ def test_optional_columns(takes_of: Any, make_manifest: Maker) -> None:
     assert (take.video_path, take.audio_path) == ("a.mp4", "c.wav")
 
 
-def test_sound_alone(takes_of: Any, make_manifest: Maker) -> None:
+def test_audio_alone(takes_of: Any, make_manifest: Maker) -> None:
     (take,) = takes_of("custom", make_manifest(HEADER, "c.wav,anna,sad,Hi")).takes
     assert (take.view, take.video_path, take.audio_path) == ("none", None, "c.wav")
 
@@ -148,7 +148,7 @@ def test_bad_levels(takes_of: Any, make_manifest: Maker, level: str, reasons: An
     ("audio", "reason"),
     [("../c.wav", "outside_root"), ("gone.wav", "missing_file"), ("c.wav", "bad_row")],
 )
-def test_bad_sounds(
+def test_bad_recordings(
     takes_of: Any, make_manifest: Maker, reasons: Any, audio: str, reason: str
 ) -> None:
     path = "c.wav" if reason == "bad_row" else "a.mp4"

@@ -78,7 +78,7 @@ def test_for_machines() -> None:
     assert told["takes"] == 30 == sum(cell["takes"] for cell in told["cells"])
     assert told["cells"][2] == {
         "speaker": "Actor_01", "emotion": "happy", "level": 3, "view": "front", "takes": 6,
-        "with_sound_file": 6,
+        "with_audio_file": 6,
     }  # fmt: skip
     assert len(told["holes"]) == len(HOLES)
     assert told["rejects"] == [{"reason": "unreadable", "files": 2, "example": "a.mp4: broken"}]

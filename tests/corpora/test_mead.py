@@ -100,20 +100,20 @@ def test_numbers_differently_written_are_one_take(
     assert list(reasons(listing).values()) == ["duplicate_take"]
 
 
-def test_a_sound_without_picture_is_told(takes_of: Any, make_tree: Any, holes: Any) -> None:
+def test_a_audio_without_image_is_told(takes_of: Any, make_tree: Any, holes: Any) -> None:
     root = make_tree([f"M003/{VIDEO}", "M003/audio/angry/level_3/017.m4a"])
     listing = takes_of("mead", root)
     assert [take.take_id for take in listing.takes] == ["M003_angry_3_front_016"]
     found = holes(listing)
-    assert found["sound_without_picture", "M003", "angry 3"] == (1, "017")
-    assert found["no_sound_file", "M003", "angry 3"] == (1, "016")
+    assert found["audio_without_video", "M003", "angry 3"] == (1, "017")
+    assert found["no_audio_file", "M003", "angry 3"] == (1, "016")
 
 
-def test_an_actor_without_pictures_has_takes_of_sound(takes_of: Any, make_tree: Any) -> None:
+def test_an_actor_without_images_has_takes_of_audio(takes_of: Any, make_tree: Any) -> None:
     root = make_tree([f"M003/{VIDEO}", f"W009/{AUDIO}"])
-    _, sound = takes_of("mead", root).takes
-    assert sound.take_id == "W009_angry_3_none_016"
-    assert (sound.view, sound.video, sound.audio) == ("none", None, Source(f"W009/{AUDIO}"))
+    _, audio = takes_of("mead", root).takes
+    assert audio.take_id == "W009_angry_3_none_016"
+    assert (audio.view, audio.video, audio.audio) == ("none", None, Source(f"W009/{AUDIO}"))
 
 
 def test_a_take_whose_only_file_is_cut_off_is_lost(
@@ -144,24 +144,24 @@ def test_a_damaged_copy_gives_way_to_a_good_one(
     assert reasons(listing) == {"M003/a.tar": "truncated", f"M003/a.tar!{VIDEO}": "truncated"}
 
 
-def test_a_sound_that_cannot_be_read_leaves_the_picture(
+def test_a_audio_that_cannot_be_read_leaves_the_image(
     takes_of: Any, make_tree: Any, holes: Any
 ) -> None:
     root = make_tree([f"M003/{VIDEO}"])
-    sound = root / "M003" / AUDIO
-    sound.parent.mkdir(parents=True)
-    sound.symlink_to("nowhere.m4a")
+    audio = root / "M003" / AUDIO
+    audio.parent.mkdir(parents=True)
+    audio.symlink_to("nowhere.m4a")
     listing = takes_of("mead", root)
     assert listing.takes[0].audio is None
-    assert holes(listing)["bad_sound_file", "M003", "angry 3"] == (1, "016")
+    assert holes(listing)["bad_audio_file", "M003", "angry 3"] == (1, "016")
 
 
-def test_a_lost_sound_of_an_actor_without_pictures(
+def test_a_lost_audio_of_an_actor_without_images(
     takes_of: Any, make_tree: Any, reasons: Any
 ) -> None:
-    sound = make_tree([f"W009/{AUDIO}"]) / "W009/audio/angry/level_3/017.m4a"
-    sound.symlink_to("nowhere.m4a")
-    listing = takes_of("mead", sound.parents[4])
+    audio = make_tree([f"W009/{AUDIO}"]) / "W009/audio/angry/level_3/017.m4a"
+    audio.symlink_to("nowhere.m4a")
+    listing = takes_of("mead", audio.parents[4])
     assert len(listing.takes) == 1
     assert reasons(listing) == {"W009_angry_3_none_017": "missing_file"}
 
@@ -218,7 +218,7 @@ def test_another_version_of_an_audio_file_is_no_copy(
     (root / "M003/same" / AUDIO).write_bytes((root / "M003" / AUDIO).read_bytes())
     listed = holes(takes_of("mead", root))
     assert listed["other_version", "M003", "angry 3"] == (1, "016")
-    assert listed["duplicate_sound", "M003", "angry 3"] == (1, "016")
+    assert listed["duplicate_audio", "M003", "angry 3"] == (1, "016")
 
 
 @pytest.mark.parametrize(
@@ -397,7 +397,7 @@ def test_the_inventory_as_tables(takes_of: Any, make_tree: Any) -> None:
     assert {len(row) for row in holes[2]} == {5}
     assert aside[2][0][:2] == ["duplicate_take", "1"]
     (cell,) = inventory(listing).cells
-    assert (cell.takes, cell.with_sound_file) == (1, 1)
+    assert (cell.takes, cell.with_audio_file) == (1, 1)
 
 
 def test_real_takes(takes_of: Any, shared: Path) -> None:

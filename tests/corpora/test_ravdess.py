@@ -16,7 +16,7 @@ from pipeline.corpora.scan import Found
 from pipeline.errors import PipelineError
 from pipeline.records import Source
 
-AV, PICTURE, SOUND = (f"Actor_01/0{m}-01-05-02-02-01-01" for m in (1, 2, 3))
+AV, IMAGE, AUDIO = (f"Actor_01/0{m}-01-05-02-02-01-01" for m in (1, 2, 3))
 ID = "Actor_01_angry_2_front_02-01"
 
 
@@ -32,10 +32,10 @@ def test_a_name_says_everything(takes_of: Any, make_tree: Any) -> None:
 @pytest.mark.parametrize(
     ("files", "video", "audio"),
     [
-        ([f"{AV}.mp4", f"{PICTURE}.mp4", f"{SOUND}.wav"], f"{AV}.mp4", f"{SOUND}.wav"),
-        ([f"{AV}.mp4", f"{PICTURE}.mp4"], f"{AV}.mp4", None),
-        ([f"{PICTURE}.mp4", f"{SOUND}.wav"], f"{PICTURE}.mp4", f"{SOUND}.wav"),
-        ([f"{SOUND}.WAV"], None, f"{SOUND}.WAV"),
+        ([f"{AV}.mp4", f"{IMAGE}.mp4", f"{AUDIO}.wav"], f"{AV}.mp4", f"{AUDIO}.wav"),
+        ([f"{AV}.mp4", f"{IMAGE}.mp4"], f"{AV}.mp4", None),
+        ([f"{IMAGE}.mp4", f"{AUDIO}.wav"], f"{IMAGE}.mp4", f"{AUDIO}.wav"),
+        ([f"{AUDIO}.WAV"], None, f"{AUDIO}.WAV"),
     ],
 )
 def test_the_files_of_a_trial_are_one_take(
@@ -48,31 +48,31 @@ def test_the_files_of_a_trial_are_one_take(
     assert listing.rejected == ()
 
 
-def test_a_picture_without_sound_is_set_aside(takes_of: Any, make_tree: Any, reasons: Any) -> None:
-    listing = takes_of("ravdess", make_tree([f"{PICTURE}.mp4"]))
+def test_a_image_without_audio_is_set_aside(takes_of: Any, make_tree: Any, reasons: Any) -> None:
+    listing = takes_of("ravdess", make_tree([f"{IMAGE}.mp4"]))
     assert listing.takes == ()
-    assert reasons(listing) == {ID: "no_sound"}
+    assert reasons(listing) == {ID: "no_audio"}
 
 
 def test_untouched_zips(takes_of: Any, make_tree: Any, make_zip: Any) -> None:
     root = make_tree([])
-    make_zip(root / "Video_Speech_Actor_01.zip", {f"{AV}.mp4": b"v", f"{PICTURE}.mp4": b"p"})
-    make_zip(root / "Audio_Speech_Actors_01-24.zip", {f"{SOUND}.wav": b"s"})
+    make_zip(root / "Video_Speech_Actor_01.zip", {f"{AV}.mp4": b"v", f"{IMAGE}.mp4": b"p"})
+    make_zip(root / "Audio_Speech_Actors_01-24.zip", {f"{AUDIO}.wav": b"s"})
     (take,) = takes_of("ravdess", root).takes
     assert take.video == Source("Video_Speech_Actor_01.zip", f"{AV}.mp4")
-    assert take.audio == Source("Audio_Speech_Actors_01-24.zip", f"{SOUND}.wav")
+    assert take.audio == Source("Audio_Speech_Actors_01-24.zip", f"{AUDIO}.wav")
 
 
 def test_doubles(takes_of: Any, make_tree: Any, make_zip: Any, reasons: Any, holes: Any) -> None:
-    root = make_tree([f"{AV}.mp4", f"{SOUND}.wav", f"{PICTURE}.mp4"])
+    root = make_tree([f"{AV}.mp4", f"{AUDIO}.wav", f"{IMAGE}.mp4"])
     (root / "copy" / "Actor_01").mkdir(parents=True)
-    (root / "copy" / f"{SOUND}.wav").write_bytes((root / f"{SOUND}.wav").read_bytes())
+    (root / "copy" / f"{AUDIO}.wav").write_bytes((root / f"{AUDIO}.wav").read_bytes())
     make_zip(root / "Video_Speech_Actor_01.zip", {f"{AV}.mp4": b"v"})
     listing = takes_of("ravdess", root)
     assert [take.video_path for take in listing.takes] == [f"{AV}.mp4"]
     assert reasons(listing) == {f"Video_Speech_Actor_01.zip!{AV}.mp4": "duplicate_take"}
     found = holes(listing)
-    assert found["duplicate_sound", "Actor_01", "angry 2"] == (1, "02-01")
+    assert found["duplicate_audio", "Actor_01", "angry 2"] == (1, "02-01")
     assert found["spare_video", "Actor_01", "angry 2"] == (1, "02-01")
     assert found["other_version", "Actor_01", "angry 2"] == (1, "02-01")  # the zip's differs
 
@@ -80,21 +80,21 @@ def test_doubles(takes_of: Any, make_tree: Any, make_zip: Any, reasons: Any, hol
 def test_another_version_of_an_audio_file_is_no_copy(
     takes_of: Any, make_tree: Any, holes: Any
 ) -> None:
-    root = make_tree([f"{SOUND}.wav", f"archive/{SOUND}.wav"])  # unlike contents
+    root = make_tree([f"{AUDIO}.wav", f"archive/{AUDIO}.wav"])  # unlike contents
     listing = takes_of("ravdess", root)
-    assert [take.audio_path for take in listing.takes] == [f"{SOUND}.wav"]
+    assert [take.audio_path for take in listing.takes] == [f"{AUDIO}.wav"]
     assert holes(listing)["other_version", "Actor_01", "angry 2"] == (1, "02-01")
-    assert not [key for key in holes(listing) if key[0] == "duplicate_sound"]
+    assert not [key for key in holes(listing) if key[0] == "duplicate_audio"]
     assert skipped_notes(listing) == [
         "1 skipped, other versions of a take, not copies: compare them, and keep one: "
-        f"archive/{SOUND}.wav"
+        f"archive/{AUDIO}.wav"
     ]
 
 
 def test_a_file_in_another_actor_s_folder_is_rejected(
     takes_of: Any, make_tree: Any, reasons: Any, holes: Any
 ) -> None:
-    misfiled = f"{SOUND}.wav".replace("Actor_01", "Actor_05")
+    misfiled = f"{AUDIO}.wav".replace("Actor_01", "Actor_05")
     root = make_tree([misfiled, f"{AV}.mp4"])
     listing = takes_of("ravdess", root)
     assert [take.take_id for take in listing.takes] == [ID]
@@ -103,13 +103,13 @@ def test_a_file_in_another_actor_s_folder_is_rejected(
     assert holes(listing)["misfiled", "Actor_01", "angry 2"] == (1, "02-01")
 
 
-def test_a_damaged_file_gives_way_to_picture_and_sound(
+def test_a_damaged_file_gives_way_to_image_and_audio(
     takes_of: Any, make_tree: Any, reasons: Any
 ) -> None:
-    root = make_tree([f"{PICTURE}.mp4", f"{SOUND}.wav"])
+    root = make_tree([f"{IMAGE}.mp4", f"{AUDIO}.wav"])
     (root / f"{AV}.mp4").symlink_to("nowhere.mp4")
     listing = takes_of("ravdess", root)
-    assert [take.video_path for take in listing.takes] == [f"{PICTURE}.mp4"]
+    assert [take.video_path for take in listing.takes] == [f"{IMAGE}.mp4"]
     assert reasons(listing) == {f"{AV}.mp4": "missing_file"}
 
 
@@ -169,15 +169,15 @@ def test_a_whole_actor_has_sixty_trials_and_no_hole(
 
 
 def test_real_takes(takes_of: Any, shared: Path) -> None:
-    sounds = takes_of("ravdess", shared / "ravdess_audio")
-    assert len(sounds.takes) == 64
-    assert {take.view for take in sounds.takes} == {"none"}
-    assert {take.speaker for take in sounds.takes} == {f"Actor_{i:02d}" for i in range(1, 5)}
-    pictures = takes_of("ravdess", shared / "ravdess_av")
-    assert [take.emotion for take in pictures.takes] == [
+    recordings = takes_of("ravdess", shared / "ravdess_audio")
+    assert len(recordings.takes) == 64
+    assert {take.view for take in recordings.takes} == {"none"}
+    assert {take.speaker for take in recordings.takes} == {f"Actor_{i:02d}" for i in range(1, 5)}
+    images = takes_of("ravdess", shared / "ravdess_av")
+    assert [take.emotion for take in images.takes] == [
         "angry", "disgusted", "fear", "happy", "neutral", "sad", "surprised",
     ]  # fmt: skip
-    assert {take.sentence for take in pictures.takes} == {"ravdess-01"}
+    assert {take.sentence for take in images.takes} == {"ravdess-01"}
 
 
 def test_the_demo_is_both_in_one(takes_of: Any, make_tree: Any, reasons: Any) -> None:

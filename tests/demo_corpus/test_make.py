@@ -68,7 +68,7 @@ def _rows(root: Path) -> dict[str, tuple[int, dict]]:
     return {row["take"]: (k, row) for k, row in enumerate(read_takes(root))}
 
 
-def _sound(container: av.container.InputContainer) -> tuple[np.ndarray, float]:
+def _audio(container: av.container.InputContainer) -> tuple[np.ndarray, float]:
     frames = list(container.decode(audio=0))
     samples = np.concatenate([frame.to_ndarray()[0] for frame in frames])
     return samples, float(frames[0].time)
@@ -93,7 +93,7 @@ def test_truth_counts_and_times_are_those_of_the_decoded_frames(corpus: Path) ->
         np.testing.assert_allclose(middles, truth.times_s, atol=1e-4)
 
 
-def test_decoded_sound_lies_on_the_timeline_of_the_truth(corpus: Path) -> None:
+def test_decoded_audio_lies_on_the_timeline_of_the_truth(corpus: Path) -> None:
     for take in _takes():
         _, row = _rows(corpus)[take.id]
         if "damaged" in row["defects"]:
@@ -102,7 +102,7 @@ def test_decoded_sound_lies_on_the_timeline_of_the_truth(corpus: Path) -> None:
         places += [(row["audio_path"], row["audio_member"])] if row["audio_path"] else []
         for path, member in places:
             with _open(corpus, path, member) as container:
-                heard, start_s = _sound(container)
+                heard, start_s = _audio(container)
             assert start_s == pytest.approx(row["audio_start_s"], abs=1e-3)
             said = make._read(take).samples
             first = round(start_s * 48_000)
@@ -115,7 +115,7 @@ def test_decoded_sound_lies_on_the_timeline_of_the_truth(corpus: Path) -> None:
             assert abs(lag) / 48_000 < 0.001
 
 
-def test_sound_and_pictures_differ_in_length(corpus: Path) -> None:
+def test_audio_and_images_differ_in_length(corpus: Path) -> None:
     differences = [
         row["n_frames"] * row["fps_den"] / row["fps_num"] - row["audio_end_s"]
         for _, row in _rows(corpus).values()
@@ -129,7 +129,7 @@ def test_defects_are_in_the_files(corpus: Path) -> None:
         pass
     assert rows["no_audio_file"]["audio_path"] == ""
     assert not (corpus / "mead/M901/audio/sad/level_3/002.m4a").exists()
-    assert rows["late_sound"]["audio_start_s"] == pytest.approx(0.2787, abs=1e-3)
+    assert rows["late_audio"]["audio_start_s"] == pytest.approx(0.2787, abs=1e-3)
     assert rows["mislabelled"]["emotion"] == "disgusted"
     assert rows["mislabelled"]["shown_emotion"] == "angry"
     place, row = _rows(corpus)["mead/W902/surprised/level_3/front/004"]
@@ -155,7 +155,7 @@ def test_tar_and_zip_hold_their_members(corpus: Path) -> None:
         ]
 
 
-def test_views_share_one_sound_file(corpus: Path) -> None:
+def test_views_share_one_audio_file(corpus: Path) -> None:
     rows = _rows(corpus)
     front = rows["mead/W902/happy/level_3/front/001"][1]
     side_place, side = rows["mead/W902/happy/level_3/left_30/001"]

@@ -38,7 +38,7 @@ def test_a_speaker_can_be_planned_alone() -> None:
 def test_every_planned_defect_is_there() -> None:
     defects = Counter(slug for take in plan_takes(PARAMS) for slug in take.defects)
     assert defects == {
-        "damaged": 1, "generic_first": 3, "late_sound": 1, "mislabelled": 4, "no_audio_file": 1,
+        "damaged": 1, "generic_first": 3, "late_audio": 1, "mislabelled": 4, "no_audio_file": 1,
         "no_face": 1, "renumbered": 2,
     }  # fmt: skip
     for take in plan_takes(PARAMS):

@@ -128,7 +128,7 @@ def test_time_map_to_neutral_is_monotone_and_not_linear(emotion: str) -> None:
 
 @pytest.mark.parametrize("speaker", ["M901", "W902", "25"])
 def test_bursts_are_heard_when_the_truth_says(speaker: str) -> None:
-    """A stop after a long silence: sound rises by 12 dB at its stated onset."""
+    """A stop after a long silence: audio rises by 12 dB at its stated onset."""
     late = []
     for emotion in ("neutral", "happy", "angry", "disgusted"):
         reading = _reading(speaker, emotion, "Kate took ten cups to Tom.")

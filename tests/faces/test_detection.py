@@ -23,17 +23,17 @@ def finder() -> FaceFinder:
 
 def scene(places: list[tuple[int, int, int]], height: int = 720, width: int = 1280) -> np.ndarray:
     """Heads pasted into grey at (x, y, side)."""
-    picture = np.full((height, width, 3), 100, np.uint8)
+    image = np.full((height, width, 3), 100, np.uint8)
     for k, (x, y, side) in enumerate(places):
         head = cv2.resize(rgb(drawn(which=k % 3)), (side, side), interpolation=cv2.INTER_AREA)
-        picture[y : y + side, x : x + side] = head
-    return picture
+        image[y : y + side, x : x + side] = head
+    return image
 
 
 def find(
-    tmp_path: Path, finder: FaceFinder, picture: np.ndarray, thorough: bool = False
+    tmp_path: Path, finder: FaceFinder, image: np.ndarray, thorough: bool = False
 ) -> list[FaceBox]:
-    path = write_media(tmp_path / "a.mp4", [picture])
+    path = write_media(tmp_path / "a.mp4", [image])
     with media.open_video(path, media.Limits(1 << 24, 60.0)) as video:
         assert video is not None
         return faces_in(next(video.frames()), finder, 640, thorough=thorough)
@@ -54,21 +54,21 @@ def test_a_face_is_found_in_full_frame_pixels(tmp_path: Path, finder: FaceFinder
 
 
 def test_tiles_find_a_face_that_is_small_in_the_frame(tmp_path: Path, finder: FaceFinder) -> None:
-    picture = scene([(1500, 60, 120)], height=1080, width=1920)
-    (face,) = find(tmp_path, finder, picture, thorough=True)
+    image = scene([(1500, 60, 120)], height=1080, width=1920)
+    (face,) = find(tmp_path, finder, image, thorough=True)
     assert middle(face) == pytest.approx(true_middle(0, 1500, 60, 120), abs=5)
 
 
 def test_all_faces_are_found_once_the_largest_first(tmp_path: Path, finder: FaceFinder) -> None:
-    picture = scene([(40, 200, 240), (400, 100, 400), (950, 200, 240)])
+    image = scene([(40, 200, 240), (400, 100, 400), (950, 200, 240)])
     for thorough in (False, True):
-        faces = find(tmp_path, finder, picture, thorough)
+        faces = find(tmp_path, finder, image, thorough)
         assert len(faces) == 3
         assert [size_of(face) for face in faces] == sorted(map(size_of, faces), reverse=True)
         assert middle(faces[0]) == pytest.approx(true_middle(1, 400, 100, 400), abs=8)
 
 
-def test_a_picture_without_a_face_has_none(tmp_path: Path, finder: FaceFinder) -> None:
+def test_a_image_without_a_face_has_none(tmp_path: Path, finder: FaceFinder) -> None:
     assert find(tmp_path, finder, scene([]), thorough=True) == []
 
 
@@ -90,7 +90,7 @@ def test_a_known_face_is_not_confirmed_again_and_others_are(
     assert len(asked) == 1
 
 
-def test_a_face_as_wide_as_a_picture_that_is_all_width_is_none(tmp_path: Path) -> None:
+def test_a_face_as_wide_as_a_image_that_is_all_width_is_none(tmp_path: Path) -> None:
     class Everywhere:
         """Proposes the whole of what it sees, and confirms all."""
 
@@ -101,5 +101,5 @@ def test_a_face_as_wide_as_a_picture_that_is_all_width_is_none(tmp_path: Path) -
             return np.array([[0.0, 0.0, 0.0], [rgb.shape[1], rgb.shape[0], 0.0]])
 
     for width, n in ((1024, 1), (8192, 0)):
-        picture = np.full((32, width, 3), 100, np.uint8)
-        assert len(find(tmp_path, Everywhere(), picture)) == n
+        image = np.full((32, width, 3), 100, np.uint8)
+        assert len(find(tmp_path, Everywhere(), image)) == n

@@ -19,7 +19,7 @@ EYES_PX = 80.0
 
 
 def shown(**strengths: float) -> F64:
-    """The fitted points of a face in a picture that is doing something, (1, p, 2)."""
+    """The fitted points of a face in a image that is doing something, (1, p, 2)."""
     names = [name.replace(" ", "_") for name in MOVEMENTS]
     moved = SOLVED.rest + sum(
         strength * SOLVED.movements[names.index(name)] for name, strength in strengths.items()
@@ -64,7 +64,7 @@ def test_equal_expressions_leave_the_map_as_it_is(method: Method) -> None:
     np.testing.assert_allclose(found, TURN, rtol=0, atol=1e-7)
 
 
-def test_the_movement_follows_the_head_in_its_picture() -> None:
+def test_the_movement_follows_the_head_in_its_image() -> None:
     quarter = similarity(2.0, 90.0, 0.0, 0.0)
     b, a = shown(brows_raised=1.0), apply(quarter, shown())
     taken = without_expression(b, a, SOLVED, 2.0) - a

@@ -48,16 +48,16 @@ def test_ffhq_square_is_that_of_the_reference(ffhq_io: dict[str, np.ndarray], ca
 
 @pytest.mark.parametrize(("case", "least_db"), [("frontal", 48.0), ("rolled20", 45.0)])
 @pytest.mark.parametrize(("size", "which"), [(256, "256_256"), (128, "128_512")])
-def test_ffhq_picture_is_that_of_the_reference(
+def test_ffhq_image_is_that_of_the_reference(
     ffhq_io: dict[str, np.ndarray], case: str, least_db: float, size: int, which: str
 ) -> None:
     # The reference counts landmarks from the middle of the first pixel: half a pixel more here.
     matrix = quad_framing(ffhq_io[f"{case}__quad"] + 0.5, size)
-    picture = sample(ffhq_io["image"], matrix, size)
+    image = sample(ffhq_io["image"], matrix, size)
     wanted = ffhq_io[f"{case}__aligned_{which}"]
     inner = slice(size // 8, -size // 8)
-    assert psnr(picture[inner, inner], wanted[inner, inner]) > least_db
-    difference = np.abs(picture[inner, inner].astype(int) - wanted[inner, inner])
+    assert psnr(image[inner, inner], wanted[inner, inner]) > least_db
+    difference = np.abs(image[inner, inner].astype(int) - wanted[inner, inner])
     assert np.percentile(difference, 99) <= 2
 
 
@@ -98,15 +98,15 @@ def test_head_is_the_whole_stored_crop() -> None:
 
 
 def test_sampling_at_pixel_edges_is_exact() -> None:
-    picture = pixels(0, 64, 4)
-    moved = sample(picture, np.array([[1.0, 0, 10.0], [0, 1.0, -6.0]]), 64)
-    np.testing.assert_array_equal(moved[:58, 10:], picture[6:, :54])
+    image = pixels(0, 64, 4)
+    moved = sample(image, np.array([[1.0, 0, 10.0], [0, 1.0, -6.0]]), 64)
+    np.testing.assert_array_equal(moved[:58, 10:], image[6:, :54])
 
 
 def test_shrinking_is_the_mean_of_what_a_pixel_covers() -> None:
-    picture = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
-    means = picture.reshape(64, 4, 64, 4, 3).mean((1, 3))
-    shrunk = sample(picture, np.array([[0.25, 0, 0], [0, 0.25, 0]]), 64)
+    image = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
+    means = image.reshape(64, 4, 64, 4, 3).mean((1, 3))
+    shrunk = sample(image, np.array([[0.25, 0, 0], [0, 0.25, 0]]), 64)
     np.testing.assert_allclose(shrunk, means, atol=1.01)
 
 

@@ -38,9 +38,9 @@ def talk(which: int) -> list[np.ndarray]:
     ]
 
 
-def track(tracker: Tracker, pictures: list[np.ndarray]) -> np.ndarray:
+def track(tracker: Tracker, images: list[np.ndarray]) -> np.ndarray:
     tracker.restart()
-    found = [tracker.track(picture) for picture in pictures]
+    found = [tracker.track(image) for image in images]
     assert all(landmarks is not None for landmarks in found)
     return np.array(found)
 
@@ -76,14 +76,14 @@ def test_the_face_followed_is_kept_in_company(tasks: TaskTracker) -> None:
     tasks.restart()
     beside = [np.hstack([np.full_like(face, 100), face]) for face in talk(0)]
     pair = [np.hstack([other, face]) for face, other in zip(talk(0), talk(1), strict=True)]
-    for picture in (*beside[:4], *pair[4:]):
-        landmarks = tasks.track(picture)
+    for image in (*beside[:4], *pair[4:]):
+        landmarks = tasks.track(image)
         assert landmarks is not None
         assert landmarks[:, 0].min() > 320
 
 
 def test_extract_runs_with_a_task_file(tmp_path: Path, bundle: Path) -> None:
-    write_media(tmp_path / "a.mp4", talking(), sound=tone(0.5))
+    write_media(tmp_path / "a.mp4", talking(), audio=tone(0.5))
     table = manifest(tmp_path, "a.mp4")
     plain = make_run(table, tmp_path / "data")
     _, (one,), _ = run(plain)
@@ -127,7 +127,7 @@ def test_models_that_do_not_load_are_said_in_one_line(tmp_path: Path) -> None:
 
 
 def test_the_run_stops_before_any_take(tmp_path: Path) -> None:
-    write_media(tmp_path / "a.mp4", talking(), sound=tone(0.5))
+    write_media(tmp_path / "a.mp4", talking(), audio=tone(0.5))
     made = make_run(
         manifest(tmp_path, "a.mp4"), tmp_path / "data", landmarker=str(tmp_path / "absent.task")
     )

@@ -16,9 +16,9 @@ def tracker() -> MeshTracker:
     return MeshTracker()
 
 
-def track(tracker: MeshTracker, pictures: list[np.ndarray]) -> list[np.ndarray]:
+def track(tracker: MeshTracker, images: list[np.ndarray]) -> list[np.ndarray]:
     tracker.restart()
-    found = [tracker.track(picture) for picture in pictures]
+    found = [tracker.track(image) for image in images]
     assert all(landmarks is not None for landmarks in found)
     return found  # type: ignore[return-value]
 
@@ -35,17 +35,17 @@ def test_a_take_does_not_depend_on_the_one_before(tracker: MeshTracker) -> None:
 
 
 def test_landmarks_lie_where_the_face_was_drawn(tracker: MeshTracker) -> None:
-    picture = drawn()
-    (landmarks,) = track(tracker, [rgb(picture)])
+    image = drawn()
+    (landmarks,) = track(tracker, [rgb(image)])
     assert landmarks.shape == (478, 3)
-    error = np.linalg.norm(landmarks[:468, :2] - picture.landmarks_px, axis=1)
+    error = np.linalg.norm(landmarks[:468, :2] - image.landmarks_px, axis=1)
     assert np.median(error) < 0.035 * EYES_PX
 
 
-def test_the_size_of_the_picture_brings_no_bias(tracker: MeshTracker) -> None:
-    picture = rgb(drawn())
-    (small,) = track(tracker, [picture])
-    double = cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
+def test_the_size_of_the_image_brings_no_bias(tracker: MeshTracker) -> None:
+    image = rgb(drawn())
+    (small,) = track(tracker, [image])
+    double = cv2.resize(image, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
     (large,) = track(tracker, [double])
     shift = np.median(large[:, :2] / 2 - small[:, :2], axis=0)
     assert np.abs(shift).max() < 0.12  # half a pixel forgotten would make it 0.25
@@ -54,8 +54,8 @@ def test_the_size_of_the_picture_brings_no_bias(tracker: MeshTracker) -> None:
 @pytest.mark.parametrize("which", [0, 1, 2])
 def test_pose_follows_the_head(tracker: MeshTracker, which: int) -> None:
     poses = [(-20, 0, 0), (20, 0, 0), (0, 0, -10), (0, 0, 10), (0, 10, 0), (0, -10, 0)]
-    pictures = [rgb(drawn(*pose, which=which)) for pose in poses]
-    got = [measure(track(tracker, [picture])[0]) for picture in pictures]
+    images = [rgb(drawn(*pose, which=which)) for pose in poses]
+    got = [measure(track(tracker, [image])[0]) for image in images]
     assert got[1].yaw_deg - got[0].yaw_deg == pytest.approx(40, abs=5)
     # drawn heads count roll the other way round
     assert got[2].roll_deg - got[3].roll_deg == pytest.approx(20, abs=3)
@@ -64,29 +64,29 @@ def test_pose_follows_the_head(tracker: MeshTracker, which: int) -> None:
 
 def test_the_mouth_opens_with_the_jaw(tracker: MeshTracker) -> None:
     for jaw in (0.0, 0.4, 0.9):
-        picture = drawn(jaw=jaw)
+        image = drawn(jaw=jaw)
         truth = np.zeros((478, 3))
-        truth[:468, :2] = picture.landmarks_px
-        (landmarks,) = track(tracker, [rgb(picture)])
+        truth[:468, :2] = image.landmarks_px
+        (landmarks,) = track(tracker, [rgb(image)])
         want = measure(truth).mouth_open
         assert measure(landmarks).mouth_open == pytest.approx(want, abs=0.04)
     assert want > 0.15
 
 
 def test_a_lost_face_is_none_and_comes_back(tracker: MeshTracker) -> None:
-    picture = rgb(drawn())
+    image = rgb(drawn())
     tracker.restart()
-    nothing = np.full_like(picture, 90)
-    found = [tracker.track(p) is not None for p in (nothing, picture, picture, nothing, picture)]
+    nothing = np.full_like(image, 90)
+    found = [tracker.track(p) is not None for p in (nothing, image, image, nothing, image)]
     assert found == [False, True, True, False, True]
 
 
 def test_the_finder_confirms_faces_and_nothing_else() -> None:
     finder = FaceFinder()
-    picture = drawn()
-    boxes = finder.propose(rgb(picture))
+    image = drawn()
+    boxes = finder.propose(rgb(image))
     assert len(boxes) == 1
-    landmarks = finder.confirm(rgb(picture))
+    landmarks = finder.confirm(rgb(image))
     assert landmarks is not None
     assert landmarks.shape == (468, 3)
     assert finder.propose(np.full((SIZE_PX, SIZE_PX, 3), 90, np.uint8)) == []

@@ -15,12 +15,12 @@ def take(*, covered: range = range(0), which: int = 0) -> np.ndarray:
     skins = []
     for i in range(16):
         pose = drawn(yaw_deg=8 * np.sin(i / 3), jaw=0.4 * (i % 4) / 3, which=which, frame=i)
-        picture = rgb(pose).copy()
+        image = rgb(pose).copy()
         if i in covered:
             x, y = pose.landmarks_px[17].round().astype(int).tolist()
-            cv2.circle(picture, (x, y), 30, (40, 40, 45), -1)
+            cv2.circle(image, (x, y), 30, (40, 40, 45), -1)
         landmarks = np.column_stack([pose.landmarks_px, np.zeros(len(pose.landmarks_px))])
-        skins.append(skin_around_mouth(picture, landmarks))
+        skins.append(skin_around_mouth(image, landmarks))
     return np.array(skins)
 
 

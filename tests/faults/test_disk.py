@@ -100,7 +100,7 @@ def _under(limit_bytes: int, work: str, folder: Path) -> subprocess.CompletedPro
         "media.write_flac(temporary, np.random.default_rng(0).normal(0, .3, 99_999), 16000)",
         "write_table(folder / 'file', pa.table({'x': [bytes(100_000)]}), plain_columns=['x'])",
     ],
-    ids=["bytes", "sound", "table"],
+    ids=["bytes", "audio", "table"],
 )
 def test_a_limit_on_the_size_of_files_is_one_line(tmp_path: Path, work: str) -> None:
     """RLIMIT_FSIZE: what stands in for a full disk where nothing can be mounted."""

@@ -39,7 +39,7 @@ _OPENED = 60
 
 
 class Case(NamedTuple):
-    """An archive: a maker's name, or a sound one and how it is spoilt."""
+    """An archive: a maker's name, or a audio one and how it is spoilt."""
 
     base: str
     mutator: str = ""

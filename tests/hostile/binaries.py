@@ -27,7 +27,7 @@ from pipeline.tools.inspect.manifest import NAME, read_manifest
 from pipeline.tools.inspect.show import show
 from spfem_data import Pairs
 from spfem_data.parquet_pages import NotPlain, chunk_range, find_values
-from spfem_data.schema import SCHEMA_VERSION, SOUND_HZ
+from spfem_data.schema import AUDIO_HZ, SCHEMA_VERSION
 from tests.builders import shards
 from tests.hostile.archives import MADE
 from tests.hostile.targets import OWN, TEXTS, Parse, Target, in_file
@@ -105,7 +105,7 @@ def _manifest() -> bytes:
 
 
 def _pages() -> list[bytes]:
-    """The pages of a column of pictures, behind how many values they have, as both writers do."""
+    """The pages of a column of images, behind how many values they have, as both writers do."""
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     rows = [None if k % 3 == 0 else {"bytes": b"x" * k, "path": "p"} for k in range(9)]
     found = []
@@ -137,16 +137,16 @@ def _shard() -> bytes:
 
 
 def _read_shard(path: Path) -> object:
-    """A shard as training and `show` read it: a selection, pictures by their place, all columns."""
+    """A shard as training and `show` read it: a selection, images by their place, all columns."""
     folder = path.parents[2]
     show(folder, "pairs", "train", [("confidence", ">", 0.05)], 2)
     pairs = Pairs(folder, "train")
     return [pairs[k] for k in range(min(len(pairs), 2))]
 
 
-def _sound() -> bytes:
+def _audio() -> bytes:
     stream = io.BytesIO()
-    soundfile.write(stream, np.zeros(800, np.int16), SOUND_HZ, "PCM_16", format="FLAC")
+    soundfile.write(stream, np.zeros(800, np.int16), AUDIO_HZ, "PCM_16", format="FLAC")
     return stream.getvalue()
 
 
@@ -181,11 +181,11 @@ BYTES: dict[str, Target] = {
     "shard": Target(
         lambda: [_shard()], in_file("data/pairs/train-00000-of-00001.parquet", _read_shard)
     ),
-    "picture of a shard": Target(
+    "image of a shard": Target(
         lambda: [shards.jpeg(shards.face("S1", "happy", 0.5)[:16, :16])],
-        _in_shard(media._picture),
+        _in_shard(media._image),
     ),
-    "sound of a shard": Target(lambda: [_sound()], _in_shard(media._sound)),
+    "audio of a shard": Target(lambda: [_audio()], _in_shard(media._audio)),
     "table of a stage": Target(
         lambda: [_rows()], in_file("t.parquet", lambda path: read_rows(path, Rejected))
     ),
@@ -196,5 +196,5 @@ PARSERS: dict[str, Target] = {**TEXTS, **BYTES, **OWN}
 
 
 def seeds_of(name: str) -> Sequence[bytes]:
-    """The sound inputs of a parser."""
+    """The audio inputs of a parser."""
     return PARSERS[name].seeds()

@@ -35,7 +35,7 @@ def _with_pax(record: bytes) -> bytes:
     return head.tobuf(tarfile.USTAR_FORMAT) + record.ljust(tarfile.BLOCKSIZE, b"\0") + b"\0" * 1024
 
 
-(_FLAC,), (_JPEG,) = (PARSERS[f"{kind} of a shard"].seeds() for kind in ("sound", "picture"))
+(_FLAC,), (_JPEG,) = (PARSERS[f"{kind} of a shard"].seeds() for kind in ("audio", "image"))
 _SIZE = _JPEG.index(b"\xff\xc0") + 5
 
 
@@ -79,10 +79,10 @@ FOUND: tuple[tuple[str, bytes, str], ...] = (
     ("pages of a shard", _page(b"\x0a", b"\xfe\xff\xff\xff\xff\xff\x0f"), "one line"),
     ("pages of a shard", b"\x09\x19\xf1" + b"\xff" * 9 + b"\x7f", "one line"),
     ("pages of a shard", b"\x09\x16" + b"\x80" * 300_000, "one line"),
-    ("sound of a shard", _FLAC[:22] + b"\xff" * 4 + _FLAC[26:], "value"),  # 4 billion samples
-    ("sound of a shard", _FLAC[:21] + b"\xff" * 5 + _FLAC[26:], "value"),
-    ("picture of a shard", _JPEG[:_SIZE] + b"\xfd\xe8" * 2 + _JPEG[_SIZE + 4 :], "value"),  # 13 GB
-    ("picture of a shard", _JPEG[: _SIZE + 6] + b"\x14" + _JPEG[_SIZE + 7 :], "value"),
+    ("audio of a shard", _FLAC[:22] + b"\xff" * 4 + _FLAC[26:], "value"),  # 4 billion samples
+    ("audio of a shard", _FLAC[:21] + b"\xff" * 5 + _FLAC[26:], "value"),
+    ("image of a shard", _JPEG[:_SIZE] + b"\xfd\xe8" * 2 + _JPEG[_SIZE + 4 :], "value"),  # 13 GB
+    ("image of a shard", _JPEG[: _SIZE + 6] + b"\x14" + _JPEG[_SIZE + 7 :], "value"),
     ("tar", _with_pax(b"6 a=b\nno length here"), "one line"),
     ("memory of hashes", b"[1]", "value"),
     ("memory of hashes", b'{"a": 1, "b": [], "\\ud800": [1, 2, 3, "x"]}', "value"),

@@ -1,7 +1,7 @@
 """Every parser of outside text or bytes, fuzzed under coverage: needs the extra `fuzz` (atheris).
 
 `python -m tests.hostile.fuzz --seconds 180` gives each parser of `binaries.PARSERS` so long, in a
-process of its own that begins with the parser's sound inputs. Inputs that reach new code are kept
+process of its own that begins with the parser's audio inputs. Inputs that reach new code are kept
 and spoilt further. Counted are executions, branches reached at first and at last, and findings: an
 error that is none of ours, a message of several lines, an input that takes longer than `LIMIT_S`
 or more memory than `LIMIT_MB`, code that ran, a connection, a file written elsewhere.
@@ -29,7 +29,7 @@ from tests.hostile.reshape import reshaped
 LIMIT_S = 10
 LIMIT_MB = 2048
 MOST_BYTES = 16 << 10
-"""Longest input; sound ones may be longer."""
+"""Longest input; audio ones may be longer."""
 _PROGRESS = re.compile(r"#\d+\s+\w+\s+cov: (\d+) ft: \d+ corp: (\d+)")
 _STATISTIC = re.compile(r"stat::(\w+):\s+(\d+)")
 

@@ -1,6 +1,6 @@
 """Takes of two hours, and such as claim it: `python -m tests.hostile.long` (some minutes).
 
-Each goes through extract's own function (a real face mesh looks at every picture) and through
+Each goes through extract's own function (a real face mesh looks at every image) and through
 `align-pair` beside a short take; some, as two takes of one sentence, through the stages `extract`
 and `align`. Printed are the end, the seconds and the memory above the process's own of each.
 """
@@ -72,7 +72,7 @@ def _claim(raw: bytearray, at: int, field: str) -> None:
 
 
 def _claiming_wav(path: Path, seeds: Path) -> None:
-    raw = bytearray((seeds / "sound.wav").read_bytes())
+    raw = bytearray((seeds / "audio.wav").read_bytes())
     (rate,) = struct.unpack_from("<I", raw, 28)
     struct.pack_into("<I", raw, 4, HOURS_2_S * rate + 36)
     struct.pack_into("<I", raw, raw.index(b"data") + 4, HOURS_2_S * rate)
@@ -82,7 +82,7 @@ def _claiming_wav(path: Path, seeds: Path) -> None:
 def _far(path: Path, seeds: Path) -> None:
     """Frames of which the last is shown 2 h after the others."""
     times = [*range(0, 400, 40), HOURS_2_S * 1000]
-    write_media(path, talking(11), times_ms=times, sound=voice(0.5))
+    write_media(path, talking(11), times_ms=times, audio=voice(0.5))
 
 
 def _dense(path: Path, seeds: Path) -> None:
@@ -150,8 +150,8 @@ def _aligned(path: Path) -> str:
 def make_files(folder: Path, only: list[str]) -> dict[str, set[str]]:
     """Write them, or some by name: path -> allowed ends."""
     seeds = folder / "seeds"
-    make_seeds(seeds, ("h264.mp4", "h264.mkv", "sound.wav"))
-    write_media(folder / "beside.wav", sound=voice(1.5), sound_codec="pcm_s16le")
+    make_seeds(seeds, ("h264.mp4", "h264.mkv", "audio.wav"))
+    write_media(folder / "beside.wav", audio=voice(1.5), audio_codec="pcm_s16le")
     return oddities.make(folder, seeds, {n: f for n, f in FILES.items() if not only or n in only})
 
 

@@ -123,7 +123,7 @@ def _put(rng: random.Random, content: bytearray, place: int) -> None:
 
 
 def swap_tracks(rng: random.Random, raw: bytes) -> bytes:
-    """What is picture is called sound and the reverse; codecs and marks change places."""
+    """What is image is called audio and the reverse; codecs and marks change places."""
     pairs = [
         (b"vide", b"soun"), (b"vids", b"auds"), (b"00dc", b"01wb"), (b"avc1", b"mp4a"),
         (b"V_MPEG4/ISO/AVC", b"A_MPEG4/ISO/AVC"), (b"stco", b"stsz"), (b"stts", b"ctts"),
@@ -184,8 +184,8 @@ def _golomb(value: int) -> str:
     return "0" * (len(code) - 1) + code
 
 
-def absurd_picture(rng: random.Random, raw: bytes) -> bytes:
-    """A picture of another size than it has: in the container, or in the codec's own head."""
+def absurd_image(rng: random.Random, raw: bytes) -> bytes:
+    """A image of another size than it has: in the container, or in the codec's own head."""
     size = rng.choice(((16, 16), (16384, 16384), (65520, 16), (16, 65520), (8192, 4320)))
     content = bytearray(raw)
     for match in list(re.finditer(rb"avc1|hvc1|mp4v|jpeg|ap\w\w|mjpa", raw))[:1]:
@@ -229,7 +229,7 @@ MUTATORS: dict[str, Mutator] = {
     for mutator in (
         cut_anywhere, cut_at_mark, cut_tail, cut_head, cut_middle, zero_block, full_block,
         noise_block, flip_bits, flip_head, lie_near_mark, lie_anywhere, swap_tracks, double_block,
-        swap_blocks, join_halves, no_bytes, noise_only, absurd_picture, absurd_time,
+        swap_blocks, join_halves, no_bytes, noise_only, absurd_image, absurd_time,
     )
 }  # fmt: skip
 

@@ -26,7 +26,7 @@ def _text(content: str | bytes) -> Maker:
 
 
 def _made(arguments: str) -> Maker:
-    """What ffmpeg makes of its own sources; the sound is a tone of the same length."""
+    """What ffmpeg makes of its own sources; the audio is a tone of the same length."""
 
     def make(path: Path, seeds: Path) -> None:
         ffmpeg("-f", "lavfi", *arguments.split(), path)
@@ -72,9 +72,9 @@ def _wav(rate: int, channels: int, bits: int, n_bytes: int = 40000) -> Maker:
 def _frames(n: int, shape: tuple[int, int], codec: str = "ffv1", **more: object) -> Maker:
     def make(path: Path, seeds: Path) -> None:
         rng = np.random.default_rng(0)
-        pictures = [rng.integers(0, 255, (*shape, 3), np.uint8) for _ in range(n)]
-        sound = tone(max(0.5, n / 25))
-        write_media(path, pictures, codec=codec, sound=sound, **more)  # type: ignore[arg-type]
+        images = [rng.integers(0, 255, (*shape, 3), np.uint8) for _ in range(n)]
+        audio = tone(max(0.5, n / 25))
+        write_media(path, images, codec=codec, audio=audio, **more)  # type: ignore[arg-type]
 
     return make
 
@@ -87,7 +87,7 @@ def _png(side: int) -> Maker:
         stream = io.BytesIO()
         Image.new("L", (side, side)).save(stream, "PNG", optimize=False)
         small = path.with_suffix(".base.avi")
-        write_media(small, plain(13, 256, 256), codec="png", pix_fmt="rgb24", sound=tone(0.5))
+        write_media(small, plain(13, 256, 256), codec="png", pix_fmt="rgb24", audio=tone(0.5))
         raw = small.read_bytes()
         small.unlink()
         start = raw.index(b"\x89PNG")
@@ -122,17 +122,17 @@ def _loud(path: Path, seeds: Path) -> None:
 
 
 def _two_tracks(path: Path, seeds: Path) -> None:
-    """Two pictures and two sounds in one file."""
+    """Two images and two recordings in one file."""
     a, b = seeds / "h264.mp4", seeds / "mpeg4.avi"
     ffmpeg("-i", a, "-i", b, "-map", "0", "-map", "1", "-c", "copy", path)
 
 
 def _silent_wave(path: Path, seeds: Path) -> None:
-    with wave.open(str(path), "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(16000)
-        sound.writeframes(bytes(32000))
+    with wave.open(str(path), "wb") as audio:
+        audio.setnchannels(1)
+        audio.setsampwidth(2)
+        audio.setframerate(16000)
+        audio.writeframes(bytes(32000))
 
 
 def _still(seconds: float, fps: int) -> Maker:
@@ -155,8 +155,8 @@ def _nodding(seconds: float, fps: int) -> Maker:
 
     def make(path: Path, seeds: Path) -> None:
         short = path.with_suffix(".short.mkv")
-        pictures = talking(24)
-        write_media(short, pictures, times_ms=[1000 * k // fps for k in range(len(pictures))])
+        images = talking(24)
+        write_media(short, images, times_ms=[1000 * k // fps for k in range(len(images))])
         ffmpeg(
             "-stream_loop", "-1", "-i", short, "-f", "lavfi", "-i",
             "sine=frequency=300:sample_rate=48000", "-t", str(seconds), "-r", str(fps), "-c:v",
@@ -168,14 +168,14 @@ def _nodding(seconds: float, fps: int) -> Maker:
     return make
 
 
-def _sound_s(seconds: float) -> Maker:
+def _audio_s(seconds: float) -> Maker:
     return _made(f"-t {seconds} -i sine=frequency=300:sample_rate=48000 -ac 1 -b:a 24k -c:a mp3")
 
 
 def _far(path: Path, seeds: Path) -> None:
     """A frame that is shown a thousand hours after the others."""
     times = [*range(0, 400, 40), 3_600_000_000]
-    write_media(path, talking(11), times_ms=times, sound=voice(0.5))
+    write_media(path, talking(11), times_ms=times, audio=voice(0.5))
 
 
 _REFUSED = {"unreadable"}
@@ -203,24 +203,24 @@ ODD: dict[str, tuple[Maker, set[str]]] = {
                   "</AdaptationSet></Period></MPD>"), _REFUSED,
     ),
     "lyrics.mp3": (_playlist("[Reference]\nRef1=http://127.0.0.1:9/x\n"), _REFUSED),
-    "wav.mp4": (_renamed("sound.wav"), {"output"}),
+    "wav.mp4": (_renamed("audio.wav"), {"output"}),
     "video.wav": (_renamed("h264.mp4"), {"output"}),
     "avi.mp4": (_renamed("mpeg4.avi"), {"output"}),
     "mp4.mkv": (_renamed("h264.mp4"), {"output"}),
-    "soundless.mp4": (_renamed("soundless.mp4"), {"no_sound"}),
-    "pictureless.mp4": (_renamed("sound.m4a"), {"output"}),
+    "soundless.mp4": (_renamed("soundless.mp4"), {"no_audio"}),
+    "pictureless.mp4": (_renamed("audio.m4a"), {"output"}),
     "silent.wav": (_silent_wave, {"silent"}),
     "loud.wav": (_loud, _REFUSED),
-    "rate_0.wav": (_wav(0, 1, 16), {"unreadable", "no_sound"}),
+    "rate_0.wav": (_wav(0, 1, 16), {"unreadable", "no_audio"}),
     "rate_1.wav": (_wav(1, 1, 16), _REFUSED),
     "rate_100.wav": (_wav(100, 1, 16), _REFUSED),
     "rate_2g.wav": (_wav(0x7FFFFFFF, 1, 16), _REFUSED),
     "rate_4g.wav": (_wav(0xFFFFFFFF, 1, 16), _REFUSED),
-    "channels_0.wav": (_wav(16000, 0, 16), {"unreadable", "no_sound"}),
+    "channels_0.wav": (_wav(16000, 0, 16), {"unreadable", "no_audio"}),
     "channels_200.wav": (_wav(16000, 200, 16), {"output", "unreadable", "few_frames"}),
-    "channels_65535.wav": (_wav(16000, 65535, 16), {"unreadable", "no_sound"}),
-    "bits_0.wav": (_wav(16000, 1, 0), {"unreadable", "no_sound"}),
-    "bits_64.wav": (_wav(16000, 1, 64), {"unreadable", "no_sound", "output"}),
+    "channels_65535.wav": (_wav(16000, 65535, 16), {"unreadable", "no_audio"}),
+    "bits_0.wav": (_wav(16000, 1, 0), {"unreadable", "no_audio"}),
+    "bits_64.wav": (_wav(16000, 1, 64), {"unreadable", "no_audio", "output"}),
     "one_frame.mkv": (_frames(1, (64, 64)), {"no_face", "few_frames"}),
     "dot.avi": (_frames(13, (1, 1), "png", pix_fmt="rgb24"), {"no_face"}),
     "three.avi": (_frames(13, (3, 3), "png", pix_fmt="rgb24"), {"no_face"}),
@@ -242,7 +242,7 @@ ODD: dict[str, tuple[Maker, set[str]]] = {
     "sixteen_bit.avi": (
         _pattern("-pix_fmt rgba64be -c:v png -c:a pcm_s16le"), {"no_face"},
     ),
-    "float_picture.mkv": (
+    "float_image.mkv": (
         _pattern("-pix_fmt gbrp16le -c:v ffv1 -c:a flac"), {"no_face"},
     ),
     "411.mkv": (
@@ -265,8 +265,8 @@ ODD: dict[str, tuple[Maker, set[str]]] = {
 }  # fmt: skip
 """Name, how it is made, and which ends are right."""
 LONG: dict[str, tuple[Maker, set[str]]] = {
-    "hours_2.mp3": (_sound_s(7190), {"output"}),
-    "hours_3.mp3": (_sound_s(10800), {"too_large"}),
+    "hours_2.mp3": (_audio_s(7190), {"output"}),
+    "hours_3.mp3": (_audio_s(10800), {"too_large"}),
     "hours_2.mp4": (_nodding(7190, 1), {"output"}),
     "hours_2_still.mp4": (_still(7190, 1), {"rejected_finding"}),
     "hours_3.mp4": (_still(10800, 1), {"too_large"}),

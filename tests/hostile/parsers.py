@@ -1,6 +1,6 @@
 """Every parser of outside text or bytes, fuzzed: `python -m tests.hostile.parsers --seconds 60`.
 
-Inputs are sound ones (`targets`, `binaries`) spoilt at random. Each ends in a value or in one line;
+Inputs are audio ones (`targets`, `binaries`) spoilt at random. Each ends in a value or in one line;
 the counts are printed. `tests.hostile.fuzz` does the same led by coverage.
 """
 

@@ -50,16 +50,16 @@ class Given(NamedTuple):
 class StandIn:
     """Tracker and finder that see one face wherever they look, at the cost of nothing.
 
-    What is spoilt are files, not pixels: the mesh sees pictures of the right shape in either case,
+    What is spoilt are files, not pixels: the mesh sees images of the right shape in either case,
     and takes nearly all of the time. One case in `REAL` goes through the mesh itself.
     """
 
     def __init__(self) -> None:
         tracker = MeshTracker()
-        picture = talking(1)[0]
-        found = tracker.track(picture)
+        image = talking(1)[0]
+        found = tracker.track(image)
         assert found is not None
-        self._landmarks = found / picture.shape[0]
+        self._landmarks = found / image.shape[0]
         self.tracker = self.finder = self
 
     def restart(self) -> None:
@@ -136,8 +136,8 @@ def _judged(bench: Bench, tools: Any, path: Path, root: Path, name: str, member:
     before = sha256_of(path)
     timeline = _timeline(path)
     store = ItemStore(bench.folder / "items")
-    is_sound = path.suffix.lower() in AUDIO_SUFFIXES
-    take = _take(name, member, is_sound)
+    ok = path.suffix.lower() in AUDIO_SUFFIXES
+    take = _take(name, member, ok)
     job = extract.Job(take, "train", root, bench.section)
     outcome = extract_take(tools, store, "s/t", job)
     if sha256_of(path) != before:
@@ -159,7 +159,7 @@ def _timeline(path: Path) -> str:
         found = media.read_timeline(path)
     except Reject as reject:
         return reject.reason
-    assert np.isfinite(found.sound.samples).all()
+    assert np.isfinite(found.audio.samples).all()
     if found.frames_s is not None:
         assert np.isfinite(found.frames_s).all()
         assert (np.diff(found.frames_s) > 0).all()
@@ -174,7 +174,7 @@ def _check_output(store: ItemStore, outcome: UnitResult) -> None:
     samples = media.read_flac(store.path("s/t", AUDIO))
     assert len(samples)
     assert np.isfinite(samples).all()
-    if clip.has_picture:
+    if clip.has_video:
         table = read_table(store.path("s/t", FRAMES), FRAMES_SCHEMA)
         assert table.num_rows == clip.n_frames
         times = np.array(table["time_s"])
@@ -184,9 +184,9 @@ def _check_output(store: ItemStore, outcome: UnitResult) -> None:
         store.path("s/t", suffix).unlink()
 
 
-def _take(name: str, member: str | None, is_sound: bool) -> Take:
-    video = (None, None) if is_sound else (name, member)
-    audio = (name, member) if is_sound else (None, None)
+def _take(name: str, member: str | None, ok: bool) -> Take:
+    video = (None, None) if ok else (name, member)
+    audio = (name, member) if ok else (None, None)
     return Take(
         take_id="t", utterance_id="u", dataset="made", speaker="s", emotion="neutral", level=1,
         view="front", take="t", sentence="x", sentence_source="manifest", video_path=video[0],

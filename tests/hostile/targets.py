@@ -1,4 +1,4 @@
-"""What is read of outside text, and of our own bookkeeping: a sound input and the reader of each.
+"""What is read of outside text, and of our own bookkeeping: a audio input and the reader of each.
 
 The one table of all parsers; `parsers` tries them with inputs spoilt at random, `fuzz` with inputs
 that coverage leads. Archives, weights and shards are in `binaries`.
@@ -47,7 +47,7 @@ Parse = Callable[[Path, bytes], object]
 
 
 class Target(NamedTuple):
-    """A parser: sound inputs, and the function that reads one."""
+    """A parser: audio inputs, and the function that reads one."""
 
     seeds: Callable[[], Sequence[bytes]]
     parse: Parse

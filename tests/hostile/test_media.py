@@ -20,7 +20,7 @@ from tests.hostile import decoders, long, oddities
 from tests.hostile.mutate import MUTATORS
 from tests.hostile.takes import REAL, Bench, Given, Spoilt, make_bench, try_media
 
-QUICK = ("h264.mp4", "mpeg4.avi", "h264.mkv", "sound.wav", "sound.m4a", "float.wav")
+QUICK = ("h264.mp4", "mpeg4.avi", "h264.mkv", "audio.wav", "audio.m4a", "float.wav")
 NEEDED = (*QUICK, "h264.ts", "mjpeg.avi", "soundless.mp4")
 
 
@@ -73,7 +73,7 @@ def test_a_decoder_that_crashes_hangs_or_swells_costs_its_take_only(
 ) -> None:
     names = ["a", "crashes", "hangs", "swells", "z"]
     for name in names:
-        write_media(tmp_path / f"{name}.wav", sound=voice(0.6), sound_codec="pcm_s16le")
+        write_media(tmp_path / f"{name}.wav", audio=voice(0.6), audio_codec="pcm_s16le")
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     table = manifest(tmp_path, *(f"{name}.wav" for name in names))
     plain = make_run(table, tmp_path / "plain")
@@ -97,12 +97,12 @@ def test_a_decoder_that_crashes_hangs_or_swells_costs_its_take_only(
 def test_a_run_over_mutants_counts_them_all(seeds: list[Path], tmp_path: Path) -> None:
     from tests.hostile.mutate import mutant
 
-    raw = next(p for p in seeds if p.name == "sound.wav").read_bytes()
+    raw = next(p for p in seeds if p.name == "audio.wav").read_bytes()
     names = []
     for mutator in MUTATORS:
         names.append(f"{mutator}.wav")
         (tmp_path / names[-1]).write_bytes(mutant(mutator, 3, raw))
-    write_media(tmp_path / "good.mp4", talking(), sound=voice(0.5))
+    write_media(tmp_path / "good.mp4", talking(), audio=voice(0.5))
     made = make_run(manifest(tmp_path, "good.mp4", *names), tmp_path / "data")
     summary, clips, rejects = run(made)
     assert summary.planned == len(MUTATORS) + 1 == len(clips) + len(rejects)

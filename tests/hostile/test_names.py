@@ -61,7 +61,7 @@ def test_files_called_anything_are_taken_under_safe_names(
 ) -> None:
     root = tmp_path / "root"
     root.mkdir()
-    write_media(root / "base.wav", sound=tone(0.5), sound_codec="pcm_s16le")
+    write_media(root / "base.wav", audio=tone(0.5), audio_codec="pcm_s16le")
     for name in ODD_NAMES:
         os.link(root / "base.wav", root / name)
     before = isolated_cases.hashes(root)
@@ -82,20 +82,20 @@ def test_files_called_anything_are_taken_under_safe_names(
 def test_a_relative_path_that_looks_like_a_protocol_is_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_media(tmp_path / "base.wav", sound=tone(0.5), sound_codec="pcm_s16le")
+    write_media(tmp_path / "base.wav", audio=tone(0.5), audio_codec="pcm_s16le")
     monkeypatch.chdir(tmp_path)
     for name in ("concat:a|b.wav", "pipe:0", "subfile,,start,0,end,9,,:base.wav", "-", "http:x"):
         os.rename("base.wav", name)
-        sound = media.decode_sound(name, 16000, 10.0)
-        assert sound is not None
-        assert sound.end_s == pytest.approx(0.5, abs=0.01)
+        audio = media.decode_audio(name, 16000, 10.0)
+        assert audio is not None
+        assert audio.end_s == pytest.approx(0.5, abs=0.01)
         os.rename(name, "base.wav")
         with pytest.raises(Reject, match="unreadable"):
-            media.decode_sound(name, 16000, 10.0)
+            media.decode_audio(name, 16000, 10.0)
 
 
 def test_both_normal_forms_are_one_name(tmp_path: Path) -> None:
-    write_media(tmp_path / "base.wav", sound=tone(0.5), sound_codec="pcm_s16le")
+    write_media(tmp_path / "base.wav", audio=tone(0.5), audio_codec="pcm_s16le")
     forms = [unicodedata.normalize(form, "Zoë é.wav") for form in ("NFC", "NFD")]
     assert forms[0] != forms[1]
     for name in forms:
@@ -112,7 +112,7 @@ def test_paths_out_of_the_manifests_folder_are_refused(tmp_path: Path) -> None:
     outside, root = tmp_path / "outside", tmp_path / "root"
     outside.mkdir()
     (root / "in").mkdir(parents=True)
-    write_media(outside / "secret.wav", sound=tone(0.5), sound_codec="pcm_s16le")
+    write_media(outside / "secret.wav", audio=tone(0.5), audio_codec="pcm_s16le")
     os.link(outside / "secret.wav", root / "in" / "good.wav")
     (root / "file_link.wav").symlink_to(outside / "secret.wav")
     (root / "folder_link").symlink_to(outside)
@@ -148,7 +148,7 @@ def test_paths_out_of_the_manifests_folder_are_refused(tmp_path: Path) -> None:
 
 
 def test_formulas_and_markup_in_a_manifest_stay_text(tmp_path: Path) -> None:
-    write_media(tmp_path / "a.wav", sound=tone(0.5), sound_codec="pcm_s16le")
+    write_media(tmp_path / "a.wav", audio=tone(0.5), audio_codec="pcm_s16le")
     texts = (*FORMULAS, *PAYLOADS)
     rows = []
     for k, text in enumerate(texts):
@@ -288,7 +288,7 @@ folder = Path(sys.argv[1])
 root = folder / "root"
 (root / "shut").mkdir(parents=True)
 for name in ("a.wav", "b.wav", "shut/c.wav"):
-    write_media(root / name, sound=tone(0.5), sound_codec="pcm_s16le")
+    write_media(root / name, audio=tone(0.5), audio_codec="pcm_s16le")
 rows = [row(name, f"s{k}", name) for k, name in enumerate(("a.wav", "b.wav", "shut/c.wav"))]
 written(root / "takes.csv", rows)
 mead = folder / "MEAD/M003/video/front/angry/level_3"

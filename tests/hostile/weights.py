@@ -35,7 +35,7 @@ from tests.hostile.mutate import MUTATORS, mutant
 
 
 class Case(NamedTuple):
-    """A file: made by hand, or a sound one and how it is spoilt."""
+    """A file: made by hand, or a audio one and how it is spoilt."""
 
     base: str
     mutator: str = ""
@@ -46,7 +46,7 @@ class Bench(NamedTuple):
     """What a worker keeps."""
 
     folder: Path
-    sound: dict[str, bytes]
+    audio: dict[str, bytes]
     clip_model: Any
 
 
@@ -149,8 +149,8 @@ MADE: dict[str, Callable[[], bytes]] = {
 _MARK = Path(tempfile.gettempdir()) / "spfem-hostile-executed"
 
 
-def sound_files(folder: Path) -> dict[str, bytes]:
-    """Sound files of every kind, by name."""
+def audio_files(folder: Path) -> dict[str, bytes]:
+    """Audio files of every kind, by name."""
     found = {name: (HERE / name).read_bytes() for name in (
         "nv_tiny32_scrubbed.pkl", "ros_tiny32_converted.pt", "opts_namespace_min.pt",
     )}  # fmt: skip
@@ -170,10 +170,10 @@ def make_bench() -> Bench:
     folder = Path(tempfile.mkdtemp(prefix="spfem-weights-"))
     torch.set_num_threads(1)
     network, _, _ = made_network(folder)
-    sound = sound_files(folder)
+    audio = audio_files(folder)
     shutil.rmtree(folder)
     folder.mkdir()
-    return Bench(folder, sound, network.model)
+    return Bench(folder, audio, network.model)
 
 
 def cases(count: int, seed: int) -> Iterator[tuple[str, Case]]:
@@ -202,7 +202,7 @@ def try_weights(bench: Bench, case: Case) -> str:
     if case.base.startswith("RUNNING "):
         hostile_weights.RUNNING[case.base.split()[1]](path, mark)
     else:
-        raw = MADE[case.base]() if case.base in MADE else bench.sound[case.base]
+        raw = MADE[case.base]() if case.base in MADE else bench.audio[case.base]
         path.write_bytes(mutant(case.mutator, case.seed, raw) if case.mutator else raw)
     words = [_said(read, bench, path) for read in (_look, _load_own, _load_clip)]
     if mark.exists():

@@ -12,7 +12,7 @@ import simplejpeg
 
 from pipeline import params
 from pipeline.latents.mouths import Calibrator, Judge
-from pipeline.records import Clip, Direction, InvertedTake, MadePicture
+from pipeline.records import Clip, Direction, InvertedTake, MadeImage
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_rows, read_table
 from pipeline.stages.directions.worker import DIRECTION, FitJob, Fitter, fit_direction
@@ -135,7 +135,7 @@ def test_directions_that_cannot_be_are_rejected(
     assert not outcome.suffixes
 
 
-def test_without_measures_nothing_is_taken_out_and_no_picture_made(
+def test_without_measures_nothing_is_taken_out_and_no_image_made(
     made: SimpleNamespace, tmp_path: Path, calibrator: Calibrator
 ) -> None:
     nets = DrawnNets()
@@ -156,7 +156,7 @@ class _Make:
 
     def __call__(self, folder: Path, nets: DrawnNets | None = None, **changes: object) -> tuple:
         section = BASE.synth.model_copy(
-            update={"frames_per_take": 3, "min_pictures": 1, "beta": 1.5, "corrections": 0,
+            update={"frames_per_take": 3, "min_images": 1, "beta": 1.5, "corrections": 0,
                     **changes}
         )  # fmt: skip
         clip, take = self._of("C_neutral0")
@@ -211,18 +211,18 @@ def test_families_keep_the_mouth_and_inherit_the_split(make: _Make, tmp_path: Pa
     assert max(own) < 0.02
 
 
-def test_pictures_are_what_they_say(make: _Make, tmp_path: Path) -> None:
+def test_images_are_what_they_say(make: _Make, tmp_path: Path) -> None:
     _, rows = make(tmp_path, max_open=0.5)
-    picture = simplejpeg.decode_jpeg(_edits(rows)[0]["picture"], colorspace="RGB")
-    assert picture.shape == (SIZE_PX, SIZE_PX, 3)
+    image = simplejpeg.decode_jpeg(_edits(rows)[0]["image"], colorspace="RGB")
+    assert image.shape == (SIZE_PX, SIZE_PX, 3)
     assert all(row["composed"] is None for row in rows)
     assert {row["gaps"] for row in _edits(rows)} == {1.5}
-    np.testing.assert_allclose(rows[0]["frame_to_picture"], [1, 0, 0, 0, 1, 0], atol=1e-12)
+    np.testing.assert_allclose(rows[0]["frame_to_image"], [1, 0, 0, 0, 1, 0], atol=1e-12)
     assert _edits(rows)[0]["mouth_corner_difference"] > 0.0  # it smiles
 
 
-def test_correction_of_each_picture_helps(make: _Make, tmp_path: Path) -> None:
-    """A direction that was never compensated: what is left to do is done on each picture."""
+def test_correction_of_each_image_helps(make: _Make, tmp_path: Path) -> None:
+    """A direction that was never compensated: what is left to do is done on each image."""
     happy = make.happy
     make.happy = replace(happy, vector=happy.plain, gap_length=happy.class_gap)
     _, once = make(tmp_path / "0", max_open=0.5)
@@ -249,18 +249,18 @@ def test_what_does_not_come_right_is_rejected(make: _Make, tmp_path: Path) -> No
     assert not any(row["family_kept"] for row in rows)
     by_grain = {(row.grain, row.reason) for row in outcome.rejects}
     assert by_grain == {
-        ("source frame", "few_pictures"), ("picture", "mouth_moved"), ("picture", "no_direction"),
+        ("source frame", "few_images"), ("image", "mouth_moved"), ("image", "no_direction"),
     }  # fmt: skip
     families = [row for row in outcome.rejects if row.grain == "source frame"]
-    assert families[0].detail == "0 of 1, synth.min_pictures is 1"
+    assert families[0].detail == "0 of 1, synth.min_images is 1"
 
 
 def test_no_face_and_unclear_emotions_have_their_reasons(make: _Make, tmp_path: Path) -> None:
     outcome, _ = make(tmp_path / "0", DrawnNets(broken=0.3), tries=1)
-    assert ("picture", "no_face_made") in {(row.grain, row.reason) for row in outcome.rejects}
-    never = DrawnNets(clarity=lambda pictures: np.full((len(pictures), 7), 1 / 7, np.float32))
+    assert ("image", "no_face_made") in {(row.grain, row.reason) for row in outcome.rejects}
+    never = DrawnNets(clarity=lambda images: np.full((len(images), 7), 1 / 7, np.float32))
     outcome, rows = make(tmp_path / "1", never, max_open=0.0, min_clarity_rise=0.2)
-    assert ("picture", "unclear_emotion") in {(row.grain, row.reason) for row in outcome.rejects}
+    assert ("image", "unclear_emotion") in {(row.grain, row.reason) for row in outcome.rejects}
     assert _edits(rows)[0]["clarity"] == pytest.approx(1 / 7)
     assert _edits(rows)[0]["clarity_rise"] == pytest.approx(0.0, abs=1e-6)
     assert _edits(rows)[0]["tries"] == 1  # a smaller step would be less clear
@@ -273,24 +273,24 @@ def test_beta_in_lengths_is_the_paper_s(make: _Make, tmp_path: Path) -> None:
     assert edit["gaps"] == pytest.approx(0.5 / make.happy.gap_length, rel=1e-6)
 
 
-def test_picture_goes_back_into_its_crop(make: _Make, tmp_path: Path) -> None:
+def test_image_goes_back_into_its_crop(make: _Make, tmp_path: Path) -> None:
     _, rows = make(tmp_path, max_open=0.5, compose_back=True, jpeg_quality=100)
     edit = _edits(rows)[0]
     back = simplejpeg.decode_jpeg(edit["composed"], colorspace="RGB").astype(int)
-    picture = simplejpeg.decode_jpeg(edit["picture"], colorspace="RGB").astype(int)
+    image = simplejpeg.decode_jpeg(edit["image"], colorspace="RGB").astype(int)
     middle = slice(SIZE_PX // 4, 3 * SIZE_PX // 4)
-    assert np.abs(back[middle, middle] - picture[middle, middle]).mean() < 2.0
+    assert np.abs(back[middle, middle] - image[middle, middle]).mean() < 2.0
     assert back.shape == (SIZE_PX, SIZE_PX, 3)
 
 
 def test_rows_are_the_table_s(make: _Make, tmp_path: Path) -> None:
     outcome, _ = make(tmp_path, max_open=0.5)
-    rows = [MadePicture.from_row(row) for row in outcome.rows["pictures"]]
+    rows = [MadeImage.from_row(row) for row in outcome.rows["images"]]
     assert len(rows) == 6
     assert rows[1].norm == "flattened"
 
 
-def test_a_family_s_digest_tells_of_its_pictures(make: _Make, tmp_path: Path) -> None:
+def test_a_family_s_digest_tells_of_its_images(make: _Make, tmp_path: Path) -> None:
     """What packs them looks at the digest alone: a changed quality changes no number of theirs."""
     digests = [
         [row["rows_sha256"] for row in outcome.rows["families"]]

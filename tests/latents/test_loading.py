@@ -17,7 +17,7 @@ from tests.builders.drawing_generator import DrawnNets
 from tests.builders.tiny_clip import PROMPTS, made_network
 
 
-def test_made_pictures_are_judged_as_they_are_framed(
+def test_made_images_are_judged_as_they_are_framed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """`making` frames them as `score` does; framed once more, faces would be cut to a mouth."""
@@ -35,6 +35,6 @@ def test_made_pictures_are_judged_as_they_are_framed(
     monkeypatch.setattr(worker, "load_networks", lambda weights, section: DrawnNets())
     monkeypatch.setattr(worker, "replace", lambda nets, clarity: DrawnNets(clarity=clarity))
     maker = worker.maker({}, load(None).invert, judge)()
-    pictures = [texture(k)[:128, :128] for k in range(3)]
-    wanted = load_scorer(judge).probabilities(pictures)
-    np.testing.assert_allclose(maker.nets.clarity(pictures), wanted, atol=1e-6)
+    images = [texture(k)[:128, :128] for k in range(3)]
+    wanted = load_scorer(judge).probabilities(images)
+    np.testing.assert_allclose(maker.nets.clarity(images), wanted, atol=1e-6)

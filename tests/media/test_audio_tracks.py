@@ -12,7 +12,7 @@ from av.stream import Disposition
 from pipeline import media
 from pipeline.media.audio_tracks import Decoder, Speech, decode_speech
 from tests.builders.findings import Made, babble, hum, tracks, with_channels
-from tests.builders.media_files import SOUND_HZ, tone
+from tests.builders.media_files import AUDIO_HZ, tone
 
 RATE_HZ = 16000
 S = 2.0
@@ -26,7 +26,7 @@ def speech_of(made: Made, keep: tuple[str, ...] = ()) -> Speech:
 
 
 def correlation(speech: Speech, want: np.ndarray) -> float:
-    want = media.resample(want, SOUND_HZ, RATE_HZ)
+    want = media.resample(want, AUDIO_HZ, RATE_HZ)
     n = min(len(want), len(speech.audio.samples))
     return float(np.corrcoef(speech.audio.samples[:n], want[:n])[0, 1])
 

@@ -38,11 +38,11 @@ def test_what_a_file_is_and_what_to_do(
     path.write_bytes(content)
     source = io.BytesIO(content) if as_stream else path
     with pytest.raises(Reject, match=f"^unreadable: {said}"):
-        media.decode_sound(source, 16000, 60.0)
+        media.decode_audio(source, 16000, 60.0)
     with pytest.raises(Reject, match=f"^unreadable: {said}"), media.open_video(source, LIMITS):
         pass
 
 
 def test_a_missing_file_stays_what_it_is(tmp_path: Path) -> None:
     with pytest.raises(Reject, match="cannot be opened: No such file"):
-        media.decode_sound(tmp_path / "gone.mp4", 16000, 60.0)
+        media.decode_audio(tmp_path / "gone.mp4", 16000, 60.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.media import FrameChanges, Sound, change_findings
+from pipeline.media import Audio, FrameChanges, change_findings
 
 N = 50
 STEP_S = 0.04
@@ -37,13 +37,13 @@ def still(first: int, last: int) -> FrameChanges:
     )
 
 
-def speech(start_s: float, end_s: float) -> Sound:
+def speech(start_s: float, end_s: float) -> Audio:
     """Two seconds of audio, loud from start to end and 40 dB softer elsewhere."""
     rng = np.random.default_rng(0)
     t = np.arange(32000) / 16000
     level = np.where((t >= start_s) & (t < end_s), 0.1, 0.001)
     samples = (level * rng.normal(0, 1, len(t))).astype(np.float32)
-    return Sound(samples, 16000, 0.0, 0.4, 0.0, 0, 0.0)
+    return Audio(samples, 16000, 0.0, 0.4, 0.0, 0, 0.0)
 
 
 def test_the_share_of_speech() -> None:
@@ -53,14 +53,14 @@ def test_the_share_of_speech() -> None:
     assert audio.speech_share(1.5, 2.0) == pytest.approx(0, abs=0.06)
     assert audio.speech_share(1.0, 3.0) == pytest.approx(0.25, abs=0.03)  # beyond the end is silent
     assert audio.speech_share(-3.0, -1.0) == 0
-    steady = Sound(audio.samples[8000:24000], 16000, 0.0, 0.4, 0.0, 0, 0.0)
+    steady = Audio(audio.samples[8000:24000], 16000, 0.0, 0.4, 0.0, 0, 0.0)
     assert steady.speech_share(0.0, 1.0) == 1
 
 
 def test_a_freeze_counts_while_the_voice_goes_on() -> None:
     frozen = still(20, 29)
     assert frozen.frozen_s() == [pytest.approx((19 * STEP_S, 30 * STEP_S))]
-    assert change_findings(frozen, speech(0.2, 1.8)) == {"frozen_picture"}
+    assert change_findings(frozen, speech(0.2, 1.8)) == {"frozen_video"}
     assert change_findings(frozen, speech(0.2, 0.6)) == set()
 
 

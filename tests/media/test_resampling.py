@@ -36,7 +36,7 @@ def test_pieces_give_the_bytes_of_the_whole(rate_hz: int, padding: int) -> None:
     assert kept.full == np.count_nonzero(np.abs(samples[:length]) >= 0.999)
 
 
-def test_a_sound_of_padding_alone_is_none() -> None:
+def test_a_audio_of_padding_alone_is_none() -> None:
     kept = Kept(16_000, 4096)
     kept.take(np.ones(100, np.float32), 48_000)
     assert len(kept.whole(0)) == kept.heard == 0

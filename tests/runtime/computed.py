@@ -48,15 +48,15 @@ def _unaligned(values: F64) -> torch.Tensor:
 
 def _computed() -> dict[str, str]:
     codes, seen = _numbers(96, 1536), _numbers(56, 80)
-    picture = np.abs(_numbers(128, 128, 3) * 256).astype(np.uint8)
+    image = np.abs(_numbers(128, 128, 3) * 256).astype(np.uint8)
     layer, weight = torch.from_numpy(_numbers(1, 128)).float(), _numbers(96, 128)
     ridge = RidgeCV(alphas=np.logspace(-6, 1, 15), fit_intercept=False)
     found = {
         "gram": codes @ codes.T,
         "logarithm": np.log(1 + np.abs(codes)),
         "readout": ridge.fit(seen, codes[:56, :3]).coef_,
-        "enlarged": cv2.resize(picture, (256, 256), interpolation=cv2.INTER_CUBIC),
-        "reduced": cv2.resize(picture, (112, 112), interpolation=cv2.INTER_LINEAR),
+        "enlarged": cv2.resize(image, (256, 256), interpolation=cv2.INTER_CUBIC),
+        "reduced": cv2.resize(image, (112, 112), interpolation=cv2.INTER_LINEAR),
         "linear": functional.linear(layer, torch.from_numpy(weight).float()).numpy(),
         "linear_unaligned": functional.linear(layer, _unaligned(weight)).numpy(),
         "exponential": torch.from_numpy(codes).float().exp().numpy(),

@@ -67,11 +67,11 @@ def test_irse_ends_in_norm_linear_norm() -> None:
     assert torch.allclose(network(x).norm(dim=1), torch.ones(2), atol=1e-5)
 
 
-def test_the_face_of_an_aligned_picture_is_e4es_crop() -> None:
-    pictures = torch.rand(1, 3, 256, 256)
-    expected = functional.adaptive_avg_pool2d(pictures[:, :, 35:223, 32:220], 112)
-    assert torch.equal(face_of_aligned(pictures), expected)
-    large = functional.interpolate(pictures, scale_factor=4, mode="nearest")
+def test_the_face_of_an_aligned_image_is_e4es_crop() -> None:
+    images = torch.rand(1, 3, 256, 256)
+    expected = functional.adaptive_avg_pool2d(images[:, :, 35:223, 32:220], 112)
+    assert torch.equal(face_of_aligned(images), expected)
+    large = functional.interpolate(images, scale_factor=4, mode="nearest")
     assert torch.allclose(face_of_aligned(large), expected, atol=1e-6)
     assert face_of_aligned(torch.rand(2, 3, 128, 128)).shape == (2, 3, 112, 112)
 

@@ -68,5 +68,5 @@ def test_penalty_on_the_gradient_can_be_taken() -> None:
 
 
 def test_a_batch_that_makes_no_groups_is_said() -> None:
-    with pytest.raises(ValueError, match="6 pictures: at most 4 or a multiple"):
+    with pytest.raises(ValueError, match="6 images: at most 4 or a multiple"):
         Discriminator(CONFIG)(torch.zeros(6, 3, 16, 16))

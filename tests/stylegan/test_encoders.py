@@ -15,7 +15,7 @@ from tests.builders.stylegan_files import arrays, e4e, off, saved
 
 TOLERANCE = 1e-4
 IO = arrays("e4e_tiny_rows037_io.npz")
-PICTURES = (IO["image_uint8"].float() / 127.5 - 1).permute(0, 3, 1, 2)
+IMAGES = (IO["image_uint8"].float() / 127.5 - 1).permute(0, 3, 1, 2)
 SMALL = EncoderConfig("e4e", 6, 16, 64, (1, 1, 1, 1), (8, 8, 12, 16), 8, coarse=2, middle=4)
 
 
@@ -33,18 +33,18 @@ def test_e4e_gives_its_codes(tmp_path: Path) -> None:
     config = network.config
     assert (config.kind, config.input_px, config.units) == ("e4e", 256, (3, 4, 14, 3))
     assert (config.widths, config.coarse, config.middle) == ((16, 20, 24, 32), 1, 2)
-    assert off(network.raw(PICTURES), IO["codes_raw"]) < TOLERANCE
-    assert off(network(PICTURES), IO["codes"]) < TOLERANCE
-    fine, _, coarse = network.features(PICTURES)
+    assert off(network.raw(IMAGES), IO["codes_raw"]) < TOLERANCE
+    assert off(network(IMAGES), IO["codes"]) < TOLERANCE
+    fine, _, coarse = network.features(IMAGES)
     assert off(fine.mean(dim=1), IO["c1_mean"]) < TOLERANCE
     assert off(coarse, IO["c3"]) < TOLERANCE
 
 
 def test_stages_of_e4e_add_one_row_after_another(tmp_path: Path) -> None:
     network = loaded(tmp_path)
-    whole = network.raw(PICTURES)
+    whole = network.raw(IMAGES)
     for stage in (0, 1, 2):
-        found = network.raw(PICTURES, stage)
+        found = network.raw(IMAGES, stage)
         assert torch.allclose(found[:, : stage + 1], whole[:, : stage + 1], atol=1e-5)
         base = whole[:, :1].expand(-1, 2 - stage, -1)
         assert torch.allclose(found[:, stage + 1 :], base, atol=1e-5)
@@ -56,12 +56,12 @@ def test_psp_rows_stand_alone(tmp_path: Path) -> None:
     assert network.config.kind == "psp"
     raw = IO["codes_raw"]
     expected = torch.cat([raw[:, :1], raw[:, 1:] - raw[:, :1]], dim=1)
-    assert off(network.raw(PICTURES), expected) < TOLERANCE
+    assert off(network.raw(IMAGES), expected) < TOLERANCE
 
 
 def test_without_a_mean_none_is_added(tmp_path: Path) -> None:
     network = loaded(tmp_path, start_from_latent_avg=False)
-    assert off(network(PICTURES), IO["codes_raw"]) < TOLERANCE
+    assert off(network(IMAGES), IO["codes_raw"]) < TOLERANCE
 
 
 def test_published_size_has_the_published_parameters() -> None:

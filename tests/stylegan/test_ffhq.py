@@ -29,7 +29,7 @@ def test_squares_are_those_of_the_reference(given: dict[str, np.ndarray], case: 
     ("case", "size_px", "transform_px"),
     [*((case, 128, 512) for case in CASES), ("edge_pad", 256, 256)],
 )
-def test_pictures_are_within_two_levels_of_the_reference(
+def test_images_are_within_two_levels_of_the_reference(
     given: dict[str, np.ndarray], case: str, size_px: int, transform_px: int
 ) -> None:
     found = ffhq.aligned(given["image"], given[f"{case}__quad"] + 0.5, size_px, transform_px)

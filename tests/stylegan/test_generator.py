@@ -53,7 +53,7 @@ def ros(request: pytest.FixtureRequest, tmp_path: Path) -> Generator:
     return loaded(way, tmp_path)
 
 
-def test_rosinality_codes_give_its_pictures(ros: Generator) -> None:
+def test_rosinality_codes_give_its_images(ros: Generator) -> None:
     assert off(ros(ROS["latent"]), ROS["img_latent_fixednoise"]) < TOLERANCE
     assert off(ros(ROS["latent"], "none"), ROS["img_latent_zeronoise"]) < TOLERANCE
     edited = ROS["latent"] + ROS["beta"].float() * ROS["direction"]
@@ -87,7 +87,7 @@ def test_files_without_noise_and_mean_get_both(tmp_path: Path) -> None:
     assert float(apart.max()) < 0.03
 
 
-def test_nvidia_pickle_gives_its_pictures(tmp_path: Path) -> None:
+def test_nvidia_pickle_gives_its_images(tmp_path: Path) -> None:
     network = loaded(HERE / "nv_tiny32_scrubbed.pkl", tmp_path)
     rows = network.broadcast(network.mapping(NV["z"]))
     assert off(rows, NV["ws_from_z"]) < TOLERANCE
@@ -109,7 +109,7 @@ def test_clamp_is_the_published_one(tmp_path: Path) -> None:
     assert off(free(NV["ws"]), NV["img_ws_const_clamp1p5"]) > 0.1
 
 
-def test_batch_does_not_change_a_picture(ros: Generator) -> None:
+def test_batch_does_not_change_a_image(ros: Generator) -> None:
     together = ros(ROS["latent"])
     alone = torch.cat([ros(code[None]) for code in ROS["latent"]])
     assert off(alone, together) < 1e-5

@@ -54,12 +54,12 @@ def ours(theirs: Theirs, tmp_path_factory: pytest.TempPathFactory) -> Vgg:
 
 
 def test_features_are_torchvision_s(theirs: Theirs, ours: Vgg) -> None:
-    pictures = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     mean = torch.tensor([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1)
     spread = torch.tensor([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1)
-    x = (pictures - mean) / spread
+    x = (images - mean) / spread
     wanted = [theirs.features[:4](x), theirs.features[:7](x), theirs.features[:12](x)]
-    found = ours(2 * pictures - 1)
+    found = ours(2 * images - 1)
     assert ours.config.stages == ((4, 4), (6,), (8, 8))
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
@@ -74,7 +74,7 @@ def test_vgg19_s_layers_stand_where_the_published_ones_do() -> None:
     assert len(VGG19) == len(network.ends) == 5
 
 
-def test_unlike_pictures_have_unlike_features(ours: Vgg) -> None:
+def test_unlike_images_have_unlike_features(ours: Vgg) -> None:
     generator = Generator(GeneratorConfig(8, (4, 4), style_dim=4, n_mlp=1))
     nets = Networks(generator, None, None, ours, None, "cpu", "fp32", 2)
     rng = np.random.default_rng(0)

@@ -32,12 +32,12 @@ def loaded(source: Path, tmp_path: Path, part: str = "") -> torch.nn.Module:
 def test_e4e_whole(folder: Path, tmp_path: Path) -> None:
     network = loaded(folder / "e4e_tiny32.pt", tmp_path)
     io, stages = (arrays(f"e4e_tiny32{n}_io.npz", folder) for n in ("", "_stages"))
-    pictures = (io["image_uint8"].float() / 127.5 - 1).permute(0, 3, 1, 2)
-    codes = network(pictures)
+    images = (io["image_uint8"].float() / 127.5 - 1).permute(0, 3, 1, 2)
+    codes = network(images)
     assert off(codes, io["codes"]) < TOLERANCE
     for stage in (0, 1, 3, 7):
-        assert off(network.raw(pictures, stage), stages[f"stage_{stage}"]) < TOLERANCE
-    middle = network.features(pictures)[1]
+        assert off(network.raw(images, stage), stages[f"stage_{stage}"]) < TOLERANCE
+    middle = network.features(images)[1]
     assert off(middle.mean(dim=1), io["c2_mean"]) < TOLERANCE
     generator = loaded(folder / "e4e_tiny32.pt", tmp_path, "generator")
     assert off(generator(codes), io["image_out"]) < TOLERANCE

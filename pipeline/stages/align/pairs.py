@@ -12,7 +12,13 @@ from pipeline.params import Align
 from pipeline.records import Clip, Pair, Sentence
 from pipeline.stages.align.frame_maps import ClipMap, our_map, papers_map
 from pipeline.stages.align.mouth_agreement import mouth_agreement
-from pipeline.stages.align.utterances import FloatArray, Sounds, Utterance, duration_s, length_ratio
+from pipeline.stages.align.utterances import (
+    FloatArray,
+    Recordings,
+    Utterance,
+    duration_s,
+    length_ratio,
+)
 from spfem_data.labels import EMOTIONS
 
 _MS = 1000.0
@@ -203,12 +209,12 @@ class PairMaker:
 
     def __init__(
         self,
-        sounds: Sounds,
+        recordings: Recordings,
         read_track: ReadTrack,
         section: Align,
         splits: Mapping[str, str | None],
     ) -> None:
-        self._sounds = sounds
+        self._recordings = recordings
         self._read_track = read_track
         self._section = section
         self._splits = splits
@@ -252,7 +258,7 @@ class PairMaker:
         instants = tracks[0].instants_s, tracks[1].instants_s
         if self._section.preset == "default":
             return our_map(alignment, *instants, self._section)
-        samples = self._sounds.samples(a), self._sounds.samples(b)
+        samples = self._recordings.samples(a), self._recordings.samples(b)
         rates = a.fps or self._section.audio_fps, b.fps or self._section.audio_fps
         return papers_map(alignment, samples, rates, *instants, self._section)
 
@@ -282,7 +288,7 @@ class PairMaker:
         """The alignment of two takes; the last one is cached for their other views."""
         key = a.audio_sha256, b.audio_sha256
         if self._last is None or self._last[0] != key:
-            features = self._sounds.features(a), self._sounds.features(b)
+            features = self._recordings.features(a), self._recordings.features(b)
             self._last = key, align(*features, self._section)
         return self._last[1]
 

@@ -15,7 +15,13 @@ from pipeline.records import Sentence
 from pipeline.splits import split_of
 from pipeline.stages.align.resolution import resolve_blocks
 from pipeline.stages.align.take_order import Block
-from pipeline.stages.align.utterances import FloatArray, Sounds, Utterance, duration_s, length_ratio
+from pipeline.stages.align.utterances import (
+    FloatArray,
+    Recordings,
+    Utterance,
+    duration_s,
+    length_ratio,
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class _Heard:
 
 def name_sentences(
     utterances: Sequence[Utterance],
-    sounds: Sounds,
+    recordings: Recordings,
     section: Align,
     rule: SplitRule,
 ) -> list[Sentence]:
@@ -40,14 +46,14 @@ def name_sentences(
     An utterance that no neutral take matches has no sentence; its row holds the best score.
     """
     short = [u for u in utterances if duration_s(u.reference) <= section.max_duration_s]
-    heard = _hear(short, sounds, section)
+    heard = _hear(short, recordings, section)
     return [_row(utterance, heard.get(utterance.id), rule) for utterance in utterances]
 
 
 def _row(utterance: Utterance, heard: _Heard | None, rule: SplitRule) -> Sentence:
     clip = utterance.reference
     anchor = heard.anchor if heard else None
-    label, method = clip.sentence, clip.sentence_source or "sound"
+    label, method = clip.sentence, clip.sentence_source or "audio"
     if label is None and clip.emotion == "neutral":
         label, method = _label(utterance), "prior"
     elif label is None and anchor is not None:
@@ -75,7 +81,7 @@ def _label(neutral: Utterance) -> str:
 
 def _hear(
     utterances: Sequence[Utterance],
-    sounds: Sounds,
+    recordings: Recordings,
     section: Align,
 ) -> dict[str, _Heard]:
     """The match of each unnamed utterance that is not neutral."""
@@ -87,7 +93,7 @@ def _hear(
         Block(
             takes[0].emotion,
             np.array([_position(k, take) for k, take in enumerate(takes)]),
-            _scores(anchors, takes, sounds, section),
+            _scores(anchors, takes, recordings, section),
         )
         for takes in groups
     ]
@@ -141,14 +147,14 @@ def _position(place: int, utterance: Utterance) -> int:
 def _scores(
     anchors: Sequence[Utterance],
     takes: Sequence[Utterance],
-    sounds: Sounds,
+    recordings: Recordings,
     section: Align,
 ) -> FloatArray:
     """Same-sentence score of each anchor with each take, infinite beyond the length ratio."""
     ratio = np.array([[length_ratio(a.reference, b.reference) for b in takes] for a in anchors])
     return score_table(
-        [sounds.features(anchor.reference) for anchor in anchors],
-        [sounds.features(take.reference) for take in takes],
+        [recordings.features(anchor.reference) for anchor in anchors],
+        [recordings.features(take.reference) for take in takes],
         np.maximum(ratio, 1 / ratio) <= section.max_length_ratio,
         section.steps,
     )

@@ -15,7 +15,7 @@ from pipeline.records import Clip
 
 Samples = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
-ReadSound = Callable[[Clip], Samples]
+ReadAudio = Callable[[Clip], Samples]
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ def group(clips: Iterable[Clip]) -> list[Utterance]:
     ]
 
 
-class Sounds:
+class Recordings:
     """Audio features of clips, computed once per distinct audio."""
 
-    def __init__(self, read: ReadSound, params: AlignFeatures) -> None:
+    def __init__(self, read: ReadAudio, params: AlignFeatures) -> None:
         self._read = read
         self._params = params
         self._known: dict[str, TakeFeatures] = {}

@@ -18,7 +18,7 @@ from pipeline.runtime.tables import read_table
 from pipeline.runtime.units import UnitResult
 from pipeline.stages.align.pairs import HeldBack, PairMaker, Track, candidates
 from pipeline.stages.align.sentences import name_sentences
-from pipeline.stages.align.utterances import Samples, Sounds, group
+from pipeline.stages.align.utterances import Recordings, Samples, group
 
 GRAIN = "clip pair"
 
@@ -40,11 +40,11 @@ def align_speaker(state: None, store: ItemStore, unit: str, speaker: SpeakerJob)
     """Resolve one speaker's sentences and pair the takes; a pure function of the clips' files."""
     section = speaker.section
     extracted = ItemStore(speaker.extracted)
-    sounds = Sounds(partial(_read_sound, extracted), section.features)
+    recordings = Recordings(partial(_read_audio, extracted), section.features)
     utterances = group(speaker.clips)
-    sentences = name_sentences(utterances, sounds, section, speaker.rule)
+    sentences = name_sentences(utterances, recordings, section, speaker.rule)
     maker = PairMaker(
-        sounds, partial(read_track, extracted, section.audio_fps), section,
+        recordings, partial(read_track, extracted, section.audio_fps), section,
         {row.utterance_id: row.split for row in sentences},
     )  # fmt: skip
     outcome = UnitResult(rows={"sentences": [row.to_row() for row in sentences]})
@@ -69,13 +69,13 @@ def _item(clip: Clip) -> str:
     return f"{clip.speaker}/{clip.take_id}"
 
 
-def _read_sound(extracted: ItemStore, clip: Clip) -> Samples:
+def _read_audio(extracted: ItemStore, clip: Clip) -> Samples:
     return media.read_flac(extracted.path(_item(clip), ".audio.flac"))
 
 
 def read_track(extracted: ItemStore, audio_fps: float, clip: Clip) -> Track:
     """Instants and mouth openings of a clip's frames; audio-only takes get `audio_fps`."""
-    if not clip.has_picture:
+    if not clip.has_video:
         n = int((clip.audio_end_s - clip.audio_start_s) * audio_fps)
         return Track((np.arange(n) + 0.5) / audio_fps, np.full(n, np.nan))
     table = read_table(extracted.path(_item(clip), ".frames.parquet"), columns=_TRACK_COLUMNS)

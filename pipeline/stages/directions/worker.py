@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pipeline.digests import digest
 from pipeline.errors import Reject
 from pipeline.latents.codes import Coded, Gathered, Rows, gather, rows_of
-from pipeline.latents.face_quads import crops_of, decoded, picture_of
+from pipeline.latents.face_quads import crops_of, decoded, image_of
 from pipeline.latents.loading import load_networks
 from pipeline.latents.mouths import MEASURES, Calibrator
 from pipeline.latents.networks import U8, Networks
@@ -224,7 +224,7 @@ def _to_read(rows: Rows, section: Directions) -> NDArray[np.int64]:
 
 
 def _fit_readout(fitter: Fitter, some: Coded, job: FitJob) -> F64:
-    seen = fitter.measure(_pictures(fitter, some, job))
+    seen = fitter.measure(_images(fitter, some, job))
     found = np.isfinite(seen).all(axis=1)
     try:
         return mouth.readout(seen[found], some.mouths[found], some.speakers[found])
@@ -232,7 +232,7 @@ def _fit_readout(fitter: Fitter, some: Coded, job: FitJob) -> F64:
         raise Reject("mouth_unmeasured", str(error)) from error
 
 
-def _pictures(fitter: Fitter, some: Coded, job: FitJob) -> list[U8]:
+def _images(fitter: Fitter, some: Coded, job: FitJob) -> list[U8]:
     """The source images of coded frames, at the size of generated ones."""
     size_px = fitter.nets.size_px
     clips = {clip.take_id: clip for clip in job.clips}
@@ -243,7 +243,7 @@ def _pictures(fitter: Fitter, some: Coded, job: FitJob) -> list[U8]:
         clip = clips[take_id]
         file = ItemStore(job.extracted).path(f"{clip.speaker}/{take_id}", ".frames.parquet")
         found += [
-            picture_of(framing[take_id], decoded(crop), clip, quad, size_px)
+            image_of(framing[take_id], decoded(crop), clip, quad, size_px)
             for crop, quad in zip(crops_of(file, own.frames), own.quads, strict=True)
         ]
     return found

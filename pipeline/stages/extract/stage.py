@@ -28,7 +28,7 @@ from pipeline.stages.extract.worker import (
     extract_take,
 )
 
-VERSION = 6
+VERSION = 7
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _notes(clips: list[Clip]) -> list[str]:
     notes = [f"{audio_s / 60:.1f} minutes of audio"]
     if frames:
         notes.append(f"{frames} frames, a face in {100 * with_face / frames:.1f} % of them")
-    audio_only = sum(not clip.has_picture for clip in clips)
+    audio_only = sum(not clip.has_video for clip in clips)
     if audio_only:
         notes.append(f"{audio_only} takes are audio-only: they are used up to align")
     findings = Counter(finding for clip in clips for finding in clip.findings)

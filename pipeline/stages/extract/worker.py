@@ -27,7 +27,7 @@ class Job(NamedTuple):
     """One take, the root of its corpus, and the parameters.
 
     `file_first`: a separate audio file is used rather than the container's track, whatever
-    `sound_from` says.
+    `audio_from` says.
     """
 
     take: Take
@@ -71,19 +71,19 @@ def write_take(tools: Tools, store: ItemStore, unit: str, job: Job) -> Clip:
     """
     section, take = job.section, job.take
     policies: dict[str, str] = section.policies.model_dump()
-    chosen = _chosen_sound(job, policies)
+    chosen = _chosen_audio(job, policies)
     video = _video_track(tools, store.path(unit, FRAMES), job)
-    voice = media.place_sound(chosen, None if video is None else video.span_s, policies)
+    voice = media.place_audio(chosen, None if video is None else video.span_s, policies)
     findings = voice.findings | (
-        {"no_picture"}
+        {"no_video"}
         if video is None
-        else video.findings | media.change_findings(video.changes, voice.sound)
+        else video.findings | media.change_findings(video.changes, voice.audio)
     )
     media.reject_findings(findings, policies)
     if take.video is None:
-        voice.columns["audio_from"] = "sound-only take"
+        voice.columns["audio_from"] = "audio-only take"
     with atomic_path(store.path(unit, AUDIO)) as path:
-        media.write_flac(path, voice.sound.samples, voice.sound.sample_rate_hz)
+        media.write_flac(path, voice.audio.samples, voice.audio.sample_rate_hz)
     return Clip(
         **take.to_row(),
         split=job.split,
@@ -95,23 +95,23 @@ def write_take(tools: Tools, store: ItemStore, unit: str, job: Job) -> Clip:
     )
 
 
-def _chosen_sound(job: Job, policies: dict[str, str]) -> media.Chosen:
+def _chosen_audio(job: Job, policies: dict[str, str]) -> media.Chosen:
     section = job.section
-    chosen = media.choose_sound(
-        _sounds(job), section.sample_rate_hz, section.max_duration_s, section.silence_db,
-        fill_gaps=policies["sound_gap"] != "keep",
+    chosen = media.choose_audio(
+        _recordings(job), section.sample_rate_hz, section.max_duration_s, section.silence_db,
+        fill_gaps=policies["audio_gap"] != "keep",
         keep={finding for finding, policy in policies.items() if policy == "keep"},
     )  # fmt: skip
-    length_s = chosen.used.sound.end_s - chosen.used.sound.start_s
+    length_s = chosen.used.audio.end_s - chosen.used.audio.start_s
     if length_s < section.min_duration_s:
         raise Reject("few_frames", f"{length_s:.2f} s of audio")
     return chosen
 
 
-def _sounds(job: Job) -> list[tuple[str, media.OpenSource]]:
+def _recordings(job: Job) -> list[tuple[str, media.OpenSource]]:
     """The take's audio sources (name, how to open it), the preferred one first."""
     sources = [("container", job.take.video), ("file", job.take.audio)]
-    first = "file" if job.file_first else job.section.sound_from
+    first = "file" if job.file_first else job.section.audio_from
     wanted = sorted(sources, key=lambda source: source[0] != first)
     return [(name, partial(_open, job, source)) for name, source in wanted if source is not None]
 
@@ -138,5 +138,5 @@ def extract_take(tools: Tools, store: ItemStore, unit: str, job: Job) -> UnitRes
         store.path(unit, FRAMES).unlink(missing_ok=True)  # of a pass whose square the head left
         row = rejected("extract", GRAIN, job.take.take_id, reject.reason, reject.detail)
         return UnitResult(rejects=[row])
-    suffixes = [AUDIO, FRAMES] if clip.has_picture else [AUDIO]
+    suffixes = [AUDIO, FRAMES] if clip.has_video else [AUDIO]
     return UnitResult(suffixes, {"clips": [clip.to_row()]})

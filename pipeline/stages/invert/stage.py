@@ -23,7 +23,7 @@ from pipeline.splits import split_of_take
 from pipeline.stages.invert.worker import GRAIN, InvertJob, invert_take, inverter
 from spfem_data.labels import EMOTIONS
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)

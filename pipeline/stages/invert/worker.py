@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline.digests import sha256_of
 from pipeline.errors import Reject
 from pipeline.latents.codes import CODES
-from pipeline.latents.face_quads import chosen_frames, crops_of, decoded, picture_of, squares
+from pipeline.latents.face_quads import chosen_frames, crops_of, decoded, image_of, squares
 from pipeline.latents.loading import load_networks
 from pipeline.latents.mouths import MEASURES, mouth_of
 from pipeline.latents.networks import F32, U8, Networks, brought_to, cosines, pixel_errors
@@ -75,8 +75,8 @@ def invert_take(nets: Networks, store: ItemStore, unit: str, job: InvertJob) -> 
 
 
 def _chosen(job: InvertJob) -> _Chosen:
-    if not job.clip.has_picture:
-        raise Reject("sound_only", "the take has no video")
+    if not job.clip.has_video:
+        raise Reject("audio_only", "the take has no video")
     columns = read_columns(job.frames_file, _COLUMNS)
     landmarks = columns["landmarks"]
     frames = chosen_frames(np.isfinite(landmarks[:, 0, 0]), job.section.frames_per_take)
@@ -97,17 +97,17 @@ def _invert(nets: Networks, job: InvertJob, chosen: _Chosen) -> tuple[F32, dict[
     smooth_s = job.section.smooth_codes_s
     if smooth_s == 0:
         parts = []
-        for _, pictures in _pictures(nets, job, chosen):
-            codes = nets.encode(pictures)
-            parts.append((codes, _errors(nets, pictures, codes)))
+        for _, images in _images(nets, job, chosen):
+            codes = nets.encode(images)
+            parts.append((codes, _errors(nets, images, codes)))
         return np.concatenate([codes for codes, _ in parts]), _joined([e for _, e in parts])
-    codes = np.concatenate([nets.encode(pictures) for _, pictures in _pictures(nets, job, chosen)])
+    codes = np.concatenate([nets.encode(images) for _, images in _images(nets, job, chosen)])
     codes = smoothed(codes, chosen.times_s, smooth_s)
-    errors = [_errors(nets, pics, codes[some]) for some, pics in _pictures(nets, job, chosen)]
+    errors = [_errors(nets, pics, codes[some]) for some, pics in _images(nets, job, chosen)]
     return codes, _joined(errors)
 
 
-def _pictures(nets: Networks, job: InvertJob, chosen: _Chosen) -> Iterator[tuple[slice, list[U8]]]:
+def _images(nets: Networks, job: InvertJob, chosen: _Chosen) -> Iterator[tuple[slice, list[U8]]]:
     """Indices among the chosen frames and their images at the encoder's input size."""
     for start in range(0, len(chosen.frames), _BATCH):
         some = slice(start, start + _BATCH)
@@ -115,7 +115,7 @@ def _pictures(nets: Networks, job: InvertJob, chosen: _Chosen) -> Iterator[tuple
         yield (
             some,
             [
-                picture_of(job.section.framing, decoded(crop), job.clip, quad, nets.input_px)
+                image_of(job.section.framing, decoded(crop), job.clip, quad, nets.input_px)
                 for crop, quad in zip(crops, chosen.quads[some], strict=True)
             ],
         )

@@ -70,8 +70,8 @@ def pose_speaker(state: None, store: ItemStore, unit: str, speaker: SpeakerJob) 
     outcome = UnitResult(suffixes=[POSES], rows={"pose_pairs": []})
     tables = [PosePair.SCHEMA.empty_table()]
     for match in speaker.matches:
-        if not (match.a.has_picture and match.b.has_picture):
-            outcome.rejects.append(_reject(match, "sound_only", "at least one take is audio only"))
+        if not (match.a.has_video and match.b.has_video):
+            outcome.rejects.append(_reject(match, "audio_only", "at least one take is audio only"))
             continue
         posed = pose_pair(
             match.pair_id, read(match.a), read(match.b),

@@ -27,7 +27,7 @@ class Sheet:
     """One strip of faces and the label of each."""
 
     title: str
-    picture: str
+    image: str
     size_px: int
     labels: tuple[Mapping[str, Any], ...]
 
@@ -101,7 +101,7 @@ def clear_page(
         if name not in drawn:
             return None
         labels = tuple(_label(clear, row, truth) for row in rows[name])
-        return Sheet(title, drawn[name]["picture"], drawn[name]["size_px"], labels)
+        return Sheet(title, drawn[name]["image"], drawn[name]["size_px"], labels)
 
     sheets = {
         emotion: tuple(

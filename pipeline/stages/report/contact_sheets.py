@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.records import Clip
-from pipeline.stages.report import pictures
+from pipeline.stages.report import images
 from pipeline.stages.report.film_strips import film
 
 _FILMS_IN_MEMORY = 4
@@ -27,7 +27,7 @@ def sheet(job: SheetJob) -> dict[str, Any]:
     """One strip of faces as a data URI."""
     read = lru_cache(_FILMS_IN_MEMORY)(lambda clip: film(clip, job.extracted, job.size_px))
     faces = [
-        pictures.face(read(clip).crop(frame), clip, read(clip).framing, job.size_px)
+        images.face(read(clip).crop(frame), clip, read(clip).framing, job.size_px)
         for clip, frame in job.frames
     ]
-    return {"picture": pictures.strip(faces), "size_px": job.size_px}
+    return {"image": images.strip(faces), "size_px": job.size_px}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.params import Report
-from pipeline.records import Clip, Direction, InvertedTake, MadeFamily, MadePicture
+from pipeline.records import Clip, Direction, InvertedTake, MadeFamily, MadeImage
 from pipeline.runtime.run import Run
 from pipeline.runtime.tables import AnyRow
 from pipeline.stages.report.grids import GridJob, InversionJob
@@ -27,7 +27,7 @@ class Made:
 
     inverted: tuple[InvertedTake, ...]
     directions: tuple[Direction, ...]
-    pictures: tuple[MadePicture, ...]
+    images: tuple[MadeImage, ...]
     families: tuple[MadeFamily, ...]
 
 
@@ -60,7 +60,7 @@ def gather_made(run: Run) -> Made:
     return Made(
         rows("invert", "inverted", InvertedTake),
         rows("directions", "directions", Direction),
-        rows("synth", "pictures", MadePicture),
+        rows("synth", "images", MadeImage),
         rows("synth", "families", MadeFamily),
     )
 
@@ -148,7 +148,7 @@ def families_page(
 
 def family_figures(made: Made) -> dict[str, Any]:
     """Figures for metrics.json and the page: inversion, families and each emotion."""
-    planned = {picture.family_id for picture in made.pictures}
+    planned = {image.family_id for image in made.images}
     return {
         "inverted_takes": len(made.inverted),
         "inverted_frames": sum(take.n_kept for take in made.inverted),
@@ -157,9 +157,7 @@ def family_figures(made: Made) -> dict[str, Any]:
         "families_kept": len(made.families),
         "directions": {row.direction_id: _direction(row) for row in made.directions},
         "per_emotion": {emotion: _emotion(made, emotion) for emotion in EMOTIONS[1:]},
-        "reconstruction": _moved(
-            [p for p in made.pictures if p.is_reconstruction and p.family_kept]
-        ),
+        "reconstruction": _moved([p for p in made.images if p.is_reconstruction and p.family_kept]),
     }
 
 
@@ -174,7 +172,7 @@ def _direction(row: Direction) -> dict[str, Any]:
 
 
 def _emotion(made: Made, emotion: str) -> dict[str, Any]:
-    own = [p for p in made.pictures if p.emotion == emotion and not p.is_reconstruction]
+    own = [p for p in made.images if p.emotion == emotion and not p.is_reconstruction]
     kept = [p for p in own if p.verdict == "kept" and p.family_kept]
     return {
         "made": len(own),
@@ -187,10 +185,10 @@ def _emotion(made: Made, emotion: str) -> dict[str, Any]:
     }
 
 
-def _moved(pictures: Sequence[MadePicture]) -> dict[str, Any]:
+def _moved(images: Sequence[MadeImage]) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for name in ("open", "width", "corner"):
-        values = [getattr(p, f"mouth_{name}_difference") for p in pictures]
+        values = [getattr(p, f"mouth_{name}_difference") for p in images]
         moved = [abs(value) for value in values if value is not None]
         figures[f"{name}_moved_median"] = _median(moved)
         figures[f"{name}_moved_p95"] = (

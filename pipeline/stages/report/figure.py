@@ -28,7 +28,7 @@ _TICKS = 10
 class TakeCurves:
     """One take of the pair: instants and mouth openings (n,) of its frames, NaN where unknown.
 
-    `start_s` and `end_s` are of its sound; all on the container's clock.
+    `start_s` and `end_s` are of its audio; all on the container's clock.
     """
 
     instants_s: F64
@@ -95,8 +95,8 @@ def figure(
         ],
         "max_error_ms": _MAX_ERROR_MS,
         "mouth": _mouths(a, b, axis, knots),
-        "sound_a": _stretch(axis, a.start_s, a.end_s),
-        "sound_b": _stretch(axis, float(start_b), float(end_b)),
+        "audio_a": _stretch(axis, a.start_s, a.end_s),
+        "audio_b": _stretch(axis, float(start_b), float(end_b)),
         "path": _path(axis, b, knots),
         "knots": [[round(float(s), 3), round(float(t), 3)] for s, t in knots],
     }

@@ -13,7 +13,7 @@ from pipeline.faces.sampling import U8
 from pipeline.records import Clip
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_table
-from pipeline.stages.report import pictures
+from pipeline.stages.report import images
 from pipeline.stages.report.inputs import F64, item_of
 from pipeline.takes.frame_file import landmarks_of
 
@@ -28,7 +28,7 @@ class Film:
 
     def crop(self, frame: int) -> U8:
         """The stored crop of a frame."""
-        return pictures.decode(self.crops[frame], f"{self.clip.take_id} frame {frame}")
+        return images.decode(self.crops[frame], f"{self.clip.take_id} frame {frame}")
 
 
 def film(clip: Clip, extracted: Path, size_px: int) -> Film:

@@ -96,7 +96,7 @@ def _measure_clips(inputs: Inputs, truth: Truth, clips: Mapping[str, Clip]) -> d
     return {
         clip.take_id: _measure_clip(inputs, clip, truth)
         for clip in clips.values()
-        if clip.has_picture and clip.take_id in truth.takes
+        if clip.has_video and clip.take_id in truth.takes
     }
 
 

@@ -144,7 +144,7 @@ def _of_clips(inputs: Inputs) -> dict[str, Any]:
         "speakers": len(inputs.speakers),
         "frames": frames,
         "found_share": share(sum(clip.n_found for clip in clips), frames),
-        "with_picture": sum(clip.has_picture for clip in clips),
+        "with_video": sum(clip.has_video for clip in clips),
         "findings": dict(sorted(kept_with_findings(inputs).items())),
     }
 

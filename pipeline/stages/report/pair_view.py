@@ -19,7 +19,7 @@ from pipeline.params import Report
 from pipeline.records import Clip, Pair
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_table
-from pipeline.stages.report import pictures
+from pipeline.stages.report import images
 from pipeline.stages.report.figure import TakeCurves, figure
 from pipeline.stages.report.film_strips import Film, film
 from pipeline.stages.report.inputs import F64, item_of
@@ -63,8 +63,8 @@ class PairView:
     """A pair ready to draw.
 
     `figure` is the result of `report.figure`. `tops` and `bottoms` are the faces of the strip, one
-    per entry of `columns`, and empty for audio-only takes. `sounds` are the samples at `RATE_HZ`,
-    `mels` their spectrograms, b's in the time of a.
+    per entry of `columns`, and empty for audio-only takes. `recordings` are the samples at
+    `RATE_HZ`, `mels` their spectrograms, b's in the time of a.
     """
 
     figure: dict[str, Any]
@@ -72,7 +72,7 @@ class PairView:
     bottoms: tuple[U8, ...]
     columns: tuple[dict[str, Any], ...]
     posed: bool
-    sounds: tuple[NDArray[np.float32], NDArray[np.float32]]
+    recordings: tuple[NDArray[np.float32], NDArray[np.float32]]
     mels: tuple[U8, U8]
     overlay: Overlay | None
 
@@ -102,16 +102,16 @@ def pair_view(files: PoseFiles, job: CardJob) -> PairView:
     """Read the data of a pair and frame its faces."""
     pair, size = job.pair, job.section.thumb_px
     poses = files.rows(job.poses, pair.pair_id) if job.poses is not None else {}
-    a, b = (film(c, job.extracted, size) if c.has_picture else None for c in (job.a, job.b))
+    a, b = (film(c, job.extracted, size) if c.has_video else None for c in (job.a, job.b))
     curves = [_curves(clip, job) for clip in (job.a, job.b)]
     shown = _positions(pair, poses, job.section.frames_per_strip) if a and b else []
     tops, bottoms = _faces(job, a, b, poses, shown) if a and b else ((), ())
     drawn = figure(pair, curves[0], curves[1], shown, job.true_ms)
-    sounds = _sound(job.a, job.extracted), _sound(job.b, job.extracted)
+    recordings = _audio(job.a, job.extracted), _audio(job.b, job.extracted)
     overlay = _overlay(job, a, b, poses) if a and b and job.overlay and poses else None
     columns = tuple(_column(job, poses, k, curves) for k in shown)
-    mels = _mels(pair, job, sounds)
-    return PairView(drawn, tops, bottoms, columns, bool(poses), sounds, mels, overlay)
+    mels = _mels(pair, job, recordings)
+    return PairView(drawn, tops, bottoms, columns, bool(poses), recordings, mels, overlay)
 
 
 def _positions(pair: Pair, poses: Poses, count: int) -> list[int]:
@@ -123,7 +123,7 @@ def _positions(pair: Pair, poses: Poses, count: int) -> list[int]:
 
 
 def _curves(clip: Clip, job: CardJob) -> TakeCurves:
-    if not clip.has_picture:
+    if not clip.has_video:
         n = int((clip.audio_end_s - clip.audio_start_s) * job.audio_fps)
         instants = clip.audio_start_s + (np.arange(n) + 0.5) / job.audio_fps
         return TakeCurves(instants, np.full(n, np.nan), clip.audio_start_s, clip.audio_end_s)
@@ -135,16 +135,16 @@ def _curves(clip: Clip, job: CardJob) -> TakeCurves:
     return TakeCurves(start + duration / 2, mouth, clip.audio_start_s, clip.audio_end_s)
 
 
-def _sound(clip: Clip, extracted: Path) -> NDArray[np.float32]:
+def _audio(clip: Clip, extracted: Path) -> NDArray[np.float32]:
     return media.read_flac(ItemStore(extracted).path(item_of(clip), ".audio.flac"))
 
 
 def _mels(
-    pair: Pair, job: CardJob, sounds: tuple[NDArray[np.float32], NDArray[np.float32]]
+    pair: Pair, job: CardJob, recordings: tuple[NDArray[np.float32], NDArray[np.float32]]
 ) -> tuple[U8, U8]:
-    a, b = (pictures.spectrogram(sound, RATE_HZ) for sound in sounds)
+    a, b = (images.spectrogram(audio, RATE_HZ) for audio in recordings)
     knots = np.column_stack([pair.knots_a_s, pair.knots_b_s])
-    return a, pictures.warped(b, knots, job.b.audio_start_s)
+    return a, images.warped(b, knots, job.b.audio_start_s)
 
 
 def _faces(
@@ -155,9 +155,9 @@ def _faces(
     for k in shown:
         i, j = pair.frame_a[k], pair.frame_b[k]
         pose, _ = poses.get((i, j), (None, None))
-        tops.append(pictures.face(a.crop(i), a.clip, a.framing, size))
+        tops.append(images.face(a.crop(i), a.clip, a.framing, size))
         framing = b.framing if pose is None else a.framing
-        bottoms.append(pictures.face(b.crop(j), b.clip, framing, size, pose))
+        bottoms.append(images.face(b.crop(j), b.clip, framing, size, pose))
     return tuple(tops), tuple(bottoms)
 
 
@@ -184,10 +184,10 @@ def _overlay(job: CardJob, a: Film, b: Film, poses: Poses) -> Overlay:
     i, j = order[len(order) // 2]
     size = job.section.thumb_px
     by_crops = compose(_unit_crop(a.clip), invert(_unit_crop(b.clip)))
-    top = pictures.face(a.crop(i), a.clip, a.framing, size)
+    top = images.face(a.crop(i), a.clip, a.framing, size)
     maps = by_crops, poses[i, j][0]
-    before, after = (pictures.face(b.crop(j), b.clip, a.framing, size, pose) for pose in maps)
-    fringes = pictures.fringes(top, before), pictures.fringes(top, after)
+    before, after = (images.face(b.crop(j), b.clip, a.framing, size, pose) for pose in maps)
+    fringes = images.fringes(top, before), images.fringes(top, after)
     return Overlay((top, before, fringes[0], after, fringes[1]), i, j)
 
 

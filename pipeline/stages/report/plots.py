@@ -42,7 +42,7 @@ def mouth_curve(inputs: Inputs, pairs: tuple[Pair, ...]) -> dict[str, str]:
     rows: dict[str, list[tuple[float, float]]] = {"a": [], "b": []}
     for pair in pairs:
         takes = {"a": (pair.take_a, pair.frame_a), "b": (pair.take_b, pair.frame_b)}
-        if all(inputs.clips[take].has_picture for take, _ in takes.values()):
+        if all(inputs.clips[take].has_video for take, _ in takes.values()):
             for name, (take, frames) in takes.items():
                 mouth = inputs.mouth_open(inputs.clips[take])
                 rows[name] += [(n, rounded(mouth[f], 4)) for n, f in enumerate(frames)]

@@ -53,7 +53,7 @@ from pipeline.stages.report.timings import TIMINGS, timings_page
 from pipeline.stages.report.truth import read_truth
 from pipeline.stages.report.worker import SUFFIX, FaceJob, draw
 
-VERSION = 5
+VERSION = 6
 _GRAIN = "image sheet"
 REPORTED = READS["report"]
 """The stages that the report covers, in pipeline order."""
@@ -179,7 +179,7 @@ def _faces(run: Run, inputs: Inputs) -> Iterator[Unit]:
             takes.update(takes_of(row.item))
     for take in sorted(takes & set(inputs.clips)):
         clip = inputs.clips[take]
-        if clip.has_picture:
+        if clip.has_video:
             key = digest(["face", VERSION, section.thumb_px, _identity(clip)])
             yield Unit(f"{_FACES}{take}", key, FaceJob(clip, inputs.extracted.folder, section))
 
@@ -258,7 +258,7 @@ def _page(
     metrics: dict[str, object],
     curves: list[Distribution],
 ) -> tuple[bytes, int]:
-    faces = {name: sheet["picture"] for name, sheet in _below(_FACES, sheets).items()}
+    faces = {name: sheet["image"] for name, sheet in _below(_FACES, sheets).items()}
     section, inputs = run.params.report, ready.inputs
     content = Content(
         inputs, metrics, curves, coverage(inputs), ready.choice, _below(_CARDS, sheets), faces,

@@ -10,7 +10,7 @@ from pipeline.params import Report
 from pipeline.records import Clip
 from pipeline.runtime.store import ItemStore, write_json
 from pipeline.runtime.units import UnitResult
-from pipeline.stages.report import pictures
+from pipeline.stages.report import images
 from pipeline.stages.report.contact_sheets import SheetJob, sheet
 from pipeline.stages.report.film_strips import film
 from pipeline.stages.report.grids import GridJob, InversionJob, grid, inversions
@@ -55,5 +55,5 @@ def _content(state: PoseFiles, job: Job) -> dict[str, Any]:
 def _face(job: FaceJob) -> dict[str, Any]:
     shown = film(job.clip, job.extracted, job.section.thumb_px)
     middle = shown.crop(len(shown.crops) // 2)
-    picture = pictures.face(middle, job.clip, shown.framing, job.section.thumb_px)
-    return {"picture": pictures.jpeg_uri(picture)}
+    image = images.face(middle, job.clip, shown.framing, job.section.thumb_px)
+    return {"image": images.jpeg_uri(image)}

@@ -25,7 +25,7 @@ from pipeline.runtime.units import Batch, Unit, run_units
 from pipeline.stages.score.worker import GRAIN, ScoreJob, score_one
 from spfem_data.labels import EMOTIONS
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)

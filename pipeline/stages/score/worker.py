@@ -33,8 +33,8 @@ class ScoreJob:
 def score_one(scorer: Scorer, store: ItemStore, unit: str, take: ScoreJob) -> UnitResult:
     """Score one take: a function of its frame file, the network and the prompts."""
     clip, judge = take.clip, take.judge
-    if not clip.has_picture:
-        return _lost(clip, "sound_only", "an audio-only take")
+    if not clip.has_video:
+        return _lost(clip, "audio_only", "an audio-only take")
     frames, scores = score_take(
         scorer, take.frames_file, clip, framing=judge.framing, budget=take.budget
     )

@@ -56,15 +56,15 @@ def family_takes(
 
 def family_rows(take: FamilyTake, families_file: Path) -> Iterator[dict[str, Any]]:
     """The rows of one take: the images of a family in sequence, its reconstruction first."""
-    table = read_table(families_file, columns=[*_SAME, "frame_to_picture", "verdict", "family_kept",
-                                               "picture"])  # fmt: skip
+    table = read_table(families_file, columns=[*_SAME, "frame_to_image", "verdict", "family_kept",
+                                               "image"])  # fmt: skip
     kept = pc.and_(table["family_kept"], pc.equal(table["verdict"], "kept"))
     for batch in table.filter(kept).to_batches(64):
         for row in batch.to_pylist():
             name = f"{row['family_id']}-{'own' if row['is_reconstruction'] else row['emotion']}"
             yield {
                 "image_id": name,
-                "image": {"bytes": row["picture"], "path": f"{name}.jpg"},
+                "image": {"bytes": row["image"], "path": f"{name}.jpg"},
                 **{column: row[column] for column in _SAME},
-                "frame_to_image": row["frame_to_picture"],
+                "frame_to_image": row["frame_to_image"],
             }

@@ -38,7 +38,7 @@ def draw(
     Emotions without any trial are left out and named in `lacks`. Takes are drawn by a hash of their
     names, independent of order, seeds and machines.
     """
-    chosen = [take for take in takes if take.split == split and take.clip.has_picture]
+    chosen = [take for take in takes if take.split == split and take.clip.has_video]
     targets = _targets(kept)
     trials, lacks = {}, {}
     for name in PROTOCOLS:

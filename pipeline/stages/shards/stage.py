@@ -53,7 +53,7 @@ from pipeline.stages.shards.shard_plan import (
 from pipeline.stages.shards.worker import POSES, SUFFIX, Payload, one_thread, write_unit
 from spfem_data.schema import SCHEMA_VERSION
 
-VERSION = 4
+VERSION = 5
 _GRAIN = "clip pair"
 _SOURCES = ("extract", "pose", "score", "filter", "synth")
 """The stages whose items are packed."""
@@ -196,14 +196,14 @@ def _plan(
 
 def _unit(run: Run, shard: Shard, items: tuple[Any, ...]) -> Unit:
     section = run.params.shards
-    pictures = [section.framing, section.size_px, section.jpeg_quality]
+    images = [section.framing, section.size_px, section.jpeg_quality]
     settings: dict[str, object] = {
-        "pairs": pictures,
+        "pairs": images,
         "sequences": section.windows.model_dump(),
         "takes": [],
-        "emotions": pictures,
+        "emotions": images,
         "families": [],
-        "frames": [*pictures[1:], section.frames.model_dump()],
+        "frames": [*images[1:], section.frames.model_dump()],
     }
     parts = [VERSION, SCHEMA_VERSION, _versions(), section.rows_per_group, settings[shard.config]]
     key = digest(["shards", shard.unit, parts, [_identity(item) for item in items]])

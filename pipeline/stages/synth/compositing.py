@@ -14,20 +14,20 @@ U8 = NDArray[np.uint8]
 _RIM = 0.12  # of the image's side, over which it blends into the crop
 
 
-def composed(crop: U8, picture: U8, picture_to_crop: F64) -> U8:
+def composed(crop: U8, image: U8, image_to_crop: F64) -> U8:
     """The stored crop (h, w, 3) with the image (s, s, 3) pasted in and blended at its border.
 
     Parameters
     ----------
-    picture_to_crop
+    image_to_crop
         (2, 3) on pixel-edge coordinates.
     """
     height, width = crop.shape[:2]
-    matrix = to_pixel_centres(picture_to_crop)
+    matrix = to_pixel_centres(image_to_crop)
     laid = cv2.warpAffine(
-        picture, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
-    share = cv2.warpAffine(_mask(picture.shape[0]), matrix, (width, height))[..., None]
+    share = cv2.warpAffine(_mask(image.shape[0]), matrix, (width, height))[..., None]
     mixed = crop + share * (laid.astype(np.float32) - crop)
     return np.asarray(np.clip(np.rint(mixed), 0, 255), dtype=np.uint8)
 

@@ -31,7 +31,7 @@ class MakeJob:
     directions: Mapping[str, Direction]
     section: Synth
     score_framing: Framing
-    """As `score` frames pictures: clarity is judged on what that network is used to."""
+    """As `score` frames images: clarity is judged on what that network is used to."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Made:
     gaps: float
     own: F64
     tries: int = 0
-    picture: U8 | None = None
+    image: U8 | None = None
     mouth: F64 = field(default_factory=lambda: np.full(len(MEASURES), np.nan))
     identity: float | None = None
     clarity: float | None = None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.digests import digest
-from pipeline.latents.face_quads import crop_from_picture, decoded
+from pipeline.latents.face_quads import crop_from_image, decoded
 from pipeline.latents.mouths import MEASURES
 from pipeline.records import MadeFamily, Rejected, rejected
 from pipeline.stages.synth.compositing import composed
@@ -26,7 +26,7 @@ from pipeline.stylegan.svm_direction import F64
 from pipeline.takes.framed_images import encode
 from spfem_data.labels import EMOTIONS
 
-BLOBS = ("picture", "composed")
+BLOBS = ("image", "composed")
 
 
 def rows_of(
@@ -38,15 +38,15 @@ def rows_of(
     for k, frame in enumerate(sources.frames):
         theirs = [rebuilt[k], *(one for one in made if one.family == k)]
         name = f"{job.clip.take_id}-{frame:06d}"
-        rejects += [_lost_picture(name, one) for one in theirs[1:] if one.verdict != "kept"]
+        rejects += [_lost_image(name, one) for one in theirs[1:] if one.verdict != "kept"]
         rejects += [
-            rejected("synth", "picture", f"{name}/{emotion}", "no_direction", "see directions")
+            rejected("synth", "image", f"{name}/{emotion}", "no_direction", "see directions")
             for emotion in TARGET_EMOTIONS
             if emotion not in job.directions
         ]
         n_kept = sum(one.verdict == "kept" for one in theirs[1:])
-        kept = rebuilt[k].verdict == "kept" and n_kept >= job.section.min_pictures
-        own = [_row(job, sources, one, name, kept) for one in theirs if one.picture is not None]
+        kept = rebuilt[k].verdict == "kept" and n_kept >= job.section.min_images
+        own = [_row(job, sources, one, name, kept) for one in theirs if one.image is not None]
         rows += own
         if kept:
             families.append(_family(job, name, frame, own, n_kept))
@@ -69,9 +69,9 @@ def _reconstructions(job: MakeJob, sources: Sources) -> list[Made]:
     return found
 
 
-def _lost_picture(name: str, one: Made) -> Rejected:
+def _lost_image(name: str, one: Made) -> Rejected:
     detail = f"mouth {_told(one.mouth)} at {one.gaps:.2f} class gaps, try {one.tries}"
-    return rejected("synth", "picture", f"{name}/{one.emotion}", one.verdict, detail)
+    return rejected("synth", "image", f"{name}/{one.emotion}", one.verdict, detail)
 
 
 def _told(mouth: F64) -> str:
@@ -82,8 +82,8 @@ def _lost_family(job: MakeJob, name: str, rebuilt: Made, n_kept: int, n_made: in
     if rebuilt.verdict != "kept":
         detail = "in the reconstruction"
         return rejected("synth", GRAIN, name, rebuilt.verdict, detail)
-    detail = f"{n_kept} of {n_made}, synth.min_pictures is {job.section.min_pictures}"
-    return rejected("synth", GRAIN, name, "few_pictures", detail)
+    detail = f"{n_kept} of {n_made}, synth.min_images is {job.section.min_images}"
+    return rejected("synth", GRAIN, name, "few_images", detail)
 
 
 def _row(job: MakeJob, sources: Sources, one: Made, name: str, family_kept: bool) -> dict[str, Any]:
@@ -91,13 +91,13 @@ def _row(job: MakeJob, sources: Sources, one: Made, name: str, family_kept: bool
     rebuilt = one.gaps == 0
     direction = None if rebuilt else job.directions[one.emotion]
     before = sources.source_mouths[k] if rebuilt else sources.mouths[k]
-    assert one.picture is not None
-    size = one.picture.shape[0]
+    assert one.image is not None
+    size = one.image.shape[0]
     back = None
     if section.compose_back:
         crop = decoded(sources.crops[k])
-        matrix = crop_from_picture(clip, crop.shape[1], sources.quads[k], size)
-        back = encode(composed(crop, one.picture, matrix), section.jpeg_quality)
+        matrix = crop_from_image(clip, crop.shape[1], sources.quads[k], size)
+        back = encode(composed(crop, one.image, matrix), section.jpeg_quality)
     return {
         "family_id": name,
         "take_id": clip.take_id,
@@ -125,11 +125,11 @@ def _row(job: MakeJob, sources: Sources, one: Made, name: str, family_kept: bool
         "clarity_rise": one.rise,
         "verdict": one.verdict,
         "family_kept": family_kept,
-        "frame_to_picture": forth(sources.quads[k], size).ravel().tolist(),
+        "frame_to_image": forth(sources.quads[k], size).ravel().tolist(),
         "generator_sha256": job.take.generator_sha256,
         "encoder_sha256": job.take.encoder_sha256,
         "direction_sha256": None if direction is None else direction.direction_sha256,
-        "picture": encode(one.picture, section.jpeg_quality),
+        "image": encode(one.image, section.jpeg_quality),
         "composed": back,
     }  # fmt: skip
 
@@ -138,8 +138,8 @@ def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _sha256(picture: bytes | None) -> str | None:
-    return None if picture is None else hashlib.sha256(picture).hexdigest()
+def _sha256(image: bytes | None) -> str | None:
+    return None if image is None else hashlib.sha256(image).hexdigest()
 
 
 def _family(
@@ -152,7 +152,7 @@ def _family(
         frame=frame,
         speaker=job.clip.speaker,
         split=job.take.split,
-        n_pictures=len(rows),
+        n_images=len(rows),
         n_kept=n_kept,
         rows_sha256=digest(told),
     ).to_row()

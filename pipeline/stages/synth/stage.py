@@ -17,7 +17,7 @@ from pipeline.digests import digest, short_digest
 from pipeline.errors import MissingWeightsError, TableError
 from pipeline.latents.codes import CODES
 from pipeline.latents.loading import Chosen, bring_up, chosen_weights
-from pipeline.records import Clip, Direction, InvertedTake, MadeFamily, MadePicture, Rejected
+from pipeline.records import Clip, Direction, InvertedTake, MadeFamily, MadeImage, Rejected
 from pipeline.runtime.run import Run
 from pipeline.runtime.summaries import Summary, summarise
 from pipeline.runtime.tables import sorted_rows
@@ -25,7 +25,7 @@ from pipeline.runtime.units import Unit
 from pipeline.stages.synth.family import GRAIN, TARGET_EMOTIONS, MakeJob, n_families
 from pipeline.stages.synth.worker import make_families, maker
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ def run(run: Run) -> Summary:
     section, ready = run.params.synth, plan(run)
     setup = maker(ready.chosen.weights, run.params.invert, ready.judge)
     batch = bring_up(run, "synth", "take", ready.units, make_families, setup)
-    pictures = sorted_rows(batch.rows("pictures"), MadePicture, "family_id", "emotion")
+    images = sorted_rows(batch.rows("images"), MadeImage, "family_id", "emotion")
     families = sorted_rows(batch.rows("families"), MadeFamily, "family_id")
     rejects = batch.rejects()
     run.write_tables(
         "synth",
         {
-            "pictures": (MadePicture, pictures),
+            "images": (MadeImage, images),
             "families": (MadeFamily, families),
             "rejected": (Rejected, rejects),
         },
@@ -64,7 +64,7 @@ def run(run: Run) -> Summary:
     died = {row.item for row in rejects if row.grain == "take"}
     done = [unit.payload.take for unit in ready.units if unit.name not in died]
     planned = sum(n_families(take, section) for take in done)
-    notes = _notes(pictures, families) + ([ready.unclear] if ready.unclear else [])
+    notes = _notes(images, families) + ([ready.unclear] if ready.unclear else [])
     notes += (
         [f"{len(died)} takes have no families because their worker died; see rejected.parquet"]
         if died
@@ -74,7 +74,7 @@ def run(run: Run) -> Summary:
         notes = [ready.idle]
     return summarise(
         "synth", run, GRAIN, planned, len(families), rejects, batch,
-        notes=notes, look=[str(run.table("synth", "pictures"))],
+        notes=notes, look=[str(run.table("synth", "images"))],
     )  # fmt: skip
 
 
@@ -138,8 +138,8 @@ def _unit(
     )  # fmt: skip
 
 
-def _notes(pictures: Sequence[MadePicture], families: Sequence[MadeFamily]) -> list[str]:
-    kept = [p for p in pictures if p.family_kept and p.verdict == "kept"]
+def _notes(images: Sequence[MadeImage], families: Sequence[MadeFamily]) -> list[str]:
+    kept = [p for p in images if p.family_kept and p.verdict == "kept"]
     notes = []
     for emotion in TARGET_EMOTIONS:
         rows = [p for p in kept if p.emotion == emotion and not p.is_reconstruction]

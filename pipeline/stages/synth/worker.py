@@ -15,7 +15,7 @@ from pipeline.clip.judge import load_scorer
 from pipeline.faces.affine import compose
 from pipeline.faces.sampling import U8, sample
 from pipeline.latents.codes import as_vectors
-from pipeline.latents.face_quads import chosen_frames, crops_of, decoded, picture_of
+from pipeline.latents.face_quads import chosen_frames, crops_of, decoded, image_of
 from pipeline.latents.loading import load_networks
 from pipeline.latents.mouths import Calibrator, Judge
 from pipeline.latents.networks import F32, Networks
@@ -54,7 +54,7 @@ def make_families(maker: Maker, store: ItemStore, unit: str, job: MakeJob) -> Un
     made = pa.Table.from_arrays(arrays, schema=FAMILIES_SCHEMA)
     write_table(store.path(unit, FAMILIES), made, plain_columns=BLOBS)
     plain = [{name: v for name, v in row.items() if name not in BLOBS} for row in rows]
-    return UnitResult([FAMILIES], {"pictures": plain, "families": families}, rejects)
+    return UnitResult([FAMILIES], {"images": plain, "families": families}, rejects)
 
 
 def _sources(maker: Maker, job: MakeJob, table: pa.Table) -> Sources:
@@ -66,7 +66,7 @@ def _sources(maker: Maker, job: MakeJob, table: pa.Table) -> Sources:
     crops = crops_of(job.frames_file, np.array(frames))
     rebuilt = nets.generate(codes.reshape(-1, nets.n_latent, nets.dim))
     shown = [
-        picture_of(job.take.framing, decoded(crop), job.clip, quad, nets.size_px)
+        image_of(job.take.framing, decoded(crop), job.clip, quad, nets.size_px)
         for crop, quad in zip(crops, quads, strict=True)
     ]
     mouths = maker.judge(rebuilt)
@@ -92,14 +92,14 @@ def _to_scored(job: MakeJob, quads: F64, size_px: int) -> list[F64] | None:
 
 
 def _clarities(
-    nets: Networks, pictures: Sequence[U8], to_scored: list[F64] | None, families: Iterable[int]
+    nets: Networks, images: Sequence[U8], to_scored: list[F64] | None, families: Iterable[int]
 ) -> F32 | None:
     """Probabilities (n, 7) of generated images; None without a network."""
     if nets.clarity is None:
         return None
     if to_scored is None:
-        return nets.clarity(pictures)
-    pairs = zip(pictures, families, strict=True)
+        return nets.clarity(images)
+    pairs = zip(images, families, strict=True)
     return nets.clarity([sample(p, to_scored[k], p.shape[0]) for p, k in pairs])
 
 
@@ -151,8 +151,8 @@ def _correct(
     Uses the calibrating measurer, so that the judge stays independent.
     """
     for _ in range(_corrections(job.section)):
-        pictures = maker.nets.generate(_codes(job, sources, vectors, some))
-        for one, lips in zip(some, maker.correct(pictures), strict=True):
+        images = maker.nets.generate(_codes(job, sources, vectors, some))
+        for one, lips in zip(some, maker.correct(images), strict=True):
             shift = vectors[one.emotion]["readout"] @ (lips - sources.calibrated[one.family])
             if np.isfinite(shift).all():
                 one.own = one.own - job.section.gain * shift @ vectors[one.emotion]["moves"]
@@ -163,12 +163,12 @@ def _judge(
     some: Sequence[Made],
 ) -> None:  # fmt: skip
     nets = maker.nets
-    pictures = nets.generate(_codes(job, sources, vectors, some))
-    faces = nets.embed(pictures)
-    clear = _clarities(nets, pictures, sources.to_scored, [one.family for one in some])
-    mouths = maker.judge(pictures)
+    images = nets.generate(_codes(job, sources, vectors, some))
+    faces = nets.embed(images)
+    clear = _clarities(nets, images, sources.to_scored, [one.family for one in some])
+    mouths = maker.judge(images)
     for k, one in enumerate(some):
-        one.picture, one.mouth = pictures[k], mouths[k]
+        one.image, one.mouth = images[k], mouths[k]
         if faces is not None and sources.identities is not None:
             one.identity = float(faces[k] @ sources.identities[one.family])
         if clear is not None and sources.clarities is not None:

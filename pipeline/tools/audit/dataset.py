@@ -8,7 +8,7 @@ from pipeline import media
 from pipeline.alignment.align import same_sentence
 from pipeline.records import Clip, Pair, Rejected, Sentence
 from pipeline.runtime.run import Run
-from pipeline.stages.align.utterances import Samples, Sounds
+from pipeline.stages.align.utterances import Recordings, Samples
 from pipeline.tools.audit.compare import Known, ScoreOf
 from pipeline.tools.audit.take_lookup import clips_by_name, one_view
 
@@ -39,10 +39,10 @@ def _scores(run: Run) -> ScoreOf:
     def read(clip: Clip) -> Samples:
         return media.read_flac(extracted.path(f"{clip.speaker}/{clip.take_id}", ".audio.flac"))
 
-    sounds = Sounds(read, section.features)
+    recordings = Recordings(read, section.features)
 
     @cache
     def score(a: Clip, b: Clip) -> float:
-        return same_sentence(sounds.features(a), sounds.features(b), section)
+        return same_sentence(recordings.features(a), recordings.features(b), section)
 
     return score

@@ -52,7 +52,7 @@ def decoder() -> str:
     import ffmpeg
     import imageio_ffmpeg
 
-    from pipeline.media import Limits, decode_sound, open_video
+    from pipeline.media import Limits, decode_audio, open_video
 
     video_input = ffmpeg.input(f"testsrc=size=64x64:rate=25:duration={FRAMES / 25}", f="lavfi")
     tone = ffmpeg.input(f"sine=frequency=440:sample_rate={RATE_HZ}:duration=0.2", f="lavfi")
@@ -65,10 +65,10 @@ def decoder() -> str:
         with open_video(path, Limits(max_frame_px=1 << 20, max_duration_s=10.0)) as video:
             _require(video is not None, "no video track was found")
             times = [frame.time_s for frame in video.frames()] if video else []
-        sound = decode_sound(path, RATE_HZ, 10.0)
+        audio = decode_audio(path, RATE_HZ, 10.0)
     _require(len(times) == FRAMES, f"{len(times)} of {FRAMES} frames were decoded")
     _require(abs(times[1] - 1 / 25) < 1e-6, f"the second frame has timestamp {times[1]} s")
-    _require(sound is not None and sound.peak > 0.05, "the audio was not decoded")
+    _require(audio is not None and audio.peak > 0.05, "the audio was not decoded")
     return f"encoded and decoded H.264 and AAC (PyAV {av.__version__})"
 
 

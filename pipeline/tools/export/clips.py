@@ -21,7 +21,7 @@ from pipeline.faces.sampling import U8
 from pipeline.runtime.store import atomic_path
 from pipeline.tools.export.frame_info import Written
 from pipeline.tools.export.framed_takes import SIZE_PX, FramedTake
-from spfem_data.schema import SOUND_HZ
+from spfem_data.schema import AUDIO_HZ
 
 FPS = 25
 _CRF = 12
@@ -64,7 +64,7 @@ def frames_at_rate(begins_s: F64, ends_s: F64) -> list[int]:
     return [int(frame) for frame in shown]
 
 
-def _write_video(path: Path, pictures: Iterable[U8]) -> None:
+def _write_video(path: Path, images: Iterable[U8]) -> None:
     with atomic_path(path) as temporary:
         job = (
             ffmpeg.input(
@@ -81,7 +81,7 @@ def _write_video(path: Path, pictures: Iterable[U8]) -> None:
             .overwrite_output()
             .run_async(cmd=imageio_ffmpeg.get_ffmpeg_exe(), pipe_stdin=True, pipe_stderr=True)
         )  # fmt: skip
-        frames = (cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420) for picture in pictures)
+        frames = (cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420) for image in images)
         _, message = job.communicate(b"".join(frame.tobytes() for frame in frames))
         if job.returncode:
             lines = message.decode(errors="replace").strip().splitlines() or ["no reason given"]
@@ -91,11 +91,11 @@ def _write_video(path: Path, pictures: Iterable[U8]) -> None:
 def _write_audio(path: Path, take: FramedTake, begin_s: float, length_s: float) -> None:
     """Write the audio from `begin_s` on, as long as the video, padded with silence."""
     samples, rate = soundfile.read(take.audio_file, dtype="int16")
-    assert rate == SOUND_HZ
-    first = round((begin_s - take.clip.audio_start_s) * SOUND_HZ)
-    wanted = np.zeros(round(length_s * SOUND_HZ), np.int16)
+    assert rate == AUDIO_HZ
+    first = round((begin_s - take.clip.audio_start_s) * AUDIO_HZ)
+    wanted = np.zeros(round(length_s * AUDIO_HZ), np.int16)
     low, high = max(0, first), min(len(samples), first + len(wanted))
     if high > low:
         wanted[low - first : high - first] = samples[low:high]
     with atomic_path(path) as temporary:
-        soundfile.write(temporary, wanted, SOUND_HZ, subtype="PCM_16", format="WAV")
+        soundfile.write(temporary, wanted, AUDIO_HZ, subtype="PCM_16", format="WAV")

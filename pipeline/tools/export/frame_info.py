@@ -42,9 +42,9 @@ def _write_speaker(folder: Path, takes: Sequence[FramedTake], step: Callable[[],
     number, lines = 0, []
     for name, take in zip(names(takes), takes, strict=True):
         first = number
-        for picture in take.images(range(take.clip.n_frames)):
+        for image in take.images(range(take.clip.n_frames)):
             part = folder / "images" / f"{number // _FRAMES_PER_PART:06d}"
-            ok, content = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            ok, content = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
             assert ok
             write_bytes(part / f"{number:06d}.png", content.tobytes())
             number += 1

@@ -56,7 +56,7 @@ def choose(
     PipelineError
         When no take is left or the view does not exist.
     """
-    seen = one_view([clip for clip in clips if clip.has_picture], view)
+    seen = one_view([clip for clip in clips if clip.has_video], view)
     chosen = [c for c in seen if level is None or c.level == level or c.emotion == "neutral"]
     if not chosen:
         raise PipelineError("the dataset has no take with video to export")

@@ -36,7 +36,7 @@ class Change:
     pair_id: str
     kind: str
     why: str
-    """A slug: a reject reason, new_take, lost_take, split, frames, values, pictures."""
+    """A slug: a reject reason, new_take, lost_take, split, frames, values, images."""
     detail: str
 
     def as_json(self) -> dict[str, str]:
@@ -60,7 +60,7 @@ class Difference:
     @property
     def verdict(self) -> Verdict:
         """Whether rows and decisions are the same, and if so, whether values are."""
-        moved = any(change.why not in ("values", "pictures") for change in self.pairs)
+        moved = any(change.why not in ("values", "images") for change in self.pairs)
         if moved or self.columns or not all(one.is_rounding for one in self.values):
             return "changed"
         return "rounding" if self.values else "same"
@@ -179,8 +179,8 @@ def _compare_pairs(
     same_files = {one.path: one.sha256 for one in before.files if one.config == "pairs"} == {
         one.path: one.sha256 for one in after.files if one.config == "pairs"
     }
-    was = read_pairs(old, before, with_pictures=not same_files)
-    now = read_pairs(new, after, with_pictures=not same_files)
+    was = read_pairs(old, before, with_images=not same_files)
+    now = read_pairs(new, after, with_images=not same_files)
     takes = read_takes(old, before), read_takes(new, after)
     for pair_id in sorted({*was, *now}):
         change = _change(pair_id, was, now, takes, (old, new))
@@ -230,5 +230,5 @@ def _moved(pair_id: str, was: PairRows, now: PairRows) -> Change | None:
     columns = changed_columns(was, now)
     if not columns:
         return None
-    why = "pictures" if set(columns) <= {"source", "target"} else "values"
+    why = "images" if set(columns) <= {"source", "target"} else "values"
     return Change(pair_id, "changed", why, ", ".join(columns))

@@ -1,4 +1,4 @@
-"""Whether the pictures and sounds of a file decode."""
+"""Whether the images and recordings of a file decode."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from pipeline.tools.inspect.findings import Finding
 from pipeline.tools.inspect.manifest import Listed
 from spfem_data.audio import read_audio
 from spfem_data.images import image_size
-from spfem_data.schema import COLUMNS, SOUND_HZ
+from spfem_data.schema import AUDIO_HZ, COLUMNS
 
 EVERY = 50
-"""With a sample, one row in so many is decoded, beside the ends of each row group."""
+"""With a sample, one row in so many is decoded, and the ends of each row group."""
 
 
 @dataclass
 class Decoded:
     """What was decoded of a file: how many, of which sizes, and what did not decode."""
 
-    pictures: int = 0
-    sounds: int = 0
+    images: int = 0
+    recordings: int = 0
     sizes: set[tuple[int, int]] = field(default_factory=set)
     faults: list[tuple[str, int, str]] = field(default_factory=list)
     """Column, row, what is wrong."""
 
 
-def can_decode_sound() -> bool:
+def can_decode_audio() -> bool:
     """Whether the library that decodes FLAC is there; the base install has none."""
     return importlib.util.find_spec("soundfile") is not None
 
 
 def check_media(folder: Path, listed: Listed, *, sample: bool, threads: int) -> Decoded:
-    """Decode every picture and sound of a file, or a sample; memory holds one row group."""
+    """Decode every image and audio of a file, or a sample; memory holds one row group."""
     columns = {c.name: c.media for c in COLUMNS[listed.config] if c.media}
     decoded = Decoded()
     if not columns:
@@ -76,15 +76,15 @@ def _check_column(
     pool: ThreadPoolExecutor,
 ) -> None:
     files = (_bytes(value) for value in part.field("bytes"))
-    check = _picture if media == "image" else _sound
+    check = _image if media == "image" else _audio
     for place, found in zip(places, pool.map(check, files), strict=True):
         if isinstance(found, str):
             decoded.faults.append((name, first + place, found))
         elif media == "image":
-            decoded.pictures += 1
+            decoded.images += 1
             decoded.sizes.add(found)
         else:
-            decoded.sounds += 1
+            decoded.recordings += 1
 
 
 def _bytes(value: pa.BinaryScalar) -> NDArray[np.uint8] | None:
@@ -92,7 +92,7 @@ def _bytes(value: pa.BinaryScalar) -> NDArray[np.uint8] | None:
     return None if buffer is None else np.frombuffer(buffer, np.uint8)
 
 
-def _picture(content: NDArray[np.uint8] | None) -> tuple[int, int] | str:
+def _image(content: NDArray[np.uint8] | None) -> tuple[int, int] | str:
     """Height and width, or what is wrong."""
     if content is None:
         return "null"
@@ -104,7 +104,7 @@ def _picture(content: NDArray[np.uint8] | None) -> tuple[int, int] | str:
     return size
 
 
-def _sound(content: NDArray[np.uint8] | None) -> tuple[int, int] | str:
+def _audio(content: NDArray[np.uint8] | None) -> tuple[int, int] | str:
     """Samples and rate, or what is wrong."""
     if content is None:
         return "null"
@@ -113,12 +113,12 @@ def _sound(content: NDArray[np.uint8] | None) -> tuple[int, int] | str:
         return "no FLAC"
     head = int.from_bytes(data[18:26], "big")
     rate, channels, samples = head >> 44, ((head >> 41) & 7) + 1, head & ((1 << 36) - 1)
-    if rate != SOUND_HZ or channels != 1 or not samples:
-        return f"{samples} samples of {channels} channels at {rate} Hz, expected mono at {SOUND_HZ}"
-    return _decoded_sound(data, samples) if can_decode_sound() else (samples, rate)
+    if rate != AUDIO_HZ or channels != 1 or not samples:
+        return f"{samples} samples of {channels} channels at {rate} Hz, expected mono at {AUDIO_HZ}"
+    return _decoded_audio(data, samples) if can_decode_audio() else (samples, rate)
 
 
-def _decoded_sound(data: bytes, samples: int) -> tuple[int, int] | str:
+def _decoded_audio(data: bytes, samples: int) -> tuple[int, int] | str:
     try:
         decoded, rate = read_audio(data)
     except ValueError as error:
@@ -138,9 +138,9 @@ def faults(listed: Listed, decoded: Decoded) -> Iterator[Finding]:
 
 
 def size_fault(config: str, sizes: Iterable[tuple[int, int]]) -> Finding | None:
-    """The pictures of a config must be of one size, or batches cannot be stacked."""
+    """The images of a config must be of one size, or batches cannot be stacked."""
     found = sorted(set(sizes))
     if len(found) < 2:
         return None
     told = ", ".join(f"{width} x {height}" for height, width in found[:5])
-    return Finding("media", config, f"pictures of {len(found)} sizes: {told}")
+    return Finding("media", config, f"images of {len(found)} sizes: {told}")

@@ -32,10 +32,10 @@ class PairRows:
             digest.update(value if isinstance(value, bytes) else repr(value).encode())
 
 
-def read_pairs(folder: Path, manifest: Manifest, *, with_pictures: bool) -> dict[str, PairRows]:
+def read_pairs(folder: Path, manifest: Manifest, *, with_images: bool) -> dict[str, PairRows]:
     """The clip pairs of a version; one row group is in memory at a time."""
     pairs: dict[str, PairRows] = {}
-    for row in _rows(folder, manifest, "pairs", with_pictures):
+    for row in _rows(folder, manifest, "pairs", with_images):
         pair_id = row["pair_id"]
         if pair_id not in pairs:
             pairs[pair_id] = PairRows((row["take_a"], row["take_b"]), row["split"])

@@ -41,18 +41,18 @@ def contact_sheet(rows: Sequence[Sequence[U8]], thumb_px: int) -> U8:
     for k, row in enumerate(rows):
         top = _GAP_PX + k * side
         _write_number(sheet[top:, _GAP_PX:label_px], k + 1)
-        for j, picture in enumerate(row):
+        for j, image in enumerate(row):
             left = label_px + j * side
-            sheet[top : top + thumb_px, left : left + thumb_px] = shrunk(picture, thumb_px)
+            sheet[top : top + thumb_px, left : left + thumb_px] = shrunk(image, thumb_px)
     return sheet
 
 
-def shrunk(picture: U8, side_px: int) -> U8:
+def shrunk(image: U8, side_px: int) -> U8:
     """The image at `side_px` x `side_px`, resampled by averaging areas.
 
     Each pixel of the result is the mean over its rows and columns of the source.
     """
-    tall = _averaged(picture.astype(np.float64), side_px)
+    tall = _averaged(image.astype(np.float64), side_px)
     wide = _averaged(tall.transpose(1, 0, 2), side_px).transpose(1, 0, 2)
     return np.asarray(np.round(wide), np.uint8)
 
@@ -77,7 +77,7 @@ def _write_number(corner: U8, number: int) -> None:
         area[large[: area.shape[0], : area.shape[1]]] = 0
 
 
-def write_picture(path: Path, picture: U8) -> None:
+def write_image(path: Path, image: U8) -> None:
     """Write an image as PNG or JPEG, by the file's suffix.
 
     Raises
@@ -85,27 +85,27 @@ def write_picture(path: Path, picture: U8) -> None:
     ParameterError
         When the suffix is unknown or the image is too large.
     """
-    if max(picture.shape) > _MAX_PX:
+    if max(image.shape) > _MAX_PX:
         raise ParameterError(
-            f"the sheet would have {picture.shape[1]} x {picture.shape[0]} px; choose fewer rows"
+            f"the sheet would have {image.shape[1]} x {image.shape[0]} px; choose fewer rows"
         )
     kind = path.suffix.lower()
     if kind == ".png":
-        write_bytes(path, png(picture))
+        write_bytes(path, png(image))
     elif kind in (".jpg", ".jpeg"):
-        content = simplejpeg.encode_jpeg(np.ascontiguousarray(picture), _QUALITY, "RGB")
+        content = simplejpeg.encode_jpeg(np.ascontiguousarray(image), _QUALITY, "RGB")
         write_bytes(path, bytes(content))
     else:
         raise ParameterError(f"--out {path}: expected a name that ends in .png or .jpg")
 
 
-def png(picture: U8) -> bytes:
+def png(image: U8) -> bytes:
     """Encode an image (h, w, 3) RGB as PNG."""
-    height, width, _ = picture.shape
+    height, width, _ = image.shape
     lines = np.zeros(
         (height, 1 + 3 * width), np.uint8
     )  # the first byte of each line is its filter: none
-    lines[:, 1:] = picture.reshape(height, -1)
+    lines[:, 1:] = image.reshape(height, -1)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 6)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in parts)

@@ -37,7 +37,7 @@ class Shown:
     split: str
     found: int
     rows: list[dict[str, Any]]
-    pictures: list[list[U8]]
+    images: list[list[U8]]
 
     def table(self) -> Table:
         """The rows side by side, one line per column of the config."""
@@ -61,9 +61,9 @@ class Shown:
         ParameterError
             When the config has no images, or no row was found.
         """
-        if not any(self.pictures):
+        if not any(self.images):
             raise ParameterError(f"--out: no image in {len(self.rows)} rows of {self.config}")
-        return contact_sheet(self.pictures, thumb_px)
+        return contact_sheet(self.images, thumb_px)
 
 
 def show(folder: Path, config: str, split: str | None, where: Sequence[Condition], n: int) -> Shown:
@@ -91,8 +91,8 @@ def _shown(folder: Path, config: str, split: str, where: Sequence[Condition], n:
     chosen = shards.select(where)
     at = np.unique(np.linspace(0, len(chosen) - 1, min(n, len(chosen))).round().astype(int))
     rows = list(_rows(shards, Selection(chosen.file[at], chosen.group[at], chosen.row[at])))
-    pictures = [_pictures(folder, config, split, row) for row in rows]
-    return Shown(config, split, len(chosen), [_plain(config, row) for row in rows], pictures)
+    images = [_row_images(folder, config, split, row) for row in rows]
+    return Shown(config, split, len(chosen), [_plain(config, row) for row in rows], images)
 
 
 def _first_split(folder: Path, config: str) -> str:
@@ -113,7 +113,7 @@ def _rows(shards: Shards, chosen: Selection) -> Iterator[dict[str, Any]]:
             yield table.slice(int(row), 1).to_pylist()[0]
 
 
-def _pictures(folder: Path, config: str, split: str, row: dict[str, Any]) -> list[U8]:
+def _row_images(folder: Path, config: str, split: str, row: dict[str, Any]) -> list[U8]:
     """The images of a row; of a window those of its frame pairs, sources before targets."""
     if config == "sequences":
         return _window(folder, split, row)

@@ -24,19 +24,19 @@ class Verdict:
     notes: list[str] = field(default_factory=list)
     files: int = 0
     rows: int = 0
-    pictures: int = 0
-    sounds: int = 0
+    images: int = 0
+    recordings: int = 0
 
     @property
-    def is_sound(self) -> bool:
+    def ok(self) -> bool:
         """Whether there is no finding."""
         return not self.findings
 
     def as_json(self) -> dict[str, Any]:
         """The verdict as JSON values."""
-        counts = {name: getattr(self, name) for name in ("files", "rows", "pictures", "sounds")}
+        counts = {name: getattr(self, name) for name in ("files", "rows", "images", "recordings")}
         findings = [finding.as_json() for finding in self.findings]
-        return {"sound": self.is_sound, **counts, "notes": self.notes, "findings": findings}
+        return {"ok": self.ok, **counts, "notes": self.notes, "findings": findings}
 
 
 def verify(
@@ -59,7 +59,7 @@ def verify(
     whole = _check_files(folder, manifest, verdict, progress or Silent())
     _check_media(folder, whole, verdict, fast, threads, progress or Silent())
     _check_references(folder, manifest, whole, verdict)
-    if not media.can_decode_sound():
+    if not media.can_decode_audio():
         verdict.notes.append("audio: only headers were read; install soundfile to decode it")
     return verdict
 
@@ -106,8 +106,8 @@ def _check_media(
             verdict.findings.append(Finding("media", listed.path, f"cannot be read: {error}"))
         else:
             verdict.findings += media.faults(listed, decoded)
-            verdict.pictures += decoded.pictures
-            verdict.sounds += decoded.sounds
+            verdict.images += decoded.images
+            verdict.recordings += decoded.recordings
             sizes[listed.config] |= decoded.sizes
         progress.step()
     progress.stop()

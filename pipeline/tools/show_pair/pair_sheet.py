@@ -16,9 +16,9 @@ from PIL import Image, ImageDraw, ImageFont
 from pipeline.faces.sampling import U8
 from pipeline.records import Pair, PosedPair
 from pipeline.stages.report.figure import WIDTH
+from pipeline.stages.report.images import row
 from pipeline.stages.report.pair_table import middle
 from pipeline.stages.report.pair_view import PairView
-from pipeline.stages.report.pictures import row
 from pipeline.stages.report.truth_measures import number
 
 _LEFT, _MARGIN, _GAP = 96, 20, 12
@@ -162,10 +162,10 @@ def _panels(pair: Pair, drawn: PairView) -> list[_Panel]:
     path = figure["path"]
     return [
         *panels,
-        _Panel(pair.emotion_a, "", "", _MEL_PX, mel=(drawn.mels[0], figure["sound_a"])),
+        _Panel(pair.emotion_a, "", "", _MEL_PX, mel=(drawn.mels[0], figure["audio_a"])),
         _Panel(
             f"{pair.emotion_b}, in a's time", "", "", _MEL_PX,
-            mel=(drawn.mels[1], figure["sound_b"]),
+            mel=(drawn.mels[1], figure["audio_b"]),
         ),
         _Panel(
             "path, b's time", f"{path['top']} s", path["bottom"], _PATH_PX,

@@ -53,13 +53,13 @@ def views(
 
 def _frame(_: None, job: _Job) -> int:
     faces = FaceSet([job.part])
-    pictures = [
-        sample(picture, view_of(landmarks, job.size_px), job.size_px)
-        for landmarks, picture in zip(faces.landmarks, faces.pictures(), strict=True)
+    images = [
+        sample(image, view_of(landmarks, job.size_px), job.size_px)
+        for landmarks, image in zip(faces.landmarks, faces.images(), strict=True)
     ]
     with atomic_path(job.target) as temporary, temporary.open("wb") as stream:
-        np.save(stream, np.stack(pictures))
-    return len(pictures)
+        np.save(stream, np.stack(images))
+    return len(images)
 
 
 def view_of(landmarks: F64, size_px: int) -> F64:
@@ -86,65 +86,65 @@ class Changes:
     jpeg: float = 0.25
 
 
-def plain(pictures: U8, size_px: int) -> Tensor:
+def plain(images: U8, size_px: int) -> Tensor:
     """Views in the framing of the stage: (n, 3, s, s) in 0..1."""
-    n = len(pictures)
+    n = len(images)
     matrix = torch.eye(2, 3).repeat(n, 1, 1) / ROOM
-    return _sampled(pictures, matrix, size_px)
+    return _sampled(images, matrix, size_px)
 
 
-def changed(pictures: U8, size_px: int, changes: Changes, rng: np.random.Generator) -> Tensor:
+def changed(images: U8, size_px: int, changes: Changes, rng: np.random.Generator) -> Tensor:
     """Views randomly moved, mirrored, relit, blurred and compressed: (n, 3, s, s) in 0..1."""
-    n = len(pictures)
+    n = len(images)
     turn = np.deg2rad(rng.normal(0, changes.turn_deg, n))
     scale = np.exp(rng.normal(0, changes.scale, n)) / ROOM
     mirror = rng.choice([-1.0, 1.0], n)
     c, s = scale * np.cos(turn), scale * np.sin(turn)
     x, y = rng.normal(0, 2 * changes.shift / ROOM, (2, n))
     rows = np.stack([np.stack([c * mirror, -s, x], 1), np.stack([s * mirror, c, y], 1)], 1)
-    moved = _sampled(pictures, torch.from_numpy(rows).float(), size_px)
+    moved = _sampled(images, torch.from_numpy(rows).float(), size_px)
     return _compressed(_lit(_blurred(moved, changes, rng), changes, rng), changes, rng)
 
 
-def _sampled(pictures: U8, matrix: Tensor, size_px: int) -> Tensor:
-    source = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 255
-    shape = [len(pictures), 3, size_px, size_px]
+def _sampled(images: U8, matrix: Tensor, size_px: int) -> Tensor:
+    source = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
+    shape = [len(images), 3, size_px, size_px]
     grid = functional.affine_grid(matrix, shape, align_corners=False)
     return functional.grid_sample(source, grid, "bilinear", "reflection", align_corners=False)
 
 
-def _blurred(pictures: Tensor, changes: Changes, rng: np.random.Generator) -> Tensor:
+def _blurred(images: Tensor, changes: Changes, rng: np.random.Generator) -> Tensor:
     """Blur a random share with a binomial kernel of random weight."""
-    share = rng.uniform(0, 1, len(pictures)) * (rng.random(len(pictures)) < changes.blurred)
+    share = rng.uniform(0, 1, len(images)) * (rng.random(len(images)) < changes.blurred)
     some = np.flatnonzero(share)
-    wide = functional.pad(pictures[some], (1, 1, 1, 1), "reflect")
+    wide = functional.pad(images[some], (1, 1, 1, 1), "reflect")
     rows = (wide[:, :, :-2] + 2 * wide[:, :, 1:-1] + wide[:, :, 2:]) / 4
     soft = (rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]) / 4
-    pictures[some] = torch.lerp(pictures[some], soft, _column(share[some]))
-    return pictures
+    images[some] = torch.lerp(images[some], soft, _column(share[some]))
+    return images
 
 
-def _lit(pictures: Tensor, changes: Changes, rng: np.random.Generator) -> Tensor:
+def _lit(images: Tensor, changes: Changes, rng: np.random.Generator) -> Tensor:
     """Random brightness, contrast and colour temperature, and grain."""
-    n = len(pictures)
+    n = len(images)
     gain = np.exp(rng.normal(0, changes.light, (n, 1)) + rng.normal(0, changes.tint, (n, 3)))
     contrast = _column(np.exp(rng.normal(0, changes.contrast, n)))
     chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    grain = torch.randn(pictures.shape, generator=chance) * changes.noise
-    lit = pictures * torch.from_numpy(gain).float()[:, :, None, None]
+    grain = torch.randn(images.shape, generator=chance) * changes.noise
+    lit = images * torch.from_numpy(gain).float()[:, :, None, None]
     lit = (lit - 0.5) * contrast + 0.5 + grain
     return lit.clamp(0, 1)
 
 
-def _compressed(pictures: Tensor, changes: Changes, rng: np.random.Generator) -> Tensor:
+def _compressed(images: Tensor, changes: Changes, rng: np.random.Generator) -> Tensor:
     """Compress a random share as JPEG of quality 60 to 95."""
-    for k in np.flatnonzero(rng.random(len(pictures)) < changes.jpeg):
-        image = (pictures[k].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+    for k in np.flatnonzero(rng.random(len(images)) < changes.jpeg):
+        image = (images[k].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 96))]
         back = cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_COLOR)
         assert back is not None
-        pictures[k] = torch.from_numpy(back).permute(2, 0, 1).float() / 255
-    return pictures
+        images[k] = torch.from_numpy(back).permute(2, 0, 1).float() / 255
+    return images
 
 
 def _column(values: NDArray[np.float64]) -> Tensor:

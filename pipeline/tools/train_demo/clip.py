@@ -130,28 +130,28 @@ class _Anchors(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.pictures = nn.Parameter(torch.randn(len(EMOTIONS), dim))
+        self.images = nn.Parameter(torch.randn(len(EMOTIONS), dim))
         self.texts = nn.Parameter(torch.randn(len(EMOTIONS), dim))
 
 
 def loss_of(
-    pictures: Tensor, texts: Tensor, shares: Tensor, anchors: _Anchors, scale: float
+    images: Tensor, texts: Tensor, shares: Tensor, anchors: _Anchors, scale: float
 ) -> Tensor:
     """Cross-entropy of images and of texts with their anchors, and of images with texts.
 
     Parameters
     ----------
-    pictures, texts
+    images, texts
         Embeddings (n, d) and (7 * k, d), k texts of each emotion in order.
     shares
         (n, 7) soft labels of the images.
     """
-    pictures, texts = (functional.normalize(x, dim=-1) for x in (pictures, texts))
+    images, texts = (functional.normalize(x, dim=-1) for x in (images, texts))
     seven = len(EMOTIONS)
     means = functional.normalize(texts.reshape(seven, -1, texts.shape[1]).mean(dim=1), dim=-1)
     kinds = torch.arange(seven).repeat_interleave(len(texts) // seven)
-    by_anchor = _entropy(pictures, anchors.pictures, shares, scale)
-    by_text = functional.cross_entropy(scale * pictures @ means.T, shares)
+    by_anchor = _entropy(images, anchors.images, shares, scale)
+    by_text = functional.cross_entropy(scale * images @ means.T, shares)
     of_texts = _entropy(texts, anchors.texts, functional.one_hot(kinds, seven).float(), scale)
     return by_anchor + by_text + 0.5 * of_texts
 
@@ -173,7 +173,7 @@ class Trained:
 
 def train(
     faces: FaceSet,
-    pictures: U8,
+    images: U8,
     folder: Path,
     recipe: Recipe,
     prompts: Sequence[Sequence[str]],
@@ -184,7 +184,7 @@ def train(
 
     Parameters
     ----------
-    pictures
+    images
         `views.views` of the faces, `VIEW_PX` a side.
     prompts
         Prompts of the seven emotions, used for evaluation only.
@@ -197,7 +197,7 @@ def train(
     network = build_network(read_architecture(str(path)), None)
     chosen = np.flatnonzero(~faces.held_out)
     shares = labels(faces.emotion[chosen], faces.intensity[chosen], recipe)
-    _fit(network, pictures[chosen], shares, recipe, done)
+    _fit(network, images[chosen], shares, recipe, done)
     weights = folder / f"{NAME}.safetensors"
     notes = {
         "kind": "open_clip",
@@ -207,7 +207,7 @@ def train(
         TRAINED_ON: f"{DRAWN} (spfem-data demo train)",
     }
     write_weights(weights, network.model.state_dict(), notes)
-    judged = judge(network, pictures[faces.held_out], prompts)
+    judged = judge(network, images[faces.held_out], prompts)
     right, neutral = accuracy(
         judged, faces.emotion[faces.held_out], faces.intensity[faces.held_out]
     )
@@ -216,7 +216,7 @@ def train(
 
 def _fit(
     network: ClipNetwork,
-    pictures: U8,
+    images: U8,
     shares: F64,
     recipe: Recipe,
     done: Callable[[int, int, float], None],
@@ -224,17 +224,17 @@ def _fit(
     model = network.model.train().requires_grad_(True)
     model.logit_scale.requires_grad_(False).fill_(np.log(recipe.scale))
     anchors = _Anchors(model.text_projection.shape[1])
-    normalise = Normalise(network.pictures, network.device)
+    normalise = Normalise(network.images, network.device)
     optimiser = torch.optim.AdamW(
         _groups(model, anchors, recipe.weight_decay), recipe.rate, betas=(0.9, 0.98)
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.rate, recipe.steps, pct_start=0.05, cycle_momentum=False
     )
-    order = Order(len(pictures), recipe.batch, recipe.seed)
+    order = Order(len(images), recipe.batch, recipe.seed)
     for step in range(recipe.steps):
         some, rng = order.at(step), np.random.default_rng([recipe.seed, step, 51])
-        batch = changed(pictures[some], SIZE_PX, recipe.changes, rng)
+        batch = changed(images[some], SIZE_PX, recipe.changes, rng)
         tokens = network.tokenizer(captions(rng, recipe.texts))
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
             seen = model.encode_image(normalise(batch * 255))
@@ -259,15 +259,15 @@ def _groups(model: nn.Module, anchors: nn.Module, decay: float) -> list[dict[str
     ]
 
 
-def judge(network: ClipNetwork, pictures: U8, prompts: Sequence[Sequence[str]]) -> F64:
+def judge(network: ClipNetwork, images: U8, prompts: Sequence[Sequence[str]]) -> F64:
     """Probabilities (n, 7) of views in the framing of the stage."""
     anchors, scale = text_anchors(network, prompts), network.scale
-    normalise = Normalise(network.pictures, network.device)
+    normalise = Normalise(network.images, network.device)
     parts = []
     with torch.inference_mode():
-        for start in range(0, len(pictures), 256):
-            batch = normalise(plain(pictures[start : start + 256], SIZE_PX) * 255)
-            logits = scale * network.encode_pictures(batch) @ anchors.T
+        for start in range(0, len(images), 256):
+            batch = normalise(plain(images[start : start + 256], SIZE_PX) * 255)
+            logits = scale * network.encode_images(batch) @ anchors.T
             parts.append(logits.softmax(dim=-1).double().numpy())
     return np.concatenate([np.empty((0, len(EMOTIONS))), *parts])
 

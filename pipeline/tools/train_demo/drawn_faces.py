@@ -76,7 +76,7 @@ class FacesParams:
         The random seed.
     people, held_out
         The number of identities, and how many of them (the last) are held out from training.
-    pictures
+    images
         Images per identity.
     frame_px
         Side of an image, as in the demo corpus.
@@ -85,7 +85,7 @@ class FacesParams:
     seed: int
     people: int
     held_out: int
-    pictures: int
+    images: int
     frame_px: int
 
     def __post_init__(self) -> None:
@@ -93,13 +93,13 @@ class FacesParams:
             raise ParameterError(
                 f"{self.held_out} of {self.people} people are held out: fewer than there are"
             )
-        if self.pictures < 1 or self.frame_px < 64:
+        if self.images < 1 or self.frame_px < 64:
             raise ParameterError(
-                f"{self.pictures} pictures of {self.frame_px} px: at least 1, and 64 px"
+                f"{self.images} images of {self.frame_px} px: at least 1, and 64 px"
             )
 
 
-SHIPPED_FACES = FacesParams(seed=7, people=260, held_out=20, pictures=64, frame_px=400)
+SHIPPED_FACES = FacesParams(seed=7, people=260, held_out=20, images=64, frame_px=400)
 """The data of the published networks: 16,640 images, 15,360 of them for training."""
 
 
@@ -188,24 +188,24 @@ class FaceSet:
         flat = self._steps.combine_chunks().flatten().to_numpy()
         return np.asarray(flat.reshape(-1, N_POINTS, 2) / _LANDMARK_STEPS)
 
-    def pictures(self) -> Iterator[U8]:
+    def images(self) -> Iterator[U8]:
         """All frames (frame_px, frame_px, 3) RGB, in order."""
         for path in self.paths:
             for image in pq.read_table(path, columns=["image"])["image"].to_pylist():
                 yield _decoded(image)
 
-    def picture(self, number: int) -> U8:
+    def image(self, number: int) -> U8:
         """One frame (frame_px, frame_px, 3) RGB."""
         part = int(np.searchsorted(self._starts, number, side="right")) - 1
         images = pq.read_table(self.paths[part], columns=["image"])["image"]
         return _decoded(images[number - int(self._starts[part])].as_py())
 
 
-def _decoded(image: bytes) -> U8:
-    picture = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise PipelineError("a drawn picture cannot be read; remove the folder of drawn faces")
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+def _decoded(encoded: bytes) -> U8:
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise PipelineError("a drawn image cannot be read; remove the folder of drawn faces")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _one_thread() -> None:
@@ -220,7 +220,7 @@ def _draw_person(_: None, job: _Job) -> int:
     rng = np.random.default_rng([params.seed, job.index, 22])
     rows = [
         _row(head, emotion, rng, params.seed) | {"held_out": job.index >= _first_held_out(params)}
-        for emotion in (_SHOWN[k % len(_SHOWN)] for k in range(params.pictures))
+        for emotion in (_SHOWN[k % len(_SHOWN)] for k in range(params.images))
     ]
     with atomic_path(job.path) as temporary:
         pq.write_table(

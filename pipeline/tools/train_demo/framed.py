@@ -33,13 +33,13 @@ class Framed:
 
     Attributes
     ----------
-    pictures
+    images
         (n, size, size, 3) uint8 RGB.
     weights
         (n, size / 2, size / 2) uint8, hundredths.
     """
 
-    pictures: U8
+    images: U8
     weights: U8
 
 
@@ -107,14 +107,14 @@ def _one_thread() -> None:
 
 def _frame(_: None, job: _Job) -> int:
     faces, rng = FaceSet([job.part]), np.random.default_rng([job.seed, 31])
-    pictures, weights = [], []
-    for landmarks, picture in zip(faces.landmarks, faces.pictures(), strict=True):
+    images, weights = [], []
+    for landmarks, image in zip(faces.landmarks, faces.images(), strict=True):
         matrix = compose(jitter(rng, job.size_px), ffhq(landmarks, job.size_px))
-        pictures.append(sample(picture, matrix, job.size_px))
+        images.append(sample(image, matrix, job.size_px))
         weights.append(importance(apply(matrix, landmarks), job.size_px))
     with atomic_path(job.target) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, rgb=np.stack(pictures), weight=np.stack(weights))
-    return len(pictures)
+        np.savez(stream, rgb=np.stack(images), weight=np.stack(weights))
+    return len(images)
 
 
 def jitter(rng: np.random.Generator, size_px: int) -> F64:

@@ -91,7 +91,7 @@ class Recipe:
 class Batch:
     """(n, 3, h, w) images, (n, 1, h, w) weights, (n,) labels and strengths, (n, 3) measures."""
 
-    pictures: Tensor
+    images: Tensor
     weights: Tensor
     labels: Tensor
     strength: Tensor
@@ -114,14 +114,14 @@ class FaceData:
     def batch(self, places: NDArray[np.int64], draw: torch.Generator, emphasis: float) -> Batch:
         """A training batch; each image is mirrored with probability 1/2."""
         chosen = self.train[places]
-        pictures = to_network(self.framed.pictures[chosen])
+        images = to_network(self.framed.images[chosen])
         weights = torch.from_numpy(self.framed.weights[chosen])[:, None].float() / 100
         weights = weights**emphasis
         weights = functional.interpolate(weights, scale_factor=2.0, mode="nearest")
         flipped = (torch.rand(len(chosen), generator=draw) < 0.5)[:, None, None, None]
-        pictures = torch.where(flipped, pictures.flip(3), pictures)
+        images = torch.where(flipped, images.flip(3), images)
         return Batch(
-            pictures.contiguous(memory_format=torch.channels_last),
+            images.contiguous(memory_format=torch.channels_last),
             torch.where(flipped, weights.flip(3), weights),
             torch.from_numpy(self.labels[chosen]),
             torch.from_numpy(self.strength[chosen]).float(),
@@ -132,7 +132,7 @@ class FaceData:
         """`n` evenly spaced images of the given numbers, in batches."""
         chosen = among[np.linspace(0, len(among) - 1, min(n, len(among))).astype(int)]
         for start in range(0, len(chosen), batch):
-            yield to_network(self.framed.pictures[chosen[start : start + batch]])
+            yield to_network(self.framed.images[chosen[start : start + batch]])
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class Learner:
         row = {name: float(part.detach()) for name, part in parts.items()}
         judged: list[Tensor] = []
         if self.judges(step):
-            row["judge"], judged = self._judge(step, batch.pictures, made.detach())
+            row["judge"], judged = self._judge(step, batch.images, made.detach())
         return Learnt(row, gradients, judged)
 
     def set_norms(self, *, learn: bool) -> None:
@@ -201,10 +201,10 @@ class Learner:
         assert isinstance(head, losses.EmotionHead)
         assert isinstance(generator, Generator)
         halved = step < recipe.half_until * recipe.steps
-        meant, weights = batch.pictures, batch.weights
+        meant, weights = batch.images, batch.weights
         with self._autocast():
             encoder = self.networks["encoder"]
-            codes = encoder(as_read(encoder, batch.pictures)).float()
+            codes = encoder(as_read(encoder, batch.images)).float()
             noise = torch.randn(codes.shape, generator=draw)
             noisy = codes + recipe.code_noise * codes.detach().std() * noise
             made = half_drawn(generator, noisy) if halved else generator(noisy)
@@ -241,11 +241,11 @@ class Learner:
         found = torch.autograd.grad(total, list(self.judge.parameters()))
         return float(loss.detach()), list(found)
 
-    def _middle(self, pictures: Tensor) -> Tensor:
+    def _middle(self, images: Tensor) -> Tensor:
         """The input of the discriminator: the centre of the image, with the face."""
         config: Any = self.judge.config
-        start = (pictures.shape[-1] - config.size) // 2
-        return pictures[..., start : start + config.size, start : start + config.size]
+        start = (images.shape[-1] - config.size) // 2
+        return images[..., start : start + config.size, start : start + config.size]
 
     def _autocast(self, *, enabled: bool = True) -> torch.autocast:
         return torch.autocast("cpu", torch.bfloat16, enabled=enabled and self.recipe.bf16)
@@ -269,7 +269,7 @@ class Helper:
             for parameters in (trained_parameters(networks), judge.parameters())
         ]
         self._line, other = context.Pipe()
-        size_px = data.framed.pictures.shape[1]
+        size_px = data.framed.images.shape[1]
         given = (other, networks, judge, data.paths, size_px, asdict(recipe), part, self._shared)
         self._process = context.Process(target=_help, args=given, daemon=True)
         self._process.start()
@@ -347,9 +347,9 @@ def drawing_parameters(networks: nn.ModuleDict) -> list[nn.Parameter]:
     return [p for name, p in generator.named_parameters() if not name.startswith("style.")]
 
 
-def as_read(encoder: Any, pictures: Tensor) -> Tensor:
+def as_read(encoder: Any, images: Tensor) -> Tensor:
     """Images at the encoder's input size, by averaging pixels."""
-    return functional.adaptive_avg_pool2d(pictures, encoder.config.input_px)
+    return functional.adaptive_avg_pool2d(images, encoder.config.input_px)
 
 
 def half_drawn(generator: Generator, codes: Tensor) -> Tensor:
@@ -357,17 +357,17 @@ def half_drawn(generator: Generator, codes: Tensor) -> Tensor:
     maps = generator.noises.maps()
     x = generator.input.input.to(codes.dtype).expand(len(codes), -1, -1, -1)
     x = generator.conv1(x, codes[:, 0], maps[0])
-    picture: Tensor = generator.to_rgb1(x, codes[:, 1])
+    image: Tensor = generator.to_rgb1(x, codes[:, 1])
     for j, to_rgb in enumerate(list(generator.to_rgbs)[:-1]):
         x = generator.convs[2 * j](x, codes[:, 2 * j + 1], maps[2 * j + 1])
         x = generator.convs[2 * j + 1](x, codes[:, 2 * j + 2], maps[2 * j + 2])
-        picture = to_rgb(x, codes[:, 2 * j + 3], picture)
-    return picture
+        image = to_rgb(x, codes[:, 2 * j + 3], image)
+    return image
 
 
-def to_network(pictures: NDArray[np.uint8]) -> Tensor:
+def to_network(images: NDArray[np.uint8]) -> Tensor:
     """(n, h, w, 3) bytes to (n, 3, h, w) in [-1, 1]."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _shared(like: Tensor) -> Tensor:

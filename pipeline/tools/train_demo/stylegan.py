@@ -200,23 +200,23 @@ class _Session:
             helper.stop()
 
     @torch.no_grad()
-    def redrawn(self, pictures: Tensor) -> Tensor:
+    def redrawn(self, images: Tensor) -> Tensor:
         """Reconstructions (n, 3, 128, 128) by the averaged networks."""
         self.averaged.eval()
         encoder = self.averaged["encoder"]
-        made: Tensor = self.averaged["generator"](encoder(as_read(encoder, pictures)))
+        made: Tensor = self.averaged["generator"](encoder(as_read(encoder, images)))
         return made
 
     def held_out_psnr_db(self) -> float:
         """Mean PSNR of about a hundred held-out images."""
-        pictures = self.data.spread(self.data.held_out, 128)
-        return float(torch.cat([losses.psnr_db(self.redrawn(p), p) for p in pictures]).mean())
+        images = self.data.spread(self.data.held_out, 128)
+        return float(torch.cat([losses.psnr_db(self.redrawn(p), p) for p in images]).mean())
 
     def sheet(self) -> list[Tensor]:
         """Held-out images above their reconstructions."""
         rows = []
-        for pictures in self.data.spread(self.data.held_out, 24, 8):
-            rows += [pictures, self.redrawn(pictures)]
+        for images in self.data.spread(self.data.held_out, 24, 8):
+            rows += [images, self.redrawn(images)]
         return rows
 
     def finish(self, folder: Path) -> Trained:
@@ -226,7 +226,7 @@ class _Session:
         assert isinstance(encoder, WPlusEncoder)
         with torch.no_grad():
             some = self.data.spread(self.data.train, 512)
-            codes = torch.cat([encoder.eval()(as_read(encoder, pictures)) for pictures in some])
+            codes = torch.cat([encoder.eval()(as_read(encoder, images)) for images in some])
         generator.get_buffer("latent_avg").copy_(codes.mean(dim=(0, 1)))
         psnr = self.held_out_psnr_db()
         notes = {

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.digests import digest
 from pipeline.errors import PipelineError
-from pipeline.latents.face_quads import chosen_frames, crops_of, decoded, picture_of, squares
+from pipeline.latents.face_quads import chosen_frames, crops_of, decoded, image_of, squares
 from pipeline.records import Clip, Sentence
 from pipeline.runtime import executor
 from pipeline.runtime.run import Run
@@ -64,7 +64,7 @@ class Crops:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def pictures(self, chosen: NDArray[np.int64]) -> U8:
+    def images(self, chosen: NDArray[np.int64]) -> U8:
         """(n, size, size, 3) RGB."""
         parts = np.searchsorted(self._starts, chosen, side="right") - 1
         return np.stack(
@@ -92,9 +92,7 @@ def training_crops(run: Run, settings: CropSettings, folder: Path) -> Crops:
     trains = [
         clip
         for clip in clips
-        if clip.emotion in EMOTIONS
-        and clip.has_picture
-        and split_of_take(clip, sentences) == "train"
+        if clip.emotion in EMOTIONS and clip.has_video and split_of_take(clip, sentences) == "train"
     ]
     jobs = {clip.take_id: _job(run, clip, settings, folder) for clip in trains}
     _frame_all(jobs, run)
@@ -142,11 +140,11 @@ def _frame(_: None, job: _Job) -> int:
     frames = chosen_frames(np.isfinite(landmarks[:, 0, 0]), settings.frames_per_take)
     quads = squares(settings.framing, landmarks, settings.smooth_square_frames)
     crops = crops_of(job.frames_file, frames)
-    pictures = np.empty((len(frames), settings.size_px, settings.size_px, 3), np.uint8)
+    images = np.empty((len(frames), settings.size_px, settings.size_px, 3), np.uint8)
     for k, (frame, crop) in enumerate(zip(frames, crops, strict=True)):
-        pictures[k] = picture_of(
+        images[k] = image_of(
             settings.framing, decoded(crop), job.clip, quads[frame], settings.size_px
         )
     with atomic_path(job.target) as temporary, temporary.open("wb") as stream:
-        np.save(stream, pictures)
+        np.save(stream, images)
     return len(frames)

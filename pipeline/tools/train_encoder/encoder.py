@@ -132,9 +132,9 @@ class _Session:
     def step(self, step: int) -> dict[str, float]:
         """One step of encoder and discriminator; returns the unweighted losses by name."""
         chosen, draw = self.order.at(step), chance(self.section.seed, step)
-        pictures, labels = self._pictures(chosen), torch.from_numpy(self.crops.labels[chosen])
+        images, labels = self._images(chosen), torch.from_numpy(self.crops.labels[chosen])
         self._learning_mode()
-        codes, made, meant = self._redraw(pictures)
+        codes, made, meant = self._redraw(images)
         parts = self._losses(codes, made, meant, labels, draw)
         total = torch.stack([weight * loss for weight, loss in parts.values()]).sum()
         self.optimiser.zero_grad(set_to_none=True)
@@ -155,18 +155,16 @@ class _Session:
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
 
-    def _pictures(self, chosen: np.ndarray[Any, np.dtype[np.int64]]) -> Tensor:
-        pictures = torch.from_numpy(self.crops.pictures(chosen)).to(self.device)
-        return pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
+    def _images(self, chosen: np.ndarray[Any, np.dtype[np.int64]]) -> Tensor:
+        images = torch.from_numpy(self.crops.images(chosen)).to(self.device)
+        return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
-    def _redraw(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _redraw(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Codes minus their mean (n, d), reconstructions (eq. 7) and targets at the same size."""
         with self._autocast():
-            raw = self.encoder.raw(pictures)
+            raw = self.encoder.raw(images)
             made = self.generator(raw + self.encoder.get_buffer("latent_avg"))
-        made, meant = (
-            functional.adaptive_avg_pool2d(p.float(), self.side) for p in (made, pictures)
-        )
+        made, meant = (functional.adaptive_avg_pool2d(p.float(), self.side) for p in (made, images))
         return raw.float().flatten(1), made, meant
 
     def _losses(
@@ -258,7 +256,7 @@ class _Session:
         """Evenly spaced images of the data above their reconstructions."""
         self.encoder.eval()
         chosen = np.linspace(0, len(self.crops) - 1, min(_SHEET, len(self.crops))).astype(np.int64)
-        _, made, meant = self._redraw(self._pictures(chosen))
+        _, made, meant = self._redraw(self._images(chosen))
         return [meant, made]
 
 

@@ -31,7 +31,7 @@ class TrainedEncoder:
 
     path: Path
     sha256: str
-    n_pictures: int
+    n_images: int
 
 
 def train_on_dataset(run: Run, folder: Path) -> TrainedEncoder:
@@ -58,7 +58,7 @@ def train_on_dataset(run: Run, folder: Path) -> TrainedEncoder:
         section.frames_per_take,
         parts.encoder.config.input_px,
     )
-    crops = training_crops(run, settings, folder / "pictures")
+    crops = training_crops(run, settings, folder / "images")
     run.progress.start("training steps", section.steps)
     path = train_encoder(
         crops, parts, section, folder, device, done=lambda step, row: run.progress.step()

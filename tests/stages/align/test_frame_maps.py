@@ -47,7 +47,7 @@ def test_the_compat_preset_gives_the_papers_cells_with_our_checks(
     assert rejects == {"M003_neutral_1_front_n--M003_happy_3_front_wrong": "wrong_sentence"}
     a, b = speak(1, 1.0, 120.0), speak(1, 0.8, 150.0)
     cells = np.stack(compat_pairs(a, b, fps=FPS, backend=section.backend), axis=1)
-    last = [int(len(sound) / 16000 * FPS) - 1 for sound in (a, b)]
+    last = [int(len(audio) / 16000 * FPS) - 1 for audio in (a, b)]
     expected = cells[(cells <= last).all(axis=1)]
     np.testing.assert_array_equal(np.stack([made[0].frame_a, made[0].frame_b], axis=1), expected)
     assert not made[0].is_one_to_one
@@ -87,7 +87,7 @@ def test_cells_stand_for_the_frames_shown_then() -> None:
         cells_a = np.array([0, 1, 2, 3, 3])
         cells_b = np.array([0, 0, 1, 2, 3])
 
-    late = (np.arange(4) + 0.5) / 25 + 0.08  # the picture begins two frames after the sound
+    late = (np.arange(4) + 0.5) / 25 + 0.08  # the image begins two frames after the audio
     plain = (np.arange(4) + 0.5) / 25
     frame_a, frame_b = _shown(Found, (25.0, 25.0), late, plain)  # type: ignore[arg-type]
     assert (frame_a.tolist(), frame_b.tolist()) == ([0, 1, 1], [1, 2, 3])

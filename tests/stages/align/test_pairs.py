@@ -1,4 +1,4 @@
-"""Sentences and pairs of one speaker, from sounds that only the test knows."""
+"""Sentences and pairs of one speaker, from recordings that only the test knows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.params import Align, AlignSameRecording, SplitRule
 from pipeline.records import Clip, Sentence
 from pipeline.stages.align.pairs import Candidate, PairMaker, Track, candidates
 from pipeline.stages.align.sentences import name_sentences
-from pipeline.stages.align.utterances import Sounds, group
+from pipeline.stages.align.utterances import Recordings, group
 from tests.builders.speech import RATE_HZ, speak
 from tests.builders.spoken_clips import (
     made_pairs,
@@ -36,11 +36,11 @@ def rule() -> SplitRule:
 
 
 def _sentences(clips: list[Clip], section: Align, rule: SplitRule) -> list[Sentence]:
-    sounds = Sounds(read_speech, section.features)
-    return name_sentences(group(clips), sounds, section, rule)
+    recordings = Recordings(read_speech, section.features)
+    return name_sentences(group(clips), recordings, section, rule)
 
 
-def test_shifted_numbers_are_resolved_from_the_sound(section: Align, rule: SplitRule) -> None:
+def test_shifted_numbers_are_resolved_from_the_audio(section: Align, rule: SplitRule) -> None:
     neutral = [spoken_clip("neutral", f"{n:03d}", (n, 1.0, 120.0)) for n in (1, 2, 3, 31)]
     # the first clip was lost: what was 002 is now 001, and so on; 003 is a sentence of its own
     happy = [spoken_clip("happy", f"{n:03d}", (n + 1, 1.15, 150.0)) for n in (1, 2)]
@@ -80,7 +80,7 @@ def test_the_map_follows_the_tempo(section: Align, rule: SplitRule) -> None:
     assert np.median(pair.slope) == pytest.approx(1.25, abs=0.15)
 
 
-def test_a_sound_that_starts_late_moves_the_frames(section: Align, rule: SplitRule) -> None:
+def test_a_audio_that_starts_late_moves_the_frames(section: Align, rule: SplitRule) -> None:
     a = spoken_clip("neutral", "001", (1, 1.0, 120.0))
     b = spoken_clip("sad", "001", (1, 1.0, 121.0))
     late = replace(b, audio_start_s=0.4, audio_end_s=b.audio_end_s + 0.4)
@@ -89,9 +89,9 @@ def test_a_sound_that_starts_late_moves_the_frames(section: Align, rule: SplitRu
         track = mouth_track(clip)
         return Track(track.instants_s - clip.audio_start_s, track.mouth_open)
 
-    sounds = Sounds(read_speech, section.features)
-    rows = name_sentences(group([a, late]), sounds, section, rule)
-    maker = PairMaker(sounds, shifted, section, {r.utterance_id: "train" for r in rows})
+    recordings = Recordings(read_speech, section.features)
+    rows = name_sentences(group([a, late]), recordings, section, rule)
+    maker = PairMaker(recordings, shifted, section, {r.utterance_id: "train" for r in rows})
     pair = maker.make(next(candidates(group([a, late]), rows, section)))
     assert np.median(np.array(pair.frame_b) - np.array(pair.frame_a)) == 10
     assert pair.knots_b_s[0] - pair.knots_a_s[0] == pytest.approx(0.4, abs=0.03)
@@ -182,7 +182,7 @@ def test_a_recording_under_two_labels_is_no_pair(rule: SplitRule) -> None:
     neutral = spoken_clip("neutral", "n", (1, 1.0, 120.0), **named)
     copy = spoken_clip("happy", "copy", (1, 1.0, 120.0), **named)
     again = spoken_clip("sad", "again", (1, 1.0, 120.0), **named)
-    again = replace(again, audio_sha256=f"{again.audio_sha256} ")  # the same sound, coded anew
+    again = replace(again, audio_sha256=f"{again.audio_sha256} ")  # the same audio, coded anew
     made, rejects = made_pairs([neutral, copy, again], section, rule)
     assert made == []
     assert set(rejects.values()) == {"same_recording"}

@@ -1,4 +1,4 @@
-"""Which takes say the same, resolved from made sounds whose sentences only the test knows."""
+"""Which takes say the same, resolved from made recordings whose sentences only the test knows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pipeline.stages.align.resolution import fair, resolve_blocks
 from pipeline.stages.align.sentences import name_sentences
 from pipeline.stages.align.take_order import Block
 from pipeline.stages.align.transcripts import apply_transcripts, read_transcripts, same_words
-from pipeline.stages.align.utterances import Sounds, group
+from pipeline.stages.align.utterances import Recordings, group
 from tests.builders.speech import speak
 from tests.builders.spoken_clips import mouth_track, spoken_clip
 
@@ -48,12 +48,12 @@ def section() -> Align:
 
 
 @lru_cache(maxsize=256)
-def _sound(sentence: int, tempo: float, pitch_hz: float) -> Any:
+def _audio(sentence: int, tempo: float, pitch_hz: float) -> Any:
     return speak(sentence, tempo, pitch_hz)
 
 
 def read_speech(clip: Clip) -> Any:
-    return _sound(*eval(clip.audio_sha256))
+    return _audio(*eval(clip.audio_sha256))
 
 
 def _takes(emotion: str, says: Sequence[int], first: int = 1, **changes: Any) -> list[Clip]:
@@ -66,9 +66,9 @@ def _takes(emotion: str, says: Sequence[int], first: int = 1, **changes: Any) ->
 
 
 def _resolved(clips: list[Clip], section: Align) -> dict[str, Sentence]:
-    sounds = Sounds(read_speech, section.features)
+    recordings = Recordings(read_speech, section.features)
     rule = params.load(None).splits["by_speaker"]
-    rows = name_sentences(group(clips), sounds, section, rule)
+    rows = name_sentences(group(clips), recordings, section, rule)
     return {row.utterance_id: row for row in rows}
 
 
@@ -117,7 +117,7 @@ def test_an_emotion_without_any_partner(section: Align) -> None:
 def test_rows_say_how_near_it_came(section: Align) -> None:
     rows = _resolved(_takes("neutral", NEUTRAL) + _takes("happy", (1, 51)), section)
     right, alone = rows["M003_happy_3_001"], rows["M003_happy_3_002"]
-    assert (right.sentence, right.method, right.verified) == ("c01", "sound", True)
+    assert (right.sentence, right.method, right.verified) == ("c01", "audio", True)
     assert right.score is not None
     assert right.score < 0.6
     assert right.margin is not None
@@ -130,7 +130,7 @@ def test_rows_say_how_near_it_came(section: Align) -> None:
 def _why(clips: list[Clip], section: Align) -> dict[str, tuple[str, str]]:
     rows = _resolved(clips, section)
     maker = PairMaker(
-        Sounds(read_speech, section.features), mouth_track, section,
+        Recordings(read_speech, section.features), mouth_track, section,
         {name: "train" for name in rows},
     )  # fmt: skip
     said = {}
@@ -232,7 +232,7 @@ def test_another_level_says_where_a_sentence_lies() -> None:
     assert _rows([high])[0] == [-1] * 11 + [0] + [-1] * 10
 
 
-def test_numbers_without_order_are_resolved_by_the_sound() -> None:
+def test_numbers_without_order_are_resolved_by_the_audio() -> None:
     cells = zip(range(12), np.random.default_rng(3).permutation(12).tolist(), strict=True)
     found = _rows([_block("happy", dict.fromkeys(cells, 0.6), (30, 22))])[0]
     assert sorted(row for row in found if row >= 0) == list(range(12))
@@ -248,7 +248,7 @@ def test_fair_takes_off_what_a_take_scores_with_everybody() -> None:
 
 def test_the_table_of_scores_is_the_aligners(section: Align) -> None:
     a, b = (
-        [take_features(_sound(k, tempo, 120.0), section.features) for k in (1, 2)]
+        [take_features(_audio(k, tempo, 120.0), section.features) for k in (1, 2)]
         for tempo in (1.0, 0.85)
     )
     table = score_table(a, b, [[True, True], [False, True]], section.steps)
@@ -268,7 +268,7 @@ def _transcripts(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_a_transcript_decides_over_the_sound(tmp_path: Path, section: Align) -> None:
+def test_a_transcript_decides_over_the_audio(tmp_path: Path, section: Align) -> None:
     text = (
         "Speaker,emotion,level,take,sentence\n"
         'M003,neutral,1,002,"It\'s a kite."\n'
@@ -288,7 +288,7 @@ def test_a_transcript_decides_over_the_sound(tmp_path: Path, section: Align) -> 
     )
 
 
-def test_a_transcript_of_neutral_alone_names_what_the_sound_finds(
+def test_a_transcript_of_neutral_alone_names_what_the_audio_finds(
     tmp_path: Path, section: Align
 ) -> None:
     said = read_transcripts(_transcripts(tmp_path, "take,sentence\nM003_neutral_1_002,a kite\n"))
@@ -296,7 +296,7 @@ def test_a_transcript_of_neutral_alone_names_what_the_sound_finds(
         apply_transcripts(_takes("neutral", NEUTRAL) + _takes("happy", (2,)), said), section
     )
     row = rows["M003_happy_3_001"]
-    assert (row.sentence, row.method, row.anchor) == ("a kite", "sound", "M003_neutral_1_002")
+    assert (row.sentence, row.method, row.anchor) == ("a kite", "audio", "M003_neutral_1_002")
 
 
 @pytest.mark.parametrize(

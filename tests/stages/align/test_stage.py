@@ -27,7 +27,7 @@ MADE = params.AlignSameRecording(sure_score=1e-9, max_score=1e-9, min_straight=1
 
 @pytest.fixture
 def made(tmp_path: Path) -> Run:
-    """A speaker with two neutral takes and a happy take of two levels, as sound alone."""
+    """A speaker with two neutral takes and a happy take of two levels, as audio alone."""
     clips = [
         spoken_clip("neutral", "001", (1, 1.0, 120.0)),
         spoken_clip("neutral", "002", (2, 1.0, 120.0)),

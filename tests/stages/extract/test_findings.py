@@ -28,7 +28,7 @@ from tests.builders.findings import (
     upside_down,
     with_file,
 )
-from tests.builders.media_files import SOUND_HZ, tone, write_media
+from tests.builders.media_files import AUDIO_HZ, tone, write_media
 from tests.builders.takes import make_run, manifest, policies, run
 
 DEFAULTS = params.load(None).extract.policies.model_dump()
@@ -88,10 +88,10 @@ def test_the_numbers_that_findings_rest_on(corpus: Corpus) -> None:
     assert clips["frames_missing"].declared_frames == 14
     assert clips["frames_extra"].declared_frames == 10
     assert clips["pts_gap"].longest_frame_s == pytest.approx(0.24)
-    assert clips["sound_gap"].audio_gap_s == pytest.approx(0.1, abs=0.002)
+    assert clips["audio_gap"].audio_gap_s == pytest.approx(0.1, abs=0.002)
     assert clips["mouth_covered"].n_mouth_covered == 6
-    assert clips["sound_starts_late"].audio_start_s == pytest.approx(0.2, abs=0.03)
-    assert clips["sound_starts_early"].video_start_s == pytest.approx(0.2, abs=0.03)
+    assert clips["audio_starts_late"].audio_start_s == pytest.approx(0.2, abs=0.03)
+    assert clips["audio_starts_early"].video_start_s == pytest.approx(0.2, abs=0.03)
     assert clips["file_offset"].file_offset_ms == pytest.approx(1000 * OFFSET_S, abs=2)
     assert clips["file_drifts"].file_drift_ms == pytest.approx(1000 * DRIFT * DRIFT_LENGTH_S, abs=1)
     differing = clips["file_differs"]
@@ -176,13 +176,13 @@ def test_the_audio_that_a_manifest_names_is_used(tmp_path: Path) -> None:
 
 
 def test_a_gap_in_the_audio_is_filled_or_closed(corpus: Corpus, tmp_path: Path) -> None:
-    filled = corpus.clips["sound_gap"]
-    assert filled.repaired == ("sound_gap",)
+    filled = corpus.clips["audio_gap"]
+    assert filled.repaired == ("audio_gap",)
     assert filled.audio_end_s - filled.audio_start_s == pytest.approx(0.58, abs=0.002)
     closed = one_clip(
-        tmp_path, MAKERS["sound_gap"](tmp_path / "a.mp4"), policies=policies(sound_gap="keep")
+        tmp_path, MAKERS["audio_gap"](tmp_path / "a.mp4"), policies=policies(audio_gap="keep")
     )
-    assert (closed.findings, closed.repaired) == (("sound_gap",), ())
+    assert (closed.findings, closed.repaired) == (("audio_gap",), ())
     assert closed.audio_end_s - closed.audio_start_s == pytest.approx(0.48, abs=0.002)
 
 
@@ -192,20 +192,20 @@ def test_a_shifted_file_is_put_in_place_or_left(
 ) -> None:
     made = MAKERS["file_offset"](tmp_path / "a.mp4")
     kept = policies(file_offset=policy)
-    clip = one_clip(tmp_path, made, sound_from="file", policies=kept)
+    clip = one_clip(tmp_path, made, audio_from="file", policies=kept)
     assert (clip.audio_from, "file_offset" in clip.findings) == ("file", True)
     assert clip.repaired == (("file_offset",) if policy == "repair" else ())
     assert clip.audio_start_s == pytest.approx(start_s, abs=0.002)
 
 
-def test_an_offset_counts_from_the_picture_s_start(tmp_path: Path) -> None:
-    sound = babble(3.0)
-    track = {"times_ms": [200 + 40 * i for i in range(12)], "sound": sound}
-    video = plain(tmp_path / "a.mkv", sound_codec="pcm_s16le", **track).path
-    audio = write_media(
-        tmp_path / "a.wav", sound=sound[round(0.25 * SOUND_HZ) :], sound_codec="pcm_s16le"
+def test_an_offset_counts_from_the_image_s_start(tmp_path: Path) -> None:
+    audio = babble(3.0)
+    track = {"times_ms": [200 + 40 * i for i in range(12)], "audio": audio}
+    video = plain(tmp_path / "a.mkv", audio_codec="pcm_s16le", **track).path
+    file = write_media(
+        tmp_path / "a.wav", audio=audio[round(0.25 * AUDIO_HZ) :], audio_codec="pcm_s16le"
     )
-    clip = one_clip(tmp_path, Made(video, audio), sound_from="file")
+    clip = one_clip(tmp_path, Made(video, file), audio_from="file")
     assert clip.video_start_s == pytest.approx(0.2, abs=0.002)
     assert clip.file_offset_ms == pytest.approx(50, abs=2)
     assert clip.audio_start_s == pytest.approx(0.25, abs=0.002)
@@ -217,14 +217,14 @@ def test_a_file_of_another_recording_gives_way_or_not(
 ) -> None:
     made = MAKERS["file_differs"](tmp_path / "a.mp4")
     run_of = make_run(
-        table_of(tmp_path, {"one": made}), tmp_path / "data", sound_from="file",
+        table_of(tmp_path, {"one": made}), tmp_path / "data", audio_from="file",
         policies=policies(file_differs=policy),
     )  # fmt: skip
     _, (clip,), _ = run(run_of)
     assert (clip.audio_from, "file_differs" in clip.findings) == (used, True)
     assert clip.repaired == (("file_differs",) if policy == "repair" else ())
     kept = media.read_flac(run_of.items("extract").path(f"s1/{clip.take_id}", AUDIO))
-    want = media.resample(babble(3.0, seed=policy == "keep"), SOUND_HZ, 16000)
+    want = media.resample(babble(3.0, seed=policy == "keep"), AUDIO_HZ, 16000)
     n = min(len(kept), len(want))
     assert np.corrcoef(kept[:n], want[:n])[0, 1] > 0.95
 

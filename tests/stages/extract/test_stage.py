@@ -16,8 +16,8 @@ from tests.builders.media_files import tone, write_media
 from tests.builders.takes import frames_of, in_scene, make_run, manifest, policies, run, talking
 
 
-def test_a_take_becomes_a_clip_a_track_and_sound(tmp_path: Path) -> None:
-    write_media(tmp_path / "a.mp4", talking(), sound=tone(0.5), sound_start_s=0.1)
+def test_a_take_becomes_a_clip_a_track_and_audio(tmp_path: Path) -> None:
+    write_media(tmp_path / "a.mp4", talking(), audio=tone(0.5), audio_start_s=0.1)
     made = make_run(manifest(tmp_path, "a.mp4"), tmp_path / "data")
     summary, (clip,), rejects = run(made)
     assert rejects == []
@@ -41,7 +41,7 @@ def test_a_take_becomes_a_clip_a_track_and_sound(tmp_path: Path) -> None:
 
 
 def test_the_stored_crop_shows_what_its_place_says(tmp_path: Path) -> None:
-    write_media(tmp_path / "a.mp4", in_scene(talking(), x=400), sound=tone(0.5))
+    write_media(tmp_path / "a.mp4", in_scene(talking(), x=400), audio=tone(0.5))
     made = make_run(manifest(tmp_path, "a.mp4"), tmp_path / "data", crop_px=160)
     _, (clip,), _ = run(made)
     assert clip.crop_px == 160
@@ -57,7 +57,7 @@ def test_the_stored_crop_shows_what_its_place_says(tmp_path: Path) -> None:
 
 def test_a_head_that_walks_stays_in_its_square(tmp_path: Path) -> None:
     frames = in_scene(talking(16), x=10, step_px=36)
-    write_media(tmp_path / "a.mp4", frames, sound=tone(0.64))
+    write_media(tmp_path / "a.mp4", frames, audio=tone(0.64))
     made = make_run(manifest(tmp_path, "a.mp4"), tmp_path / "data")
     _, (clip,), rejects = run(made)
     assert rejects == []
@@ -73,7 +73,7 @@ def test_a_head_that_walks_stays_in_its_square(tmp_path: Path) -> None:
 
 def test_a_face_that_comes_and_goes_is_told_and_its_frames_kept(tmp_path: Path) -> None:
     nobody = [np.full((SIZE_PX, SIZE_PX, 3), 100, np.uint8)] * 8
-    write_media(tmp_path / "a.mp4", [*talking(8), *nobody, *talking(8)], sound=tone(0.96))
+    write_media(tmp_path / "a.mp4", [*talking(8), *nobody, *talking(8)], audio=tone(0.96))
     made = make_run(manifest(tmp_path, "a.mp4"), tmp_path / "data")
     _, (clip,), _ = run(made)
     assert (clip.n_frames, clip.n_found) == (24, 16)
@@ -85,20 +85,20 @@ def test_a_face_that_comes_and_goes_is_told_and_its_frames_kept(tmp_path: Path) 
 
 
 def test_audio_alone_and_a_separate_audio_file(tmp_path: Path) -> None:
-    write_media(tmp_path / "alone.wav", sound=tone(0.6), sound_codec="pcm_s16le")
+    write_media(tmp_path / "alone.wav", audio=tone(0.6), audio_codec="pcm_s16le")
     write_media(tmp_path / "dumb.mp4", talking())
-    write_media(tmp_path / "beside.m4a", sound=tone(0.5))
-    write_media(tmp_path / "both.mp4", talking(), sound=tone(0.5, level=0.01))
+    write_media(tmp_path / "beside.m4a", audio=tone(0.5))
+    write_media(tmp_path / "both.mp4", talking(), audio=tone(0.5, level=0.01))
     audio = {"dumb.mp4": "beside.m4a", "both.mp4": "beside.m4a"}
     table = manifest(tmp_path, "alone.wav", "dumb.mp4", "both.mp4", audio=audio)
-    made = make_run(table, tmp_path / "data", sound_from="file")
+    made = make_run(table, tmp_path / "data", audio_from="file")
     _, clips, rejects = run(made)
     assert rejects == []
     both, dumb, alone = sorted(clips, key=lambda c: (c.n_frames == 0, c.take_id))
     assert (alone.n_frames, alone.audio_from, alone.findings) == (
         0,
-        "sound-only take",
-        ("no_picture",),
+        "audio-only take",
+        ("no_video",),
     )
     assert (both.audio_from, dumb.audio_from) == ("file", "file")
     by_sentence = {clip.sentence: clip for clip in run(make_run(table, tmp_path / "other"))[1]}
@@ -110,7 +110,7 @@ def test_audio_alone_and_a_separate_audio_file(tmp_path: Path) -> None:
 def test_skipped_files_and_findings_are_in_the_summary(tmp_path: Path) -> None:
     folder = tmp_path / "M003" / "video" / "front" / "angry" / "level_1"
     folder.mkdir(parents=True)
-    write_media(folder / "001.mp4", talking(), sound=tone(0.9))
+    write_media(folder / "001.mp4", talking(), audio=tone(0.9))
     (tmp_path / "M003" / "audio.tar.gz").write_bytes(b"packed")
     summary, clips, _ = run(make_run(tmp_path, tmp_path / "data", corpus="mead"))
     assert len(clips) == 1
@@ -121,14 +121,14 @@ def test_skipped_files_and_findings_are_in_the_summary(tmp_path: Path) -> None:
 def test_every_bad_file_ends_in_its_reject(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("not a film")
     write_media(tmp_path / "dumb.mp4", talking())
-    write_media(tmp_path / "silent.mp4", talking(), sound=0 * tone(0.5))
-    write_media(tmp_path / "short.mp4", talking(4), sound=tone(0.15))
-    write_media(tmp_path / "brief.mp4", talking(4), sound=tone(0.6))
-    write_media(tmp_path / "nobody.mp4", [np.full((96, 96, 3), 90, np.uint8)] * 12, sound=tone(0.5))
+    write_media(tmp_path / "silent.mp4", talking(), audio=0 * tone(0.5))
+    write_media(tmp_path / "short.mp4", talking(4), audio=tone(0.15))
+    write_media(tmp_path / "brief.mp4", talking(4), audio=tone(0.6))
+    write_media(tmp_path / "nobody.mp4", [np.full((96, 96, 3), 90, np.uint8)] * 12, audio=tone(0.5))
     crowd = [np.hstack(pair) for pair in zip(talking(), talking(which=1), strict=True)]
-    write_media(tmp_path / "crowd.mp4", crowd, sound=tone(0.5))
+    write_media(tmp_path / "crowd.mp4", crowd, audio=tone(0.5))
     write_media(
-        tmp_path / "whole.mp4", talking(30), sound=tone(1.2), options={"movflags": "faststart"}
+        tmp_path / "whole.mp4", talking(30), audio=tone(1.2), options={"movflags": "faststart"}
     )
     content = (tmp_path / "whole.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(content[: len(content) // 2])
@@ -139,7 +139,7 @@ def test_every_bad_file_ends_in_its_reject(tmp_path: Path) -> None:
     assert clips == []
     assert got == {
         "text": "unreadable",
-        "dumb": "no_sound",
+        "dumb": "no_audio",
         "silent": "silent",
         "short": "few_frames",
         "brief": "few_frames",
@@ -155,7 +155,7 @@ def test_with_several_faces_the_largest_is_followed(tmp_path: Path) -> None:
     crowd = [np.hstack(pair) for pair in zip(talking(), talking(which=1), strict=True)]
     for frame in crowd:  # a third of the second head is hidden, so the first is the larger
         frame[: SIZE_PX // 12, SIZE_PX:] = 100
-    write_media(tmp_path / "a.mp4", crowd, sound=tone(0.5))
+    write_media(tmp_path / "a.mp4", crowd, audio=tone(0.5))
     made = make_run(
         manifest(tmp_path, "a.mp4"), tmp_path / "data", policies=policies(several_faces="keep")
     )
@@ -167,7 +167,7 @@ def test_with_several_faces_the_largest_is_followed(tmp_path: Path) -> None:
 
 def test_any_number_of_workers_and_any_order_give_the_same_bytes(tmp_path: Path) -> None:
     for k in range(3):
-        write_media(tmp_path / f"{k}.mp4", talking(6 + k, which=k), sound=tone(0.5))
+        write_media(tmp_path / f"{k}.mp4", talking(6 + k, which=k), audio=tone(0.5))
     table = manifest(tmp_path, "0.mp4", "1.mp4", "2.mp4")
     one = make_run(table, tmp_path / "one", min_duration_s=0.1)
     two = make_run(table, tmp_path / "two", workers=2, min_duration_s=0.1)
@@ -183,12 +183,12 @@ def test_any_number_of_workers_and_any_order_give_the_same_bytes(tmp_path: Path)
 
 
 def test_what_changes_the_result_changes_the_key(tmp_path: Path) -> None:
-    write_media(tmp_path / "a.mp4", talking(), sound=tone(0.5))
+    write_media(tmp_path / "a.mp4", talking(), audio=tone(0.5))
     table = manifest(tmp_path, "a.mp4")
     assert run(make_run(table, tmp_path / "data"))[0].done == 1
     assert run(make_run(table, tmp_path / "data"))[0].done == 0
     assert run(make_run(table, tmp_path / "data", jpeg_quality=90))[0].done == 1
-    write_media(tmp_path / "a.mp4", talking(13), sound=tone(0.5))
+    write_media(tmp_path / "a.mp4", talking(13), audio=tone(0.5))
     assert run(make_run(table, tmp_path / "data", jpeg_quality=90))[0].done == 1
 
 

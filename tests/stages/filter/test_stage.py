@@ -276,7 +276,7 @@ def test_a_second_run_writes_nothing_and_a_threshold_redoes_whom_it_touches(made
     assert (again.done, again.reused) == (1, 1)
 
 
-def test_no_picture_and_no_embedding_is_read_for_a_threshold(
+def test_no_image_and_no_embedding_is_read_for_a_threshold(
     made: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a take with no two clear frames close together nothing but probabilities is opened."""

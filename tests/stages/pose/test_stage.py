@@ -115,7 +115,7 @@ def test_rejects_have_reasons(made: Run) -> None:
         for c in clips
     ]
     write_rows(made.table("extract", "clips"), silent, Clip)
-    assert pose.run(made).reasons == {"sound_only": 1}
+    assert pose.run(made).reasons == {"audio_only": 1}
 
 
 def test_faces_that_do_not_match_are_degenerate(made: Run) -> None:

@@ -78,8 +78,8 @@ def test_rows_are_sorted_filtered_and_searched(page: Path, tab: Browser) -> None
     assert 0 < shown < N
     tab.run("document.getElementById('clear-filters').click()")
     assert tab.run(COUNT) == f"{N} of {N} pairs"
-    pictures = "document.getElementById('filter--1')"
-    tab.run(f"{pictures}.value = '1'; {pictures}.dispatchEvent(new Event('change'))")
+    images = "document.getElementById('filter--1')"
+    tab.run(f"{images}.value = '1'; {images}.dispatchEvent(new Event('change'))")
     assert tab.run(COUNT) == f"7 of {N} pairs"
 
 
@@ -137,7 +137,7 @@ def test_the_switch_of_colours_beats_the_system(page: Path, tab: Browser) -> Non
     assert tab.run("getComputedStyle(document.body).backgroundColor") == "rgb(19, 22, 25)"
 
 
-def test_both_takes_sound_and_b_is_led_along_the_path(page: Path, tab: Browser) -> None:
+def test_both_takes_audio_and_b_is_led_along_the_path(page: Path, tab: Browser) -> None:
     tab.shape(1280, 800)
     tab.complaints.clear()
     tab.open(page)

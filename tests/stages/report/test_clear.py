@@ -154,7 +154,7 @@ def test_hostile_names_stay_text() -> None:
     for name in (EVIL, "plain"):
         clear = made(name)
         drawn = {
-            unit: {"picture": "data:,", "size_px": 32}
+            unit: {"image": "data:,", "size_px": 32}
             for unit in ("happy-best", "happy-worst", f"suspect-{name}")
         }
         page = clear_page(clear, drawn, None, {}, section)

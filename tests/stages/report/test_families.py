@@ -40,7 +40,7 @@ def _clips(run: Run) -> dict:
     return {clip.take_id: clip for clip in read_rows(run.table("extract", "clips"), Clip)}
 
 
-def test_figures_are_of_the_kept_pictures(made: Run) -> None:
+def test_figures_are_of_the_kept_images(made: Run) -> None:
     figures = family_figures(gather_made(made))
     assert (figures["families_planned"], figures["families_kept"]) == (4, 4)
     happy, fear = figures["per_emotion"]["happy"], figures["per_emotion"]["fear"]
@@ -57,15 +57,15 @@ def test_grids_show_a_row_a_family_and_mark_rejects(made: Run) -> None:
     jobs = list(grid_jobs(gather_made(made), _clips(made), made, section))
     assert [name for name, _, _ in jobs] == ["families/S1_neutral", "families/S2_neutral"]
     content = grid(jobs[0][2])
-    coded = base64.b64decode(content["picture"].split(",", 1)[1])
-    picture = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
-    assert picture.shape == (32, 32 * len(COLUMNS), 3)
+    coded = base64.b64decode(content["image"].split(",", 1)[1])
+    image = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert image.shape == (32, 32 * len(COLUMNS), 3)
     for k, emotion in enumerate(SEVEN_EMOTIONS):
-        cell = picture[:, 32 * (k + 1) : 32 * (k + 2)].astype(int)
+        cell = image[:, 32 * (k + 1) : 32 * (k + 2)].astype(int)
         assert np.abs(cell[10:22, 10:22] - (20 + 30 * k + 2)).max() < 12, emotion
         red = cell[0, 16] - cell[16, 16]
         assert (red[0] > 30 and red[1] < -60) == (emotion == "fear")
-    assert picture[:, :32].std() > 5  # the source frame, textured
+    assert image[:, :32].std() > 5  # the source frame, textured
     assert [label["verdict"] for label in content["rows"][0]][COLUMNS.index("fear")] == (
         "mouth_moved"
     )
@@ -128,8 +128,8 @@ def test_inversion_pairs_stand_by_their_error(made: Run) -> None:
     assert name == "inversions/worst"
     assert page is not None
     assert [take.take_id for take in page.inversions[0].takes] == ["S2_neutral", "S1_neutral"]
-    coded = base64.b64decode(drawn["picture"].split(",", 1)[1])
-    picture = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)
-    assert picture.shape == (64, 64, 3)
-    assert picture[:32].std() > 5  # source frames, textured
-    assert abs(int(picture[48, 16].mean()) - 22) < 12  # and what the made pictures hold: grey 22
+    coded = base64.b64decode(drawn["image"].split(",", 1)[1])
+    image = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)
+    assert image.shape == (64, 64, 3)
+    assert image[:32].std() > 5  # source frames, textured
+    assert abs(int(image[48, 16].mean()) - 22) < 12  # and what the made images hold: grey 22

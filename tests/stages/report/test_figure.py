@@ -13,12 +13,12 @@ def curves(n: int, start_s: float = 0.0) -> TakeCurves:
 
 
 def test_all_panels_lie_on_the_clock_of_take_a() -> None:
-    # b is twice as slow: its sound of 2 s stands over a's one second, from end to end.
+    # b is twice as slow: its audio of 2 s stands over a's one second, from end to end.
     made = pair(clip("S1", "neutral"), clip("S1", "happy"), 4, knots_b_s=(0.0, 2.0))
     made = replace(made, knots_a_s=(0.0, 1.0))
     drawn = figure(made, curves(25), curves(50), [0, 2], [])
     assert (drawn["start_s"], drawn["end_s"]) == (0.0, 1.0)
-    assert drawn["sound_a"] == drawn["sound_b"] == [0.0, WIDTH]
+    assert drawn["audio_a"] == drawn["audio_b"] == [0.0, WIDTH]
 
 
 def test_a_longer_take_b_widens_the_axis() -> None:
@@ -27,8 +27,8 @@ def test_a_longer_take_b_widens_the_axis() -> None:
     made = replace(made, knots_a_s=(0.0, 1.0), knots_b_s=(0.0, 1.0))
     drawn = figure(made, curves(25), curves(50), [0], [])
     assert drawn["end_s"] == pytest.approx(2.0)
-    assert drawn["sound_a"] == [0.0, WIDTH / 2]
-    assert drawn["sound_b"] == [0.0, WIDTH]
+    assert drawn["audio_a"] == [0.0, WIDTH / 2]
+    assert drawn["audio_b"] == [0.0, WIDTH]
 
 
 def test_the_path_leads_from_a_second_to_where_the_map_puts_it() -> None:
@@ -60,7 +60,7 @@ def test_true_errors_beyond_the_panel_are_told_apart() -> None:
     ]
 
 
-def test_sound_alone_has_no_mouth_panel() -> None:
+def test_audio_alone_has_no_mouth_panel() -> None:
     made = pair(clip("S1", "neutral"), clip("S1", "happy"), 4)
     deaf = TakeCurves(curves(10).instants_s, np.full(10, np.nan), 0.0, 0.4)
     assert figure(made, deaf, curves(10), [0], [])["mouth"] is None

@@ -44,19 +44,19 @@ def test_in_mode_all_every_two_emotions_are_parallel_once() -> None:
     assert found == {(ids[0], ids[1]), (ids[0], ids[2]), (ids[1], ids[2])}
 
 
-def test_labels_by_sound_are_judged_by_their_anchor() -> None:
+def test_labels_by_audio_are_judged_by_their_anchor() -> None:
     utterances = {c.utterance_id: SPOKEN[c.take_id] for c in CLIPS}
     sad_2 = clip("S1", "sad", "002")
     utterances[sad_2.utterance_id] = "boat"
     rows = [
         sentence(NEUTRAL_1, method="prior"),
         sentence(NEUTRAL_2, method="prior"),
-        sentence(HAPPY_1, method="sound", anchor=NEUTRAL_1.utterance_id),
-        sentence(HAPPY_9, method="sound", anchor=None),
-        sentence(sad_2, method="sound", anchor=None),
+        sentence(HAPPY_1, method="audio", anchor=NEUTRAL_1.utterance_id),
+        sentence(HAPPY_9, method="audio", anchor=None),
+        sentence(sad_2, method="audio", anchor=None),
     ]
     assert label_counts(rows, utterances) == {"n": 3, "right": 2, "wrong": 0, "missed": 1}
-    rows[3] = sentence(HAPPY_9, method="sound", anchor=NEUTRAL_2.utterance_id)
+    rows[3] = sentence(HAPPY_9, method="audio", anchor=NEUTRAL_2.utterance_id)
     assert label_counts(rows, utterances)["wrong"] == 1
 
 

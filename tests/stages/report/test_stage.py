@@ -20,7 +20,7 @@ from pipeline.stages import STAGES
 from pipeline.stages.filter import stage as filter_stage
 from pipeline.stages.pose import stage as pose
 from pipeline.stages.report import stage as report
-from pipeline.stages.report.pictures import fringes, grey_uri, jpeg_uri, spectrogram, warped
+from pipeline.stages.report.images import fringes, grey_uri, jpeg_uri, spectrogram, warped
 from pipeline.stages.report.truth import match_times, read_truth
 from pipeline.takes.frame_file import read_columns
 from tests.builders.dataset import changed, make_inputs, make_run
@@ -71,7 +71,7 @@ def metrics_of(run: Run) -> dict:
 
 def test_the_page_shows_pairs_overlays_and_rejects(made: Run) -> None:
     summary = report.run(made)
-    # three cards, the face beside the reject of a take that has a picture, and the sheets: three
+    # three cards, the face beside the reject of a take that has a image, and the sheets: three
     # emotions' clearest and faintest, and what two of them left below the threshold
     assert (summary.planned, summary.kept) == (4 + 8, 4 + 8)
     page = page_of(made)
@@ -210,7 +210,7 @@ def test_findings_are_counted_with_their_policy(made: Run) -> None:
     found = [replace(c, findings=("face_jumps",) if n < 2 else ()) for n, c in enumerate(clips)]
     write_rows(made.table("extract", "clips"), found, Clip)
     lost = rejected(
-        "extract", "take", "S1_sad_3_front_002", "rejected_finding", "frozen_picture: stands still"
+        "extract", "take", "S1_sad_3_front_002", "rejected_finding", "frozen_video: stands still"
     )
     write_rows(made.table("extract", "rejected"), [lost], Rejected)
     report.run(made)
@@ -218,7 +218,7 @@ def test_findings_are_counted_with_their_policy(made: Run) -> None:
     section = page_of(made)
     section = section[section.index('id="findings"') : section.index('id="coverage"')]
     policies = made.params.extract.policies
-    for name, counts in (("face jumps", "2"), ("frozen picture", "0 kept, 1 rejected")):
+    for name, counts in (("face jumps", "2"), ("frozen image", "0 kept, 1 rejected")):
         row = section[section.index(f">{name}</th>") :]
         row = row[: row.index("</tr>")]
         assert f"<td>{counts}</td>" in row
@@ -437,10 +437,10 @@ def test_mislabelled_takes_are_found_and_shown(made: Run, tmp_path: Path) -> Non
     assert "(truly angry)" in page
 
 
-# pictures
+# images
 
 
-def picture_of(uri: str) -> np.ndarray:
+def image_of(uri: str) -> np.ndarray:
     import base64
 
     content = base64.b64decode(uri.split(",", 1)[1])
@@ -462,22 +462,22 @@ def test_a_tone_is_a_dark_line_at_its_height() -> None:
     tone = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000).astype(np.float32)
     high = np.sin(2 * np.pi * 5000 * np.arange(16000) / 16000).astype(np.float32)
     rows = [
-        int(picture_of(grey_uri(spectrogram(s, 16000))).mean(axis=1).argmin()) for s in (tone, high)
+        int(image_of(grey_uri(spectrogram(s, 16000))).mean(axis=1).argmin()) for s in (tone, high)
     ]
     assert rows[0] > 40
     assert rows[1] < 12
 
 
-def test_silence_and_a_long_sound_have_spectrograms() -> None:
-    assert picture_of(grey_uri(spectrogram(np.zeros(16000, np.float32), 16000))).shape[0] == 56
+def test_silence_and_a_long_audio_have_spectrograms() -> None:
+    assert image_of(grey_uri(spectrogram(np.zeros(16000, np.float32), 16000))).shape[0] == 56
     noise = np.random.default_rng(0).normal(0, 0.1, 16000 * 30).astype(np.float32)
-    assert picture_of(grey_uri(spectrogram(noise, 16000))).shape[1] <= 1100
+    assert image_of(grey_uri(spectrogram(noise, 16000))).shape[1] <= 1100
 
 
 def test_colours_survive() -> None:
     red = np.zeros((16, 16, 3), np.uint8)
     red[..., 0] = 255
-    assert picture_of(jpeg_uri(red))[8, 8].tolist() == pytest.approx([0, 0, 254], abs=4)
+    assert image_of(jpeg_uri(red))[8, 8].tolist() == pytest.approx([0, 0, 254], abs=4)
 
 
 def test_a_moved_spectrogram_stands_on_the_other_clock() -> None:
@@ -487,5 +487,5 @@ def test_a_moved_spectrogram_stands_on_the_other_clock() -> None:
     there = warped(mel, np.array([[0.0, 0.0], [1.0, 2.0]]), 0.0)
     assert there.shape == (4, 100)
     assert int((there[0] == 255).sum()) == 75
-    # b's sound begins half a second into its clock: the picture begins at 0.25 of a
+    # b's audio begins half a second into its clock: the image begins at 0.25 of a
     assert warped(mel[:, 50:], np.array([[0.0, 0.0], [1.0, 2.0]]), 0.5).shape == (4, 75)

@@ -175,7 +175,7 @@ def test_rejects_have_reasons(made: Run) -> None:
     lost = pa.array([False] * len(table))
     write_table(path, table.set_column(table.schema.get_field_index("found"), "found", lost))
     summary = score.run(made)
-    assert (summary.kept, summary.reasons) == (4, {"no_face": 1, "sound_only": 1})
+    assert (summary.kept, summary.reasons) == (4, {"no_face": 1, "audio_only": 1})
     told = {r.item: r.detail for r in read_rows(made.table("score", "rejected"), Rejected)}
     assert told == {
         "S1_happy": "an audio-only take", "S2_angry": "none of 14 frames has a face",

@@ -38,7 +38,7 @@ def _rows(run: Run, split: str) -> list[dict]:
     return table.to_pylist()
 
 
-def test_kept_pictures_go_with_the_split_of_their_source(made: Run) -> None:
+def test_kept_images_go_with_the_split_of_their_source(made: Run) -> None:
     for split, speaker in (("train", "S1"), ("test", "S2")):
         rows = _rows(made, split)
         assert {row["speaker"] for row in rows} == {speaker}
@@ -60,7 +60,7 @@ def test_any_two_of_a_family_are_a_pair(made: Run) -> None:
         (a, b) in set(permutations(KEPT, 2))
         for a, b in zip(batch["source_emotion"], batch["target_emotion"], strict=True)
     )
-    # The picture is that of the emotion that its column names.
+    # The image is that of the emotion that its column names.
     frames = np.array([int(name.rsplit("-", 1)[1]) for name in batch["family_id"]])
     for side in ("source", "target"):
         greys = batch[side].float().mean(dim=(1, 2, 3)).numpy()

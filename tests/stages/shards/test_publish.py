@@ -125,7 +125,7 @@ def test_card_has_the_terms_of_its_corpus(made: Run, corpus: str, licence: str, 
     card = (run.folder("shards") / "README.md").read_text("utf-8")
     assert licence in card.split("---")[1]
     assert said in card
-    # no face where the corpus does not allow one: a card holds no picture at all
+    # no face where the corpus does not allow one: a card holds no image at all
     assert "![" not in card
     assert "<img" not in card
     if corpus != "demo":

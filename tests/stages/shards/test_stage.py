@@ -55,7 +55,7 @@ def rows_of(run: Run, config: str, split: str) -> list[dict[str, object]]:
     return [row for path in files for row in pq.read_table(path).to_pylist()]
 
 
-def picture(row: dict[str, object], name: str) -> np.ndarray:
+def image(row: dict[str, object], name: str) -> np.ndarray:
     return simplejpeg.decode_jpeg(row[name]["bytes"], "RGB").astype(float)
 
 
@@ -95,12 +95,12 @@ def test_target_lies_on_source(tmp_path: Path, framing: str) -> None:
     make_inputs(run)
     build(run)
     for row in rows_of(run, "pairs", "train"):
-        source, target = picture(row, "source"), picture(row, "target")
+        source, target = image(row, "source"), image(row, "target")
         masks = [
             valid_mask(row[f"frame_to_{name}"], row[f"valid_{which}"], 128)
             for name, which in (("source", "a"), ("target", "b"))
         ]
-        # The affine also fits how the face's form differs: only nearly the same picture.
+        # The affine also fits how the face's form differs: only nearly the same image.
         assert psnr(source, target, masks[0] & masks[1]) > 27
         assert row["source_covered"] == pytest.approx(masks[0].mean())
         assert row["target_covered"] == pytest.approx(masks[1].mean())
@@ -140,12 +140,12 @@ def test_windows_are_those_counted_by_hand(made: Run) -> None:
         assert row["max_residual_after"] == max(r["residual_after"] for r in there)
 
 
-def test_takes_hold_the_sound(made: Run, tmp_path: Path) -> None:
+def test_takes_hold_the_audio(made: Run, tmp_path: Path) -> None:
     rows = rows_of(made, "takes", "train")
     assert [row["take_id"] for row in rows] == ["S1_angry", "S1_happy", "S1_neutral"]
-    sound = tmp_path / "sound.flac"
-    sound.write_bytes(rows[0]["audio"]["bytes"])
-    samples, rate = soundfile.read(sound)
+    audio = tmp_path / "audio.flac"
+    audio.write_bytes(rows[0]["audio"]["bytes"])
+    samples, rate = soundfile.read(audio)
     assert (len(samples), rate) == (8960, 16000)
 
 
@@ -246,7 +246,7 @@ def test_card_names_files_counts_and_terms(made: Run) -> None:
     assert "contains no real person" in card
 
 
-def test_pictures_are_stored_plain_and_rows_in_small_groups(made: Run) -> None:
+def test_images_are_stored_plain_and_rows_in_small_groups(made: Run) -> None:
     files = (made.folder("shards") / "data" / "pairs").glob("train-*.parquet")
     groups = []
     for path in files:
@@ -300,7 +300,7 @@ def test_clear_frames_make_the_config_emotions(made: Run) -> None:
     assert {r["split"] for r in rows_of(made, "emotions", "test")} == {"test"}
 
 
-def test_the_picture_of_a_clear_frame_is_that_of_the_pairs(made: Run) -> None:
+def test_the_image_of_a_clear_frame_is_that_of_the_pairs(made: Run) -> None:
     with_emotions(made)
     ours = {r["image_id"]: r for r in rows_of(made, "emotions", "train")}
     for row in rows_of(made, "pairs", "train"):

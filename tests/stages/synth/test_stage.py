@@ -18,7 +18,7 @@ from pipeline.records import (
     Direction,
     InvertedTake,
     MadeFamily,
-    MadePicture,
+    MadeImage,
     Rejected,
     ScoredTake,
 )
@@ -149,7 +149,7 @@ def test_each_speaker_may_have_its_own(made: Run, weights: dict[str, ModelFile])
     assert summary.planned == 4
 
 
-def test_families_of_faceless_pictures_are_all_rejected(made: Run) -> None:
+def test_families_of_faceless_images_are_all_rejected(made: Run) -> None:
     """Random weights draw no face: every family has its reason, and the counts hold."""
     for stage in (invert, directions):
         stage.run(made)
@@ -157,9 +157,9 @@ def test_families_of_faceless_pictures_are_all_rejected(made: Run) -> None:
     assert (summary.grain, summary.planned, summary.kept) == ("source frame", 4, 0)
     assert summary.reasons == {"no_face_made": 4}
     assert read_rows(made.table("synth", "families"), MadeFamily) == []
-    pictures = read_rows(made.table("synth", "pictures"), MadePicture)
-    assert {row.verdict for row in pictures} == {"no_face_made"}
-    assert {row.split for row in pictures if row.speaker == "S2"} == {"test"}
+    images = read_rows(made.table("synth", "images"), MadeImage)
+    assert {row.verdict for row in images} == {"no_face_made"}
+    assert {row.split for row in images if row.speaker == "S2"} == {"test"}
 
 
 def test_bounds_reject_frames_and_takes(made: Run, weights: dict[str, ModelFile]) -> None:
@@ -184,7 +184,7 @@ def test_bounds_reject_frames_and_takes(made: Run, weights: dict[str, ModelFile]
     assert rejects[0].detail == "4 of 4 frames have large error"
 
 
-def test_takes_without_picture_or_face_have_reasons(made: Run) -> None:
+def test_takes_without_image_or_face_have_reasons(made: Run) -> None:
     clips = read_rows(made.table("extract", "clips"), Clip)
     silent = Clip(**{**vars(clips[0]), "n_frames": 0, "n_found": 0, "frames_sha256": None})
     write_rows(made.table("extract", "clips"), [silent, *clips[1:]], Clip)
@@ -197,7 +197,7 @@ def test_takes_without_picture_or_face_have_reasons(made: Run) -> None:
     from pipeline.runtime.tables import write_table
 
     write_table(path, table.set_column(place, "landmarks", pa.array([None] * len(table), nulls)))
-    assert invert.run(made).reasons == {"no_face": 1, "sound_only": 1}
+    assert invert.run(made).reasons == {"no_face": 1, "audio_only": 1}
 
 
 def test_smoothing_runs_over_time_and_leaves_the_mean(
@@ -223,7 +223,7 @@ def test_smoothing_runs_over_time_and_leaves_the_mean(
 
 
 @pytest.mark.parametrize("framing", ["ned256", "ffhq"])
-def test_squares_tell_where_pictures_were_taken(
+def test_squares_tell_where_images_were_taken(
     made: Run, weights: dict[str, ModelFile], framing: str
 ) -> None:
     run = _run(made.data, weights, invert={"framing": framing})

@@ -27,7 +27,7 @@ KNOWN = Known(
     pairs={f"{N1.take_id}--{H1.take_id}": pair(N1, H1)},
     rejected={
         f"{N1.take_id}--{H2.take_id}": _rejected("wrong_sentence", "score 1.4"),
-        H3.take_id: _rejected("no_partner", "no neutral take sounds like it"),
+        H3.take_id: _rejected("no_partner", "no neutral take recordings like it"),
     },
     sentences={
         N1.utterance_id: sentence(N1, "c01"),
@@ -43,7 +43,7 @@ def test_every_verdict_says_why() -> None:
     assert [(row.verdict, row.reason, row.detail, row.score) for row in rows] == [
         ("accepted", "", "", 0.4),
         ("rejected", "wrong_sentence", "score 1.4", 1.25),
-        ("rejected", "no_partner", "no neutral take sounds like it", 1.25),
+        ("rejected", "no_partner", "no neutral take recordings like it", 1.25),
         (
             "rejected",
             "wrong_sentence",

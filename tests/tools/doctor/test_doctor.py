@@ -53,7 +53,7 @@ def _corpus(root: Path) -> tuple[tuple[str, str], tuple[str, str]]:
 def _examine(call: Callable[..., tuple[int, str, str]], *options: object) -> tuple[int, Checks]:
     code, out, _ = call("doctor", "--json", *options)
     found = json.loads(out)
-    assert found["sound"] == (code == 0)
+    assert found["audio"] == (code == 0)
     return code, {check["name"]: check for check in found["checks"]}
 
 

@@ -44,8 +44,8 @@ def test_tars_hold_every_row(folder: Path, tmp_path: Path) -> None:
     texts = [json.loads(content) for name, content in found if name.endswith(".json")]
     assert [text["sample_id"] for text in texts] == [row["sample_id"] for row in wanted]
     assert texts[0] == {k: v for k, v in wanted[0].items() if k not in ("source", "target")}
-    pictures = [content for name, content in found if name.endswith(".target.jpg")]
-    assert pictures == [row["target"]["bytes"] for row in wanted]
+    images = [content for name, content in found if name.endswith(".target.jpg")]
+    assert images == [row["target"]["bytes"] for row in wanted]
 
 
 def test_files_of_a_sample_lie_together_under_one_key(folder: Path, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_takes_of_one_name_are_numbered() -> None:
     assert names([footage(1), footage(2)]) == ["sad_003_0", "sad_003_1"]
 
 
-def test_clips_are_at_25_frames_a_second_with_their_sound(
+def test_clips_are_at_25_frames_a_second_with_their_audio(
     takes: list[FramedTake], tmp_path: Path
 ) -> None:
     written = write_clips(tmp_path, takes[:1])
@@ -113,7 +113,7 @@ def test_frame_that_stands_long_is_repeated() -> None:
     assert frames_at_rate(begins, np.array([0.04, 0.16, 0.2])) == [0, 1, 1, 1, 2]
 
 
-def test_sound_that_begins_late_is_silence_before(takes: list[FramedTake], tmp_path: Path) -> None:
+def test_audio_that_begins_late_is_silence_before(takes: list[FramedTake], tmp_path: Path) -> None:
     from dataclasses import replace
 
     late = replace(takes[0], clip=replace(takes[0].clip, audio_start_s=0.1, audio_end_s=0.66))

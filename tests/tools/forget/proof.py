@@ -158,14 +158,14 @@ def _look_at_media(proof: Proof, path: Path, where: str, known: Traces, matrix: 
     for content in traces.everything(path):
         if traces._digest(content) in known.content:
             proof.shown.append(f"bytes of theirs in {where}")
-        picture = traces.decoded_picture(content)
-        if picture is not None:
+        image = traces.decoded_image(content)
+        if image is not None:
             proof.compared += 1
-            if traces._digest(picture.tobytes()) in known.pixels:
+            if traces._digest(image.tobytes()) in known.pixels:
                 proof.shown.append(f"pixels of theirs in {where}")
-            proof.nearest = min(proof.nearest, traces.nearest(traces.small(picture), matrix))
-        elif any(traces._digest(s) in known.samples for s in traces.decoded_sound(content)):
-            proof.heard.append(f"a sound of theirs in {where}")
+            proof.nearest = min(proof.nearest, traces.nearest(traces.small(image), matrix))
+        elif any(traces._digest(s) in known.samples for s in traces.decoded_audio(content)):
+            proof.heard.append(f"a audio of theirs in {where}")
 
 
 def prove(work: Path, speaker: str, values: params.Params) -> tuple[Proof, Proof, Traces]:
@@ -174,7 +174,7 @@ def prove(work: Path, speaker: str, values: params.Params) -> tuple[Proof, Proof
     Returns
     -------
     What was found after forgetting; the same search in the dataset that never had the person, whose
-    nearest picture is how alike two people's are; and what was looked for.
+    nearest image is how alike two people's are; and what was looked for.
     """
     one = make_project(work / "one", values)
     run_way(one, STAGES)
@@ -228,7 +228,7 @@ def main() -> int:
     print(
         f"forgotten {told.speaker} ({known.counts()}): {proof.files} files searched, named in "
         f"{len(proof.named)}, shown {len(proof.shown)}, heard {len(proof.heard)}, numbers "
-        f"{len(proof.numbered)}; {proof.compared} pictures compared, the most alike differs by "
+        f"{len(proof.numbered)}; {proof.compared} images compared, the most alike differs by "
         f"{proof.nearest:.1f} of 255 a pixel (in a dataset without them {never.nearest:.1f}); "
         f"outputs unequal {len(proof.unequal)}; sources touched {len(proof.touched)}"
     )

@@ -71,7 +71,7 @@ def test_nothing_of_the_person_is_left_and_others_are_whole(made: Run, tmp_path:
     assert len(left(made, S1, set(), [])) > 20
     removed = purge(made, S1, WAY)
     assert left(made, S1, removed.media, []) == []
-    assert len(removed.media) > 3 * 14  # three takes' crops and sounds, and shards' pictures
+    assert len(removed.media) > 3 * 14  # three takes' crops and recordings, and shards' images
     assert removed.files["extract"] == 3 * 2 + 1
     assert removed.n_bytes > 100_000
     for stage in ("extract", "align", "score"):
@@ -90,7 +90,7 @@ def test_nothing_of_the_person_is_left_and_others_are_whole(made: Run, tmp_path:
     assert digests(made.data) == digests(fresh.data)
 
 
-def test_a_picture_without_a_name_is_found(made: Run, tmp_path: Path) -> None:
+def test_a_image_without_a_name_is_found(made: Run, tmp_path: Path) -> None:
     removed = purge(made, S1, WAY)
     other = make_run(tmp_path / "other")
     make_inputs(other)
@@ -138,11 +138,11 @@ def test_the_cache_loses_what_names_or_shows_the_person(made: Run, tmp_path: Pat
 
     table, _ = store(made.table("pose", "pose_pairs").read_bytes())
     crop = made.items("extract").path("S1/S1_happy", ".audio.flac").read_bytes()
-    sound, md5 = store(crop)
+    audio, md5 = store(crop)
     other, other_md5 = store(b"of S2")
     listed = [{"md5": md5, "relpath": "S1/a.flac"}, {"md5": other_md5, "relpath": "S2/b.flac"}]
     folder, _ = store(json.dumps(listed).encode(), ".dir")
-    assert set(condemned(cache, S1, set())) == {table, sound, folder}
+    assert set(condemned(cache, S1, set())) == {table, audio, folder}
     assert other.is_file()
 
 

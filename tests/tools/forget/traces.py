@@ -1,4 +1,4 @@
-"""What shows a person, told without the tool: ids in all bytes, pictures, sounds, rows of numbers.
+"""What shows a person, told without the tool: ids in all bytes, images, audio, rows of numbers.
 
 Nothing here is imported from `pipeline.tools.forget`: a proof may not ask whom it judges.
 """
@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 
 _MEDIA_IN_PAGES = re.compile(rb"data:(?:image|audio|video)/[\w.+-]+;base64,([A-Za-z0-9+/=]+)")
 _SIDE = 24
-"""Pixels a side to which pictures are made small to be compared."""
+"""Pixels a side to which images are made small to be compared."""
 _FEWEST = 8
 """Numbers in a row that are told apart: coordinates, embeddings, codes."""
 
 
 @dataclass
 class Traces:
-    """Digests of what a person left: bytes, pixels, samples, rows of numbers; small pictures."""
+    """Digests of what a person left: bytes, pixels, samples, rows of numbers; small images."""
 
     content: set[str] = field(default_factory=set)
     pixels: set[str] = field(default_factory=set)
@@ -40,19 +40,19 @@ class Traces:
     small: list[NDArray[np.float32]] = field(default_factory=list)
 
     def take(self, content: bytes) -> None:
-        """Take in a picture or a sound."""
+        """Take in a image or a audio."""
         self.content.add(_digest(content))
-        picture = decoded_picture(content)
-        if picture is not None:
-            self.pixels.add(_digest(picture.tobytes()))
-            self.small.append(small(picture))
+        image = decoded_image(content)
+        if image is not None:
+            self.pixels.add(_digest(image.tobytes()))
+            self.small.append(small(image))
         else:
-            self.samples |= {_digest(part) for part in decoded_sound(content)}
+            self.samples |= {_digest(part) for part in decoded_audio(content)}
 
     def counts(self) -> str:
         """How many of each, as text."""
         return (
-            f"{len(self.pixels)} pictures, {len(self.samples)} sounds, "
+            f"{len(self.pixels)} images, {len(self.samples)} recordings, "
             f"{len(self.numbers)} rows of numbers"
         )
 
@@ -61,16 +61,16 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def decoded_picture(content: bytes) -> NDArray[np.uint8] | None:
-    """The pixels of a picture, None for what is none."""
+def decoded_image(content: bytes) -> NDArray[np.uint8] | None:
+    """The pixels of a image, None for what is none."""
     if content[:2] != b"\xff\xd8" and content[:4] not in (b"\x89PNG", b"RIFF"):
         return None
     found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     return None if found is None else np.asarray(found)
 
 
-def decoded_sound(content: bytes) -> Iterator[bytes]:
-    """The samples of a sound as bytes; nothing for what is none."""
+def decoded_audio(content: bytes) -> Iterator[bytes]:
+    """The samples of a audio as bytes; nothing for what is none."""
     if content[:4] == b"fLaC":
         yield soundfile.read(io.BytesIO(content), dtype="int16")[0].tobytes()
     elif content[:4] == b"OggS":
@@ -78,14 +78,14 @@ def decoded_sound(content: bytes) -> Iterator[bytes]:
             yield b"".join(bytes(f.to_ndarray()) for f in container.decode(audio=0))
 
 
-def small(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A picture in few pixels, as a vector."""
-    shrunk = cv2.resize(picture, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+def small(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A image in few pixels, as a vector."""
+    shrunk = cv2.resize(image, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
     return shrunk.astype(np.float32).reshape(-1)
 
 
 def nearest(one: NDArray[np.float32], others: NDArray[np.float32]) -> float:
-    """Mean difference of a pixel between a small picture and the most alike of others."""
+    """Mean difference of a pixel between a small image and the most alike of others."""
     return float(np.abs(others - one).mean(axis=1).min())
 
 
@@ -170,7 +170,7 @@ def gather(folder: Path, speaker: str, without: tuple[Path, ...]) -> Traces:
 
 
 def everything(path: Path) -> Iterator[bytes]:
-    """All pictures and sounds in a file: a table's, those of a page, the file itself."""
+    """All images and recordings in a file: a table's, those of a page, the file itself."""
     if is_table(path):
         for row in rows_of(path):
             yield from binaries(row)

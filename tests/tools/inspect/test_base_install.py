@@ -39,7 +39,7 @@ def test_command(
     assert says.format(said=said(built)) in done.stdout
 
 
-def test_sounds_are_not_decoded_without_their_library(built: Path, repository: Path) -> None:
+def test_recordings_are_not_decoded_without_their_library(built: Path, repository: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", CALL, "verify", str(built)], capture_output=True, text=True,
         cwd=repository, check=True,

@@ -32,7 +32,7 @@ def test_nothing_changed(built: Path, folder: Path) -> None:
     assert (found.kept, found.pairs, found.settings, found.columns) == (4, [], [], [])
 
 
-def test_values_pictures_frames_and_split(built: Path, folder: Path) -> None:
+def test_values_images_frames_and_split(built: Path, folder: Path) -> None:
     name = pair_in(folder)
 
     def value(rows: list[dict]) -> None:
@@ -64,10 +64,10 @@ def _count(folder: Path, name: str) -> int:
     return ids.count(name)
 
 
-def test_pictures_alone(built: Path, folder: Path) -> None:
+def test_images_alone(built: Path, folder: Path) -> None:
     grey = simplejpeg.encode_jpeg(np.full((128, 128, 3), 99, np.uint8))
     change_rows(folder, PAIRS, lambda rows: rows[0]["target"].update(bytes=grey))
-    assert changes(built, folder) == [("changed", pair_in(folder), "pictures", "target")]
+    assert changes(built, folder) == [("changed", pair_in(folder), "images", "target")]
 
 
 def test_lost_and_gained_with_the_reason_of_the_reject(built: Path, tmp_path: Path) -> None:

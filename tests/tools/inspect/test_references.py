@@ -68,7 +68,7 @@ def test_family_points_at_its_source_and_inherits_its_split() -> None:
     assert found.what == "1 rows (the first: 0): take_id 't1' is a take of 'train'"
 
 
-def test_made_pictures_leak_like_real_ones() -> None:
+def test_made_images_leak_like_real_ones() -> None:
     configs = {"takes": [TAKES], "families": [part("families", "test", take_id=["t1"])]}
     (found,) = check_leaks("speaker+sentence", configs, takes_of([TAKES]))
     assert found.what.endswith("is in more than one split: M003+c01 (test, train)")

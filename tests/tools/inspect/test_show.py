@@ -1,4 +1,4 @@
-"""Rows in numbers and in pictures."""
+"""Rows in numbers and in images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import simplejpeg
 from PIL import Image
 
 from pipeline.errors import ParameterError, TableError
-from pipeline.tools.inspect.sheet import contact_sheet, png, shrunk, write_picture
+from pipeline.tools.inspect.sheet import contact_sheet, png, shrunk, write_image
 from pipeline.tools.inspect.show import Shown, show
 from pipeline.tools.inspect.where import condition, conditions
 from spfem_data.reader import Shards
@@ -31,7 +31,7 @@ def test_rows_are_spread_over_all_that_meet_the_conditions(built: Path) -> None:
     shown = [row["sample_id"] for row in found.rows]
     assert shown == [wanted[0], wanted[4], wanted[8]]
     assert all("source" not in row for row in found.rows)
-    assert [len(row) for row in found.pictures] == [2, 2, 2]
+    assert [len(row) for row in found.images] == [2, 2, 2]
 
 
 @pytest.mark.parametrize(
@@ -61,34 +61,34 @@ def test_git_lfs_pointers_are_named(folder: Path) -> None:
         show(folder, "pairs", "train", [], 3)
 
 
-def test_pictures_are_the_rows_own(built: Path) -> None:
+def test_images_are_the_rows_own(built: Path) -> None:
     found = show(built, "pairs", None, [], 99)
     assert (found.split, len(found.rows)) == ("train", 18)
     rows = list(Shards(built, "pairs", "train").rows(["source"]))
     first = simplejpeg.decode_jpeg(rows[0]["source"]["bytes"], "RGB")
-    np.testing.assert_array_equal(found.pictures[0][0], first)
+    np.testing.assert_array_equal(found.images[0][0], first)
 
 
 def test_windows_show_the_film_of_both_takes(built: Path) -> None:
     found = show(built, "sequences", "train", [], 2)
-    assert [len(row) for row in found.pictures] == [8, 8]
+    assert [len(row) for row in found.images] == [8, 8]
     ids = found.rows[1]["sample_ids"]
     rows = {r["sample_id"]: r for r in Shards(built, "pairs", "train").rows()}
     last = simplejpeg.decode_jpeg(rows[ids[-1]]["target"]["bytes"], "RGB")
-    np.testing.assert_array_equal(found.pictures[1][-1], last)
+    np.testing.assert_array_equal(found.images[1][-1], last)
 
 
-def test_takes_have_no_picture(built: Path) -> None:
+def test_takes_have_no_image(built: Path) -> None:
     found = show(built, "takes", "test", [], 2)
-    assert found.pictures == [[], []]
+    assert found.images == [[], []]
     with pytest.raises(ParameterError, match="no image in 2 rows of takes"):
         found.sheet(64)
 
 
 def test_shrunk_is_the_mean_of_areas() -> None:
-    picture = np.arange(6 * 6 * 3, dtype=np.uint8).reshape(6, 6, 3)
-    wanted = picture.reshape(3, 2, 3, 2, 3).astype(float).mean(axis=(1, 3))
-    np.testing.assert_allclose(shrunk(picture, 3), wanted, atol=0.5)
+    image = np.arange(6 * 6 * 3, dtype=np.uint8).reshape(6, 6, 3)
+    wanted = image.reshape(3, 2, 3, 2, 3).astype(float).mean(axis=(1, 3))
+    np.testing.assert_allclose(shrunk(image, 3), wanted, atol=0.5)
     noise = np.random.default_rng(0).integers(0, 256, (50, 50, 3), dtype=np.uint8)
     area = cv2.resize(noise, (20, 20), interpolation=cv2.INTER_AREA)
     assert np.abs(shrunk(noise, 20).astype(int) - area).max() <= 1
@@ -110,18 +110,18 @@ def test_sheet_lies_row_under_row_with_numbers() -> None:
 
 @pytest.mark.parametrize("name", ["sheet.png", "sheet.jpg"])
 def test_sheet_opens_elsewhere(tmp_path: Path, name: str) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (30, 50, 3), dtype=np.uint8)
-    write_picture(tmp_path / name, picture)
+    image = np.random.default_rng(0).integers(0, 256, (30, 50, 3), dtype=np.uint8)
+    write_image(tmp_path / name, image)
     opened = np.asarray(Image.open(tmp_path / name))
-    assert opened.shape == picture.shape
+    assert opened.shape == image.shape
     if name.endswith("png"):
-        np.testing.assert_array_equal(opened, picture)
-        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png(picture)))), picture)
+        np.testing.assert_array_equal(opened, image)
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png(image)))), image)
 
 
 def test_other_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match=r"expected a name that ends in \.png or \.jpg"):
-        write_picture(tmp_path / "sheet.gif", np.zeros((4, 4, 3), np.uint8))
+        write_image(tmp_path / "sheet.gif", np.zeros((4, 4, 3), np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_truth_is_a_condition() -> None:
         condition("takes", "sentence_verified = maybe")
 
 
-def test_damaged_picture_names_verify(folder: Path) -> None:
+def test_damaged_image_names_verify(folder: Path) -> None:
     content = (folder / PAIRS).read_bytes()
     start = content.index(b"\xff\xd8\xff")
     (folder / PAIRS).write_bytes(content[:start] + bytes(2000) + content[start + 2000 :])

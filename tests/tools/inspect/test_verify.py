@@ -35,20 +35,20 @@ def only(folder: Path) -> str:
     return line
 
 
-def test_what_the_stage_built_is_sound(built: Path) -> None:
+def test_what_the_stage_built_is_audio(built: Path) -> None:
     verdict = verify(built)
     assert told(verdict) == []
-    counts = f"{verdict.files} files, {verdict.rows} rows, {verdict.pictures} images and"
+    counts = f"{verdict.files} files, {verdict.rows} rows, {verdict.images} images and"
     assert said(built).startswith(counts)
-    assert (verdict.sounds, verdict.notes) == (6, [])
-    assert verdict.pictures >= 2 * 36
+    assert (verdict.recordings, verdict.notes) == (6, [])
+    assert verdict.images >= 2 * 36
 
 
 @pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "data/pairs/.nfs000012", "._a"])
 def test_system_files_are_a_note(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"x")
     verdict = verify(folder)
-    assert verdict.is_sound
+    assert verdict.ok
     assert verdict.notes == [f"ignored system files: {name}"]
 
 
@@ -64,9 +64,9 @@ def test_git_lfs_pointers_are_named(folder: Path, name: str) -> None:
 def test_fast_decodes_the_ends_of_row_groups(folder: Path) -> None:
     verdict = verify(folder, fast=True)
     groups = sum(pq.read_metadata(path).num_row_groups for path in folder.glob("data/*/*.parquet"))
-    assert verdict.is_sound
-    assert 0 < verdict.pictures <= 2 * 2 * groups
-    assert verdict.pictures < verify(folder).pictures
+    assert verdict.ok
+    assert 0 < verdict.images <= 2 * 2 * groups
+    assert verdict.images < verify(folder).images
 
 
 def cut(folder: Path) -> None:
@@ -191,10 +191,10 @@ def test_folder_of_something_else(tmp_path: Path) -> None:
     assert "this is not a shards folder" in only(tmp_path / "absent")
 
 
-def test_picture_that_does_not_decode(folder: Path) -> None:
+def test_image_that_does_not_decode(folder: Path) -> None:
     def change(rows: list[dict]) -> None:
         rows[3]["source"]["bytes"] = rows[3]["source"]["bytes"][:500]
-        rows[4]["source"]["bytes"] = b"no picture"
+        rows[4]["source"]["bytes"] = b"no image"
         rows[4]["target"] = None
 
     change_rows(folder, PAIRS, change)
@@ -206,22 +206,22 @@ def test_picture_that_does_not_decode(folder: Path) -> None:
     assert len(lines) == 2
 
 
-def test_pictures_of_two_sizes(folder: Path) -> None:
+def test_images_of_two_sizes(folder: Path) -> None:
     import numpy as np
     import simplejpeg
 
     small = simplejpeg.encode_jpeg(np.zeros((64, 32, 3), np.uint8))
     change_rows(folder, PAIRS, lambda rows: rows[0]["source"].update(bytes=small))
-    assert only(folder) == "media | pairs | pictures of 2 sizes: 32 x 64, 128 x 128"
+    assert only(folder) == "media | pairs | images of 2 sizes: 32 x 64, 128 x 128"
 
 
-@pytest.mark.parametrize("sound", [b"", b"fLaC" + bytes(60), b"RIFF" * 20])
-def test_sound_that_is_none(folder: Path, sound: bytes) -> None:
-    change_rows(folder, TAKES, lambda rows: rows[1]["audio"].update(bytes=sound))
+@pytest.mark.parametrize("audio", [b"", b"fLaC" + bytes(60), b"RIFF" * 20])
+def test_audio_that_is_none(folder: Path, audio: bytes) -> None:
+    change_rows(folder, TAKES, lambda rows: rows[1]["audio"].update(bytes=audio))
     assert only(folder).startswith(f"media | {TAKES} | 1 of column audio do not decode; the first")
 
 
-def test_sound_cut_short(folder: Path) -> None:
+def test_audio_cut_short(folder: Path) -> None:
     def change(rows: list[dict]) -> None:
         rows[0]["audio"]["bytes"] = rows[0]["audio"]["bytes"][:-3000]
 
@@ -312,7 +312,7 @@ def test_sentences_in_two_splits_are_named_where_they_are_the_unit(folder: Path)
         "leakage | unit sentence | 1 sentence is in more than one split: s1 (test, train)"
     )
     change_manifest(folder, lambda m: m["split"].update(unit="take"))
-    assert verify(folder).is_sound
+    assert verify(folder).ok
 
 
 def trial(folder: Path, **changes: str) -> None:
@@ -340,7 +340,7 @@ def trial(folder: Path, **changes: str) -> None:
 )
 def test_trial_that_cannot_be(folder: Path, changes: dict[str, str], says: str) -> None:
     trial(folder)
-    assert verify(folder).is_sound
+    assert verify(folder).ok
     trial(folder, **changes)
     assert says in only(folder)
 
@@ -360,7 +360,7 @@ def test_command_for_machines(call, folder: Path) -> None:
     code, out, _ = call("verify", folder, "--json", "--fast")
     value = json.loads(out)
     assert code == 1
-    assert (value["sound"], value["findings"][0]["where"]) == (False, PAIRS)
+    assert (value["ok"], value["findings"][0]["where"]) == (False, PAIRS)
 
 
 def test_text_that_is_no_text_is_a_row(folder: Path) -> None:

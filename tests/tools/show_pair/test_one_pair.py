@@ -1,4 +1,4 @@
-"""One pair as one picture."""
+"""One pair as one image."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def drawn(content: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(content)))
 
 
-def test_a_pair_is_one_picture_with_faces_and_curves(made: Run) -> None:
+def test_a_pair_is_one_image_with_faces_and_curves(made: Run) -> None:
     pose.run(made)
     content = draw_pair(made, ids(made)[0])
     assert content == draw_pair(made, ids(made)[0])
-    picture = drawn(content)
-    assert picture.shape[1:] == (1280, 3)
-    assert picture.shape[0] > 700
-    faces = picture[150:400, 96:1260]
+    image = drawn(content)
+    assert image.shape[1:] == (1280, 3)
+    assert image.shape[0] > 700
+    faces = image[150:400, 96:1260]
     assert faces.std() > 10
-    path_colour = np.abs(picture.astype(int) - (168, 70, 26)).sum(axis=-1) < 30
+    path_colour = np.abs(image.astype(int) - (168, 70, 26)).sum(axis=-1) < 30
     assert path_colour[-140:, 96:1260].any(axis=0).mean() > 0.8  # the path, from end to end
 
 
-def test_before_pose_there_is_a_picture_too(made: Run) -> None:
+def test_before_pose_there_is_a_image_too(made: Run) -> None:
     assert drawn(draw_pair(made, ids(made)[0])).shape[1] == 1280
 
 

@@ -21,7 +21,7 @@ from pipeline.tools.train_demo.captions import TEMPLATES, captions, merges, merg
 from pipeline.tools.train_demo.drawn_faces import FaceSet, FacesParams, draw_faces
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
 
-PARAMS = FacesParams(seed=3, people=3, held_out=1, pictures=8, frame_px=160)
+PARAMS = FacesParams(seed=3, people=3, held_out=1, images=8, frame_px=160)
 RECIPE = clip.Recipe(seed=5, steps=12, batch=8, width=8, rate=5e-3)
 PROMPTS = [[f"a {name} face"] for name in SEVEN_EMOTIONS]
 
@@ -74,24 +74,24 @@ def test_labels_follow_intensity() -> None:
 
 
 def test_a_plain_view_is_the_stages_framing(drawn: tuple[FaceSet, np.ndarray]) -> None:
-    faces, pictures = drawn
-    expected = sample(faces.picture(0), ned256(face_boxes(faces.landmarks[:1]), 96), 96)
-    found = plain(pictures[:1], 96)[0].permute(1, 2, 0).numpy() * 255
+    faces, images = drawn
+    expected = sample(faces.image(0), ned256(face_boxes(faces.landmarks[:1]), 96), 96)
+    found = plain(images[:1], 96)[0].permute(1, 2, 0).numpy() * 255
     assert np.abs(found - expected).mean() < 4
     assert np.abs(found - expected).mean() < np.abs(np.roll(found, 3, axis=1) - expected).mean() / 2
 
 
 def test_views_have_room_around_the_framing(drawn: tuple[FaceSet, np.ndarray]) -> None:
-    faces, pictures = drawn
-    assert pictures.shape == (24, clip.VIEW_PX, clip.VIEW_PX, 3)
+    faces, images = drawn
+    assert images.shape == (24, clip.VIEW_PX, clip.VIEW_PX, 3)
     own = view_of(faces.landmarks[0], 100)
     framing = ned256(face_boxes(faces.landmarks[:1]), 100)
     np.testing.assert_allclose(own[:, :2] * ROOM, framing[:, :2])
 
 
 def test_changes_are_drawn_by_their_numbers(drawn: tuple[FaceSet, np.ndarray]) -> None:
-    _, pictures = drawn
-    some = pictures[:6]
+    _, images = drawn
+    some = images[:6]
     one, again, other = (
         changed(some, 96, Changes(), np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
@@ -111,19 +111,19 @@ def test_changes_are_drawn_by_their_numbers(drawn: tuple[FaceSet, np.ndarray]) -
 def test_a_training_learns_and_comes_out_the_same(
     drawn: tuple[FaceSet, np.ndarray], tmp_path: Path
 ) -> None:
-    faces, pictures = drawn
+    faces, images = drawn
     losses: list[float] = []
     made = clip.train(
-        faces, pictures, tmp_path / "one", RECIPE, PROMPTS,
+        faces, images, tmp_path / "one", RECIPE, PROMPTS,
         done=lambda step, steps, loss: losses.append(loss),
     )  # fmt: skip
     assert len(losses) == 12
     assert np.mean(losses[-3:]) < np.mean(losses[:3]) - 0.3
-    again = clip.train(faces, pictures, tmp_path / "two", RECIPE, PROMPTS)
+    again = clip.train(faces, images, tmp_path / "two", RECIPE, PROMPTS)
     assert made.weights.read_bytes() == again.weights.read_bytes()
     network = build_network(read_architecture(str(made.config)), made.weights)
     assert network.scale.item() == pytest.approx(RECIPE.scale, rel=1e-5)
-    p = clip.judge(network, pictures[faces.held_out], PROMPTS)
+    p = clip.judge(network, images[faces.held_out], PROMPTS)
     right, neutral = clip.accuracy(
         p, faces.emotion[faces.held_out], faces.intensity[faces.held_out]
     )

@@ -16,7 +16,7 @@ from pipeline.tools.train_demo.drawn_faces import SHIPPED_FACES, FaceSet, FacesP
 from pipeline.tools.train_demo.framed import framed_faces, importance
 from pipeline.tools.train_demo.random_identities import invent
 
-PARAMS = FacesParams(seed=3, people=3, held_out=1, pictures=8, frame_px=160)
+PARAMS = FacesParams(seed=3, people=3, held_out=1, images=8, frame_px=160)
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +59,9 @@ def test_what_is_drawn(drawn: tuple[FaceSet, Path]) -> None:
     assert np.all(faces.intensity[neutral] == 0)
     assert faces.intensity[~neutral].min() >= 0.08
     assert 0 <= faces.mouth_open.min() < 0.05 < faces.mouth_open.max() < 0.5
-    picture = faces.picture(9)
-    assert picture.shape == (160, 160, 3)
-    assert np.array_equal(list(faces.pictures())[9], picture)
+    image = faces.image(9)
+    assert image.shape == (160, 160, 3)
+    assert np.array_equal(list(faces.images())[9], image)
 
 
 def test_truth_lies_where_the_mouth_is_drawn(drawn: tuple[FaceSet, Path]) -> None:
@@ -72,8 +72,8 @@ def test_truth_lies_where_the_mouth_is_drawn(drawn: tuple[FaceSet, Path]) -> Non
     assert (lower - upper) / unit == pytest.approx(faces.mouth_open[open_wide], abs=0.06)
     x, y = faces.landmarks[open_wide][[13, 14]].mean(axis=0).astype(int)
     cheek_x, cheek_y = faces.landmarks[open_wide][50].astype(int)
-    picture = faces.picture(open_wide).astype(int)
-    assert np.abs(picture[y, x] - picture[cheek_y, cheek_x]).max() > 40
+    image = faces.image(open_wide).astype(int)
+    assert np.abs(image[y, x] - image[cheek_y, cheek_x]).max() > 40
 
 
 def test_who_is_drawn_is_not_drawn_again(drawn: tuple[FaceSet, Path]) -> None:
@@ -87,16 +87,16 @@ def test_who_is_drawn_is_not_drawn_again(drawn: tuple[FaceSet, Path]) -> None:
     assert second.stat().st_mtime_ns == kept
     assert told == [(2, 3), (3, 3)]
     assert again.paths == faces.paths
-    other = draw_faces(replace(PARAMS, pictures=1, people=1, held_out=0), folder, workers=1)
+    other = draw_faces(replace(PARAMS, images=1, people=1, held_out=0), folder, workers=1)
     assert other.paths[0].parent != first.parent
 
 
 def test_framed_as_the_landmarks_say(drawn: tuple[FaceSet, Path]) -> None:
     faces, _ = drawn
     framed = framed_faces(faces, 64, workers=1)
-    assert framed.pictures.shape == (24, 64, 64, 3)
+    assert framed.images.shape == (24, 64, 64, 3)
     assert framed.weights.shape == (24, 32, 32)
-    assert np.array_equal(framed_faces(faces, 64, workers=1).pictures, framed.pictures)
+    assert np.array_equal(framed_faces(faces, 64, workers=1).images, framed.images)
     matrix = ffhq(faces.landmarks[0], 64)
     placed = faces.landmarks[0] @ matrix[:, :2].T + matrix[:, 2]
     eyes = placed[[33, 133, 362, 263]].mean(axis=0)
@@ -113,6 +113,6 @@ def test_somebody_is_left_to_learn_from(people: int, held_out: int) -> None:
         replace(PARAMS, people=people, held_out=held_out)
 
 
-def test_pictures_have_a_size() -> None:
-    with pytest.raises(ParameterError, match="8 pictures of 10 px"):
+def test_images_have_a_size() -> None:
+    with pytest.raises(ParameterError, match="8 images of 10 px"):
         replace(PARAMS, frame_px=10)

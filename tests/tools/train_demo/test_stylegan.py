@@ -82,11 +82,11 @@ def test_files_hold_what_was_trained(data: tuple[FaceSet, Framed], tmp_path: Pat
     )
     assert isinstance(encoder, WPlusEncoder)
     assert isinstance(generator, Generator)
-    pictures = torch.from_numpy(data[1].pictures[16:]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    images = torch.from_numpy(data[1].images[16:]).permute(0, 3, 1, 2).float() / 127.5 - 1
     with torch.no_grad():
-        made = generator(encoder(pictures)).clamp(-1, 1)
-        mean = encoder(pictures).mean(dim=(0, 1))
-    found = 10 * torch.log10(4 / (made - pictures).square().mean(dim=(1, 2, 3)))
+        made = generator(encoder(images)).clamp(-1, 1)
+        mean = encoder(images).mean(dim=(0, 1))
+    found = 10 * torch.log10(4 / (made - images).square().mean(dim=(1, 2, 3)))
     assert float(found.mean()) == pytest.approx(trained.psnr_db, abs=0.1)
     assert float((generator.get_buffer("latent_avg") - mean).abs().max()) < 0.5
     sheet = cv2.imread(str(tmp_path / "sheet.png"))

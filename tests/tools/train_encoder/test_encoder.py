@@ -64,7 +64,7 @@ def test_it_learns_and_its_file_loads(tmp_path: Path) -> None:
     rows = _losses(tmp_path / "out")
     pixel = [float(row["pixel"]) for row in rows]
     assert np.mean(pixel[-10:]) < 0.8 * np.mean(pixel[:5])
-    assert trained.n_pictures == 12  # three takes that train, four frames each
+    assert trained.n_images == 12  # three takes that train, four frames each
     assert trained.sha256 == sha256_of(trained.path)
     tensors, metadata = read_weights(Weights("e", trained.path, ""))
     assert isinstance(network_of(tensors, metadata), WPlusEncoder)
@@ -131,7 +131,7 @@ def test_the_generator_is_frozen(tmp_path: Path) -> None:
     )
     before = {name: t.clone() for name, t in parts.generator.state_dict().items()}
     norms = {n: t.clone() for n, t in parts.encoder.state_dict().items() if "running" in n}
-    crops = training_crops(run, CropSettings("ffhq", 0.0, 4, 32), tmp_path / "pictures")
+    crops = training_crops(run, CropSettings("ffhq", 0.0, 4, 32), tmp_path / "images")
     weight = parts.encoder.input_layer[0].weight.clone()
     training.train_encoder(crops, parts, run.params.train_encoder, tmp_path / "out", "cpu")
     assert all(torch.equal(t, before[n]) for n, t in parts.generator.state_dict().items())
@@ -146,7 +146,7 @@ def test_perceptual_part_is_weighted(tmp_path: Path) -> None:
         network_of(*read_weights(Weights(n, tmp_path / f"{n}.safetensors", ""))) for n in "eg"
     )
     parts = training.Parts(encoder, generator, lambda x: [2 * x], {"generator": "0"})
-    crops = training_crops(run, CropSettings("ffhq", 0.0, 4, 32), tmp_path / "pictures")
+    crops = training_crops(run, CropSettings("ffhq", 0.0, 4, 32), tmp_path / "images")
     training.train_encoder(crops, parts, run.params.train_encoder, tmp_path / "out", "cpu")
     (row,) = _losses(tmp_path / "out")
     assert float(row["perceptual"]) == pytest.approx(4 * float(row["pixel"]), rel=1e-5)
@@ -157,12 +157,12 @@ def test_crops_are_those_of_the_training_split(tmp_path: Path) -> None:
     run = _run(tmp_path)
     make_inputs(run)
     settings = CropSettings("ffhq", 0.0, 0, 48)
-    crops = training_crops(run, settings, tmp_path / "pictures")
+    crops = training_crops(run, settings, tmp_path / "images")
     assert len(crops) == 14 + 14 + 11  # the last three frames of angry have no face
     assert sorted(set(crops.labels)) == [0, 1, 2]
-    assert crops.pictures(np.array([0, 30])).shape == (2, 48, 48, 3)
-    assert crops.identity == training_crops(run, settings, tmp_path / "pictures").identity
-    assert len(list((tmp_path / "pictures").glob("S1_*.npy"))) == 3
+    assert crops.images(np.array([0, 30])).shape == (2, 48, 48, 3)
+    assert crops.identity == training_crops(run, settings, tmp_path / "images").identity
+    assert len(list((tmp_path / "images").glob("S1_*.npy"))) == 3
 
 
 def test_without_a_train_split_there_is_nothing_to_learn(tmp_path: Path) -> None:
