@@ -417,7 +417,7 @@ class Invert(Section):
 class TrainEncoder(Section):
     """The training of a W+ encoder on a dataset's faces (SSERD eq. 7 to 10).
 
-    Networks are names of `models`. No stage: stages name what came of it in `models`.
+    Networks are names of `models`. This is not a stage: list the result under `models`.
     """
 
     start: str
@@ -451,7 +451,7 @@ MouthMeasure = Literal["mouth_open", "mouth_width", "mouth_corner"]
 
 
 class Directions(Section):
-    """The direction from neutral to each emotion; see `stylegan.svm_direction`, `stylegan.mouth`."""
+    """The direction from neutral to each emotion; `stylegan.svm_direction`, `stylegan.mouth`."""
 
     speakers: Literal["pooled", "each"]
     c: Positive

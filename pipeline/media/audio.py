@@ -85,7 +85,7 @@ class Audio:
     def speech_share(self, start_s: float, end_s: float) -> float:
         """The share (0 to 1) of a time on the container's clock in which somebody speaks.
 
-        A window is speech above half of the way from the 5th to the 95th percentile of `levels_db`;
+        A window is speech above the midpoint of the 5th and 95th percentiles of `levels_db`;
         all windows are where the two differ by less than 10 dB.
         """
         quiet_db, loud_db = np.percentile(self.levels_db, [5, 95])
