@@ -218,7 +218,7 @@ def test_findings_are_counted_with_their_policy(made: Run) -> None:
     section = page_of(made)
     section = section[section.index('id="findings"') : section.index('id="coverage"')]
     policies = made.params.extract.policies
-    for name, counts in (("face jumps", "2"), ("frozen image", "0 kept, 1 rejected")):
+    for name, counts in (("face jumps", "2"), ("frozen video", "0 kept, 1 rejected")):
         row = section[section.index(f">{name}</th>") :]
         row = row[: row.index("</tr>")]
         assert f"<td>{counts}</td>" in row
