@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from benchmarks.dataset_view import dataset_view
 from pipeline.records import PosedPair
 from pipeline.runtime.run import Options
@@ -16,6 +18,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.slow
 def test_a_stage_in_a_view_leaves_the_dataset_unchanged(tmp_path: Path) -> None:
     run = make_run(tmp_path / "data")
     make_inputs(run)

@@ -91,6 +91,7 @@ def test_lock_is_not_called_stale_where_dvc_is_missing(repository: Path, tmp_pat
     assert "stale" not in said
 
 
+@pytest.mark.slow
 def test_lock_is_not_called_stale_where_dvc_is_misconfigured(
     repository: Path, project: Path
 ) -> None:
@@ -118,6 +119,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_lock_is_fresh_then_stale_then_differences_are_told(
     repository: Path, project: Path
 ) -> None:
@@ -136,6 +138,7 @@ def test_lock_is_fresh_then_stale_then_differences_are_told(
     assert "The report: https://example.org/report" in said
 
 
+@pytest.mark.slow
 def test_difference_to_an_unknown_revision_is_refused(repository: Path, project: Path) -> None:
     code, said = _run(repository / ".ci/compare.sh", project, "nowhere")
     assert code == 2
@@ -162,6 +165,7 @@ def test_metrics_are_split_into_changes_and_rounding(repository: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_data_of_another_revision_is_compared_where_the_cache_has_it(
     repository: Path, project: Path
 ) -> None:
@@ -184,6 +188,7 @@ def test_the_demo_is_made_from_nothing_on_two_kinds_of_runner(repository: Path) 
     assert jobs["same-bytes"]["needs"] == "bytes"
 
 
+@pytest.mark.slow
 def test_torchvision_can_be_imported_by_the_users_own_scripts() -> None:
     """Its compiled part may be built for another torch: `.ci/install.sh` sees to that."""
     done = subprocess.run(

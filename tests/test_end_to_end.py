@@ -47,6 +47,7 @@ def first(corpus: Run) -> dict[str, Summary]:
     return _way(corpus)
 
 
+@pytest.mark.slow
 def test_the_way_gives_pairs(first: dict[str, Summary]) -> None:
     assert first["extract"].kept == 6
     assert first["align"].kept == 4
@@ -62,6 +63,7 @@ def test_a_second_passage_redoes_nothing(corpus: Run, first: dict[str, Summary])
     assert digests(corpus.data) == before
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_the_workers(corpus: Run, first: dict[str, Summary]) -> None:
     serial = replace(corpus, data=corpus.data.parent / "serial", options=Options("serial", 1))
     _stage(serial, "extract")
@@ -75,6 +77,7 @@ def test_bytes_do_not_depend_on_the_workers(corpus: Run, first: dict[str, Summar
     shutil.rmtree(serial.data)
 
 
+@pytest.mark.slow
 def test_a_take_removed_and_put_back_changes_no_byte(
     corpus: Run, first: dict[str, Summary]
 ) -> None:
@@ -92,6 +95,7 @@ def test_a_take_removed_and_put_back_changes_no_byte(
     assert digests(corpus.data) == before
 
 
+@pytest.mark.slow
 def test_another_framing_decodes_nothing(corpus: Run, first: dict[str, Summary]) -> None:
     shards = _changed(corpus.params.shards, framing="ffhq", size_px=128)
     other = replace(corpus, params=_changed(corpus.params, shards=shards))
@@ -101,6 +105,7 @@ def test_another_framing_decodes_nothing(corpus: Run, first: dict[str, Summary])
     assert _stage(corpus, "shards").done > 0
 
 
+@pytest.mark.slow
 def test_the_corpus_is_never_touched(corpus: Run, first: dict[str, Summary]) -> None:
     root = Path(corpus.entry.root)
     before = {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in root.rglob("*")}
@@ -114,6 +119,7 @@ def test_out_of_order_names_the_command(corpus: Run, tmp_path: Path, stage: str)
         _stage(replace(corpus, data=tmp_path), stage)
 
 
+@pytest.mark.slow
 def test_parts_of_a_run_add_up(corpus: Run, first: dict[str, Summary]) -> None:
     from pipeline.errors import PipelineError
 

@@ -76,6 +76,7 @@ class _Stage:
         return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.glob("*/*")}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="kills a session")
 def test_killed_at_random_moments_and_run_again(tmp_path: Path) -> None:
     whole, broken = _Stage(tmp_path / "whole"), _Stage(tmp_path / "broken")

@@ -45,6 +45,7 @@ def _warp(steps: Sequence[tuple[int, int]]) -> Warp:
     return Warp(cells[:, 0], cells[:, 1], np.full(len(cells), 0.1), shape, _HOP_S)
 
 
+@pytest.mark.slow
 @given(STEPS, st.integers(0, 2**32 - 1), st.floats(5, 120), st.floats(5, 120))
 @settings(max_examples=150)
 def test_any_path_gives_one_to_one_frames_inside_both_takes(
@@ -83,6 +84,7 @@ AFFINES = st.tuples(FINITE, FINITE, FINITE, FINITE, st.floats(-900, 900), st.flo
 ).filter(lambda m: abs(np.linalg.det(m[:, :2])) > 1e-3)  # fmt: skip
 
 
+@pytest.mark.slow
 @given(AFFINES, AFFINES, st.integers(0, 99))
 @settings(max_examples=200)
 def test_an_affine_and_its_inverse_compose_to_nothing(
@@ -186,6 +188,7 @@ def _with(section: Any, names: list[str], value: Any) -> Any:
     return section.model_copy(update={names[0]: part})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", [pose, shards, align], ids=lambda stage: stage.__name__[16:])
 def test_keys_change_with_what_they_cover_and_with_nothing_else(
     stage: Any, inputs: Run, monkeypatch: pytest.MonkeyPatch
@@ -233,6 +236,7 @@ def test_keys_change_with_version_and_input(
         assert differ == {"S2"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_order_of_rows_changes_no_byte(inputs: Run, tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)
@@ -255,6 +259,7 @@ def _echo(state: None, store: ItemStore, unit: str, payload: int) -> UnitResult:
     return UnitResult([".txt"], {"rows": [{"n": payload}]})
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 99), min_size=1, max_size=8, unique=True), st.randoms())
 @settings(max_examples=20)
 def test_units_in_any_order_give_the_same_files_and_rows(

@@ -17,6 +17,7 @@ def current() -> dict[str, dict[str, object]]:
     return stage_code.current()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_code_is_that_of_the_recorded_version(
     stage: str, current: dict[str, dict[str, object]]

@@ -57,6 +57,7 @@ def test_rates_may_differ_and_vary(params: Align) -> None:
     assert gap.max() <= 0.06
 
 
+@pytest.mark.slow
 @given(st.integers(0, 50), st.floats(0.1, 3.0), st.floats(0.1, 3.0), st.floats(5, 60))
 @settings(max_examples=40)
 def test_frames_strictly_increase(seed: int, a_s: float, b_s: float, fps: float) -> None:

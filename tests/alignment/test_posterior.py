@@ -88,6 +88,7 @@ def test_the_band_changes_little_where_the_path_is_sure() -> None:
     )
 
 
+@pytest.mark.slow
 def test_long_takes_do_not_underflow() -> None:
     distances = np.random.default_rng(0).random((3000, 3000)) + 0.2
     share = visits(

@@ -21,6 +21,7 @@ def test_the_bare_command_is_the_stage(call: Call) -> None:
     assert "params.yaml lists no dataset 'nobody'" in said
 
 
+@pytest.mark.slow
 def test_train_makes_the_files_and_tells_their_digest(
     call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ def project(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -
     return tmp_path
 
 
+@pytest.mark.slow
 def test_only_the_projects_own_run_is_recorded(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,6 +42,7 @@ def test_outside_a_project_nothing_is_recorded(
     assert not is_project_run(Path("data"), None)
 
 
+@pytest.mark.slow
 def test_a_stage_that_dvc_does_not_know_is_reported(project: Path) -> None:
     problem = commit_stages(["align"], "mead")
     assert problem is not None
@@ -48,6 +50,7 @@ def test_a_stage_that_dvc_does_not_know_is_reported(project: Path) -> None:
     assert problem.endswith("; run: dvc repro align@mead")
 
 
+@pytest.mark.slow
 def test_merge_conflicts_in_the_lock_are_named_with_the_fix(project: Path) -> None:
     text = "schema: '2.0'\n<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> other\n"
     (project / "dvc.lock").write_text(text, encoding="utf-8")
@@ -58,6 +61,7 @@ def test_merge_conflicts_in_the_lock_are_named_with_the_fix(project: Path) -> No
     assert (project / "dvc.lock").read_text(encoding="utf-8") == text
 
 
+@pytest.mark.slow
 def test_a_stage_is_written_to_the_lock(project: Path, repository: Path) -> None:
     for folder in ("demo_corpus", "stages"):
         shutil.copytree(repository / "pipeline" / folder, project / "pipeline" / folder)

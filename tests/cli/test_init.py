@@ -34,6 +34,7 @@ def typed(monkeypatch: pytest.MonkeyPatch):
     return give
 
 
+@pytest.mark.slow
 def test_writes_the_default_and_the_entry(call, takes: Path, tmp_path: Path) -> None:
     code, out, err = call("init", takes, "--yes")
     assert (code, err) == (0, "")
@@ -50,6 +51,7 @@ def test_writes_the_default_and_the_entry(call, takes: Path, tmp_path: Path) -> 
     assert '"takes": 1' in out
 
 
+@pytest.mark.slow
 def test_a_second_time_changes_nothing(call, takes: Path, tmp_path: Path) -> None:
     call("init", takes, "--yes")
     before = (tmp_path / "params.yaml").read_bytes()
@@ -60,6 +62,7 @@ def test_a_second_time_changes_nothing(call, takes: Path, tmp_path: Path) -> Non
     assert (tmp_path / "params.yaml").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_an_entry_is_not_replaced_unasked(call, takes: Path, tmp_path: Path, typed) -> None:
     call("init", takes, "--yes", "--name", "mine")
     other = tmp_path / "other" / "Actor_02"
@@ -77,6 +80,7 @@ def test_an_entry_is_not_replaced_unasked(call, takes: Path, tmp_path: Path, typ
     assert params.load(tmp_path / "params.yaml").datasets["mine"].root == str(other.parent)
 
 
+@pytest.mark.slow
 def test_asks_for_folders(call, takes: Path, tmp_path: Path, typed) -> None:
     typed(str(tmp_path / "absent"), str(takes), "", "y")
     code, out, err = call("init")
@@ -114,6 +118,7 @@ def test_refuses_in_one_line(call, arguments: list[str], said: str, tmp_path: Pa
     assert not (tmp_path / "params.yaml").exists()
 
 
+@pytest.mark.slow
 def test_a_split_that_is_none_is_told(call, takes: Path, tmp_path: Path) -> None:
     code, _, err = call("init", takes, "--yes", "--split", "by_speeker")
     assert code == 1
@@ -122,6 +127,7 @@ def test_a_split_that_is_none_is_told(call, takes: Path, tmp_path: Path) -> None
     assert not (tmp_path / "params.yaml").exists()
 
 
+@pytest.mark.slow
 def test_writes_the_file_that_params_names(
     call, takes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +139,7 @@ def test_writes_the_file_that_params_names(
     assert not (tmp_path / "params.yaml").exists()
 
 
+@pytest.mark.slow
 def test_in_a_subfolder_the_projects_file_changes(
     call, takes: Path, params_here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

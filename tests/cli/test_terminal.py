@@ -133,6 +133,7 @@ def _ends(
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("raising", "code", "said"),
     [

@@ -22,6 +22,7 @@ def test_a_name_of_open_clips_is_an_architecture() -> None:
     assert found.config["text_cfg"]["vocab_size"] == 49408
 
 
+@pytest.mark.slow
 def test_configs_are_open_clips_own_and_it_is_not_imported_for_them() -> None:
     script = """
 import sys

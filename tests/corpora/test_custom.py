@@ -345,6 +345,7 @@ _CELL = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.samp
 )
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(st.lists(st.lists(_CELL, min_size=8, max_size=8), min_size=1, max_size=6))
 def test_every_row_is_a_take_or_a_reject(make_tree: Any, rows: list[list[str]]) -> None:

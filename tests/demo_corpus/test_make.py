@@ -74,6 +74,7 @@ def _audio(container: av.container.InputContainer) -> tuple[np.ndarray, float]:
     return samples, float(frames[0].time)
 
 
+@pytest.mark.slow
 def test_every_take_is_in_the_truth(corpus: Path) -> None:
     assert [row["take"] for row in read_takes(corpus)] == sorted(WANTED)
     assert not (corpus / make.STAGING).exists()
@@ -93,6 +94,7 @@ def test_truth_counts_and_times_are_those_of_the_decoded_frames(corpus: Path) ->
         np.testing.assert_allclose(middles, truth.times_s, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_decoded_audio_lies_on_the_timeline_of_the_truth(corpus: Path) -> None:
     for take in _takes():
         _, row = _rows(corpus)[take.id]
@@ -176,6 +178,7 @@ def test_emotion_is_felt_and_neutral_is_not(corpus: Path) -> None:
             assert level.max() > 0.8
 
 
+@pytest.mark.slow
 def test_the_same_bytes_again(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,7 @@ def test_a_triangle_covers_the_pixels_whose_centres_it_holds() -> None:
             np.testing.assert_array_equal(depth > EMPTY_Z, _inside(corners, size))
 
 
+@pytest.mark.slow
 def test_a_dot_painted_at_a_point_is_seen_at_its_landmark() -> None:
     """Landmarks are pixel-edge coordinates: the centre of pixel i is i + .5."""
     size = 512
@@ -81,6 +82,7 @@ def test_signs_of_rotation(
     assert np.sign(moved[axis] - rest[axis]) == sign
 
 
+@pytest.mark.slow
 def test_landmarks_follow_from_the_stated_pose() -> None:
     head = Head(CAST["26"], 128)
     pose = Pose(-14.0, 6.0, -5.0, 32.0, 66.0, 96.0)

@@ -28,6 +28,7 @@ def test_the_pages_have_their_examples(repository: Path) -> None:
     assert {page: len(blocks(repository / "docs" / page)) for page in PAGES} == PAGES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "number"), [(page, k) for page, count in PAGES.items() for k in range(count)]
 )

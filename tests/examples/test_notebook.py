@@ -25,6 +25,7 @@ def _cells(repository: Path) -> list[dict[str, Any]]:
     return [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
 
 
+@pytest.mark.slow
 def test_cells_run_in_order(repository: Path, shards: Path) -> None:
     torch.set_num_threads(1)
     found: dict[str, Any] = {}

@@ -27,6 +27,7 @@ def example(repository: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("train")
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_and_the_curves_part(example: ModuleType, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     write_pairs(tmp_path / "shards", ["happy", "sad"])

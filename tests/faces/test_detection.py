@@ -59,6 +59,7 @@ def test_tiles_find_a_face_that_is_small_in_the_frame(tmp_path: Path, finder: Fa
     assert middle(face) == pytest.approx(true_middle(0, 1500, 60, 120), abs=5)
 
 
+@pytest.mark.slow
 def test_all_faces_are_found_once_the_largest_first(tmp_path: Path, finder: FaceFinder) -> None:
     image = scene([(40, 200, 240), (400, 100, 400), (950, 200, 240)])
     for thorough in (False, True):

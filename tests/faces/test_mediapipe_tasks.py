@@ -45,6 +45,7 @@ def track(tracker: Tracker, images: list[np.ndarray]) -> np.ndarray:
     return np.array(found)
 
 
+@pytest.mark.slow
 def test_both_backends_agree(tasks: TaskTracker) -> None:
     mesh = MeshTracker()
     for which in range(3):
@@ -82,6 +83,7 @@ def test_the_face_followed_is_kept_in_company(tasks: TaskTracker) -> None:
         assert landmarks[:, 0].min() > 320
 
 
+@pytest.mark.slow
 def test_extract_runs_with_a_task_file(tmp_path: Path, bundle: Path) -> None:
     write_media(tmp_path / "a.mp4", talking(), audio=tone(0.5))
     table = manifest(tmp_path, "a.mp4")

@@ -30,11 +30,13 @@ def test_a_ball_before_the_mouth_is_seen_in_its_frames() -> None:
         assert np.flatnonzero(is_covered(skins, np.zeros((16, 3)))).tolist() == [*range(5, 10)]
 
 
+@pytest.mark.slow
 def test_talking_and_nodding_cover_nothing() -> None:
     for which in range(6):
         assert not is_covered(take(which=which), np.zeros((16, 3))).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pose", [(40.0, 0.0, 0.0), (0.0, -20.0, 0.0), (0.0, 0.0, 0.4)])
 def test_unusual_poses_are_not_judged(pose: tuple[float, float, float]) -> None:
     poses = np.zeros((16, 3))

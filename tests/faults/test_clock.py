@@ -17,6 +17,7 @@ from tests.builders.digests import digests
 DAY_S = 86400.0
 
 
+@pytest.mark.slow
 def test_outputs_of_tomorrow_are_reused_and_nothing_changes(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     make_inputs(run)

@@ -53,6 +53,7 @@ def _through(run: Run) -> None:
     shards.run(run)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_a_rerun_gives_the_same_bytes(
     mounted: Path, tmp_path: Path
 ) -> None:
@@ -93,6 +94,7 @@ def _under(limit_bytes: int, work: str, folder: Path) -> subprocess.CompletedPro
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "work",
     [
@@ -170,6 +172,7 @@ print("equal")
 """
 
 
+@pytest.mark.slow
 def test_permission_lost_in_the_middle_is_one_line_each(tmp_path: Path, repository: Path) -> None:
     work = _LOSES.replace(
         "def says", "from tests.builders.dataset import changed as _changed\n\n"

@@ -12,6 +12,7 @@ from tests.builders import small_run
 from tests.faults import kills
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_nothing_is_lost_at_any_moment(tmp_path: Path) -> None:
     found = kills.run_kills(

@@ -49,6 +49,7 @@ def _reasons(batch: Any) -> dict[str, str]:
     return {row.item: row.kind for row in batch.rejects() if isinstance(row, Rejected)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["asks", "killed"])
 def test_an_item_without_memory_is_recorded_and_costs_no_other(run: Run, how: str) -> None:
     run = replace(run, options=Options("processes", 2))

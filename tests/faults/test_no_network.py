@@ -13,6 +13,7 @@ from tests.builders.small_run import made, run_command
 from tests.faults.no_network import guarded, network_namespace, run_without_network
 
 
+@pytest.mark.slow
 def test_a_run_does_not_use_the_network(tmp_path: Path) -> None:
     n, attempts, failed = run_without_network(made(tmp_path), tmp_path)
     assert (n, attempts, failed) == (2, [], [])
@@ -28,6 +29,7 @@ def test_the_guard_reaches_child_processes(tmp_path: Path) -> None:
     assert attempts[0].startswith("getaddrinfo ('192.0.2.1', 9)")
 
 
+@pytest.mark.slow
 def test_models_list_does_not_use_the_network(tmp_path: Path) -> None:
     small = made(tmp_path)
     text = small.params.read_text(encoding="utf-8")

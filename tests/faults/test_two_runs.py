@@ -21,6 +21,7 @@ def small(tmp_path: Path) -> Small:
     return made(tmp_path)
 
 
+@pytest.mark.slow
 def test_runs_at_once_end_in_the_bytes_of_one(small: Small, tmp_path: Path) -> None:
     sources = digests(small.sources)
     runs = [
@@ -44,6 +45,7 @@ def test_runs_at_once_end_in_the_bytes_of_one(small: Small, tmp_path: Path) -> N
     assert touched(small, sources) == []
 
 
+@pytest.mark.slow
 def test_a_reader_waits_or_refuses_while_its_input_is_written(small: Small) -> None:
     with hold(small.data / "made", Claim.of("align"), say=pytest.fail):
         done = run_command(small.command("pose"))
@@ -56,6 +58,7 @@ def test_a_reader_waits_or_refuses_while_its_input_is_written(small: Small) -> N
     assert run_command(small.command("pose")).returncode == 0
 
 
+@pytest.mark.slow
 def test_what_was_stopped_is_not_read(small: Small) -> None:
     assert run_command(small.command("pose")).returncode == 0
     (small.data / "made" / ".local" / "unfinished-pose").touch()
@@ -66,6 +69,7 @@ def test_what_was_stopped_is_not_read(small: Small) -> None:
     assert run_command(small.command("shards")).returncode == 0
 
 
+@pytest.mark.slow
 def test_under_dvc_a_run_is_refused_too_and_then_done(small: Small, tmp_path: Path) -> None:
     project = tmp_path / "project"
     project.mkdir()

@@ -53,6 +53,7 @@ def test_mutants_end_in_output_or_a_reason(mutator: str, seeds: list[Path], benc
     assert isolated_cases.hashes(seeds[0].parent) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", oddities.ODD)
 def test_made_by_hand(name: str, seeds: list[Path], bench: Bench, tmp_path: Path) -> None:
     ((path, allowed),) = oddities.make(
@@ -68,6 +69,7 @@ def test_a_claim_of_two_hours(name: str, seeds: list[Path], bench: Bench, tmp_pa
     assert end_of(bench, Given(path)).split(" (")[0] in allowed
 
 
+@pytest.mark.slow
 def test_a_decoder_that_crashes_hangs_or_swells_costs_its_take_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -252,6 +252,7 @@ def _poison(made: Run) -> None:
         write_json(made.folder(stage) / "tables" / "summary.json", summary)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 def test_no_script_of_a_stranger_runs_in_the_report(page: Path, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -318,6 +319,7 @@ assert isolated_cases.hashes(root) == before
 """
 
 
+@pytest.mark.slow
 def test_folders_that_may_not_be_written_or_read(tmp_path: Path) -> None:
     done = as_plain_user(_READ_ONLY, tmp_path)
     assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ from tests.hostile.found import FOUND
 from tests.hostile.parsers import SLOW, attempt, fuzz
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARSERS)
 def test_a_value_or_one_line(name: str) -> None:
     ends = fuzz(name, seconds=60, most=8 if name in SLOW else 60, seed=11)

@@ -37,6 +37,7 @@ def _all(inverted: Path, takes: list[InvertedTake]) -> np.ndarray:
     return np.array([row["code"] for rows in tables for row in rows if row["verdict"] == "kept"])
 
 
+@pytest.mark.slow
 def test_rows_and_sums_are_those_of_all_codes(made: tuple[Path, list[InvertedTake]]) -> None:
     inverted, takes = made
     rows, codes = rows_of(takes), _all(inverted, takes)

@@ -71,6 +71,7 @@ def _axis(direction: Direction, name: str) -> np.ndarray:
     return np.array(getattr(direction, name))
 
 
+@pytest.mark.slow
 def test_direction_is_the_emotion_with_the_mouth_taken_out(happy: Direction) -> None:
     plain, vector = _axis(happy, "plain"), _axis(happy, "vector")
     assert np.linalg.norm(plain) == pytest.approx(1.0, abs=1e-6)

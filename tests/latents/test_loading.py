@@ -17,6 +17,7 @@ from tests.builders.drawing_generator import DrawnNets
 from tests.builders.tiny_clip import PROMPTS, made_network
 
 
+@pytest.mark.slow
 def test_made_images_are_judged_as_they_are_framed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

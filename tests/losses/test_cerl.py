@@ -58,6 +58,7 @@ def test_the_loss_falls_on_emotions_and_not_on_shuffled_labels() -> None:
     assert final(wrong) > 0.9 * wrong[0]
 
 
+@pytest.mark.slow
 def test_a_batch_of_the_shards_can_be_learnt(tmp_path: Path) -> None:
     """With three emotions, from log(3)."""
     run = make_run(tmp_path)

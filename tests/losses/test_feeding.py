@@ -51,6 +51,7 @@ def test_asccl_equation_4_by_hand() -> None:
     assert float(loss) == pytest.approx(-math.log(math.exp(1.2) / (math.exp(1.2) + 1)), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_asccl_learns_from_pairs(folder: Path) -> None:
     data = AscclPairs(folder, image_format=FORMAT)
     metric = asccl.Metric()
@@ -71,6 +72,7 @@ def test_asccl_learns_from_pairs(folder: Path) -> None:
     assert abs(other) < 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["VD", "CM"])
 def test_stccl_learns_from_windows(folder: Path, kind: Any) -> None:
     data = StcclWindows(folder, length=4, image_format=FORMAT)
@@ -105,6 +107,7 @@ def test_stccl_weights_count(folder: Path) -> None:
     assert float(one["time"].detach()) != pytest.approx(float(other["time"].detach()), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_ccrl_learns_from_triplets(folder: Path) -> None:
     data = CcrlTriplets(folder, window_s=0.04, image_format=FORMAT)
     content = ccrl.Content()
@@ -142,6 +145,7 @@ def test_cerl_learns_from_tuples(folder: Path) -> None:
     assert small_networks.mean_loss(loss, other_emotions) > right + 1
 
 
+@pytest.mark.slow
 def test_regularisation_trains_a_generator(folder: Path) -> None:
     data = Regularisation(folder, reference="same", window_s=0.04, image_format=FORMAT)
     content, features = ccrl.Content().eval(), regularisation.Features().eval()

@@ -42,6 +42,7 @@ def test_celcl_is_the_fraction_of_the_equation() -> None:
     assert len(framework.cache[2]) == 2
 
 
+@pytest.mark.slow
 def test_real_sources_have_no_pixel_term(folder: Path) -> None:
     """The indicator of eq. 14: real frames are not compared with the black target."""
     batch = next(batches(_quads(folder), 24))
@@ -57,6 +58,7 @@ def test_real_sources_have_no_pixel_term(folder: Path) -> None:
         assert both[0] == pytest.approx(both[1], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_hybrid_training_learns_from_the_shards(folder: Path) -> None:
     """Two hundred steps of eq. 14: all terms fall but the adversarial one, which depends on D."""
     steps = learn(islice(batches(_quads(folder), 12), 200))

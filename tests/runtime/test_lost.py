@@ -33,6 +33,7 @@ def _why(batch: Any) -> dict[str, tuple[str, str, str]]:
     return {row.item: (row.reason, row.kind, row.detail) for row in batch.rejects()}
 
 
+@pytest.mark.slow
 def test_an_item_that_hangs_is_a_failed_row_and_is_tried_again_when_asked(tmp_path: Path) -> None:
     options = Options("processes", 2, limits=Limits(item_s=4.0))
     run = Run("demo", params.load(None), tmp_path, options)

@@ -58,6 +58,7 @@ def found() -> dict[str, Any]:
     return answer
 
 
+@pytest.mark.slow
 def test_libraries_use_the_instructions_of_haswell_on_one_thread(found: dict[str, Any]) -> None:
     assert found["chosen"] == {
         "openblas": ["Haswell"],

@@ -119,6 +119,7 @@ def _spelt(rng: random.Random, column: str, values: set[Any], domain: list[Any])
     return rng.choice(spellings)
 
 
+@pytest.mark.slow
 def test_states_interchange_exactly_if_the_rows_are_equal(folder: Path) -> None:
     """1,000 random selections in random spellings, each against the state of another."""
     rng = random.Random(0)

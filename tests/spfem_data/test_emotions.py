@@ -38,6 +38,7 @@ def test_labels_are_in_the_order_of_the_records() -> None:
     assert EMOTIONS == SEVEN_EMOTIONS
 
 
+@pytest.mark.slow
 def test_a_batch_has_images_labels_and_embeddings(folder: Path) -> None:
     clear = Emotions(folder, "train")
     plain = list(Shards(folder, "emotions", "train").rows())

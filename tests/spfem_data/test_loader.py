@@ -74,6 +74,7 @@ def steps_of(n: int, batch: int, world: int, state: dict[str, Any] | None, **opt
             yield [i for part in parts for i in ids(part)], states[0]
 
 
+@pytest.mark.slow
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(
     n=st.integers(1, 60),
@@ -100,6 +101,7 @@ def test_a_run_killed_repeatedly_sees_the_unbroken_order(
     assert seen == unbroken(n, epochs, **options)[: len(seen)]
 
 
+@pytest.mark.slow
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(
     n=st.integers(20, 200),
@@ -215,6 +217,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_batches_in_the_same_order(folder: Path) -> None:
     """With 0, 1 and 2 processes, forked or spawned; the same pixels too."""
     columns = ["sample_id", "target", "confidence"]
@@ -232,6 +235,7 @@ def test_workers_give_the_same_batches_in_the_same_order(folder: Path) -> None:
     assert len(set(names)) == len(names) == 18 * 6
 
 
+@pytest.mark.slow
 def test_a_run_killed_with_workers_resumes(folder: Path) -> None:
     data = Pairs(folder, "train", columns=["sample_id"])
     wanted = [i for batch in Loader(data, 10, seed=5) for i in batch["sample_id"]]

@@ -124,6 +124,7 @@ def test_shared_memory_that_runs_out_ends_the_loop(folder: Path) -> None:
         next(iter(loader))
 
 
+@pytest.mark.slow
 def test_errors_of_workers_are_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise PipelineError("the image is damaged")

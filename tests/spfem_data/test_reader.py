@@ -96,6 +96,7 @@ def test_null_numbers_are_nan(folder: Path) -> None:
         assert (value == pytest.approx(0.9)) if emotion == "happy" else np.isnan(value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_loader_returns_each_row_once(folder: Path, workers: int) -> None:
     loader = DataLoader(
@@ -161,6 +162,7 @@ def test_a_missing_config_or_split_is_named(
         Shards(folder, config, split)
 
 
+@pytest.mark.slow
 def test_reader_imports_no_library_of_the_pipeline() -> None:
     code = (
         "import sys, spfem_data.reader, spfem_data.datasets, spfem_data.masks;"

@@ -27,6 +27,7 @@ def test_the_page_has_its_examples(repository: Path) -> None:
     assert len(blocks(repository / "README.md")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "number"),
     [("docs/reading.md", 0), ("docs/reading.md", 1), ("docs/reading.md", 2), ("README.md", 0)],

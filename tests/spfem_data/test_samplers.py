@@ -294,6 +294,7 @@ SAMPLERS: list[Callable[[Path], Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", SAMPLERS)
 def test_any_sampler_resumes_where_it_was_killed(folder: Path, make: Any) -> None:
     """At another world size, with its random choices; the second run in a spawned worker."""

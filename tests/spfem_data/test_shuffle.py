@@ -25,6 +25,7 @@ def test_a_permutation_never_changes() -> None:
 PERMUTATION_OF_10_BY_7 = [0, 8, 4, 7, 5, 2, 9, 3, 1, 6]
 
 
+@pytest.mark.slow
 def test_all_orders_of_four_are_equally_frequent() -> None:
     counts = Counter(
         tuple(FullShuffle(4, seed).at(0, np.arange(4)).tolist()) for seed in range(6000)
@@ -52,6 +53,7 @@ def test_epochs_and_seeds_differ() -> None:
         assert (a == b).mean() < 0.01
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=30).filter(any), st.integers(0, 99))
 def test_a_near_shuffle_has_each_row_once(runs: list[int], epoch: int) -> None:

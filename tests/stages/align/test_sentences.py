@@ -87,6 +87,7 @@ def _truth(says: Sequence[int]) -> list[int | None]:
     return [sentence if sentence in NEUTRAL else None for sentence in says]
 
 
+@pytest.mark.slow
 def test_both_orders_lost_clips_and_shifted_numbers(section: Align) -> None:
     says = {
         "happy": (1, 3, 51, 52, 31, 32, 33, 34),  # 2 was lost
@@ -246,6 +247,7 @@ def test_fair_takes_off_what_a_take_scores_with_everybody() -> None:
     assert fair(np.full((2, 2), np.inf)).min() == np.inf
 
 
+@pytest.mark.slow
 def test_the_table_of_scores_is_the_aligners(section: Align) -> None:
     a, b = (
         [take_features(_audio(k, tempo, 120.0), section.features) for k in (1, 2)]
@@ -268,6 +270,7 @@ def _transcripts(tmp_path: Path, text: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_transcript_decides_over_the_audio(tmp_path: Path, section: Align) -> None:
     text = (
         "Speaker,emotion,level,take,sentence\n"

@@ -70,6 +70,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return Corpus(folder, folder / "takes.csv", clips)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("finding", media.FINDINGS)
 def test_a_made_take_has_it_and_its_row_says_so(corpus: Corpus, finding: str) -> None:
     assert finding in corpus.clips[finding].findings
@@ -100,6 +101,7 @@ def test_the_numbers_that_findings_rest_on(corpus: Corpus) -> None:
     assert differing.file_match < 0.3
 
 
+@pytest.mark.slow
 def test_every_rejected_finding_ends_in_its_reject(corpus: Corpus, tmp_path: Path) -> None:
     strict = policies(**dict.fromkeys(DEFAULTS, "reject"))
     summary, clips, rejects = run(make_run(corpus.table, tmp_path, policies=strict))
@@ -153,6 +155,7 @@ def test_frames_with_a_face_partly_outside_have_no_landmarks(
     assert row.detail == "a face in 0 of 12 frames; in 12 it is partly outside the image"
 
 
+@pytest.mark.slow
 def test_a_cut_is_rejected_by_default(tmp_path: Path) -> None:
     shots = {"person": [*heads(), *heads(1)], "jump": [*steady(10), *steady(10, first=25)]}
     for name, frames in shots.items():

@@ -26,6 +26,7 @@ def seen(k: int, landmarks: np.ndarray | None) -> TrackedFrame:
     )
 
 
+@pytest.mark.slow
 def test_a_jump_between_batches_is_seen_and_one_over_a_gap_is_not() -> None:
     far = 3 * float(measure(face()).interocular_px)
     frames = [seen(k, face(far if k >= 64 else 0)) for k in range(70)]

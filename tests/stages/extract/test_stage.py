@@ -16,6 +16,7 @@ from tests.builders.media_files import tone, write_media
 from tests.builders.takes import frames_of, in_scene, make_run, manifest, policies, run, talking
 
 
+@pytest.mark.slow
 def test_a_take_becomes_a_clip_a_track_and_audio(tmp_path: Path) -> None:
     write_media(tmp_path / "a.mp4", talking(), audio=tone(0.5), audio_start_s=0.1)
     made = make_run(manifest(tmp_path, "a.mp4"), tmp_path / "data")
@@ -40,6 +41,7 @@ def test_a_take_becomes_a_clip_a_track_and_audio(tmp_path: Path) -> None:
     assert len(samples) / 16000 == pytest.approx(clip.audio_end_s - clip.audio_start_s, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_stored_crop_shows_what_its_place_says(tmp_path: Path) -> None:
     write_media(tmp_path / "a.mp4", in_scene(talking(), x=400), audio=tone(0.5))
     made = make_run(manifest(tmp_path, "a.mp4"), tmp_path / "data", crop_px=160)
@@ -55,6 +57,7 @@ def test_the_stored_crop_shows_what_its_place_says(tmp_path: Path) -> None:
     assert 10 * np.log10(255**2 / difference) > 35
 
 
+@pytest.mark.slow
 def test_a_head_that_walks_stays_in_its_square(tmp_path: Path) -> None:
     frames = in_scene(talking(16), x=10, step_px=36)
     write_media(tmp_path / "a.mp4", frames, audio=tone(0.64))
@@ -71,6 +74,7 @@ def test_a_head_that_walks_stays_in_its_square(tmp_path: Path) -> None:
     assert "head_leaves_crop" not in clip.findings
 
 
+@pytest.mark.slow
 def test_a_face_that_comes_and_goes_is_told_and_its_frames_kept(tmp_path: Path) -> None:
     nobody = [np.full((SIZE_PX, SIZE_PX, 3), 100, np.uint8)] * 8
     write_media(tmp_path / "a.mp4", [*talking(8), *nobody, *talking(8)], audio=tone(0.96))
@@ -84,6 +88,7 @@ def test_a_face_that_comes_and_goes_is_told_and_its_frames_kept(tmp_path: Path) 
     assert table["crop"].null_count == 0
 
 
+@pytest.mark.slow
 def test_audio_alone_and_a_separate_audio_file(tmp_path: Path) -> None:
     write_media(tmp_path / "alone.wav", audio=tone(0.6), audio_codec="pcm_s16le")
     write_media(tmp_path / "dumb.mp4", talking())
@@ -107,6 +112,7 @@ def test_audio_alone_and_a_separate_audio_file(tmp_path: Path) -> None:
     assert by_sentence["dumb"].audio_from == "file"
 
 
+@pytest.mark.slow
 def test_skipped_files_and_findings_are_in_the_summary(tmp_path: Path) -> None:
     folder = tmp_path / "M003" / "video" / "front" / "angry" / "level_1"
     folder.mkdir(parents=True)
@@ -118,6 +124,7 @@ def test_skipped_files_and_findings_are_in_the_summary(tmp_path: Path) -> None:
     assert any(note.startswith("1 skipped, compressed archives") for note in summary.notes)
 
 
+@pytest.mark.slow
 def test_every_bad_file_ends_in_its_reject(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("not a film")
     write_media(tmp_path / "dumb.mp4", talking())
@@ -151,6 +158,7 @@ def test_every_bad_file_ends_in_its_reject(tmp_path: Path) -> None:
     assert not list(made.items("extract").folder.rglob("*.parquet"))
 
 
+@pytest.mark.slow
 def test_with_several_faces_the_largest_is_followed(tmp_path: Path) -> None:
     crowd = [np.hstack(pair) for pair in zip(talking(), talking(which=1), strict=True)]
     for frame in crowd:  # a third of the second head is hidden, so the first is the larger
@@ -165,6 +173,7 @@ def test_with_several_faces_the_largest_is_followed(tmp_path: Path) -> None:
     assert np.ptp(noses) < 0.2 * SIZE_PX
 
 
+@pytest.mark.slow
 def test_any_number_of_workers_and_any_order_give_the_same_bytes(tmp_path: Path) -> None:
     for k in range(3):
         write_media(tmp_path / f"{k}.mp4", talking(6 + k, which=k), audio=tone(0.5))
@@ -182,6 +191,7 @@ def test_any_number_of_workers_and_any_order_give_the_same_bytes(tmp_path: Path)
     assert contents(one) == contents(two)
 
 
+@pytest.mark.slow
 def test_what_changes_the_result_changes_the_key(tmp_path: Path) -> None:
     write_media(tmp_path / "a.mp4", talking(), audio=tone(0.5))
     table = manifest(tmp_path, "a.mp4")

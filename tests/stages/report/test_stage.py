@@ -69,6 +69,7 @@ def metrics_of(run: Run) -> dict:
     return json.loads((run.folder("report") / "metrics.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_page_shows_pairs_overlays_and_rejects(made: Run) -> None:
     summary = report.run(made)
     # three cards, the face beside the reject of a take that has a image, and the sheets: three
@@ -132,6 +133,7 @@ def test_a_page_that_would_be_too_large_shows_fewer_pairs(made: Run) -> None:
     assert len(page_of(small).encode()) < whole - 1000
 
 
+@pytest.mark.slow
 def test_same_bytes_twice_and_with_two_workers(made: Run) -> None:
     report.run(made)
     first = outputs(made)

@@ -96,6 +96,7 @@ def test_a_budget_scores_so_many_frames(made: Run) -> None:
     assert len(scores_of(full, "S1_happy")) == 14
 
 
+@pytest.mark.slow
 def test_same_bytes_whatever_the_workers(made: Run) -> None:
     score.run(made)
     first = files_of(made)
@@ -104,6 +105,7 @@ def test_same_bytes_whatever_the_workers(made: Run) -> None:
     assert files_of(again) == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "section",
     [

@@ -36,6 +36,7 @@ def test_places_are_spread(n: int, wanted: int, found: list[int]) -> None:
     assert spaced(n, wanted) == found
 
 
+@pytest.mark.slow
 def test_frames_are_spread_over_each_take(tmp_path: Path) -> None:
     run = build(tmp_path, per_take=3, framing="head")
     rows = rows_of(run)
@@ -53,6 +54,7 @@ def test_frames_are_spread_over_each_take(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_framing_is_its_own(tmp_path: Path) -> None:
     """Pairs are framed as `shards.framing` says, frames as `shards.frames.framing`."""
     head = rows_of(build(tmp_path / "head", per_take=2, framing="head"))

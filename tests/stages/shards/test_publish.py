@@ -43,6 +43,7 @@ def respoken(run: Run, **changes: object) -> None:
     write_rows(path, rows, Sentence)
 
 
+@pytest.mark.slow
 def test_speaker_in_two_splits_is_refused_by_name(made: Run) -> None:
     respoken(made, split="test")
     with pytest.raises(
@@ -64,6 +65,7 @@ def test_sentence_in_two_splits_is_refused_by_name(made: Run) -> None:
         shards.run(with_rule(made, "by_sentence"))
 
 
+@pytest.mark.slow
 def test_take_of_another_split_than_its_pair_is_refused(made: Run) -> None:
     run = with_rule(made, "ravdess6")  # unit spoken_take: speakers and sentences may be shared
     assert shards.run(run).kept == 4
@@ -105,6 +107,7 @@ def test_lists_that_are_no_more_are_removed(made: Run) -> None:
     assert not stray.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("corpus", "licence", "said"),
     [

@@ -101,6 +101,7 @@ def test_codes_are_kept_with_their_errors(made: Run) -> None:
     assert ((error > 0.05) & (error < 1)).all()
 
 
+@pytest.mark.slow
 def test_same_bytes_for_any_workers_and_nothing_redone(made: Run) -> None:
     invert.run(changed(made, workers=2))
     first = _files(made, "invert")
@@ -110,6 +111,7 @@ def test_same_bytes_for_any_workers_and_nothing_redone(made: Run) -> None:
     assert _files(made, "invert") == first
 
 
+@pytest.mark.slow
 def test_a_changed_beta_redoes_synth_alone(made: Run, weights: dict[str, ModelFile]) -> None:
     for stage in (invert, directions, synth):
         assert stage.run(made).reused == 0

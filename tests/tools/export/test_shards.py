@@ -34,6 +34,7 @@ def members(path: Path) -> dict[str, bytes]:
         return {m.name: tar.extractfile(m).read() for m in tar.getmembers()}
 
 
+@pytest.mark.slow
 def test_tars_hold_every_row(folder: Path, tmp_path: Path) -> None:
     assert webdataset.write_tars(folder, "pairs", tmp_path) == 36
     tars = sorted(path.name for path in tmp_path.iterdir())

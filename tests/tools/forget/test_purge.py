@@ -60,10 +60,12 @@ def made(tmp_path: Path) -> Run:
     return run
 
 
+@pytest.mark.slow
 def test_who_is_known(made: Run) -> None:
     assert speakers_of(made, WAY) == {"S1", "S2"}
 
 
+@pytest.mark.slow
 def test_nothing_of_the_person_is_left_and_others_are_whole(made: Run, tmp_path: Path) -> None:
     tables = tmp_path / "tables"
     for stage in ("extract", "align", "score"):
@@ -90,6 +92,7 @@ def test_nothing_of_the_person_is_left_and_others_are_whole(made: Run, tmp_path:
     assert digests(made.data) == digests(fresh.data)
 
 
+@pytest.mark.slow
 def test_a_image_without_a_name_is_found(made: Run, tmp_path: Path) -> None:
     removed = purge(made, S1, WAY)
     other = make_run(tmp_path / "other")
@@ -101,6 +104,7 @@ def test_a_image_without_a_name_is_found(made: Run, tmp_path: Path) -> None:
     assert left(made, S1, removed.media, []) == [hidden]
 
 
+@pytest.mark.slow
 def test_what_was_fitted_with_the_person_goes_as_a_whole(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     make_inputs(run)
@@ -126,6 +130,7 @@ def test_a_listing_without_the_person_is_that_of_a_corpus_without_them(tmp_path:
     assert {take.speaker for take in listings[0].takes} == {"W009"}
 
 
+@pytest.mark.slow
 def test_the_cache_loses_what_names_or_shows_the_person(made: Run, tmp_path: Path) -> None:
     cache = tmp_path / "cache" / "files" / "md5"
 
@@ -158,6 +163,7 @@ def link_shards(run: Run, cache: Path) -> list[Path]:
     return files
 
 
+@pytest.mark.slow
 def test_outputs_that_are_links_into_the_cache_are_deleted(made: Run, tmp_path: Path) -> None:
     copied = theirs(made, S1, WAY)
     links = link_shards(made, tmp_path / "cache")
@@ -185,6 +191,7 @@ def test_a_link_to_a_deleted_object_is_dropped(tmp_path: Path) -> None:
     assert (tmp_path / "link_kept").is_symlink()
 
 
+@pytest.mark.slow
 def test_reruns_report_their_time(
     made: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +206,7 @@ def test_reruns_report_their_time(
     assert (stage, seconds > 0) == ("pose", True)
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_did(made: Run, tmp_path: Path) -> None:
     root = tmp_path / "takes.csv"
     root.write_text("path,speaker,emotion,sentence\na.mp4,S1,happy,s\nb.mp4,S2,happy,s\n")

@@ -18,6 +18,7 @@ ABSENT = (
 CALL = f"import sys; sys.modules.update(dict.fromkeys({ABSENT})); from cli.main import main; main()"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -39,6 +40,7 @@ def test_command(
     assert says.format(said=said(built)) in done.stdout
 
 
+@pytest.mark.slow
 def test_recordings_are_not_decoded_without_their_library(built: Path, repository: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", CALL, "verify", str(built)], capture_output=True, text=True,

@@ -70,6 +70,7 @@ def test_images_alone(built: Path, folder: Path) -> None:
     assert changes(built, folder) == [("changed", pair_in(folder), "images", "target")]
 
 
+@pytest.mark.slow
 def test_lost_and_gained_with_the_reason_of_the_reject(built: Path, tmp_path: Path) -> None:
     run = make_run(tmp_path, min_confidence=0.6)
     make_inputs(run)
@@ -89,6 +90,7 @@ def test_lost_and_gained_with_the_reason_of_the_reject(built: Path, tmp_path: Pa
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_take_that_is_gone_is_the_reason(built: Path, tmp_path: Path) -> None:
     run = make_run(tmp_path)
     make_inputs(run, without="S1_happy")

@@ -101,6 +101,7 @@ def fresh(made: Run) -> tuple[DatasetPlan, dict[str, Summary]]:
     return _plan(made), _run_stages(made)
 
 
+@pytest.mark.slow
 def test_a_dataset_that_never_ran_has_upper_bounds(
     made: Run, fresh: tuple[DatasetPlan, dict[str, Summary]]
 ) -> None:
@@ -143,6 +144,7 @@ def test_forced_units(made: Run, fresh: tuple[DatasetPlan, dict[str, Summary]]) 
     assert {one.depends_on for one in plan.stages[1:]} == {"demo", "extract"}
 
 
+@pytest.mark.slow
 def test_one_take_less_and_back(made: Run, fresh: tuple[DatasetPlan, dict[str, Summary]]) -> None:
     with _without_a_take(made):
         plan = _plan(made)

@@ -34,6 +34,7 @@ def drawn(content: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(content)))
 
 
+@pytest.mark.slow
 def test_a_pair_is_one_image_with_faces_and_curves(made: Run) -> None:
     pose.run(made)
     content = draw_pair(made, ids(made)[0])

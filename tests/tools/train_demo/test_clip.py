@@ -73,6 +73,7 @@ def test_labels_follow_intensity() -> None:
     np.testing.assert_allclose(shares.sum(axis=1), 1)
 
 
+@pytest.mark.slow
 def test_a_plain_view_is_the_stages_framing(drawn: tuple[FaceSet, np.ndarray]) -> None:
     faces, images = drawn
     expected = sample(faces.image(0), ned256(face_boxes(faces.landmarks[:1]), 96), 96)
@@ -108,6 +109,7 @@ def test_changes_are_drawn_by_their_numbers(drawn: tuple[FaceSet, np.ndarray]) -
     torch.testing.assert_close(kept, mirrored, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_training_learns_and_comes_out_the_same(
     drawn: tuple[FaceSet, np.ndarray], tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def test_ranges_hold_the_cast() -> None:
         assert max(theirs) >= max(known) - 0.002, name
 
 
+@pytest.mark.slow
 def test_what_is_drawn(drawn: tuple[FaceSet, Path]) -> None:
     faces, _ = drawn
     assert len(faces) == 24
@@ -76,6 +77,7 @@ def test_truth_lies_where_the_mouth_is_drawn(drawn: tuple[FaceSet, Path]) -> Non
     assert np.abs(image[y, x] - image[cheek_y, cheek_x]).max() > 40
 
 
+@pytest.mark.slow
 def test_who_is_drawn_is_not_drawn_again(drawn: tuple[FaceSet, Path]) -> None:
     faces, folder = drawn
     first, second = faces.paths[:2]
@@ -91,6 +93,7 @@ def test_who_is_drawn_is_not_drawn_again(drawn: tuple[FaceSet, Path]) -> None:
     assert other.paths[0].parent != first.parent
 
 
+@pytest.mark.slow
 def test_framed_as_the_landmarks_say(drawn: tuple[FaceSet, Path]) -> None:
     faces, _ = drawn
     framed = framed_faces(faces, 64, workers=1)

@@ -45,6 +45,7 @@ def _losses(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+@pytest.mark.slow
 def test_it_learns(data: tuple[FaceSet, Framed], tmp_path: Path) -> None:
     steps = 60
     train(*data, tmp_path, replace(RECIPE, steps=steps, judged_from=1.0), checkpoint_every=steps)
@@ -52,6 +53,7 @@ def test_it_learns(data: tuple[FaceSet, Framed], tmp_path: Path) -> None:
     assert np.mean(l1[-10:]) < 0.75 * np.mean(l1[:5])
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_gives_the_losses_of_an_unbroken_run(
     data: tuple[FaceSet, Framed], tmp_path: Path
 ) -> None:
