@@ -22,7 +22,7 @@ stale() {
 said=$(dvc repro --dry --allow-missing 2>&1) || case $said in
 *"configuration error"* | *"nable to acquire lock"* | *"not inside of a DVC repository"*)
     echo "$said" >&2
-    echo "DVC cannot say whether dvc.lock is fresh: mend what it says above, then ask again" >&2
+    echo "DVC cannot say whether dvc.lock is fresh: fix what it reports above, then ask again" >&2
     exit 2
     ;;
 *) stale ;;

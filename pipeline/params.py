@@ -243,7 +243,7 @@ class AlignSpans(Section):
     limit_s: Positive
     twice_limit: Positive
     distance_cap: Positive
-    mend_fee: Positive
+    step_fee: Positive
     speech_margin_s: Annotated[float, Field(ge=0)]
     twice_min_s: Positive
     twice_max_s: Positive

@@ -144,7 +144,7 @@ def _speech(level_db: FloatArray, params: AlignFeatures) -> BoolArray:
         return np.zeros(loudness_db.size, dtype=np.bool_)
     quiet_db, loud_db = np.percentile(loudness_db, [5, 95])
     speaks = loudness_db >= quiet_db + params.speech_share * (loud_db - quiet_db)
-    mended: BoolArray = median_filter(
+    filled: BoolArray = median_filter(
         speaks.astype(np.uint8), params.speech_median_cells, mode="nearest"
     ).astype(np.bool_)
-    return mended
+    return filled

@@ -66,7 +66,7 @@ def _one_sided(
     alone = np.zeros(len(cells), np.bool_)
     alone[1:] = (cells[1:] != cells[:-1]) & (other[1:] == other[:-1])
     gain = speaks * np.minimum(warp.distances, params.distance_cap)
-    total, start, stop = heaviest_stretch(np.where(alone, gain, -params.mend_fee))
+    total, start, stop = heaviest_stretch(np.where(alone, gain, -params.step_fee))
     score = total * warp.hop_s / typical / params.limit_s
     return OddSpan(score, kind, *_stretch_s(cells, start, stop, warp.hop_s))
 
