@@ -79,7 +79,7 @@ def test_only_standard_words(repository: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "n"),
     [
-        ("page.md", "The picture is filled.\n```\nsound = 1\n```\nSee `sound_gap`.", 2),
+        ("page.md", "The picture is mended.\n```\nsound = 1\n```\nSee `sound_gap`.", 2),
         ("code.py", 'raise Error("the sound of a take")\nname = "sound"', 1),
         ("params.yaml", "key: sound  # nobody is told", 2),
     ],
