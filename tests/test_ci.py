@@ -12,6 +12,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
@@ -222,3 +224,25 @@ def test_reader_script_counts_every_row(repository: Path, tmp_path: Path) -> Non
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.split(": ")[0] for line in done.stdout.splitlines()] == ["Pairs", "Windows"]
+
+
+def _tables_of_revision(folder: Path, name: str, column: str, finding: str, value: float) -> Path:
+    table = pa.table({"n": [value], column: [b"jpeg"], "findings": [["mouth_covered", finding]]})
+    (folder / "synth" / "tables").mkdir(parents=True)
+    pq.write_table(table, folder / "synth" / "tables" / name)
+    (folder / "synth" / "summary.json").write_text(json.dumps({finding: 1, "seconds": value}))
+    return folder
+
+
+@pytest.mark.parametrize(("value", "code", "equal"), [(1.5, 0, 2), (1.25, 1, 1)])
+def test_renamed_data_are_equal_and_changed_data_are_not(
+    repository: Path, tmp_path: Path, value: float, code: int, equal: int
+) -> None:
+    old = _tables_of_revision(tmp_path / "a", "pictures.parquet", "picture", "quiet_sound", 1.5)
+    new = _tables_of_revision(tmp_path / "b", "images.parquet", "image", "quiet_audio", value)
+    done = subprocess.run(
+        [sys.executable, repository / ".ci/renamed.py", old, new],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (code, "")
+    assert f"{equal} of 2 files equal under the table of renames" in done.stdout
