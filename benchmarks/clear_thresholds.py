@@ -35,7 +35,7 @@ def judged(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, np.ndar
     judge = find_judge(loaded.score, loaded.models, Path("data"), "demo")
     faces = FaceSet(sorted(options.faces.glob("P*.parquet")))
     held = faces.held_out
-    images = views(faces, clip.VIEW_PX, workers=2)[held]
+    images = views(faces, clip.VIEW_PX)[held]
     p = clip.judge(build_network(judge.architecture, judge.weights.path), images, judge.prompts)
     emotions = np.array([SEVEN_EMOTIONS.index(name) for name in faces.emotion[held]])
     return p, emotions, faces.intensity[held], len(set(faces.person[held]))

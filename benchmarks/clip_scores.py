@@ -248,7 +248,7 @@ class Frames:
 
     def p(self, prompts: tuple[tuple[str, ...], ...]) -> np.ndarray:
         """Probabilities (n, 7) by other prompts: the embeddings stay."""
-        from pipeline.clip.prompts import probabilities, text_anchors
+        from pipeline.clip.scorer import probabilities, text_anchors
 
         network = build_network(self.judge.architecture, self.judge.weights.path)
         anchors = text_anchors(network, prompts)

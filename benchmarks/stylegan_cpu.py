@@ -40,7 +40,7 @@ import json, resource, sys, time
 from pathlib import Path
 from pipeline.models.registry import Weights
 from pipeline.stylegan.convert import convert, examine
-from pipeline.stylegan.load import load_network
+from pipeline.stylegan.networks import load_network
 def memory():
     lines = dict(l.split(":") for l in open("/proc/self/status") if l.startswith(("Vm", "Rss")))
     return {k: int(lines[k].split()[0]) / 1024 for k in ("VmHWM", "RssAnon", "RssFile")}
@@ -59,6 +59,12 @@ FACTS = {
     "arcface irse": "-", "arcface iresnet50": "0.14",
 }  # fmt: skip
 """CPU seconds a image of the published code, measured elsewhere (an EPYC, busy)."""
+
+
+def published_config(size: int, multiplier: int = 2) -> GeneratorConfig:
+    """The published channel table: 512 up to 32 px, then `multiplier` * 16384 / px."""
+    sides = [4 << i for i in range(size.bit_length() - 2)]
+    return GeneratorConfig(size, tuple(min(512, multiplier * 16384 // s) for s in sides))
 
 
 def main() -> None:
@@ -119,12 +125,12 @@ def _rosinality(config: GeneratorConfig) -> dict[str, Tensor]:
 
 def _generator(path: Path, **how: Any) -> None:
     mean = torch.randn(512) * 0.1
-    torch.save({"g_ema": _rosinality(GeneratorConfig.of(1024)), "latent_avg": mean}, path, **how)
+    torch.save({"g_ema": _rosinality(published_config(1024)), "latent_avg": mean}, path, **how)
 
 
 def _trained(path: Path) -> None:
     """With the second generator and options that a training run saves beside."""
-    state = _rosinality(GeneratorConfig.of(1024))
+    state = _rosinality(published_config(1024))
     torch.save({"g": state, "g_ema": state, "args": argparse.Namespace(size=1024)}, path)
 
 
@@ -133,7 +139,7 @@ def _encoder(path: Path) -> None:
     mean = torch.randn(512).expand(18, 512).contiguous()
     encoder.pop("latent_avg")
     state = {f"encoder.{n}": t for n, t in encoder.items()}
-    state |= {f"decoder.{n}": t for n, t in _rosinality(GeneratorConfig.of(1024)).items()}
+    state |= {f"decoder.{n}": t for n, t in _rosinality(published_config(1024)).items()}
     opts = {"encoder_type": "Encoder4Editing", "start_from_latent_avg": True}
     torch.save({"state_dict": state, "opts": opts, "latent_avg": mean}, path)
 
@@ -148,7 +154,7 @@ def _nvidia(path: Path) -> None:
     module._reconstruct_persistent_obj = _reconstruct_persistent_obj  # type: ignore[attr-defined]
     sys.modules |= {"torch_utils": ModuleType("torch_utils"), "torch_utils.persistence": module}
     sides = [4 << i for i in range(9)]
-    chans = GeneratorConfig.of(1024).channels
+    chans = published_config(1024).channels
     blocks = {}
     for px, before, now in zip(sides, (chans[0], *chans), chans, strict=False):
         convs = {"conv1": _conv(now, now, px)}
@@ -297,7 +303,7 @@ def _peak_mb() -> float:
 
 
 def _generators(size: int, multiplier: int = 2) -> tuple[Way, Way]:
-    network = Generator(GeneratorConfig.of(size, multiplier))
+    network = Generator(published_config(size, multiplier))
     for name, parameter in network.named_parameters():
         if name.endswith("noise.weight"):
             parameter.fill_(0.1)

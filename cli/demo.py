@@ -56,19 +56,19 @@ def train(
         drawn = draw_faces(SHIPPED_FACES, faces, workers=workers, done=done)
     began = time.monotonic()
     trainer = _clip if network is Network.CLIP else _stylegan
-    files, quality = trainer(drawn, out, workers, loaded)
+    files, quality = trainer(drawn, out, loaded)
     console.out.print(f"{quality}, in {time.monotonic() - began:.0f} s", markup=False)
     for path in files:
         console.out.print(f"{path}: sha256 {sha256_of(path)}", markup=False)
 
 
-def _clip(drawn: FaceSet, out: Path, workers: int, params: Params) -> tuple[list[Path], str]:
+def _clip(drawn: FaceSet, out: Path, params: Params) -> tuple[list[Path], str]:
     from cli.progress import counted
     from pipeline.tools.train_demo import clip
     from pipeline.tools.train_demo.augmented_views import views
 
     with counted("cropping faces") as done:
-        images = views(drawn, clip.VIEW_PX, workers=workers, done=done)
+        images = views(drawn, clip.VIEW_PX, done)
     with counted("steps") as done:
         made = clip.train(
             drawn, images, out, clip.SHIPPED, params.score.prompts,
@@ -78,13 +78,13 @@ def _clip(drawn: FaceSet, out: Path, workers: int, params: Params) -> tuple[list
     return [made.weights], f"{quality}{made.neutral_recall:.3f}"
 
 
-def _stylegan(drawn: FaceSet, out: Path, workers: int, params: Params) -> tuple[list[Path], str]:
+def _stylegan(drawn: FaceSet, out: Path, params: Params) -> tuple[list[Path], str]:
     from cli.progress import counted
     from pipeline.tools.train_demo import stylegan
     from pipeline.tools.train_demo.framed import framed_faces
 
     with counted("cropping faces") as done:
-        framed = framed_faces(drawn, stylegan.GENERATOR.size, workers=workers, done=done)
+        framed = framed_faces(drawn, stylegan.GENERATOR.size, done)
     with counted("steps") as done:
         made = stylegan.train(
             drawn, framed, out, stylegan.SHIPPED, done=lambda step, steps, _: done(step, steps)

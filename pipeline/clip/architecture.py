@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.clip.library import CONFIG_KEYS, known_config
-from pipeline.clip.merges import check_merges
 from pipeline.clip.published import has_quick_gelu, preprocess_of, published
 from pipeline.digests import sha256_of
 from pipeline.errors import ParameterError, meant
@@ -23,6 +24,8 @@ _DEFAULT_PREPROCESS = {
     "interpolation": "bicubic",
 }
 """open_clip's defaults, which are OpenAI's."""
+_MERGES_BYTES = 16 << 20
+"""Limit of a tokenizer's decompressed merges; open_clip's own have 3 MB."""
 _LARGEST = 1e6  # of a mean or std
 
 
@@ -170,7 +173,7 @@ def _from_file(path: Path) -> Architecture:
         merges = (path.parent / tokens["bpe_path"]).resolve()
         if not merges.is_file():
             raise ParameterError(f"score.network: bpe_path of {path} does not exist: {merges}")
-        check_merges(merges)
+        _check_merges(merges)
         tokens["bpe_path"] = str(merges)
     preprocess = values.get("preprocess_cfg", {})
     if not isinstance(preprocess, dict) or not _are_colours(preprocess):
@@ -179,6 +182,30 @@ def _from_file(path: Path) -> Architecture:
             "three numbers"
         )
     return Architecture(path.stem, config, preprocess)
+
+
+def _check_merges(path: Path) -> None:
+    """Refuse a tokenizer's merges that are not gzipped UTF-8 text of at most `_MERGES_BYTES`.
+
+    open_clip decompresses without a limit.
+
+    Raises
+    ------
+    ParameterError
+        When it is refused.
+    """
+    try:
+        with gzip.open(path) as stream:
+            text = stream.read(_MERGES_BYTES + 1)
+        text.decode()
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise ParameterError(
+            f"score.network: {path} is not a gzipped text of merges: {error}"
+        ) from error
+    if len(text) > _MERGES_BYTES:
+        raise ParameterError(
+            f"score.network: {path} decompresses to more than {_MERGES_BYTES} bytes"
+        )
 
 
 def _are_colours(preprocess: Mapping[str, Any]) -> bool:

@@ -78,12 +78,9 @@ def load_scorer(judge: Judge) -> Scorer:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     network = build_network(judge.architecture, judge.weights.path)
+    # one preprocessing thread on a CPU, whose cores the network uses
+    threads = 1 if judge.device == "cpu" else max(_THREADS_FOR_GPU, os.cpu_count() or 1)
     return Scorer(
         network, judge.prompts, device=judge.device, precision=judge.precision, batch=judge.batch,
-        threads=_threads(judge.device),
+        threads=threads,
     )  # fmt: skip
-
-
-def _threads(device: str) -> int:
-    """Preprocessing threads: one on a CPU, whose cores the network uses, more for a GPU."""
-    return 1 if device == "cpu" else max(_THREADS_FOR_GPU, os.cpu_count() or 1)

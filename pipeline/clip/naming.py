@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.clip.library import known_configs
@@ -55,11 +55,8 @@ def _sizes(
         return None
     width, _, patch_size, _ = shapes[patch]
     grid = round((shapes[position][0] - 1) ** 0.5)
-    return width, patch_size, grid * patch_size, _count(layer, shapes), shapes[token][-1]
-
-
-def _count(pattern: str, names: Iterable[str]) -> int:
-    return len({match[1] for name in names if (match := re.match(pattern, name))})
+    layers = len({match[1] for name in shapes if (match := re.match(layer, name))})
+    return width, patch_size, grid * patch_size, layers, shapes[token][-1]
 
 
 def _config_sizes(config: Mapping[str, Any]) -> tuple[Any, ...]:

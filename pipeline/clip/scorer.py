@@ -12,17 +12,39 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.clip.network import ClipNetwork
 from pipeline.clip.preprocess import U8, Normalise, resized
-from pipeline.clip.prompts import probabilities, text_anchors
 
 Made = TypeVar("Made")
 F32 = NDArray[np.float32]
 Source = Callable[[], U8]
 """Returns one square image (h, h, 3) RGB when called, in any thread."""
 _AHEAD = 2  # prepared batches while one is in the network
+
+
+def text_anchors(network: ClipNetwork, prompts: Sequence[Sequence[str]]) -> Tensor:
+    """Unit anchors (k, d), float32, of k classes with one or more prompts each.
+
+    Each prompt's embedding is normalised before averaging, and the mean is normalised again:
+    the ensembling of Radford et al. 2021, 3.1.4.
+    """
+    counts = [len(own) for own in prompts]
+    if not counts or min(counts) < 1:
+        raise ValueError("every class needs at least one prompt")
+    with torch.inference_mode():
+        texts = network.encode_texts([text for own in prompts for text in own])
+        means = torch.stack([own.mean(dim=0) for own in torch.split(texts, counts)])
+        return nn.functional.normalize(means, dim=-1)
+
+
+def probabilities(embeddings: Tensor, anchors: Tensor, scale: Tensor) -> Tensor:
+    """Softmax (n, k) over cosines times the network's own logit scale (CDRL 3.2).
+
+    A logit bias, as in sigmoid-trained networks, is the same for all classes and has no effect.
+    """
+    return (scale * embeddings @ anchors.T).softmax(dim=-1)
 
 
 @dataclass(frozen=True)
@@ -85,7 +107,7 @@ class Scorer:
 
     def probabilities(self, images: Sequence[U8]) -> F32:
         """Probabilities (n, k) of images in memory."""
-        scores = self.score(partial(_same, image) for image in images)
+        scores = self.score(partial(np.asarray, image) for image in images)
         return np.empty((0, len(self._anchors)), np.float32) if scores is None else scores.p
 
     def _forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,10 +138,6 @@ class Scorer:
         for k, future in enumerate(futures):
             rows[k] = future.result()
         return batch.permute(0, 3, 1, 2)
-
-
-def _same(image: U8) -> U8:
-    return image
 
 
 def _fetched(p: Tensor, embedding: Tensor) -> Scores:

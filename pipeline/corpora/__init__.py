@@ -69,7 +69,13 @@ def list_takes(name: str, entry: Dataset, root: Path, forgotten: Collection[str]
         that does not exist.
     """
     if not root.exists():
-        raise PipelineError(_absent(name, entry, root))
+        if entry.corpus == "demo":
+            raise PipelineError(
+                f"the demo corpus does not exist at {root}; run first: spfem-data demo"
+            )
+        raise PipelineError(
+            f"the root of dataset {name!r} does not exist: {root}; set datasets.{name}.root"
+        )
     if entry.corpus == "custom" and not root.is_file():
         raise PipelineError(f"the root of {name!r} must be the manifest; {root} is a folder")
     draft = _draft(name, entry.corpus, root)
@@ -77,18 +83,12 @@ def list_takes(name: str, entry: Dataset, root: Path, forgotten: Collection[str]
     listing = draft.listing(entry.select)
     if not draft.takes and not listing.rejected:
         shape = _SHAPES[entry.corpus]
-        example = _skipped_example(listing)
+        # the skipped file that best explains it
+        skipped = [f for kind in _SKIPPED for f in listing.findings if f.kind == kind]
+        examples = (f" ({f.item}: {f.detail or KINDS[f.kind]})" for f in skipped)
+        example = next(examples, "")
         raise PipelineError(f"{root} holds no take of {entry.corpus}{example}; expected: {shape}")
     return listing
-
-
-def _skipped_example(listing: Listing) -> str:
-    """The skipped file that best explains why a corpus has no takes, in parentheses."""
-    for kind in _SKIPPED:
-        for finding in listing.findings:
-            if finding.kind == kind:
-                return f" ({finding.item}: {finding.detail or KINDS[kind]})"
-    return ""
 
 
 def skipped_notes(listing: Listing) -> list[str]:
@@ -99,12 +99,6 @@ def skipped_notes(listing: Listing) -> list[str]:
         if items:
             notes.append(f"{len(items)} skipped, {KINDS[kind]}: {printable(items[0])}")
     return notes
-
-
-def _absent(name: str, entry: Dataset, root: Path) -> str:
-    if entry.corpus == "demo":
-        return f"the demo corpus does not exist at {root}; run first: spfem-data demo"
-    return f"the root of dataset {name!r} does not exist: {root}; set datasets.{name}.root"
 
 
 def _draft(name: str, corpus: str, root: Path) -> Draft:

@@ -28,6 +28,7 @@ MAX_MEMBERS = 400_000
 MAX_NAME = 4096
 MAX_COMPARED_BYTES = 1 << 30
 _BUFFER_BYTES = 1 << 16
+_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 
 Problem = tuple[str, str]
 """Reason slug and detail."""
@@ -105,7 +106,9 @@ def _index(path: Path, file_bytes: int, _changed_ns: int) -> Index:
     except TarDamage as damage:
         fault = damage.reason, f"{path.name}: {damage}"
     if fault is not None and not members:
-        hint = " (a compressed tar must be unpacked to a plain one)" if _is_packed(path) else ""
+        with _open(path) as stream:
+            is_packed = stream.read(6).startswith(_PACKED)
+        hint = " (a compressed tar must be unpacked to a plain one)" if is_packed else ""
         raise Reject("unreadable", f"{fault[1]}{hint}")
     return Index(members, tuple(replaced), fault, file_bytes)
 
@@ -116,11 +119,6 @@ def _members(path: Path, file_bytes: int) -> Iterator[Member]:
         return
     with _open(path) as stream:
         yield from read_headers(stream, file_bytes)
-
-
-def _is_packed(path: Path) -> bool:
-    with _open(path) as stream:
-        return stream.read(6).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"))
 
 
 @contextmanager

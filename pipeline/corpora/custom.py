@@ -17,14 +17,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from pipeline.corpora.listing import NOWHERE, Draft, Place, Promise
+from pipeline.corpora.listing import AUDIO_ONLY_VIEW, NOWHERE, Draft, Place, Promise
 from pipeline.corpora.manifest import read_manifest
 from pipeline.corpora.naming import canonical_emotion, join_ids, near_emotions, plain, safe_id
 from pipeline.corpora.scan import AUDIO_SUFFIXES
 from pipeline.errors import Reject
 from pipeline.records import Take
 
-AUDIO_ONLY_VIEW = "none"
 MAX_LEVEL = 99
 MAX_SENTENCE = 1000
 _LEVEL = re.compile(r"(\d{1,2})(\.0)?", re.ASCII)

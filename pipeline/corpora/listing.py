@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pipeline.corpora.naming import canonical_emotion, near_emotions, safe_id
 from pipeline.errors import PipelineError, printable
 from pipeline.params import Select
-from pipeline.records import Rejected, Take, rejected
+from pipeline.records import Rejected, Source, Take, rejected
 
+AUDIO_ONLY_VIEW = "none"
 _SHOWN = 12
 
 
@@ -26,6 +27,55 @@ class Place:
 
 
 NOWHERE = Place()
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What a speaker said once: the takes of all views, and up to three files in RAVDESS."""
+
+    speaker: str
+    emotion: str
+    level: int
+    take: str
+
+    @property
+    def id(self) -> str:
+        """For example M003_angry_3_016."""
+        return f"{self.speaker}_{self.emotion}_{self.level}_{self.take}"
+
+    def take_id(self, view: str) -> str:
+        """For example M003_angry_3_front_016."""
+        return f"{self.speaker}_{self.emotion}_{self.level}_{view}_{self.take}"
+
+    def place(self, view: str | None = None) -> Place:
+        """For the selection and the inventory."""
+        return Place(self.speaker, self.emotion, self.level, view, self.take)
+
+    def recorded(
+        self,
+        dataset: str,
+        view: str,
+        video: Source | None,
+        audio: Source | None,
+        sentence: str | None = None,
+    ) -> Take:
+        """The take of a view; `sentence` is one that the file's name gives."""
+        return Take(
+            take_id=self.take_id(view),
+            utterance_id=self.id,
+            dataset=dataset,
+            speaker=self.speaker,
+            emotion=self.emotion,
+            level=self.level,
+            view=view,
+            take=self.take,
+            sentence=sentence,
+            sentence_source="name" if sentence else None,
+            video_path=video.path if video else None,
+            video_member=video.member if video else None,
+            audio_path=audio.path if audio else None,
+            audio_member=audio.member if audio else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -128,11 +178,13 @@ class Draft:
         if not speakers:
             return
         gone = {speaker.casefold() for speaker in speakers}
+        # in a path or an id, a speaker's name is a whole word
+        words = re.compile(rf"(?<![a-z0-9])({'|'.join(map(re.escape, sorted(gone)))})(?![a-z0-9])")
 
         def stays(place: Place, item: str) -> bool:
             if place.speaker is not None:
                 return place.speaker.casefold() not in gone
-            return not any(_names(item.casefold(), speaker) for speaker in gone)
+            return words.search(item.casefold()) is None
 
         self._takes = {k: t for k, t in self._takes.items() if stays(_place(t), k)}
         self._refused = {k: r for k, r in self._refused.items() if stays(r[0], k)}
@@ -156,7 +208,12 @@ class Draft:
         return Listing(
             tuple(sorted(takes, key=lambda take: take.take_id)),
             tuple(sorted(refused, key=lambda row: row.item)),
-            tuple(sorted((f for f in self.findings if wanted.admits(f.place)), key=_order)),
+            tuple(
+                sorted(
+                    (f for f in self.findings if wanted.admits(f.place)),
+                    key=lambda f: (f.kind, f.place.speaker or "", f.item),
+                )
+            ),
             tuple(sorted(promises, key=lambda p: (p.speaker, p.emotion, p.level))),
         )
 
@@ -204,14 +261,5 @@ def _check(field: str, wanted: set[str] | set[int], present: set[str] | set[int]
         )
 
 
-def _names(item: str, speaker: str) -> bool:
-    """Whether a path or an id contains a speaker's name as a whole word."""
-    return re.search(rf"(?<![a-z0-9]){re.escape(speaker)}(?![a-z0-9])", item) is not None
-
-
 def _place(take: Take) -> Place:
     return Place(take.speaker, take.emotion, take.level, take.view, take.take)
-
-
-def _order(finding: Finding) -> tuple[str, str, str]:
-    return finding.kind, finding.place.speaker or "", finding.item

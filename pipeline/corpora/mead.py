@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.corpora.archives import same_content
-from pipeline.corpora.listing import Draft, Place, Promise
+from pipeline.corpora.listing import AUDIO_ONLY_VIEW, Draft, Promise, Utterance
 from pipeline.corpora.naming import canonical_emotion
 from pipeline.corpora.scan import Found, Walk
 from pipeline.records import Take
@@ -22,7 +21,6 @@ from pipeline.records import Take
 SHAPE = "<actor>/video/<view>/<emotion>/level_<k>/<number>.mp4, or <actor>/video.tar"
 VIEWS = ("front", "left_30", "left_60", "right_30", "right_60", "top", "down")
 EMOTIONS = ("neutral", "angry", "contempt", "disgusted", "fear", "happy", "sad", "surprised")
-AUDIO_ONLY_VIEW = "none"
 N_CLIPS, N_CLIPS_NEUTRAL = 30, 40
 """Nominal number of clips per emotion and level."""
 
@@ -30,29 +28,6 @@ _ACTOR = re.compile(r"(?<![A-Za-z0-9])([MWF]\d{3})(?![A-Za-z0-9])", re.IGNORECAS
 _VIEW_WORDS = re.compile(r"view|camera|cam|degrees?|deg|[^a-z0-9]")
 _LEVEL = re.compile(r"level[_ -]?0*([1-9]\d?)", re.IGNORECASE)
 _NUMBER = re.compile(r"\d{1,4}", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """An utterance, independent of its views."""
-
-    speaker: str
-    emotion: str
-    level: int
-    take: str
-
-    @property
-    def id(self) -> str:
-        """For example M003_angry_3_016."""
-        return f"{self.speaker}_{self.emotion}_{self.level}_{self.take}"
-
-    def take_id(self, view: str) -> str:
-        """For example M003_angry_3_front_016."""
-        return f"{self.speaker}_{self.emotion}_{self.level}_{view}_{self.take}"
-
-    def place(self, view: str | None = None) -> Place:
-        """For the selection and the inventory."""
-        return Place(self.speaker, self.emotion, self.level, view, self.take)
 
 
 def parse(found: Found, root_name: str) -> tuple[Utterance, str | None] | str:
@@ -139,7 +114,8 @@ def _add_videos(
         elif audio.problem is not None:
             result.note("bad_audio_file", str(audio.source), utterance.place(), audio.problem[1])
             audio = None
-        result.add(_take(dataset, utterance, view, file, audio), item)
+        audio = audio.source if audio else None
+        result.add(utterance.recorded(dataset, view, file.source, audio), item)
 
 
 def _add_audio(
@@ -157,22 +133,8 @@ def _add_audio(
             place = utterance.place(AUDIO_ONLY_VIEW)
             result.lose(take_id, str(file.source), *file.problem, place)
         else:
-            take = _take(dataset, utterance, AUDIO_ONLY_VIEW, None, file)
+            take = utterance.recorded(dataset, AUDIO_ONLY_VIEW, None, file.source)
             result.add(take, str(file.source))
-
-
-def _take(
-    dataset: str, utterance: Utterance, view: str, video: Found | None, audio: Found | None
-) -> Take:
-    return Take(
-        take_id=utterance.take_id(view), utterance_id=utterance.id, dataset=dataset,
-        speaker=utterance.speaker, emotion=utterance.emotion, level=utterance.level, view=view,
-        take=utterance.take, sentence=None, sentence_source=None,
-        video_path=video.source.path if video else None,
-        video_member=video.source.member if video else None,
-        audio_path=audio.source.path if audio else None,
-        audio_member=audio.source.member if audio else None,
-    )  # fmt: skip
 
 
 def _promises(takes: Iterable[Take], nominal: bool) -> list[Promise]:

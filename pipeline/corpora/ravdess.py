@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pipeline.corpora.archives import same_content
-from pipeline.corpora.listing import Draft, Place, Promise
+from pipeline.corpora.listing import AUDIO_ONLY_VIEW, Draft, Promise, Utterance
 from pipeline.corpora.scan import Found, Walk
 from pipeline.records import Take
 
@@ -23,7 +22,6 @@ EMOTIONS = {
     "01": "neutral", "02": "calm", "03": "happy", "04": "sad",
     "05": "angry", "06": "fear", "07": "disgusted", "08": "surprised",
 }  # fmt: skip
-AUDIO_ONLY_VIEW = "none"
 _TAKES = ("01-01", "01-02", "02-01", "02-02")
 _NAME = re.compile(r"(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d{2,3})", re.ASCII)
 
@@ -33,36 +31,7 @@ Modality = Literal["both", "video", "audio"]
 _MODALITIES: dict[str, Modality] = {"01": "both", "02": "video", "03": "audio"}
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One recording session of a statement: up to three files."""
-
-    speaker: str
-    emotion: str
-    level: int
-    statement: str
-    repetition: str
-
-    @property
-    def take(self) -> str:
-        """Statement and repetition, for example 02-01."""
-        return f"{self.statement}-{self.repetition}"
-
-    @property
-    def id(self) -> str:
-        """For example Actor_01_angry_2_02-01."""
-        return f"{self.speaker}_{self.emotion}_{self.level}_{self.take}"
-
-    def take_id(self, view: str) -> str:
-        """For example Actor_01_angry_2_front_02-01."""
-        return f"{self.speaker}_{self.emotion}_{self.level}_{view}_{self.take}"
-
-    def place(self, view: str | None = None) -> Place:
-        """For the selection and the inventory."""
-        return Place(self.speaker, self.emotion, self.level, view, self.take)
-
-
-def parse(found: Found) -> tuple[Trial, Modality] | Literal["song"] | str:
+def parse(found: Found) -> tuple[Utterance, Modality] | Literal["song"] | str:
     """Trial and modality from a file's name, `song`, or what is wrong with the name."""
     match = _NAME.fullmatch(found.stem)
     if match is None:
@@ -81,7 +50,7 @@ def parse(found: Found) -> tuple[Trial, Modality] | Literal["song"] | str:
     if (modality == "03") == found.is_video:
         return f"modality {modality} is no {found.suffix} file"
     speaker, level = f"Actor_{int(actor):02d}", int(intensity)
-    trial = Trial(speaker, EMOTIONS[emotion], level, statement, repetition)
+    trial = Utterance(speaker, EMOTIONS[emotion], level, f"{statement}-{repetition}")
     return trial, _MODALITIES[modality]
 
 
@@ -94,7 +63,7 @@ def draft(dataset: str, found: Walk) -> Draft:
     not used. The sentence is exact, from the name.
     """
     result = Draft()
-    trials: dict[Trial, dict[Modality, list[Found]]] = defaultdict(lambda: defaultdict(list))
+    trials: dict[Utterance, dict[Modality, list[Found]]] = defaultdict(lambda: defaultdict(list))
     for file in found.files:
         parsed = parse(file)
         if isinstance(parsed, str):
@@ -113,7 +82,11 @@ def draft(dataset: str, found: Walk) -> Draft:
 
 
 def _add_trial(
-    result: Draft, dataset: str, trial: Trial, files: Mapping[Modality, Sequence[Found]], root: Path
+    result: Draft,
+    dataset: str,
+    trial: Utterance,
+    files: Mapping[Modality, Sequence[Found]],
+    root: Path,
 ) -> None:
     """Add one take from a trial's files, and list each unused file with its reason."""
     good = {m: [f for f in listed if f.problem is None] for m, listed in files.items()}
@@ -123,9 +96,9 @@ def _add_trial(
     video = both or (silent if audio else None)
     view = "front" if video or not audio else AUDIO_ONLY_VIEW
     if video or audio:
-        used = video or audio
-        assert used is not None
-        result.add(_take(dataset, trial, view, video, audio), str(used.source))
+        image, audio = (file.source if file else None for file in (video, audio))
+        take = trial.recorded(dataset, view, image, audio, f"ravdess-{trial.take[:2]}")
+        result.add(take, str(image or audio))
     elif silent is not None:
         detail = "a video without audio, and the trial has neither an 01 nor an 03 file"
         result.lose(trial.take_id(view), str(silent.source), "no_audio", detail, trial.place(view))
@@ -147,7 +120,7 @@ def _folder_speaker(found: Found) -> str | None:
     return None
 
 
-def _refuse_misfiled(result: Draft, trial: Trial, folder: str, file: Found) -> None:
+def _refuse_misfiled(result: Draft, trial: Utterance, folder: str, file: Found) -> None:
     detail = f"it is in a folder of {folder}, its name says {trial.speaker}"
     result.refuse(str(file.source), "misfiled", detail, trial.place())
     result.note("misfiled", str(file.source), trial.place(), detail)
@@ -155,7 +128,7 @@ def _refuse_misfiled(result: Draft, trial: Trial, folder: str, file: Found) -> N
 
 def _refuse(
     result: Draft,
-    trial: Trial,
+    trial: Utterance,
     view: str,
     modality: Modality,
     file: Found,
@@ -177,18 +150,6 @@ def _refuse(
     elif is_copy:
         kind = "duplicate_audio" if modality == "audio" else "spare_video"
         result.note(kind, item, trial.place())
-
-
-def _take(dataset: str, trial: Trial, view: str, video: Found | None, audio: Found | None) -> Take:
-    return Take(
-        take_id=trial.take_id(view), utterance_id=trial.id, dataset=dataset,
-        speaker=trial.speaker, emotion=trial.emotion, level=trial.level, view=view,
-        take=trial.take, sentence=f"ravdess-{trial.statement}", sentence_source="name",
-        video_path=video.source.path if video else None,
-        video_member=video.source.member if video else None,
-        audio_path=audio.source.path if audio else None,
-        audio_member=audio.source.member if audio else None,
-    )  # fmt: skip
 
 
 def _promises(takes: Iterable[Take]) -> list[Promise]:

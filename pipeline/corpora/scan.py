@@ -121,17 +121,10 @@ def _paths(root: Path, walked: Walk) -> Iterator[str]:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 folders.append(path)
-            elif _is_folder(entry):
+            elif os.path.isdir(root / path):
                 links.append(path)
             else:
                 yield path
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
 
 
 def _is_named_well(path: str, name: str, walked: Walk) -> bool:

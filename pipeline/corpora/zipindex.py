@@ -75,15 +75,11 @@ def read_directory(path: Path) -> Iterator[ZipEntry]:
         raise Reject("unreadable", f"{path.name} has a damaged directory: {error}") from error
     for info in infos:
         if not info.filename.endswith("/"):
+            name = info.filename.encode("utf-8", "backslashreplace").decode()
             yield ZipEntry(
-                _clean(info.filename), info.header_offset, info.compress_size, info.file_size,
+                name, info.header_offset, info.compress_size, info.file_size,
                 info.compress_type, info.CRC, _problem(info),
             )  # fmt: skip
-
-
-def _clean(name: str) -> str:
-    """The name as valid UTF-8."""
-    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _problem(info: zipfile.ZipInfo) -> tuple[str, str] | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-_SHIFT = 4  # cv2's fixed-point bits: 1/16 texel
+SHIFT = 4  # cv2's fixed-point bits: 1/16 texel
 
 
 def bgr(colour: Sequence[int]) -> F32:
@@ -22,7 +22,7 @@ def bgr(colour: Sequence[int]) -> F32:
 
 def fixed(points: F64) -> NDArray[np.int32]:
     """Continuous coordinates (texel i covers i .. i + 1) as cv2's fixed point."""
-    return np.asarray(np.round((points - 0.5) * (1 << _SHIFT)).astype(np.int32))
+    return np.asarray(np.round((points - 0.5) * (1 << SHIFT)).astype(np.int32))
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], grain: int) -> F32:
@@ -65,7 +65,7 @@ class Canvas:
     def polygon_mask(self, points: F64, blur: float) -> F32:
         """A filled polygon as a soft mask."""
         mask = np.zeros(self.pixels.shape[:2], np.float32)
-        cv2.fillPoly(mask, [fixed(points)], (1.0,), cv2.LINE_AA, _SHIFT)
+        cv2.fillPoly(mask, [fixed(points)], (1.0,), cv2.LINE_AA, SHIFT)
         return np.asarray(cv2.GaussianBlur(mask, (0, 0), blur))
 
     def polygon(self, points: F64, colour: Any, strength: float, blur: float) -> None:
@@ -76,7 +76,7 @@ class Canvas:
         """Several open lines as one soft mask."""
         mask = np.zeros(self.pixels.shape[:2], np.float32)
         for points in lines:
-            cv2.polylines(mask, [fixed(points)], False, (1.0,), thickness, cv2.LINE_AA, _SHIFT)
+            cv2.polylines(mask, [fixed(points)], False, (1.0,), thickness, cv2.LINE_AA, SHIFT)
         return np.clip(np.asarray(cv2.GaussianBlur(mask, (0, 0), blur)), 0, 1)
 
     def line(self, points: F64, colour: Any, strength: float, thickness: int, blur: float) -> None:
@@ -86,4 +86,4 @@ class Canvas:
     def stroke(self, start: F64, end: F64, colour: Any) -> None:
         """Draw one hair, a texel wide."""
         a, b = fixed(np.stack([start, end])).tolist()
-        cv2.line(self.pixels, a, b, [float(c) for c in colour], 1, cv2.LINE_AA, _SHIFT)
+        cv2.line(self.pixels, a, b, [float(c) for c in colour], 1, cv2.LINE_AA, SHIFT)

@@ -6,21 +6,15 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.demo_corpus.canvas import F32, bgr
+from pipeline.demo_corpus.canvas import F32, SHIFT, bgr, fixed
 from pipeline.demo_corpus.geometry import EYE_CORNERS, EYE_HOLE_LEFT, F64, MOUTH_HOLE, mirrored
 from pipeline.demo_corpus.head_pose import Pose
 from pipeline.demo_corpus.rasteriser import U8
 from pipeline.demo_corpus.speakers import Colour
 
 MIN_GAP = 0.02  # units; below it only the lip line is visible, and painted teeth would leak
-_SHIFT = 4
 _ONES = np.ones((3, 3), np.uint8)
-
-
-def _fixed(points: F64) -> NDArray[np.int32]:
-    return np.asarray(np.round((points - 0.5) * (1 << _SHIFT)).astype(np.int32))
 
 
 class _Patch:
@@ -35,19 +29,19 @@ class _Patch:
         if self.empty:
             return
         mask = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
-        cv2.fillPoly(mask, [_fixed(outline - self.corner)], (255,), cv2.LINE_8, _SHIFT)
+        cv2.fillPoly(mask, [fixed(outline - self.corner)], (255,), cv2.LINE_8, SHIFT)
         # One extra pixel on all sides, which the face covers where necessary.
         self.mask: U8 = np.asarray(cv2.dilate(mask, _ONES))
         self.pixels: F32 = np.zeros((*mask.shape, 3), np.float32)
 
     def circle(self, at: F64, radius: float, colour: F32) -> None:
-        x, y = _fixed(at - self.corner).tolist()
-        reach = max(round(radius * (1 << _SHIFT)), 1)
-        cv2.circle(self.pixels, (x, y), reach, colour.tolist(), -1, cv2.LINE_AA, _SHIFT)
+        x, y = fixed(at - self.corner).tolist()
+        reach = max(round(radius * (1 << SHIFT)), 1)
+        cv2.circle(self.pixels, (x, y), reach, colour.tolist(), -1, cv2.LINE_AA, SHIFT)
 
     def polygon(self, points: F64, colour: tuple[float, float, float]) -> None:
-        outline = _fixed(points - self.corner)
-        cv2.fillPoly(self.pixels, [outline], colour, cv2.LINE_AA, _SHIFT)
+        outline = fixed(points - self.corner)
+        cv2.fillPoly(self.pixels, [outline], colour, cv2.LINE_AA, SHIFT)
 
     def paste(self, image: F32, hole: U8) -> None:
         inside = self.mask > 0
@@ -111,8 +105,8 @@ def _teeth_and_tongue(face: F64, rest: F64, pose: Pose, lower_shown: bool, patch
     upper = project(band(x, np.full(13, lip_y + 0.09), lip_y - 0.022 + 0.35 * x**2, z))
     patch.polygon(upper, (194, 207, 214))
     for k in range(2, 11):
-        a, b = _fixed(upper[[k, 25 - k]] - patch.corner).tolist()
-        cv2.line(patch.pixels, a, b, (168, 182, 190), 1, cv2.LINE_AA, _SHIFT)
+        a, b = fixed(upper[[k, 25 - k]] - patch.corner).tolist()
+        cv2.line(patch.pixels, a, b, (168, 182, 190), 1, cv2.LINE_AA, SHIFT)
     columns = np.arange(patch.pixels.shape[1])
     middle = (upper[:, 0].min() + upper[:, 0].max()) / 2 - patch.corner[0]
     side = np.abs(columns - middle) / (0.3 * pose.scale_px)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +39,10 @@ def faces_in(
     detection at a `known` face is that face and is not confirmed by the mesh.
     """
     faces: list[FaceBox] = []
-    for window in _windows(frame) if thorough else [_whole(frame)]:
-        if window[1] and faces:
+    for window, is_first in _windows(frame) if thorough else islice(_windows(frame), 1):
+        if is_first and faces:
             break
-        for face in _faces_in_window(frame, finder, window[0], search_px, known):
+        for face in _faces_in_window(frame, finder, window, search_px, known):
             if all(_overlap(face, known) < _SAME for known in faces):
                 faces.append(face)
     return sorted(faces, key=lambda face: (-size_of(face), face))
@@ -65,10 +66,6 @@ def whole_image(frame: Frame, longer_px: int) -> U8:
 def _shown_size(window: Box, longer_px: int) -> tuple[int, int]:
     shrink = min(1.0, longer_px / max(window.width, window.height))
     return max(1, round(window.width * shrink)), max(1, round(window.height * shrink))
-
-
-def _whole(frame: Frame) -> tuple[Box, bool]:
-    return Box(0, 0, frame.width_px, frame.height_px), False
 
 
 def _windows(frame: Frame) -> Iterator[tuple[Box, bool]]:
@@ -96,7 +93,10 @@ def _faces_in_window(
     shrink = min(1.0, search_px / max(window.width, window.height))
     image = frame.cut(window, *_shown_size(window, search_px))
     for left, top, right, bottom in finder.propose(image):
-        proposal = _in_frame((left, top, right, bottom), window, shrink)
+        proposal = (
+            left / shrink + window.x, top / shrink + window.y,
+            right / shrink + window.x, bottom / shrink + window.y,
+        )  # fmt: skip
         if known is not None and _overlap(proposal, known) >= _SAME:
             yield known
             continue
@@ -110,12 +110,6 @@ def _faces_in_window(
         if landmarks is not None:
             scale = box.width / shown_px
             yield bounds(landmarks[:, :2] * scale + (box.x, box.y))
-
-
-def _in_frame(box: FaceBox, window: Box, shrink: float) -> FaceBox:
-    """A box in a window's image, in pixels of the full frame."""
-    left, top, right, bottom = (edge / shrink for edge in box)
-    return left + window.x, top + window.y, right + window.x, bottom + window.y
 
 
 def _inside(box: Box, frame: Frame) -> bool:

@@ -61,9 +61,13 @@ def ned256(boxes: F64, size_px: int) -> F64:
 
 def ffhq(landmarks: F64, size_px: int) -> F64:
     """FFHQ's framing (2, 3) of a frame's landmarks (478, >= 2): fixed eyes and mouth."""
+    return quad_framing(quad_of_mesh(landmarks), size_px)
+
+
+def quad_of_mesh(landmarks: F64) -> F64:
+    """FFHQ's square (4, 2) for the mesh (478, >= 2), see `ffhq_quad`."""
     eye_left, eye_right = (landmarks[list(eye), :2].mean(axis=0) for eye in (EYE_LEFT, EYE_RIGHT))
-    mouth = landmarks[list(MOUTH_CORNERS), :2].mean(axis=0)
-    return quad_framing(ffhq_quad(eye_left, eye_right, mouth), size_px)
+    return ffhq_quad(eye_left, eye_right, landmarks[list(MOUTH_CORNERS), :2].mean(axis=0))
 
 
 def ffhq_quad(eye_left: F64, eye_right: F64, mouth: F64) -> F64:
@@ -92,6 +96,11 @@ def ffhq_quad(eye_left: F64, eye_right: F64, mouth: F64) -> F64:
 
 def quad_framing(quad: F64, size_px: int) -> F64:
     """The framing of a parallelogram (4, 2): top left, bottom left, bottom right, top right."""
+    return invert(quad_to_frame(quad, size_px))
+
+
+def quad_to_frame(quad: F64, size_px: int) -> F64:
+    """The matrix (2, 3) from the image of a parallelogram to the full frame."""
     top_left, bottom_left, _, top_right = quad
     across, down = (top_right - top_left) / size_px, (bottom_left - top_left) / size_px
-    return invert(np.column_stack([across, down, top_left]))
+    return np.column_stack([across, down, top_left])

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,16 +40,6 @@ _AT_LEAST = {
 _WIRE = np.dtype(
     [("head", "u1", 3), ("x", "<f4"), ("tag_y", "u1"), ("y", "<f4"), ("tag_z", "u1"), ("z", "<f4")]
 )  # wire format of a landmark with x, y and z set: ten times faster than reading attributes
-
-
-class Tracker(Protocol):
-    """Interface of a tracker of one face, for any landmark model."""
-
-    def restart(self) -> None:
-        """Forget the face."""
-
-    def track(self, rgb: U8) -> F64 | None:
-        """The landmarks (478, 3) in the next image (h, w, 3), None if the face is lost."""
 
 
 class SettlingTracker(ABC):

@@ -86,7 +86,9 @@ def pose_pair(
     points = b.points[j], a.points[i]
     matrix = fit_faces(method, *points, landmarks, times_s, smooth_s, shear_prior)
     unit_px = a.interocular_px[i]
-    before = residual(_by_crops(a, b)[None], b.stable[j], a.stable[i]) / unit_px
+    # without a pose, the stored crops are overlaid
+    by_crops = compose(crop_to_frame(*a.crop, 1), invert(crop_to_frame(*b.crop, 1)))
+    before = residual(by_crops[None], b.stable[j], a.stable[i]) / unit_px
     after = residual(matrix, b.stable[j], a.stable[i]) / unit_px
     found = np.isfinite(after)
     good = found & (np.where(found, after, np.inf) <= max_residual)
@@ -98,11 +100,6 @@ def pose_pair(
 
 def _seen(track: PoseTrack) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(track.points).all((1, 2)) & np.isfinite(track.interocular_px))
-
-
-def _by_crops(a: PoseTrack, b: PoseTrack) -> F64:
-    """The map from b to a that overlays the stored crops: the alignment without a pose."""
-    return compose(crop_to_frame(*a.crop, 1), invert(crop_to_frame(*b.crop, 1)))
 
 
 def _rows(

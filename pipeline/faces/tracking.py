@@ -8,7 +8,6 @@ whole path.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import cv2
@@ -19,10 +18,11 @@ from pipeline.errors import Reject
 from pipeline.faces.crop import FaceBox, Square, size_of
 from pipeline.faces.detection import faces_in, turn_scores, whole_image
 from pipeline.faces.measures import bounds, mean_move, outside_share
-from pipeline.faces.mesh import FaceFinder, Tracker
+from pipeline.faces.mesh import FaceFinder, SettlingTracker
 from pipeline.faces.occlusion import skin_around_mouth
 from pipeline.faces.track_stats import TrackStats, TurnVotes
 from pipeline.media import Frame, encode_jpeg
+from pipeline.params import Extract
 
 U8 = NDArray[np.uint8]
 F64 = NDArray[np.float64]
@@ -37,15 +37,6 @@ _MOST_OUTSIDE = 0.15
 not see. A fifth of a real face cut off leaves 0.15 of them outside, three tenths 0.2 to 0.28."""
 _THUMB_PX = 64
 _VOTES = 4  # instants at which the orientation is checked; 30 ms each
-
-
-@dataclass(frozen=True)
-class TrackingOptions:
-    """How a take is tracked; the keys of the same names in the section `extract`."""
-
-    mesh_px: int
-    count_faces_every_s: float
-    jpeg_quality: int
 
 
 class TrackedFrame(NamedTuple):
@@ -102,8 +93,8 @@ def first_face(
 def track_face(
     frames: Iterator[Frame],
     start: FaceBox,
-    tools: tuple[Tracker, FaceFinder],
-    options: TrackingOptions,
+    tools: tuple[SettlingTracker, FaceFinder],
+    options: Extract,
     stats: TrackStats,
 ) -> Iterator[TrackedFrame]:
     """Track one face through all frames; `stats` collects what the findings need.
@@ -184,7 +175,7 @@ def _shrunk(image: U8, most_px: int) -> U8:
     return np.asarray(small, dtype=np.uint8)
 
 
-def _track(tracker: Tracker, image: U8, square: Square, mesh_px: int) -> F64 | None:
+def _track(tracker: SettlingTracker, image: U8, square: Square, mesh_px: int) -> F64 | None:
     """Landmarks in the full frame, from the stored crop or a smaller copy of it."""
     shown = _shrunk(image, mesh_px)
     landmarks = tracker.track(shown)

@@ -50,10 +50,7 @@ class Coded:
 
     def chosen(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Coded:
         """Some of the rows."""
-        return Coded(
-            self.codes[rows], self.mouths[rows], self.speakers[rows], self.takes[rows],
-            self.emotions[rows], self.frames[rows], self.quads[rows],
-        )  # fmt: skip
+        return Coded(*(column[rows] for column in vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -152,8 +149,8 @@ def _each(takes: Sequence[InvertedTake], inverted: Path) -> Iterator[tuple[Inver
 
 
 def _joined(parts: Sequence[Coded]) -> Coded:
-    names = ("codes", "mouths", "speakers", "takes", "emotions", "frames", "quads")
-    return Coded(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    columns = zip(*(vars(part).values() for part in parts), strict=True)
+    return Coded(*(np.concatenate(column) for column in columns))
 
 
 CODES = ".codes.parquet"

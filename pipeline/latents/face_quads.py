@@ -13,11 +13,8 @@ from pipeline.faces import framing
 from pipeline.faces.affine import F64, apply, compose, invert
 from pipeline.faces.sampling import U8, sample
 from pipeline.records import Clip
-from pipeline.runtime.tables import iter_batches
-from pipeline.stylegan.ffhq import aligned, back, forth, quads_of_mesh
-from pipeline.takes.framed_images import crop_square
-
-_IMAGE_BATCH = 16
+from pipeline.stylegan.ffhq import aligned, quads_of_mesh
+from pipeline.takes.framed_images import crop_square, stored_frames
 
 
 def chosen_frames(found: NDArray[np.bool_], budget: int) -> NDArray[np.int64]:
@@ -50,26 +47,18 @@ def image_of(name: str, crop: U8, clip: Clip, quad: F64, size_px: int) -> U8:
     to_crop = invert(framing.crop_to_frame(*crop_square(clip), crop.shape[1]))
     if name == "ffhq":
         return aligned(crop, apply(to_crop, quad), size_px, size_px)
-    return sample(crop, compose(forth(quad, size_px), invert(to_crop)), size_px)
+    return sample(crop, compose(framing.quad_framing(quad, size_px), invert(to_crop)), size_px)
 
 
 def crop_from_image(clip: Clip, crop_px: int, quad: F64, size_px: int) -> F64:
     """The matrix (2, 3) from a generated image of `size_px` to the stored crop's pixels."""
     to_crop = invert(framing.crop_to_frame(*crop_square(clip), crop_px))
-    return compose(to_crop, back(quad, size_px))
+    return compose(to_crop, framing.quad_to_frame(quad, size_px))
 
 
 def crops_of(frames_file: Path, wanted: NDArray[np.int64]) -> list[bytes]:
     """The stored crops, as JPEG, of the wanted frames, whose numbers increase."""
-    found: list[bytes] = []
-    todo = list(wanted)
-    for batch in iter_batches(frames_file, ["frame", "crop"], _IMAGE_BATCH):
-        first = batch.column(0)[0].as_py()
-        while todo and todo[0] < first + len(batch):
-            found.append(batch.column(1)[int(todo.pop(0)) - first].as_py())
-        if not todo:
-            break
-    return found
+    return [frame.crop for frame in stored_frames(frames_file, wanted.tolist())]
 
 
 def decoded(crop: bytes) -> U8:

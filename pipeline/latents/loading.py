@@ -19,7 +19,7 @@ from pipeline.runtime.units import Batch, Unit, Worker, run_units
 from pipeline.stylegan.arcface import ArcFace
 from pipeline.stylegan.encoders import WPlusEncoder
 from pipeline.stylegan.generator import Generator
-from pipeline.stylegan.load import load_network
+from pipeline.stylegan.networks import load_network
 from pipeline.stylegan.perceptual import Vgg
 
 
@@ -76,10 +76,14 @@ def bring_up(
 def load_networks(weights: Mapping[str, Weights], section: Invert) -> Networks:
     torch.set_num_threads(1)
     device = device_of(section.device)
-    loaded: dict[str, Any] = {
-        purpose: load_network(found).to(device) for purpose, found in weights.items()
-    }
-    _check_kinds(weights, loaded)
+    loaded: dict[str, Any] = {}
+    for purpose, found in weights.items():
+        loaded[purpose] = load_network(found).to(device)
+        if not isinstance(loaded[purpose], _KINDS[purpose]):
+            raise PipelineError(
+                f"invert.{purpose} names the weights {found.name!r}, which hold a "
+                f"{type(loaded[purpose]).__name__}; a {_KINDS[purpose].__name__} is expected"
+            )
     return Networks(
         generator=loaded["generator"],
         encoder=loaded.get("encoder"),
@@ -98,12 +102,3 @@ _KINDS = {
     "identity": ArcFace,
     "perceptual": Vgg,
 }
-
-
-def _check_kinds(weights: Mapping[str, Weights], loaded: Mapping[str, Any]) -> None:
-    for purpose, kind in _KINDS.items():
-        if purpose in loaded and not isinstance(loaded[purpose], kind):
-            raise PipelineError(
-                f"invert.{purpose} names the weights {weights[purpose].name!r}, which hold a "
-                f"{type(loaded[purpose]).__name__}; a {kind.__name__} is expected"
-            )

@@ -9,7 +9,7 @@ agrees with the truth at r = .98, as the judge does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -65,9 +65,9 @@ def lips_of(landmarks: F64) -> F64:
 class _Measurer:
     """Measures images one by one, independently of earlier ones."""
 
-    def __init__(self, refined: bool, length: int) -> None:
+    def __init__(self, refined: bool, read: Callable[[F64], F64], length: int) -> None:
         self._tracker = MeshTracker(refined=refined)
-        self._length = length
+        self._read, self._length = read, length
 
     def __call__(self, images: Sequence[U8]) -> F64:
         """Measurements (n, length) of images (s, s, 3) RGB with one face; NaN without a face."""
@@ -76,33 +76,21 @@ class _Measurer:
     def _one(self, image: U8) -> F64:
         self._tracker.restart()
         landmarks = self._tracker.track(_large(image))
-        return np.full(self._length, np.nan) if landmarks is None else self.read(landmarks)
-
-    def read(self, landmarks: F64) -> F64:
-        """Measurements of landmarks (n, 3)."""
-        raise NotImplementedError
+        return np.full(self._length, np.nan) if landmarks is None else self._read(landmarks)
 
 
 class Judge(_Measurer):
     """The refined mesh: `MEASURES` as stored; decides which families are kept."""
 
     def __init__(self) -> None:
-        super().__init__(refined=True, length=len(MEASURES))
-
-    def read(self, landmarks: F64) -> F64:
-        """`MEASURES` (3,)."""
-        return mouth_of(landmarks)
+        super().__init__(refined=True, read=mouth_of, length=len(MEASURES))
 
 
 class Calibrator(_Measurer):
     """The plain mesh: lip points, from which a readout derives changes of the mouth."""
 
     def __init__(self) -> None:
-        super().__init__(refined=False, length=2 * len(LIPS))
-
-    def read(self, landmarks: F64) -> F64:
-        """The lips (80,)."""
-        return lips_of(landmarks)
+        super().__init__(refined=False, read=lips_of, length=2 * len(LIPS))
 
 
 def _large(image: U8) -> U8:

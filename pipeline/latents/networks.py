@@ -5,9 +5,8 @@ A worker loads them once. Images are (s, s, 3) uint8 RGB outside, tensors in [-1
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,18 +23,10 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 
-class Clarity(Protocol):
-    """Probabilities of the seven emotions for images."""
-
-    def __call__(self, images: Sequence[U8]) -> F32:
-        """(n, 7) in the order of `spfem_data.labels.EMOTIONS`, each row summing to 1."""
-
-
-class Features(Protocol):
-    """Feature maps of images, for perceptual differences."""
-
-    def __call__(self, images: Tensor) -> Sequence[Tensor]:
-        """Maps of images (n, 3, s, s) in [-1, 1]."""
+Clarity = Callable[[Sequence[U8]], F32]
+"""Probabilities (n, 7) of images in the order of `spfem_data.labels.EMOTIONS`."""
+Features = Callable[[Tensor], Sequence[Tensor]]
+"""Feature maps of images (n, 3, s, s) in [-1, 1], for perceptual differences."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +69,7 @@ class Networks:
     def encode(self, images: Sequence[U8]) -> F32:
         """W+ codes (n, n_latent, dim) of aligned images at the encoder's input size."""
         assert self.encoder is not None
-        parts = []
-        with torch.inference_mode(), self._autocast():
-            for some in _batches(images, self.batch):
-                parts.append(self.encoder(self.tensor(some)).float().cpu().numpy())
-        return np.asarray(np.concatenate(parts), np.float32)
+        return self._mapped(self.encoder, images)
 
     def generate(self, codes: F32 | F64) -> list[U8]:
         """Images (size, size, 3) of W+ codes (n, n_latent, dim), all with the stored noise."""
@@ -95,13 +82,20 @@ class Networks:
 
     def embed(self, images: Sequence[U8]) -> F32 | None:
         """ArcFace embeddings (n, d) of FFHQ-aligned images; None without a network."""
-        if self.identity is None:
+        identity = self.identity
+        if identity is None:
             return None
-        parts = []
+        return self._mapped(
+            lambda x: identity(face_of_aligned(x, identity.config.input_px)), images
+        )
+
+    def _mapped(self, network: Callable[[Tensor], Tensor], images: Sequence[U8]) -> F32:
+        """The network's output for images, batch by batch."""
         with torch.inference_mode(), self._autocast():
-            for some in _batches(images, self.batch):
-                faces = face_of_aligned(self.tensor(some), self.identity.config.input_px)
-                parts.append(self.identity(faces).float().cpu().numpy())
+            parts = [
+                network(self.tensor(some)).float().cpu().numpy()
+                for some in _batches(images, self.batch)
+            ]
         return np.asarray(np.concatenate(parts), np.float32)
 
     def unlike(self, sources: Sequence[U8], made: Sequence[U8]) -> F32 | None:

@@ -58,27 +58,22 @@ def open_container(source: MediaSource, *, audio_only: bool = False) -> Iterator
     else:
         source.seek(0)
     try:
-        container = _opened(source, audio_only=audio_only)
+        with decoding("the container cannot be opened"):
+            container: InputContainer = av.open(
+                source,
+                mode="r",
+                options={
+                    "format_whitelist": _FORMATS,
+                    "protocol_whitelist": "file",
+                    "max_pixels": str(MAX_PIXELS),
+                    **({"skip_frame": "all"} if audio_only else {}),
+                },
+                metadata_errors="ignore",
+            )
     except Reject as reject:
         raise Reject(reject.reason, file_kind(source) or reject.detail) from reject
     with container:
         yield container
-
-
-def _opened(source: Any, *, audio_only: bool) -> InputContainer:
-    with decoding("the container cannot be opened"):
-        container: InputContainer = av.open(
-            source,
-            mode="r",
-            options={
-                "format_whitelist": _FORMATS,
-                "protocol_whitelist": "file",
-                "max_pixels": str(MAX_PIXELS),
-                **({"skip_frame": "all"} if audio_only else {}),
-            },
-            metadata_errors="ignore",
-        )
-    return container
 
 
 def stream_of(container: InputContainer, kind: str) -> Any:
@@ -86,12 +81,12 @@ def stream_of(container: InputContainer, kind: str) -> Any:
     streams: list[Stream] = [
         stream
         for stream in container.streams
-        if stream.type == kind and not (kind == "video" and _is_cover(stream))
+        if stream.type == kind and not stream.disposition & Disposition.attached_pic
     ]
     decodable = [stream for stream in streams if stream.codec_context is not None]
     if streams and not decodable:
         raise Reject("unreadable", f"no decoder knows the {kind} stream's codec")
-    default = [s for s in decodable if s.disposition & type(s.disposition).default]
+    default = [s for s in decodable if s.disposition & Disposition.default]
     return next(iter(default or decodable), None)
 
 
@@ -115,10 +110,6 @@ _SECONDARY = (
     Disposition.comment, Disposition.dub, Disposition.hearing_impaired, Disposition.karaoke,
     Disposition.visual_impaired, Disposition.descriptions, Disposition.clean_effects,
 )  # fmt: skip
-
-
-def _is_cover(stream: Stream) -> bool:
-    return bool(stream.disposition & type(stream.disposition).attached_pic)
 
 
 def container_end_s(container: InputContainer) -> float | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -69,7 +68,7 @@ def file_name(url: str) -> str:
 
 
 def fetch(source: Source, target: Path, progress: Progress | None = None) -> bool:
-    """Download a file, resuming an earlier attempt.
+    """Download a file, resuming an earlier attempt; a local file is copied anew.
 
     Returns
     -------
@@ -94,7 +93,10 @@ def fetch(source: Source, target: Path, progress: Progress | None = None) -> boo
         os.fsync(stream.fileno())
         found = sha256_of(part)
         if found != source.sha256.lower():
-            said = _first_bytes(part)
+            with part.open("rb") as file:
+                head = file.read(512).lower()
+            is_page = any(page in head for page in _PAGES)
+            said = " (it is a web page, not the file)" if is_page else ""
             part.unlink()
             raise PipelineError(
                 f"{source.url} returned sha256 {found}, expected {source.sha256}{said}; "
@@ -102,12 +104,6 @@ def fetch(source: Source, target: Path, progress: Progress | None = None) -> boo
             )
         os.replace(part, target)
     return True
-
-
-def _first_bytes(part: Path) -> str:
-    with part.open("rb") as stream:
-        head = stream.read(512).lower()
-    return " (it is a web page, not the file)" if any(p in head for p in _PAGES) else ""
 
 
 @contextmanager
@@ -145,8 +141,6 @@ def _bring(url: str, stream: BinaryIO, progress: Progress | None) -> None:
 
 def _append(url: str, stream: BinaryIO, progress: Progress | None) -> bool:
     """One transfer from the end of the file; whether it was complete."""
-    if urlsplit(url).scheme == "file":
-        return _copy_file(Path(unquote(urlsplit(url).path)), stream, progress)
     start = stream.tell()
     asked = Request(url, headers={"Range": f"bytes={start}-", "User-Agent": "spfem-data"})
     try:
@@ -157,7 +151,7 @@ def _append(url: str, stream: BinaryIO, progress: Progress | None) -> bool:
         raise
     with reply:
         if reply.status != _PARTIAL and start:
-            stream.truncate(0)  # a server without ranges sends the whole file
+            stream.truncate(0)  # a server without ranges, or a local file, gives the whole
             stream.seek(0)
         length = reply.headers.get("Content-Length")
         told = length and length.isascii() and length.isdigit() and len(length) < 20
@@ -167,12 +161,3 @@ def _append(url: str, stream: BinaryIO, progress: Progress | None) -> bool:
             if progress:
                 progress(stream.tell(), whole)
         return whole is None or stream.tell() == whole
-
-
-def _copy_file(path: Path, stream: BinaryIO, progress: Progress | None) -> bool:
-    with path.open("rb") as source:
-        source.seek(stream.tell())
-        shutil.copyfileobj(source, stream, _CHUNK_BYTES)
-        if progress:
-            progress(stream.tell(), source.tell())
-    return True

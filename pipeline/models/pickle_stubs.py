@@ -6,14 +6,11 @@ pickle reaches torch, numpy or the standard library before it is checked.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from pipeline.models.pickle_scan import UnsafeFileError
-from pipeline.models.stored_tensors import Storage, StoredTensor, sensible
+from pipeline.models.stored_tensors import Storage, StoredTensor
 
 
 class _Sealed(type):
@@ -39,11 +36,21 @@ class Attributes(Bag):
             self.update(state)
 
 
-class TfNetwork(metaclass=_Sealed):
-    """A network of the TensorFlow version, recognised for its error message."""
+class Ignored(metaclass=_Sealed):
+    """A value that no weights are made of, such as a path, a device or an array of numpy.
+
+    Whatever the pickle passes is dropped, so that no size that it claims is believed.
+    """
+
+    def __init__(self, *values: object) -> None:
+        """Drop the values."""
 
     def __setstate__(self, state: object) -> None:
-        """Ignore the state."""
+        """Drop the state."""
+
+
+class TfNetwork(Ignored):
+    """A network of the TensorFlow version, recognised for its error message."""
 
 
 class PersistentObject(NamedTuple):
@@ -51,51 +58,6 @@ class PersistentObject(NamedTuple):
 
     class_name: str
     state: dict[str, Any]
-
-
-class NumpyType:
-    """A little-endian numpy number type."""
-
-    __slots__ = ("code",)
-
-    def __init__(self, code: object) -> None:
-        if not isinstance(code, str) or code not in _NUMPY_CODES:
-            raise UnsafeFileError("an array of other things than numbers is refused")
-        self.code = code
-
-    def __setstate__(self, state: object) -> None:
-        """The byte order is what matters of the state; records and objects are refused."""
-        order = state[1] if isinstance(state, tuple) and len(state) > 4 else None
-        if order not in ("<", "|", "=") or state[2:5] != (None, None, None):  # type: ignore[index]
-            raise UnsafeFileError("an array that is not plain little-endian numbers is refused")
-
-    def array(self, raw: object, shape: tuple[int, ...], order: str = "C") -> np.ndarray[Any, Any]:
-        """An array over bytes, after its size was checked."""
-        raw = raw.encode("latin1") if isinstance(raw, str) else raw
-        dtype = np.dtype("<" + self.code)
-        if not isinstance(raw, bytes) or not sensible(shape):
-            raise UnsafeFileError("an array without a sensible shape is refused")
-        if math.prod(shape) * dtype.itemsize != len(raw):
-            raise UnsafeFileError(f"an array of shape {shape} claims other than its bytes: refused")
-        return np.frombuffer(raw, dtype).reshape(shape, order="F" if order == "F" else "C")
-
-
-_NUMPY_CODES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
-
-
-class NumpyArray:
-    """A numpy array, empty until its state is set."""
-
-    __slots__ = ("value",)
-
-    def __init__(self) -> None:
-        self.value = np.zeros(0, np.float32)
-
-    def __setstate__(self, state: object) -> None:
-        """Version, shape, type, whether columns come first, bytes."""
-        if not isinstance(state, tuple) or len(state) != 5 or not isinstance(state[2], NumpyType):
-            raise UnsafeFileError("an array without a sensible state is refused")
-        self.value = state[2].array(state[4], state[1], "F" if state[3] else "C")
 
 
 class Call:
@@ -145,35 +107,8 @@ def of_parameter(tensor: object, *_: object) -> StoredTensor:
     return tensor
 
 
-def make_set(items: Iterable[Any] = ()) -> set[Any]:
-    """A set."""
-    return set(items)
-
-
-def join_parts(*parts: object) -> str:
-    """A path or a device, as text."""
-    # Not str() of anything else: a few nested lists can be made to print without end.
-    return "/".join(str(p) for p in parts if isinstance(p, str | int)).replace("//", "/")
-
-
 def as_shape(shape: object) -> tuple[Any, ...]:
     """A shape, of numbers that are not checked yet."""
     if not isinstance(shape, tuple | list):
         raise UnsafeFileError("a shape that is no list of numbers is refused")
     return tuple(shape)
-
-
-def of_scalar(kind: object, raw: object = None) -> Any:
-    """One number of numpy."""
-    if not isinstance(kind, NumpyType):
-        raise UnsafeFileError("a number without its type is refused")
-    return kind.array(raw, ()).item()
-
-
-def of_flat(raw: object, kind: object, shape: Any, order: object = "C") -> NumpyArray:
-    """An array of numpy, as protocol 5 writes it."""
-    if not isinstance(kind, NumpyType):
-        raise UnsafeFileError("an array without its type is refused")
-    array, order = NumpyArray(), "F" if order == "F" else "C"
-    array.value = kind.array(bytes(raw) if isinstance(raw, bytearray) else raw, shape, order)
-    return array

@@ -14,6 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from safetensors import SafetensorError, safe_open
+
 from pipeline.errors import MissingWeightsError, ParameterError, PipelineError, meant
 from pipeline.params import ModelFile
 from pipeline.runtime.store import FileHashes, write_bytes
@@ -69,7 +71,8 @@ def find_weights(models: Mapping[str, ModelFile], name: str, data: Path, corpus:
         When the file does not exist, or is not for this corpus.
     """
     entry = model_entry(models, name)
-    path = _existing(entry, name, data)
+    places = [weights_file(path) for path in candidates(entry, name, data)]
+    path = next((path for path in places if path.is_file()), None)
     if path is None:
         raise MissingWeightsError(_missing(entry, name, data))
     hashes = FileHashes(data / FOLDER / ".local" / "hashes.json")
@@ -129,11 +132,6 @@ def candidates(entry: ModelFile, name: str, data: Path) -> list[Path]:
     return [Path(entry.path), Path(__file__).resolve().parents[2] / entry.path]
 
 
-def _existing(entry: ModelFile, name: str, data: Path) -> Path | None:
-    places = [weights_file(path) for path in candidates(entry, name, data)]
-    return next((path for path in places if path.is_file()), None)
-
-
 def _missing(entry: ModelFile, name: str, data: Path) -> str:
     if not entry.path and not entry.url:
         return f"models.{name} of params.yaml has neither path nor url: set its path"
@@ -153,8 +151,6 @@ def read_weights(weights: Weights) -> tuple[dict[str, Tensor], dict[str, Any]]:
     PipelineError
         When the file is not safetensors, exceeds the limits, or has non-finite values.
     """
-    from safetensors import SafetensorError, safe_open
-
     check_size(weights)
     try:
         with safe_open(weights.path, framework="pt") as file:
@@ -181,7 +177,7 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     """
     from safetensors.torch import save
 
-    notes = encode_metadata(metadata)
+    notes = {key: json.dumps(value, sort_keys=True) for key, value in sorted(metadata.items())}
     content = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, notes)
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])
@@ -212,15 +208,8 @@ def check_finite(tensors: Mapping[str, Tensor], weights: Weights) -> None:
             )
 
 
-def encode_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Metadata as safetensors stores it: each value as JSON."""
-    return {name: json.dumps(value, sort_keys=True) for name, value in sorted(metadata.items())}
-
-
 def read_metadata(weights: Weights) -> dict[str, Any]:
     """The metadata of a safetensors file; {} if it has none or is another kind of file."""
-    from safetensors import SafetensorError, safe_open
-
     try:
         with safe_open(weights.path, framework="pt") as file:
             return decode_metadata(file.metadata() or {})
@@ -229,7 +218,7 @@ def read_metadata(weights: Weights) -> dict[str, Any]:
 
 
 def decode_metadata(stored: Mapping[str, str]) -> dict[str, Any]:
-    """The inverse of `encode_metadata`; values that are not JSON stay strings."""
+    """The metadata that `write_weights` stored; values that are not JSON stay strings."""
     found: dict[str, Any] = {}
     for name, text in stored.items():
         try:

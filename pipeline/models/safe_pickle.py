@@ -19,6 +19,15 @@ from pipeline.models.pickle_scan import Limits, Stream, UnsafeFileError, brief, 
 from pipeline.models.pickle_stubs import Call
 from pipeline.models.stored_tensors import DTYPES, Storage, StorageType
 
+_IGNORED = (
+    "builtins.set", "__builtin__.set", "torch.device", "pathlib.PosixPath", "pathlib.WindowsPath",
+    "numpy.dtype", "numpy.ndarray",
+    *(f"numpy.{core}.{name}" for core in ("core", "_core") for name in (
+        "multiarray.scalar", "multiarray._reconstruct", "numeric._frombuffer",
+    )),
+)  # fmt: skip
+"""Names of values that training options hold and no weights need."""
+
 
 def _names(nested: Callable[[object], Storage]) -> dict[str, Any]:
     """The names that a pickle may use, built for each reading."""
@@ -28,25 +37,15 @@ def _names(nested: Callable[[object], Storage]) -> dict[str, Any]:
         "argparse.Namespace": pickle_stubs.Attributes,
         "dnnlib.tflib.network.Network": pickle_stubs.TfNetwork,
         "torch_utils.persistence._reconstruct_persistent_obj": Call(pickle_stubs.of_persistent),
-        "builtins.set": Call(pickle_stubs.make_set),
-        "__builtin__.set": Call(pickle_stubs.make_set),
         "_codecs.encode": Call(pickle_stubs.encode_latin1),
         "torch._utils._rebuild_tensor": Call(pickle_stubs.of_tensor),
         "torch._utils._rebuild_tensor_v2": Call(pickle_stubs.of_tensor),
         "torch._utils._rebuild_parameter": Call(pickle_stubs.of_parameter),
         "torch.storage._load_from_bytes": Call(nested),
         "torch.Size": Call(pickle_stubs.as_shape),
-        "torch.device": Call(pickle_stubs.join_parts),
-        "pathlib.PosixPath": Call(pickle_stubs.join_parts),
-        "pathlib.WindowsPath": Call(pickle_stubs.join_parts),
         "torch.storage.UntypedStorage": StorageType(torch.uint8),
-        "numpy.dtype": Call(lambda code, *_: pickle_stubs.NumpyType(code)),
-        "numpy.ndarray": "ndarray",
     }
-    for core in ("core", "_core"):
-        names[f"numpy.{core}.multiarray.scalar"] = Call(pickle_stubs.of_scalar)
-        names[f"numpy.{core}.multiarray._reconstruct"] = Call(lambda *_: pickle_stubs.NumpyArray())
-        names[f"numpy.{core}.numeric._frombuffer"] = Call(pickle_stubs.of_flat)
+    names |= dict.fromkeys(_IGNORED, pickle_stubs.Ignored)
     for kind, dtype in DTYPES.items():
         names[f"torch.{kind}Storage"] = StorageType(dtype)
         names[f"torch.{str(dtype).removeprefix('torch.')}"] = StorageType(dtype)

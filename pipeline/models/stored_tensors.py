@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple
 
 import torch
 
@@ -24,18 +24,6 @@ DTYPES = {
 _MOST_DIMENSIONS = 8
 _BEYOND = 1 << 48
 _DIRECTORY_BYTES = 32 << 20
-
-
-class Keeper(Protocol):
-    """Provides the bytes of storages."""
-
-    def length(self, key: str) -> int:
-        """Bytes of one storage; 0 if it does not exist."""
-        ...
-
-    def read(self, key: str, start: int, length: int) -> bytearray:
-        """A part of one storage."""
-        ...
 
 
 def sensible(numbers: object) -> bool:
@@ -56,7 +44,7 @@ class StorageType(NamedTuple):
 class Storage(NamedTuple):
     """A flat run of numbers in a file."""
 
-    keeper: Keeper
+    keeper: Ranges
     key: str
     dtype: torch.dtype
     n: int
@@ -80,14 +68,12 @@ class StoredTensor(NamedTuple):
         numbers = (self.offset, self.storage.n, *self.stride)
         if not (sensible(self.shape) and sensible(numbers)) or len(self.shape) != len(self.stride):
             raise UnsafeFileError(f"the tensor {name} has no sensible shape: refused")
-        count, held = math.prod(self.shape), self._held()
+        count = math.prod(self.shape)
+        held = self.storage.keeper.length(self.storage.key) // self.storage.dtype.itemsize
         if count and (count > held or self._last() >= held or self.storage.n > held):
             raise UnsafeFileError(
                 f"the tensor {name} claims {count} numbers where its file has {held}: refused"
             )
-
-    def _held(self) -> int:
-        return self.storage.keeper.length(self.storage.key) // self.storage.dtype.itemsize
 
     def _last(self) -> int:
         steps = zip(self.shape, self.stride, strict=True)

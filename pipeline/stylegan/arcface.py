@@ -6,9 +6,8 @@ Two published bodies: IR-SE-50, which pSp and e4e train with, and insightface's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -34,10 +33,6 @@ class ArcFaceConfig:
         irse.check(self.units, self.widths)
         if self.input_px < 16 or self.input_px % 16 or self.dim < 1:
             raise ValueError(f"input_px {self.input_px}: expected a multiple of 16")
-
-    def as_dict(self) -> dict[str, Any]:
-        """For the metadata of a file."""
-        return asdict(self)
 
     @property
     def n_flat(self) -> int:
@@ -127,12 +122,6 @@ class _Block(nn.Module):
         return y + self.downsample(x)  # type: ignore[no-any-return]
 
 
-def _blocks(n_in: int, n_out: int, count: int) -> Iterator[_Block]:
-    yield _Block(n_in, n_out, 2)
-    for _ in range(count - 1):
-        yield _Block(n_out, n_out, 1)
-
-
 class IResNet50(ArcFace):
     """insightface's iresnet50 (`backbone.pth` of arcface_torch)."""
 
@@ -144,7 +133,8 @@ class IResNet50(ArcFace):
         self.prelu = nn.PReLU(widths[0])
         before = widths[0]
         for i, (count, width) in enumerate(zip(config.units, widths, strict=True), start=1):
-            self.add_module(f"layer{i}", nn.Sequential(*_blocks(before, width, count)))
+            blocks = [_Block(before, width, 2), *(_Block(width, width, 1) for _ in range(1, count))]
+            self.add_module(f"layer{i}", nn.Sequential(*blocks))
             before = width
         self.bn2 = nn.BatchNorm2d(widths[3])
         self.fc = nn.Linear(config.n_flat, config.dim)

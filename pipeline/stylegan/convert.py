@@ -1,4 +1,4 @@
-"""Convert a published weights file to our safetensors layout, tensor by tensor.
+"""Convert a published weights file to our safetensors layout.
 
 The pipeline reads only converted files. A converted file states the sha256 of its source, and the
 same source gives the same bytes.
@@ -6,10 +6,7 @@ same source gives the same bytes.
 
 from __future__ import annotations
 
-import json
-import math
-import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +17,8 @@ from torch import Tensor
 from pipeline.digests import sha256_of
 from pipeline.errors import PipelineError
 from pipeline.models.containers import Opened, open_weights
-from pipeline.models.registry import encode_metadata
+from pipeline.models.registry import write_weights
 from pipeline.models.stored_tensors import StoredTensor
-from pipeline.runtime.store import atomic_path
 from pipeline.stylegan.formats import OWN, Found, sniff
 from pipeline.stylegan.generator import Generator, GeneratorConfig
 from pipeline.stylegan.layouts import Network
@@ -30,7 +26,6 @@ from pipeline.stylegan.networks import compare_shapes, empty_network, expected_s
 
 MEAN_DRAWS = 100_000
 """Codes for computing a missing mean, as rosinality's and pSp's tools do."""
-_ALIGNMENT = 8
 
 
 @dataclass(frozen=True)
@@ -133,13 +128,12 @@ def convert(
         **origins,
     }
 
-    def tensor_of(name: str) -> Tensor:
-        if name in made:
-            return made[name]
-        return network.tensors[name].read(name).float().reshape(entries[name])
-
-    with atomic_path(out) as temporary:
-        _write(temporary, entries, tensor_of, encode_metadata(metadata))
+    tensors = {
+        name: network.tensors[name].read(name).float().reshape(shape)
+        for name, shape in entries.items()
+        if name not in made
+    }
+    write_weights(out, tensors | made, metadata)
     return metadata
 
 
@@ -194,25 +188,3 @@ def _noises(network: Network) -> dict[str, Tensor]:
     config = GeneratorConfig(**network.config)
     small = Generator(GeneratorConfig(config.size, (1,) * len(config.channels), 1, 1))
     return {n: t for n, t in small.state_dict().items() if n.startswith("noises.")}
-
-
-def _write(
-    path: Path,
-    entries: Mapping[str, tuple[int, ...]],
-    tensor_of: Callable[[str], Tensor],
-    metadata: Mapping[str, str],
-) -> None:
-    """Write safetensors with one tensor in memory at a time; the library's writer needs all."""
-    header: dict[str, Any] = {"__metadata__": dict(metadata)}
-    end = 0
-    for name, shape in entries.items():
-        start, end = end, end + 4 * math.prod(shape)
-        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [start, end]}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % _ALIGNMENT)
-    with path.open("wb") as stream:
-        stream.write(struct.pack("<Q", len(text)) + text)
-        for name, shape in entries.items():
-            tensor = tensor_of(name).float().contiguous()
-            assert tuple(tensor.shape) == shape
-            stream.write(tensor.numpy().data)

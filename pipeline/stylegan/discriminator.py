@@ -12,7 +12,6 @@ from pipeline.stylegan.generator import GeneratorConfig
 from pipeline.stylegan.ops import ActivateBias, EqualConv2d, EqualLinear, fir
 
 _GROUP = 4
-_HALVING_PADS = {3: 2, 1: 1}
 
 
 class _Halved(nn.Module):
@@ -20,7 +19,7 @@ class _Halved(nn.Module):
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        self.pad = _HALVING_PADS[size]
+        self.pad = size // 2 + 1
 
     def forward(self, x: Tensor) -> Tensor:
         return fir(x, self.pad)
@@ -32,7 +31,7 @@ def _layer(
     """Convolution and activation, with a blur first if the size halves."""
     stride, pad = (2, 0) if halve else (1, size // 2)
     parts: list[nn.Module] = [_Halved(size)] if halve else []
-    parts.append(EqualConv2d(n_in, n_out, size, stride=stride, pad=pad, bias=False))
+    parts.append(EqualConv2d(n_in, n_out, size, stride=stride, pad=pad))
     return nn.Sequential(*parts, *([ActivateBias(n_out)] if active else []))
 
 

@@ -6,8 +6,8 @@ e4e's first head gives a base for all rows, and the others give offsets from it.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -68,10 +68,6 @@ class EncoderConfig:
         if not 0 <= self.coarse <= self.middle:
             raise ValueError(f"coarse {self.coarse}, middle {self.middle}: in that order")
 
-    def as_dict(self) -> dict[str, Any]:
-        """For the metadata of a file."""
-        return asdict(self)
-
     def level(self, row: int) -> int:
         """The one of `STRIDES` that the head of a row uses."""
         return 2 if row < self.coarse else 1 if row < self.middle else 0
@@ -125,15 +121,13 @@ class WPlusEncoder(nn.Module):
                 found.append(x)
         return found[0], found[1], found[2]
 
-    def raw(self, x: Tensor, stage: int | None = None) -> Tensor:
+    def raw(self, x: Tensor) -> Tensor:
         """The network's output, before the mean is added.
 
         Parameters
         ----------
         x
             RGB (n, 3, input_px, input_px) in [-1, 1].
-        stage
-            Training stage of e4e: only the deltas of rows 1 to `stage`. None: all.
 
         Returns
         -------
@@ -146,20 +140,14 @@ class WPlusEncoder(nn.Module):
         middle = _upsampled(coarse, middle) + self.latlayer1(middle)
         fine = _upsampled(middle, fine) + self.latlayer2(fine)
         maps = (fine, middle, coarse)
-        n = self.config.n_styles
-        if self.config.kind == "psp":
-            return torch.stack([self._row(i, maps) for i in range(n)], dim=1)
-        base, last = self._row(0, maps), n - 1 if stage is None else min(stage, n - 1)
-        rows = [base + self._row(i, maps) for i in range(1, last + 1)]
-        return torch.stack([base, *rows, *[base] * (n - 1 - last)], dim=1)
+        rows = [head(maps[self.config.level(i)]) for i, head in enumerate(self.styles)]
+        if self.config.kind == "e4e":
+            rows[1:] = [rows[0] + row for row in rows[1:]]
+        return torch.stack(rows, dim=1)
 
-    def _row(self, i: int, maps: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        row: Tensor = self.styles[i](maps[self.config.level(i)])
-        return row
-
-    def forward(self, x: Tensor, stage: int | None = None) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """The code (n, n_styles, style_dim) for a generator; see `raw`."""
-        return self.raw(x, stage) + self.get_buffer("latent_avg")
+        return self.raw(x) + self.get_buffer("latent_avg")
 
 
 def _upsampled(x: Tensor, like: Tensor) -> Tensor:

@@ -13,22 +13,14 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from pipeline.faces.affine import F64, invert
-from pipeline.faces.framing import EYE_LEFT, EYE_RIGHT, MOUTH_CORNERS, ffhq_quad
+from pipeline.faces.affine import F64
+from pipeline.faces.framing import quad_of_mesh
 from pipeline.faces.sampling import U8
 
-_DLIB_EYES = (slice(36, 42), slice(42, 48))
-_DLIB_CORNERS = (48, 54)
 _HALF = 0.5
 _MARGIN, _LEAST_MARGIN_PX = 0.1, 3
 _PAD, _BLUR = 0.3, 0.02
 _SLACK_PX = 4  # padding begins when the square leaves the image by more than the margin minus this
-
-
-def quad_of_68(landmarks: F64) -> F64:
-    """FFHQ's square (4, 2) for dlib's 68 landmarks (68, 2), in their coordinates."""
-    left, right = (landmarks[points].mean(axis=0) for points in _DLIB_EYES)
-    return ffhq_quad(left, right, landmarks[list(_DLIB_CORNERS)].mean(axis=0))
 
 
 def quads_of_mesh(landmarks: F64, smooth_frames: float) -> F64:
@@ -41,7 +33,7 @@ def quads_of_mesh(landmarks: F64, smooth_frames: float) -> F64:
     quads = np.full((len(landmarks), 4, 2), np.nan)
     found = np.isfinite(landmarks[:, 0, 0])
     for k in np.flatnonzero(found):
-        quads[k] = _quad_of_mesh(landmarks[k, :, :2])
+        quads[k] = quad_of_mesh(landmarks[k])
     if smooth_frames > 0 and found.sum() > 1:
         known, every = np.flatnonzero(found), np.arange(len(landmarks))
         flat = quads[found].reshape(len(known), 8)
@@ -49,11 +41,6 @@ def quads_of_mesh(landmarks: F64, smooth_frames: float) -> F64:
         smooth = gaussian_filter1d(bridged, smooth_frames, axis=0, mode="nearest")
         quads[found] = smooth.reshape(-1, 4, 2)[found]
     return quads
-
-
-def _quad_of_mesh(points: F64) -> F64:
-    left, right = (points[list(eye)].mean(axis=0) for eye in (EYE_LEFT, EYE_RIGHT))
-    return ffhq_quad(left, right, points[list(MOUTH_CORNERS)].mean(axis=0))
 
 
 def aligned(image: U8, quad: F64, size_px: int, transform_px: int) -> U8:
@@ -127,15 +114,3 @@ def _padded(image: Image.Image, quad: F64, side: float, margin: int) -> tuple[Im
     pixels += (gaussian_filter(pixels, [blur, blur, 0]) - pixels) * np.clip(depth * 3 + 1, 0, 1)
     pixels += (np.median(pixels, axis=(0, 1)) - pixels) * np.clip(depth, 0, 1)
     return Image.fromarray(np.uint8(np.clip(np.rint(pixels), 0, 255))), np.add(quad, (left, top))
-
-
-def back(quad: F64, size_px: int) -> F64:
-    """The matrix (2, 3) from an aligned image's pixels to its square."""
-    top_left, bottom_left, _, top_right = quad
-    across, down = (top_right - top_left) / size_px, (bottom_left - top_left) / size_px
-    return np.column_stack([across, down, top_left])
-
-
-def forth(quad: F64, size_px: int) -> F64:
-    """The matrix (2, 3) from the square to the aligned image's pixels."""
-    return invert(back(quad, size_px))

@@ -25,7 +25,7 @@ def applies(codes: Tensor) -> bool:
     return codes.device.type == "cpu" and not torch.is_grad_enabled()
 
 
-def image(network: Generator, rows: Tensor, maps: list[Tensor | None]) -> Tensor:
+def image(network: Generator, rows: Tensor, maps: list[Tensor]) -> Tensor:
     """One image (1, 3, size, size) of one W+ code (1, n_latent, style_dim)."""
     x = network.input.input.contiguous(memory_format=torch.channels_last)
     x = _styled(network.conv1, x, rows[:, 0], maps[0])
@@ -47,15 +47,14 @@ def _modulated(conv: ModulatedConv, w: Tensor) -> Tensor:
     return weight
 
 
-def _styled(layer: StyledConv, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+def _styled(layer: StyledConv, x: Tensor, w: Tensor, noise: Tensor) -> Tensor:
     weight, bias = _modulated(layer.conv, w), layer.activate.bias * GAIN
     if layer.conv.up:
         x = functional.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
         x = fir(x, 1, 4.0, bias)
     else:
         x = functional.conv2d(x, weight, bias, padding=1)
-    if noise is not None:
-        x += layer.noise.weight * GAIN * noise
+    x += layer.noise.weight * GAIN * noise
     functional.leaky_relu_(x, SLOPE)
     return x if layer.clamp is None else x.clamp_(-layer.clamp, layer.clamp)
 

@@ -8,9 +8,8 @@ named and shaped as in the layout that most encoders were trained against (`styl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +18,6 @@ from pipeline.stylegan import fused_cpu
 from pipeline.stylegan.layers import StyledConv, ToRGB
 from pipeline.stylegan.ops import EqualLinear, PixelNorm
 
-Noise = Literal["fixed", "none", "random"] | Sequence[Tensor]
-"""Stored maps, no noise, new noise per call, or a map (1 or n, 1, r, r) per layer."""
-
-_WIDEST = 512
 _LARGEST_PX = 4096
 _DEEPEST = 64
 _MAPPING_BATCH = 4096
@@ -69,12 +64,6 @@ class GeneratorConfig:
         if self.conv_clamp is not None and not self.conv_clamp > 0:
             raise ValueError(f"conv_clamp {self.conv_clamp}: expected more than 0")
 
-    @classmethod
-    def of(cls, size: int, multiplier: int = 2, **others: Any) -> GeneratorConfig:
-        """The published channel table: 512 up to 32 px, then `multiplier` * 16384 / px."""
-        sides = [4 << i for i in range(size.bit_length() - 2)]
-        return cls(size, tuple(min(_WIDEST, multiplier * 16384 // s) for s in sides), **others)
-
     @property
     def n_blocks(self) -> int:
         """Number of resolutions above 4 px."""
@@ -89,14 +78,6 @@ class GeneratorConfig:
     def noise_px(self) -> tuple[int, ...]:
         """Side of each layer's noise map: 4, 8, 8, 16, 16, ..."""
         return (4, *(8 << (i // 2) for i in range(2 * self.n_blocks)))
-
-    def as_dict(self) -> dict[str, Any]:
-        """For the metadata of a file."""
-        return asdict(self)
-
-
-def _of_sample(noise: Tensor | None, i: int) -> Tensor | None:
-    return noise if noise is None or len(noise) == 1 else noise[i : i + 1]
 
 
 class _Constant(nn.Module):
@@ -148,31 +129,6 @@ class Generator(nn.Module):
         self.noises = _Noises(config.noise_px)
         self.register_buffer("latent_avg", torch.zeros(dim))
 
-    def mapping(self, z: Tensor) -> Tensor:
-        """Normal z (n, style_dim) to w (n, style_dim)."""
-        w: Tensor = self.style(z)
-        return w
-
-    def broadcast(self, w: Tensor) -> Tensor:
-        """One w for all rows: (n, style_dim) to (n, n_latent, style_dim); a W+ code stays."""
-        if w.ndim == 2:
-            return w[:, None].expand(-1, self.config.n_latent, -1)
-        if w.ndim != 3 or w.shape[1:] != (self.config.n_latent, self.config.style_dim):
-            raise ValueError(
-                f"codes are {tuple(w.shape)}; this generator takes "
-                f"(n, {self.config.n_latent}, {self.config.style_dim})"
-            )
-        return w
-
-    def truncate(self, w: Tensor, psi: float, cutoff: int | None = None) -> Tensor:
-        """Towards the mean: avg + psi (w - avg), in the first `cutoff` rows only if given."""
-        rows = self.broadcast(w)
-        mean = self.get_buffer("latent_avg")
-        near = mean + psi * (rows - mean)
-        if cutoff is None:
-            return near
-        return torch.cat([near[:, :cutoff], rows[:, cutoff:]], dim=1)
-
     def mean_latent(self, n: int, seed: int = 0) -> Tensor:
         """The mean w (style_dim,) of `n` draws, for files without `latent_avg`."""
         draw = torch.Generator().manual_seed(seed)
@@ -182,33 +138,25 @@ class Generator(nn.Module):
             for start in range(0, n, _MAPPING_BATCH):
                 count = min(_MAPPING_BATCH, n - start)
                 z = torch.randn(count, self.config.style_dim, generator=draw)
-                total += self.mapping(z.to(device)).double().sum(dim=0).cpu()
+                total += self.style(z.to(device)).double().sum(dim=0).cpu()
         return (total / n).float()
 
-    def forward(self, codes: Tensor, noise: Noise = "fixed") -> Tensor:
-        """Images of codes.
-
-        Parameters
-        ----------
-        codes
-            W+ (n, n_latent, style_dim), or W (n, style_dim) for all rows. Not z: see `mapping`.
-        noise
-            See `Noise`. Images to be compared need the same noise.
+    def forward(self, rows: Tensor) -> Tensor:
+        """Images of W+ codes (n, n_latent, style_dim), with the stored noise.
 
         Returns
         -------
         (n, 3, size, size), nominally in [-1, 1], not clamped. On a CPU without gradients each
         image is generated separately (`fused_cpu`), with the same bits in any batch.
         """
-        rows = self.broadcast(codes)
-        maps = self._maps(noise, len(rows), rows)
-        if fused_cpu.applies(rows):
-            return torch.cat(
-                [
-                    fused_cpu.image(self, row[None], [_of_sample(m, i) for m in maps])
-                    for i, row in enumerate(rows)
-                ]
+        shape = self.config.n_latent, self.config.style_dim
+        if rows.shape[1:] != shape:
+            raise ValueError(
+                f"codes are {tuple(rows.shape)}; this generator takes (n, {shape[0]}, {shape[1]})"
             )
+        maps = self.noises.maps()
+        if fused_cpu.applies(rows):
+            return torch.cat([fused_cpu.image(self, row[None], maps) for row in rows])
         x = self.input.input.to(rows.dtype).expand(len(rows), -1, -1, -1)
         x = self.conv1(x, rows[:, 0], maps[0])
         image: Tensor = self.to_rgb1(x, rows[:, 1])
@@ -217,17 +165,3 @@ class Generator(nn.Module):
             x = self.convs[2 * j + 1](x, rows[:, 2 * j + 2], maps[2 * j + 2])
             image = to_rgb(x, rows[:, 2 * j + 3], image)
         return image
-
-    def _maps(self, noise: Noise, n: int, like: Tensor) -> Sequence[Tensor | None]:
-        sides = self.config.noise_px
-        if not isinstance(noise, str):
-            if len(noise) != len(sides):
-                raise ValueError(f"{len(noise)} noise maps; expected {len(sides)}")
-            return noise
-        if noise == "fixed":
-            return self.noises.maps()
-        if noise == "none":
-            return [None] * len(sides)
-        if noise == "random":
-            return [torch.randn(n, 1, px, px, device=like.device) for px in sides]
-        raise ValueError(f"noise {noise!r}: expected fixed, none, random or maps")

@@ -7,7 +7,7 @@ small networks use the same class.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -75,12 +75,9 @@ def stem(n_in: int, n_out: int) -> nn.Sequential:
 
 def body(units: Sequence[int], widths: Sequence[int]) -> nn.Sequential:
     """All units in sequence; the first of each stage halves the size."""
-    return nn.Sequential(*_units(units, widths))
-
-
-def _units(units: Sequence[int], widths: Sequence[int]) -> Iterator[Unit]:
-    before = widths[0]
+    layers, before = [], widths[0]
     for count, width in zip(units, widths, strict=True):
         for i in range(count):
-            yield Unit(before, width, 2 if i == 0 else 1)
+            layers.append(Unit(before, width, 2 if i == 0 else 1))
             before = width
+    return nn.Sequential(*layers)

@@ -57,9 +57,9 @@ class NoiseInjection(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
 
-    def forward(self, x: Tensor, noise: Tensor | None) -> Tensor:
-        """(n, c, r, r) and a map (1 or n, 1, r, r) in, (n, c, r, r) out."""
-        return x if noise is None else x + (self.weight * noise).to(x.dtype)
+    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
+        """(n, c, r, r) and a map (1, 1, r, r) in, (n, c, r, r) out."""
+        return x + (self.weight * noise).to(x.dtype)
 
 
 class StyledConv(nn.Module):
@@ -74,7 +74,7 @@ class StyledConv(nn.Module):
         self.activate = ActivateBias(n_out)
         self.clamp = clamp
 
-    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, w: Tensor, noise: Tensor) -> Tensor:
         """Features, one row of the code, this layer's noise map."""
         return _clamped(self.activate(self.noise(self.conv(x, w), noise)), self.clamp)
 

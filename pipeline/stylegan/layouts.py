@@ -258,7 +258,8 @@ def arcface_iresnet(tensors: Tensors, what: str) -> Network:
 
 def vgg(tensors: Tensors, what: str) -> Network:
     """torchvision's VGG without batch norm: convolutions; a gap in the numbers begins a stage."""
-    places = sorted(int(name.split(".")[1]) for name in tensors if _is_vgg_weight(name))
+    weights = (re.fullmatch(r"features\.(\d+)\.weight", name) for name in tensors)
+    places = sorted(int(match[1]) for match in weights if match)
     stages: list[list[int]] = []
     for before, place in zip([-9, *places], places, strict=False):
         if place - before != 2:
@@ -266,8 +267,3 @@ def vgg(tensors: Tensors, what: str) -> Network:
         stages[-1].append(_shape(tensors, f"features.{place}.weight", 4, what)[0])
     kept = {name: t for name, t in tensors.items() if name.startswith("features.")}
     return Network("vgg", {"stages": stages}, kept)
-
-
-def _is_vgg_weight(name: str) -> bool:
-    parts = name.split(".")
-    return len(parts) == 3 and parts[0] == "features" and parts[2] == "weight"

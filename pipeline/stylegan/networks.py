@@ -7,7 +7,7 @@ on the origin of the weights. A file never names code to run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
-from pipeline.models.registry import write_weights
+from pipeline.models.registry import Weights, read_weights, write_weights
 from pipeline.stylegan.arcface import ArcFace, ArcFaceConfig, arcface
 from pipeline.stylegan.discriminator import Discriminator
 from pipeline.stylegan.encoders import EncoderConfig, WPlusEncoder
@@ -48,7 +48,7 @@ def metadata_of(network: nn.Module) -> dict[str, Any]:
     """Kind and config of a network of `KINDS`."""
     for kind, known in KINDS.items():
         if isinstance(network, known.module):
-            return {"kind": kind, "config": network.config.as_dict()}  # type: ignore[operator, union-attr]
+            return {"kind": kind, "config": asdict(network.config)}  # type: ignore[call-overload]
     raise TypeError(f"{type(network).__name__} is not a known kind of network")
 
 
@@ -111,6 +111,17 @@ def network_of(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> nn
             state[name] = torch.zeros((), dtype=torch.long)
     network.load_state_dict(state, assign=True)
     return network.requires_grad_(False).eval()
+
+
+def load_network(weights: Weights) -> nn.Module:
+    """The network of one of our files, for inference, on the CPU, in float32.
+
+    Raises
+    ------
+    PipelineError
+        The kind of network is unknown, or the tensors do not fit the config.
+    """
+    return network_of(*read_weights(weights))
 
 
 def save_network(

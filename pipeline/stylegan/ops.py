@@ -20,28 +20,6 @@ GAIN = math.sqrt(2.0)
 EPSILON = 1e-8
 
 
-def upfirdn2d(
-    x: Tensor, kernel: Tensor, up: int = 1, down: int = 1, pad: tuple[int, int] = (0, 0)
-) -> Tensor:
-    """Upsample with zeros, pad, filter, decimate: the definition, for any 2-D kernel.
-
-    Zeros follow each sample; negative `pad` (before, after, on both axes) crops; the filter is a
-    true convolution (the kernel is flipped). The networks use `fir`, which is equal for
-    [1, 3, 3, 1] and costs a fraction.
-
-    Returns
-    -------
-    (n, c, (h * up + pad0 + pad1 - kh) // down + 1, likewise for the width)
-    """
-    n, c, h, w = x.shape
-    spread = x.new_zeros(n * c, 1, h, up, w, up)
-    spread[:, :, :, 0, :, 0] = x.reshape(n * c, 1, h, w)
-    padded = functional.pad(spread.reshape(n * c, 1, h * up, w * up), (*pad, *pad))
-    weight = kernel.to(x.dtype).flip(0, 1)[None, None]
-    y = functional.conv2d(padded, weight)[:, :, ::down, ::down]
-    return y.reshape(n, c, y.shape[2], y.shape[3])
-
-
 def _kernels(x: Tensor, gain: float) -> Tensor:
     taps = torch.tensor(TAPS, dtype=x.dtype, device=x.device) / sum(TAPS)
     return (torch.outer(taps, taps) * gain).expand(x.shape[1], 1, 4, 4)
@@ -110,21 +88,17 @@ class EqualLinear(nn.Module):
 
 
 class EqualConv2d(nn.Module):
-    """A convolution whose stored weight has unit standard deviation."""
+    """A convolution without bias whose stored weight has unit standard deviation."""
 
-    def __init__(
-        self, n_in: int, n_out: int, size: int, *, stride: int = 1, pad: int = 0, bias: bool = True
-    ) -> None:
+    def __init__(self, n_in: int, n_out: int, size: int, *, stride: int = 1, pad: int = 0) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(n_out, n_in, size, size))
-        self.bias = nn.Parameter(torch.zeros(n_out)) if bias else None
         self.scale = 1.0 / math.sqrt(n_in * size * size)
         self.stride, self.pad = stride, pad
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, n_in, h, w) in, (n, n_out, h / stride, w / stride) out."""
-        weight = self.weight * self.scale
-        return functional.conv2d(x, weight, self.bias, stride=self.stride, padding=self.pad)
+        return functional.conv2d(x, self.weight * self.scale, stride=self.stride, padding=self.pad)
 
 
 class ActivateBias(nn.Module):

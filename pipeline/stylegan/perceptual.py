@@ -5,8 +5,7 @@ Layers are named as in torchvision's files; the classifier is not read.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +24,6 @@ class VggConfig:
         object.__setattr__(self, "stages", tuple(tuple(stage) for stage in self.stages))
         if not self.stages or min(min(stage, default=0) for stage in self.stages) < 1:
             raise ValueError(f"stages {self.stages}: channel counts of at least one stage")
-
-    def as_dict(self) -> dict[str, Any]:
-        """For the metadata of a file."""
-        return asdict(self)
 
 
 class Vgg(nn.Module):

@@ -6,7 +6,6 @@ pooling) are arguments here, and parameters of the stages.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,7 +17,6 @@ Norm = Literal["flattened", "per_layer"]
 Balance = Literal["none", "classes", "speakers"]
 
 _TOLERANCE = 1e-6
-_FULL_RANK = 1e-6
 _LEFT = 1e-6
 _MOST_FOLDS = 10
 
@@ -168,45 +166,6 @@ def unit(direction: F64, n_latent: int, norm: Norm) -> F64:
     return direction / length * (np.sqrt(n_latent) if norm == "per_layer" else 1.0)
 
 
-def project_out(direction: F64, conditions: F64) -> F64:
-    """The unit direction (d,) with the span of `conditions` (k, d) projected out, for any k.
-
-    Raises
-    ------
-    ValueError
-        When the conditions are dependent, or nothing of the direction remains.
-    """
-    scaled = conditions / np.linalg.norm(conditions, axis=1, keepdims=True)
-    basis, upper = np.linalg.qr(scaled.T)
-    if np.abs(np.diag(upper)).min() < _FULL_RANK:
-        raise ValueError(f"the {len(conditions)} conditions to project out are dependent")
-    # Twice: the first pass leaves rounding errors of the order of the removed part.
-    left = direction - basis @ (basis.T @ direction)
-    left = left - basis @ (basis.T @ left)
-    length = float(np.linalg.norm(left))
-    if length < _LEFT * float(np.linalg.norm(direction)):
-        raise ValueError("the direction is in the span of what is projected out")
-    return np.asarray(left / length)
-
-
-def walk(codes: F64, direction: F64, distances: Sequence[float]) -> F64:
-    """Codes moved along a unit direction, one per distance.
-
-    Parameters
-    ----------
-    codes
-        (d,): `distances` are counted from the boundary through the origin, as InterFaceGAN does
-        for W. (n_latent, d): they are counted from the code itself, as it does for W+; SSERD's
-        eq. 12 is of this kind.
-    direction
-        (d,).
-    """
-    steps = np.asarray(distances, np.float64)
-    if codes.ndim == 1:
-        return np.asarray(codes + (steps - codes @ direction)[:, None] * direction)
-    return np.asarray(codes + steps[:, None, None] * direction)
-
-
 def class_gap(data: Labelled, direction: F64) -> float:
     """The distance of the classes' means along a direction, in its units.
 
@@ -235,7 +194,8 @@ def accuracy(data: Labelled, folds: NDArray[np.int64], c: float, balance: Balanc
     """
     right: dict[bool, list[bool]] = {False: [], True: []}
     gram = data.codes @ data.codes.T  # computed once; each fold uses a part of it
-    for train, test in _splits(folds):
+    for fold in np.unique(folds[folds >= 0]):
+        train, test = folds != fold, folds == fold
         known = data.chosen(train)
         if not known.has_both:
             continue
@@ -269,14 +229,6 @@ def folds_by_take(data: Labelled, n_folds: int) -> NDArray[np.int64]:
 def folds_by_speaker(data: Labelled) -> NDArray[np.int64]:
     """The fold (n,) of each row: one per speaker, several speakers per fold for more than ten."""
     return _numbers(data.speakers) % _MOST_FOLDS
-
-
-def _splits(
-    folds: NDArray[np.int64],
-) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
-    for fold in np.unique(folds[folds >= 0]):
-        test = folds == fold
-        yield ~test, test
 
 
 def _numbers(names: NDArray[np.str_]) -> NDArray[np.int64]:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional
 
 HERE = Path(__file__).resolve().parent.parent / "stylegan" / "fixtures"
 
@@ -47,3 +49,30 @@ def saved(path: Path, value: Any, **how: Any) -> Path:
     """A file as torch writes it."""
     torch.save(value, path, **how)
     return path
+
+
+def upfirdn2d(
+    x: Tensor, kernel: Tensor, up: int = 1, down: int = 1, pad: tuple[int, int] = (0, 0)
+) -> Tensor:
+    """Upsample with zeros, pad, filter, decimate: the definition, for any 2-D kernel.
+
+    Zeros follow each sample; negative `pad` (before, after, on both axes) crops; the filter is a
+    true convolution (the kernel is flipped). The networks use `fir`, which is equal for
+    [1, 3, 3, 1] and costs a fraction.
+
+    Returns
+    -------
+    (n, c, (h * up + pad0 + pad1 - kh) // down + 1, likewise for the width)
+    """
+    n, c, h, w = x.shape
+    spread = x.new_zeros(n * c, 1, h, up, w, up)
+    spread[:, :, :, 0, :, 0] = x.reshape(n * c, 1, h, w)
+    padded = functional.pad(spread.reshape(n * c, 1, h * up, w * up), (*pad, *pad))
+    weight = kernel.to(x.dtype).flip(0, 1)[None, None]
+    y = functional.conv2d(padded, weight)[:, :, ::down, ::down]
+    return y.reshape(n, c, y.shape[2], y.shape[3])
+
+
+def on_all_rows(network: Any, w: Tensor) -> Tensor:
+    """One w (n, dim) for all rows of a code."""
+    return w[:, None].expand(-1, network.config.n_latent, -1)

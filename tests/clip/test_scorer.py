@@ -13,8 +13,7 @@ from PIL import Image
 from pipeline.clip.library import open_clip
 from pipeline.clip.network import ImageSettings
 from pipeline.clip.preprocess import Normalise, resized
-from pipeline.clip.prompts import probabilities, text_anchors
-from pipeline.clip.scorer import Scorer
+from pipeline.clip.scorer import Scorer, probabilities, text_anchors
 from tests.builders.tiny_clip import PROMPTS, made_network
 
 U8 = NDArray[np.uint8]

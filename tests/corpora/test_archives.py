@@ -348,7 +348,7 @@ def _with_size(raw: bytes, field: bytes) -> bytes:
     ("field", "reason"),
     [
         (b"\xff" * 12, "a header that claims"),
-        (b"99999999999\0", "a header without a size"),
+        (b"99999999999\0", "no header where one must be"),
         (b"\x80" + b"\x00" * 6 + b"\x10" + b"\x00" * 4, "bytes before its last member does"),
         (b"77777777777\0", "bytes before its last member does"),
     ],

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.corpora import inventory, skipped_notes
-from pipeline.corpora.mead import EMOTIONS, VIEWS, Utterance, parse, view_of
+from pipeline.corpora.listing import Utterance
+from pipeline.corpora.mead import EMOTIONS, VIEWS, parse, view_of
 from pipeline.corpora.mead_sentences import prior_labels
 from pipeline.corpora.scan import Found
 from pipeline.errors import PipelineError

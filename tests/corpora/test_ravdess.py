@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.corpora import skipped_notes
-from pipeline.corpora.ravdess import EMOTIONS, Trial, parse
+from pipeline.corpora.listing import Utterance
+from pipeline.corpora.ravdess import EMOTIONS, parse
 from pipeline.corpora.scan import Found
 from pipeline.errors import PipelineError
 from pipeline.records import Source
@@ -210,5 +211,6 @@ def test_names_parse_and_print_back(
     emotion: str, intensity: str, statement: str, repetition: str, actor: int
 ) -> None:
     name = f"01-01-{emotion}-{intensity}-{statement}-{repetition}-{actor:02d}.mp4"
-    trial = Trial(f"Actor_{actor:02d}", EMOTIONS[emotion], int(intensity), statement, repetition)
+    take = f"{statement}-{repetition}"
+    trial = Utterance(f"Actor_{actor:02d}", EMOTIONS[emotion], int(intensity), take)
     assert parse(Found(Source(name))) == (trial, "both")

@@ -12,7 +12,7 @@ from pipeline.digests import sha256_of
 from pipeline.errors import ParameterError
 from pipeline.faces.measures import measure
 from pipeline.faces.mediapipe_tasks import TaskTracker, read_task
-from pipeline.faces.mesh import MeshTracker, Tracker
+from pipeline.faces.mesh import MeshTracker, SettlingTracker
 from pipeline.stages.extract import stage as extract
 from tests.builders.drawn_faces import drawn, rgb
 from tests.builders.landmarker_bundle import write_bundle
@@ -38,7 +38,7 @@ def talk(which: int) -> list[np.ndarray]:
     ]
 
 
-def track(tracker: Tracker, images: list[np.ndarray]) -> np.ndarray:
+def track(tracker: SettlingTracker, images: list[np.ndarray]) -> np.ndarray:
     tracker.restart()
     found = [tracker.track(image) for image in images]
     assert all(landmarks is not None for landmarks in found)

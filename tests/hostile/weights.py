@@ -27,7 +27,7 @@ from pipeline.models.pickle_stubs import PersistentObject
 from pipeline.models.registry import Weights
 from pipeline.models.stored_tensors import StoredTensor
 from pipeline.stylegan.formats import module_tensors, sniff, terms_of
-from pipeline.stylegan.load import load_network
+from pipeline.stylegan.networks import load_network
 from tests.builders import hostile_weights, isolated_cases
 from tests.builders.stylegan_files import HERE
 from tests.builders.tiny_clip import made_network

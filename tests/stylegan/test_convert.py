@@ -14,7 +14,7 @@ from pipeline.digests import sha256_of
 from pipeline.errors import PipelineError
 from pipeline.models.registry import Weights
 from pipeline.stylegan.convert import convert, examine
-from pipeline.stylegan.load import load_network
+from pipeline.stylegan.networks import load_network
 from tests.builders.stylegan_files import HERE, e4e, rosinality, saved
 
 

@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from pipeline.stylegan.discriminator import Discriminator
 from pipeline.stylegan.generator import GeneratorConfig
-from pipeline.stylegan.ops import TAPS, upfirdn2d
-from tests.builders.stylegan_files import off
+from pipeline.stylegan.ops import TAPS
+from tests.builders.stylegan_files import off, upfirdn2d
 
 CONFIG = GeneratorConfig(16, (12, 8, 6), 16, 2)
 KERNEL = torch.outer(torch.tensor(TAPS), torch.tensor(TAPS)) / 64

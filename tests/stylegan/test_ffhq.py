@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.faces import framing
 from pipeline.faces.affine import apply
 from pipeline.stylegan import ffhq
 
@@ -19,7 +20,9 @@ def given() -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_squares_are_those_of_the_reference(given: dict[str, np.ndarray], case: str) -> None:
-    quad = ffhq.quad_of_68(given[f"{case}__lm"].astype(np.float64))
+    points = given[f"{case}__lm"].astype(np.float64)  # dlib's 68
+    eyes = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
+    quad = framing.ffhq_quad(*eyes, points[[48, 54]].mean(axis=0))
     np.testing.assert_array_equal(quad, given[f"{case}__quad"])
     side = np.hypot(*(quad[3] - quad[0]))
     assert side == pytest.approx(float(given[f"{case}__qsize"]), rel=1e-12)
@@ -40,16 +43,16 @@ def test_images_are_within_two_levels_of_the_reference(
 def test_back_and_forth_are_inverse_and_meet_the_corners() -> None:
     quad = np.array([[10.0, 20.0], [4.0, 80.0], [64.0, 86.0], [70.0, 26.0]])
     corners = np.array([[0.0, 0.0], [0.0, 128.0], [128.0, 128.0], [128.0, 0.0]])
-    np.testing.assert_allclose(apply(ffhq.back(quad, 128), corners), quad, atol=1e-9)
-    np.testing.assert_allclose(apply(ffhq.forth(quad, 128), quad), corners, atol=1e-9)
+    np.testing.assert_allclose(apply(framing.quad_to_frame(quad, 128), corners), quad, atol=1e-9)
+    np.testing.assert_allclose(apply(framing.quad_framing(quad, 128), quad), corners, atol=1e-9)
 
 
 def _faces(n: int, jitter: float) -> np.ndarray:
     rng = np.random.default_rng(0)
     points = np.zeros((n, 478, 3))
-    points[:, list(ffhq.EYE_LEFT), :2] = (100, 100)
-    points[:, list(ffhq.EYE_RIGHT), :2] = (160, 100)
-    points[:, list(ffhq.MOUTH_CORNERS), :2] = (130, 170)
+    points[:, list(framing.EYE_LEFT), :2] = (100, 100)
+    points[:, list(framing.EYE_RIGHT), :2] = (160, 100)
+    points[:, list(framing.MOUTH_CORNERS), :2] = (130, 170)
     points[:, :, :2] += rng.normal(0, jitter, (n, 1, 2))
     return points
 

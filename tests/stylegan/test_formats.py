@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def test_identity_networks_and_clip_are_told(tmp_path: Path) -> None:
         assert examined.found.family == said
         told = examined.found.networks["arcface"].config
         assert {**told, "units": tuple(told["units"]), "widths": tuple(told["widths"])} == {
-            **config.as_dict()
+            **asdict(config)
         }
     clip = {"visual.conv1.weight": torch.zeros(1), "logit_scale": torch.zeros(())}
     assert family(saved(tmp_path / "clip", clip))[0].startswith("CLIP")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ def test_half_the_size_reads_as_float32(tmp_path: Path) -> None:
 
 
 def test_an_empty_network_takes_no_memory() -> None:
-    metadata = {"kind": "w-plus-encoder", "config": EncoderConfig("e4e", 18).as_dict()}
+    metadata = {"kind": "w-plus-encoder", "config": asdict(EncoderConfig("e4e", 18))}
     assert all(t.is_meta for t in empty_network(metadata).state_dict().values())
     metadata = metadata_of(Generator(SMALL))
     assert all(t.is_meta for t in empty_network(metadata).state_dict().values())

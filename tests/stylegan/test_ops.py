@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pipeline.stylegan import ops
-from tests.builders.stylegan_files import HERE, arrays, off
+from tests.builders.stylegan_files import HERE, arrays, off, upfirdn2d
 
 IO = arrays("ops_io.npz")
 SPECS = json.loads(str(np.load(HERE / "ops_io.npz")["spec_json"]))
@@ -19,7 +19,7 @@ KERNEL = torch.outer(torch.tensor(ops.TAPS), torch.tensor(ops.TAPS)) / 64
 @pytest.mark.parametrize("case", range(len(SPECS)))
 def test_upfirdn2d_is_the_published_one(case: int) -> None:
     kernel, up, down, before, after = SPECS[case]
-    found = ops.upfirdn2d(IO["x"], IO[kernel], up, down, (before, after))
+    found = upfirdn2d(IO["x"], IO[kernel], up, down, (before, after))
     assert off(found, IO[f"y_{case:02d}"]) < 1e-5
 
 
@@ -27,14 +27,14 @@ def test_upfirdn2d_is_the_published_one(case: int) -> None:
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_fir_is_the_definition(pad: int, gain: float, layout: torch.memory_format) -> None:
     x, bias = torch.randn(2, 5, 9, 7).contiguous(memory_format=layout), torch.randn(5)
-    expected = ops.upfirdn2d(x, KERNEL * gain, pad=(pad, pad))
+    expected = upfirdn2d(x, KERNEL * gain, pad=(pad, pad))
     assert off(ops.fir(x, pad, gain), expected) < 1e-5
     assert off(ops.fir(x, pad, gain, bias), expected + bias.view(1, 5, 1, 1)) < 1e-5
 
 
 def test_upsample_is_the_definition() -> None:
     x = torch.randn(2, 3, 9, 7)
-    assert off(ops.upsample(x), ops.upfirdn2d(x, KERNEL * 4, up=2, pad=(2, 1))) < 1e-5
+    assert off(ops.upsample(x), upfirdn2d(x, KERNEL * 4, up=2, pad=(2, 1))) < 1e-5
 
 
 def test_activation_and_norm_are_the_published_ones() -> None:

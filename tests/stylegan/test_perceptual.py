@@ -11,7 +11,7 @@ from pipeline.latents.networks import Networks
 from pipeline.models.registry import Weights
 from pipeline.stylegan.convert import convert, examine
 from pipeline.stylegan.generator import Generator, GeneratorConfig
-from pipeline.stylegan.load import load_network
+from pipeline.stylegan.networks import load_network
 from pipeline.stylegan.perceptual import VGG19, Vgg, VggConfig
 
 TINY = (4, 4, "M", 6, "M", 8, 8)

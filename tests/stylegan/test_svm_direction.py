@@ -29,33 +29,6 @@ def test_boundary_is_that_of_the_reference(given: dict[str, np.ndarray], c: str)
     assert found.intercept == pytest.approx(float(given[f"svc_C{c}_intercept"]), abs=1e-5)
 
 
-@pytest.mark.parametrize("k", [1, 2, 3, 4])
-def test_projections_are_those_of_the_reference(given: dict[str, np.ndarray], k: int) -> None:
-    conditions = np.concatenate([given[f"cond{i}"] for i in range(1, k + 1)])
-    found = boundary.project_out(given["primal"][0], conditions)
-    np.testing.assert_allclose(found, given[f"proj_{k}"][0], atol=1e-6)
-    assert np.abs(conditions @ found).max() < 1e-12
-
-
-def test_projection_refuses_dependent_conditions_and_an_empty_rest() -> None:
-    one = np.eye(3)[:1]
-    with pytest.raises(ValueError, match="2 conditions to project out are dependent"):
-        boundary.project_out(np.ones(3), np.concatenate([one, 2 * one]))
-    with pytest.raises(ValueError, match="is in the span"):
-        boundary.project_out(np.array([1.0, 2.0, 0.0]), np.eye(3)[:2])
-
-
-def test_walks_are_those_of_the_reference(given: dict[str, np.ndarray]) -> None:
-    steps = np.linspace(-3, 3, 7)
-    direction = given["primal"][0]
-    np.testing.assert_allclose(
-        boundary.walk(given["lin_w"][0], direction, steps), given["interp_w"], atol=1e-6
-    )
-    np.testing.assert_allclose(
-        boundary.walk(given["lin_wp"][0], direction, steps), given["interp_wp"], atol=1e-6
-    )
-
-
 def test_fifteen_is_three_and_a_half_a_row_or_fifteen() -> None:
     rng = np.random.default_rng(0)
     raw = rng.normal(size=18 * 512)

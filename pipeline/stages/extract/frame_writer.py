@@ -17,9 +17,9 @@ from pipeline import media
 from pipeline.digests import sha256_of
 from pipeline.errors import Reject
 from pipeline.faces.crop import square_for
-from pipeline.faces.mesh import FaceFinder, Tracker
+from pipeline.faces.mesh import FaceFinder, SettlingTracker
 from pipeline.faces.track_stats import TrackStats, TurnVotes
-from pipeline.faces.tracking import TrackingOptions, first_face, track_face
+from pipeline.faces.tracking import first_face, track_face
 from pipeline.params import Extract
 from pipeline.records import FRAMES_SCHEMA
 from pipeline.runtime.tables import write_batches
@@ -54,11 +54,10 @@ class VideoTrack:
 class _Passes:
     """Decoding passes over one take, each of which writes the file `target`."""
 
-    def __init__(self, section: Extract, tools: tuple[Tracker, FaceFinder], target: Path) -> None:
+    def __init__(
+        self, section: Extract, tools: tuple[SettlingTracker, FaceFinder], target: Path
+    ) -> None:
         self.section, self.tools, self.target = section, tools, target
-        self.options = TrackingOptions(
-            section.mesh_px, section.count_faces_every_s, section.jpeg_quality
-        )
         self.votes = TurnVotes()
         self.left = _PASSES
 
@@ -101,7 +100,7 @@ class _Passes:
         stats: TrackStats,
     ) -> None:
         self.left -= 1
-        tracked = track_face(frames, start, self.tools, self.options, stats)
+        tracked = track_face(frames, start, self.tools, self.section, stats)
         checked = self._checked(batches(tracked, stats), video, stats)
         write_batches(self.target, FRAMES_SCHEMA, checked, plain_columns=["crop"])
 
@@ -128,7 +127,7 @@ class _Passes:
 def write_frames(
     opened: media.MediaSource,
     target: Path,
-    tools: tuple[Tracker, FaceFinder],
+    tools: tuple[SettlingTracker, FaceFinder],
     section: Extract,
 ) -> VideoTrack | None:
     """Write the frames of a take to `target`; None if the file has no video.

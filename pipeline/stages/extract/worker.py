@@ -11,7 +11,7 @@ from pipeline import corpora, media
 from pipeline.digests import sha256_of
 from pipeline.errors import Reject
 from pipeline.faces.mediapipe_tasks import TaskTracker
-from pipeline.faces.mesh import FaceFinder, MeshTracker, Tracker
+from pipeline.faces.mesh import FaceFinder, MeshTracker, SettlingTracker
 from pipeline.params import Extract
 from pipeline.records import Clip, Source, Take, rejected
 from pipeline.runtime.store import ItemStore, atomic_path
@@ -51,7 +51,7 @@ class Tools:
         self._task = task
 
     @cached_property
-    def tracker(self) -> Tracker:
+    def tracker(self) -> SettlingTracker:
         """The tracker of one face."""
         return MeshTracker() if self._task is None else TaskTracker(self._task)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.digests import digest
+from pipeline.faces.framing import quad_framing
 from pipeline.latents.face_quads import crop_from_image, decoded
 from pipeline.latents.mouths import MEASURES
 from pipeline.records import MadeFamily, Rejected, rejected
@@ -21,7 +22,6 @@ from pipeline.stages.synth.family import (
     Sources,
     length_of_gap,
 )
-from pipeline.stylegan.ffhq import forth
 from pipeline.stylegan.svm_direction import F64
 from pipeline.takes.framed_images import encode
 from spfem_data.labels import EMOTIONS
@@ -125,7 +125,7 @@ def _row(job: MakeJob, sources: Sources, one: Made, name: str, family_kept: bool
         "clarity_rise": one.rise,
         "verdict": one.verdict,
         "family_kept": family_kept,
-        "frame_to_image": forth(sources.quads[k], size).ravel().tolist(),
+        "frame_to_image": quad_framing(sources.quads[k], size).ravel().tolist(),
         "generator_sha256": job.take.generator_sha256,
         "encoder_sha256": job.take.encoder_sha256,
         "direction_sha256": None if direction is None else direction.direction_sha256,

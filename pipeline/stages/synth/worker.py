@@ -13,6 +13,7 @@ import pyarrow as pa
 from pipeline.clip.judge import Judge as ClipJudge
 from pipeline.clip.judge import load_scorer
 from pipeline.faces.affine import compose
+from pipeline.faces.framing import quad_to_frame
 from pipeline.faces.sampling import U8, sample
 from pipeline.latents.codes import as_vectors
 from pipeline.latents.face_quads import chosen_frames, crops_of, decoded, image_of
@@ -27,7 +28,6 @@ from pipeline.runtime.tables import read_table, write_table
 from pipeline.runtime.units import UnitResult
 from pipeline.stages.synth.family import Made, MakeJob, Maker, Sources, gaps_of, length_of_gap
 from pipeline.stages.synth.rows import BLOBS, rows_of
-from pipeline.stylegan.ffhq import back
 from pipeline.stylegan.svm_direction import F64
 from pipeline.takes.framed_images import framing_of
 from spfem_data.labels import EMOTIONS
@@ -88,7 +88,7 @@ def _to_scored(job: MakeJob, quads: F64, size_px: int) -> list[F64] | None:
     if job.score_framing != "ned256":
         return None
     frame_to = framing_of("ned256", size_px, job.clip, job.frames_file)(0)
-    return [compose(frame_to, back(quad, size_px)) for quad in quads]
+    return [compose(frame_to, quad_to_frame(quad, size_px)) for quad in quads]
 
 
 def _clarities(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,50 +15,22 @@ from torch.nn import functional
 from pipeline.faces.affine import compose
 from pipeline.faces.framing import face_boxes, ned256
 from pipeline.faces.sampling import sample
-from pipeline.runtime.store import atomic_path
 from pipeline.tools.train_demo.drawn_faces import F64, U8, FaceSet
-from pipeline.tools.train_demo.framed import each_once
 
-VERSION = 1
 ROOM = 1.3
 """Side of a stored view relative to the framing: the margin for shift, rotation and scale."""
 
 
-@dataclass(frozen=True)
-class _Job:
-    part: Path
-    target: Path
-    size_px: int
-
-
 def views(
-    faces: FaceSet,
-    size_px: int,
-    *,
-    workers: int,
-    done: Callable[[int, int], None] = lambda made, total: None,
+    faces: FaceSet, size_px: int, done: Callable[[int, int], None] = lambda made, total: None
 ) -> U8:
-    """All images (n, s, s, 3) with the face in ned256's square, `ROOM` times as wide.
-
-    The views of each identity are computed once and stored next to its rendered images.
-    """
-    jobs = {
-        path.stem: _Job(path, path.with_suffix(f".ned{size_px}-{VERSION}.npy"), size_px)
-        for path in faces.paths
-    }
-    each_once(_frame, jobs, workers=workers, done=done)
-    return np.concatenate([np.load(job.target) for job in jobs.values()])
-
-
-def _frame(_: None, job: _Job) -> int:
-    faces = FaceSet([job.part])
-    images = [
-        sample(image, view_of(landmarks, job.size_px), job.size_px)
-        for landmarks, image in zip(faces.landmarks, faces.images(), strict=True)
-    ]
-    with atomic_path(job.target) as temporary, temporary.open("wb") as stream:
-        np.save(stream, np.stack(images))
-    return len(images)
+    """All images (n, s, s, 3) with the face in ned256's square, `ROOM` times as wide."""
+    images = []
+    for number, part in enumerate(faces.parts(), start=1):
+        for landmarks, image in zip(part.landmarks, part.images(), strict=True):
+            images.append(sample(image, view_of(landmarks, size_px), size_px))
+        done(number, len(faces.paths))
+    return np.stack(images)
 
 
 def view_of(landmarks: F64, size_px: int) -> F64:

@@ -21,7 +21,7 @@ from torch.nn import functional
 from pipeline.clip.architecture import read_architecture
 from pipeline.clip.network import ClipNetwork, build_network
 from pipeline.clip.preprocess import Normalise
-from pipeline.clip.prompts import text_anchors
+from pipeline.clip.scorer import text_anchors
 from pipeline.models.registry import DRAWN, TRAINED_ON, write_weights
 from pipeline.runtime.store import write_bytes, write_json
 from pipeline.tools.train_demo.augmented_views import Changes, changed, plain

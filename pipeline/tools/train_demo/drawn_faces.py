@@ -29,6 +29,7 @@ from pipeline.demo_corpus.truth import N_POINTS, face_measures
 from pipeline.demo_corpus.visemes import JAW, PRESS, shape_of
 from pipeline.digests import digest
 from pipeline.errors import ParameterError, PipelineError
+from pipeline.media.jpeg import decode_jpeg, use_one_thread
 from pipeline.runtime import executor
 from pipeline.runtime.store import atomic_path
 from pipeline.tools.train_demo.random_identities import invent
@@ -137,7 +138,7 @@ def draw_faces(
     }
     done(len(paths) - len(jobs), len(paths))
     outcomes = executor.run(
-        _draw_person, jobs, setup=_one_thread, engine="processes", workers=workers
+        _draw_person, jobs, setup=use_one_thread, engine="processes", workers=workers
     )
     for n, (name, outcome) in enumerate(outcomes, len(paths) - len(jobs) + 1):
         if isinstance(outcome, executor.Died):
@@ -153,7 +154,7 @@ class FaceSet:
     ----------
     paths
         The files, one per identity.
-    person, emotion, view
+    person, emotion
         (n,) names.
     held_out
         (n,) whether the image's identity is held out from training.
@@ -165,12 +166,10 @@ class FaceSet:
 
     def __init__(self, paths: list[Path]) -> None:
         columns = [name for name in FACES_SCHEMA.names if name != "image"]
-        tables = [pq.read_table(path, columns=columns) for path in paths]
-        table = pa.concat_tables(tables)
+        table = pa.concat_tables(pq.read_table(path, columns=columns) for path in paths)
         self.paths = paths
-        self._starts = np.cumsum([0, *(t.num_rows for t in tables)])
-        self.person, self.emotion, self.view = (
-            np.asarray(table[name].to_pylist()) for name in ("person", "emotion", "view")
+        self.person, self.emotion = (
+            np.asarray(table[name].to_pylist()) for name in ("person", "emotion")
         )
         self.held_out: NDArray[np.bool_] = table["held_out"].to_numpy()
         self.intensity, self.mouth_open, self.mouth_width, self.eye_open = (
@@ -180,7 +179,7 @@ class FaceSet:
         self._steps = table["landmarks_64"]
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return len(self.person)
 
     @cached_property
     def landmarks(self) -> F64:
@@ -188,28 +187,15 @@ class FaceSet:
         flat = self._steps.combine_chunks().flatten().to_numpy()
         return np.asarray(flat.reshape(-1, N_POINTS, 2) / _LANDMARK_STEPS)
 
+    def parts(self) -> Iterator[FaceSet]:
+        """The images of each identity."""
+        return (FaceSet([path]) for path in self.paths)
+
     def images(self) -> Iterator[U8]:
         """All frames (frame_px, frame_px, 3) RGB, in order."""
         for path in self.paths:
             for image in pq.read_table(path, columns=["image"])["image"].to_pylist():
-                yield _decoded(image)
-
-    def image(self, number: int) -> U8:
-        """One frame (frame_px, frame_px, 3) RGB."""
-        part = int(np.searchsorted(self._starts, number, side="right")) - 1
-        images = pq.read_table(self.paths[part], columns=["image"])["image"]
-        return _decoded(images[number - int(self._starts[part])].as_py())
-
-
-def _decoded(encoded: bytes) -> U8:
-    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise PipelineError("a drawn image cannot be read; remove the folder of drawn faces")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-
-
-def _one_thread() -> None:
-    cv2.setNumThreads(1)
+                yield decode_jpeg(image)
 
 
 def _draw_person(_: None, job: _Job) -> int:
@@ -219,7 +205,8 @@ def _draw_person(_: None, job: _Job) -> int:
     head = Head(person, params.frame_px)
     rng = np.random.default_rng([params.seed, job.index, 22])
     rows = [
-        _row(head, emotion, rng, params.seed) | {"held_out": job.index >= _first_held_out(params)}
+        _row(head, emotion, rng, params.seed)
+        | {"held_out": job.index >= params.people - params.held_out}
         for emotion in (_SHOWN[k % len(_SHOWN)] for k in range(params.images))
     ]
     with atomic_path(job.path) as temporary:
@@ -228,10 +215,6 @@ def _draw_person(_: None, job: _Job) -> int:
             use_dictionary=False,
         )  # fmt: skip
     return len(rows)
-
-
-def _first_held_out(params: FacesParams) -> int:
-    return params.people - params.held_out
 
 
 def _row(head: Head, emotion: str, rng: np.random.Generator, seed: int) -> dict[str, Any]:

@@ -1,29 +1,22 @@
-"""Losses and gradients of a step on one part of its batch, and processes for the other parts.
-
-Threads of one process synchronise at every layer and compete for the interpreter; on a busy machine
-two of them are slower than one. Processes synchronise once per step.
-"""
+"""Losses and gradients of a step on one part of its batch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain
-from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, multiprocessing, nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.demo_corpus.emotion_profiles import EMOTIONS
-from pipeline.errors import PipelineError
 from pipeline.stylegan.generator import Generator
 from pipeline.tools.train_demo.drawn_faces import FaceSet
-from pipeline.tools.train_demo.framed import Framed, framed_faces
+from pipeline.tools.train_demo.framed import Framed
 from pipeline.tools.train_encoder import losses
 from pipeline.tools.train_encoder.order import Order, chance
 
@@ -39,7 +32,7 @@ class Recipe:
     steps, batch
         The number of steps and images per step.
     parts
-        The number of processes that share a batch.
+        The number of parts of a batch, whose gradients are averaged.
     rate_equalised, rate
         Adam's learning rates of layers with equalised weights and of others; they decay to 0 from
         `decay_from` (a share of the steps) on.
@@ -102,7 +95,6 @@ class FaceData:
     """Framed faces by number, split into training and held-out."""
 
     def __init__(self, faces: FaceSet, framed: Framed) -> None:
-        self.paths = faces.paths
         self.framed = framed
         self.train = np.nonzero(~faces.held_out)[0]
         self.held_out = np.nonzero(faces.held_out)[0]
@@ -151,24 +143,21 @@ class Learner:
     ----------
     networks
         generator, encoder and head.
-    part
-        Which of `recipe.parts`.
     """
 
     def __init__(
-        self, networks: nn.ModuleDict, judge: nn.Module, data: FaceData, recipe: Recipe, part: int
+        self, networks: nn.ModuleDict, judge: nn.Module, data: FaceData, recipe: Recipe
     ) -> None:
         self.networks, self.judge, self.data, self.recipe = networks, judge, data, recipe
-        self.part = part
         self.order = Order(len(data.train), recipe.batch, recipe.seed)
         self.parameters = trained_parameters(networks)
 
-    def learn(self, step: int) -> Learnt:
-        """Losses and gradients of this part of a step's batch."""
-        draw = chance(self.recipe.seed, step * self.recipe.parts + self.part)
-        places = np.array_split(self.order.at(step), self.recipe.parts)[self.part]
+    def learn(self, step: int, part: int) -> Learnt:
+        """Losses and gradients of one of the `recipe.parts` of a step's batch."""
+        draw = chance(self.recipe.seed, step * self.recipe.parts + part)
+        places = np.array_split(self.order.at(step), self.recipe.parts)[part]
         batch = self.data.batch(places, draw, self.recipe.emphasis)
-        self.set_norms(learn=step < self.recipe.norms_until * self.recipe.steps)
+        self.set_norms(step, part)
         made, parts = self._losses(batch, draw, step)
         total = torch.stack(list(parts.values())).sum()
         found = torch.autograd.grad(total, self.parameters, allow_unused=True)
@@ -182,12 +171,12 @@ class Learner:
             row["judge"], judged = self._judge(step, batch.images, made.detach())
         return Learnt(row, gradients, judged)
 
-    def set_norms(self, *, learn: bool) -> None:
-        """Set whether batch norms use batch statistics."""
+    def set_norms(self, step: int, part: int) -> None:
+        """Set whether batch norms use batch statistics; the first part updates the averages."""
         for module in self.networks.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.train(learn)
-                module.momentum = NORM_MOMENTUM
+                module.train(step < self.recipe.norms_until * self.recipe.steps)
+                module.momentum = NORM_MOMENTUM if part == 0 else 0.0
 
     def judges(self, step: int) -> bool:
         """Whether a step uses the discriminator."""
@@ -251,90 +240,6 @@ class Learner:
         return torch.autocast("cpu", torch.bfloat16, enabled=enabled and self.recipe.bf16)
 
 
-class Helper:
-    """A process that computes another part of every batch, with the weights in shared memory.
-
-    Parameters
-    ----------
-    networks, judge
-        In shared memory; the caller changes them between steps only.
-    """
-
-    def __init__(
-        self, networks: nn.ModuleDict, judge: nn.Module, data: FaceData, recipe: Recipe, part: int
-    ) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._shared = [
-            [_shared(p) for p in parameters]
-            for parameters in (trained_parameters(networks), judge.parameters())
-        ]
-        self._line, other = context.Pipe()
-        size_px = data.framed.images.shape[1]
-        given = (other, networks, judge, data.paths, size_px, asdict(recipe), part, self._shared)
-        self._process = context.Process(target=_help, args=given, daemon=True)
-        self._process.start()
-
-    def begin(self, step: int) -> None:
-        """Start its part of a step."""
-        self._line.send(step)
-
-    def result(self) -> Learnt:
-        """Wait for the result."""
-        try:
-            row, judged = self._line.recv()
-        except EOFError:
-            raise PipelineError(
-                "a training process crashed; run the command again to resume"
-            ) from None
-        return Learnt(row, self._shared[0], self._shared[1] if judged else [])
-
-    def stop(self) -> None:
-        """Stop the process."""
-        self._line.close()
-        self._process.join()
-
-
-def _help(
-    line: Connection,
-    networks: nn.ModuleDict,
-    judge: nn.Module,
-    paths: list[Path],
-    size_px: int,
-    recipe: dict[str, Any],
-    part: int,
-    shared: list[list[Tensor]],
-) -> None:
-    torch.set_num_threads(1)
-    faces = FaceSet(paths)
-    data = FaceData(faces, framed_faces(faces, size_px, workers=1))
-    norms = _own_norms(networks)
-    learner = Learner(networks, judge, data, Recipe(**recipe), part)
-    while True:
-        try:
-            step: int = line.recv()
-        except EOFError:
-            return
-        for own, theirs in norms:
-            own.copy_(theirs)
-        learnt = learner.learn(step)
-        for buffers, found in zip(shared, (learnt.gradients, learnt.judge_gradients), strict=True):
-            for buffer, gradient in zip(buffers, found, strict=False):
-                buffer.copy_(gradient)
-        line.send((learnt.losses, bool(learnt.judge_gradients)))
-
-
-def _own_norms(networks: nn.ModuleDict) -> list[tuple[Tensor, Tensor]]:
-    """Give batch norms statistics local to this process; returns (own, shared) of each."""
-    pairs = []
-    for module in networks.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            for name in ("running_mean", "running_var"):
-                theirs = module.get_buffer(name)
-                setattr(module, name, theirs.clone())
-                pairs.append((module.get_buffer(name), theirs))
-    return pairs
-
-
 def trained_parameters(networks: nn.ModuleDict) -> list[nn.Parameter]:
     """All parameters except the mapping network's, the generator's first."""
     others = (networks[name].parameters() for name in ("encoder", "head", "measures"))
@@ -368,10 +273,3 @@ def half_drawn(generator: Generator, codes: Tensor) -> Tensor:
 def to_network(images: NDArray[np.uint8]) -> Tensor:
     """(n, h, w, 3) bytes to (n, 3, h, w) in [-1, 1]."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def _shared(like: Tensor) -> Tensor:
-    """Zeros in shared memory with a tensor's shape."""
-    zeros = torch.zeros_like(like, requires_grad=False)
-    zeros.share_memory_()  # type: ignore[no-untyped-call]
-    return zeros

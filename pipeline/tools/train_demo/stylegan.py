@@ -27,7 +27,6 @@ from pipeline.tools.train_demo.drawn_faces import FaceSet
 from pipeline.tools.train_demo.framed import Framed
 from pipeline.tools.train_demo.learner import (
     FaceData,
-    Helper,
     Learner,
     Recipe,
     as_read,
@@ -36,8 +35,6 @@ from pipeline.tools.train_demo.learner import (
 )
 from pipeline.tools.train_encoder import losses
 from pipeline.tools.train_encoder.checkpoints import Journal
-
-__all__ = ["SHIPPED", "Recipe", "Trained", "train"]
 
 GENERATOR = GeneratorConfig(128, (128, 128, 96, 64, 32, 16), style_dim=128, n_mlp=2)
 ENCODER = EncoderConfig("e4e", 12, 128, 64, (1, 1, 1, 1), (24, 48, 80, 112), 64)
@@ -62,7 +59,6 @@ class Trained:
     generator: Path
     encoder: Path
     psnr_db: float
-    steps: int
 
 
 def train(
@@ -92,20 +88,17 @@ def train(
     session = _Session(FaceData(faces, framed), recipe)
     saved = journal.resume()
     start = session.restore(saved) if saved else 0
-    try:
-        for step in range(start, recipe.steps):
-            row = session.step(step)
-            made = step + 1
-            kept = made % checkpoint_every == 0 or made == recipe.steps
-            if kept:
-                row["held_out_psnr_db"] = session.held_out_psnr_db()
-            journal.add(step, row)
-            if kept:
-                journal.save(session.state(made))
-                journal.sheet("sheet", session.sheet())
-            done(made, recipe.steps, row)
-    finally:
-        session.stop()
+    for step in range(start, recipe.steps):
+        row = session.step(step)
+        made = step + 1
+        kept = made % checkpoint_every == 0 or made == recipe.steps
+        if kept:
+            row["held_out_psnr_db"] = session.held_out_psnr_db()
+        journal.add(step, row)
+        if kept:
+            journal.save(session.state(made))
+            journal.sheet("sheet", session.sheet())
+        done(made, recipe.steps, row)
     return session.finish(folder)
 
 
@@ -132,11 +125,7 @@ class _Session:
         self.judge_optimiser = torch.optim.Adam(
             self.judge.parameters(), lr=2e-3, betas=(0.0, 0.99), foreach=True
         )
-        given = self.trained, self.judge, data, recipe
-        for shared in given[:2]:
-            shared.share_memory()
-        self.learner = Learner(*given, 0)
-        self.helpers = [Helper(*given, part) for part in range(1, recipe.parts)]
+        self.learner = Learner(self.trained, self.judge, data, recipe)
 
     def _groups(self) -> list[dict[str, Any]]:
         """Parameters by learning rate."""
@@ -149,18 +138,16 @@ class _Session:
     def step(self, step: int) -> dict[str, float]:
         """One step of generator, encoder and discriminator; returns the losses by name."""
         self._set_rates(step)
-        for helper in self.helpers:
-            helper.begin(step)
-        own = self.learner.learn(step)
-        learnt = [own, *(helper.result() for helper in self.helpers)]
+        learnt = [self.learner.learn(step, part) for part in range(self.recipe.parts)]
         _give(self.parameters, [one.gradients for one in learnt])
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimiser.step()
-        if own.judge_gradients:
+        if self.learner.judges(step):
             _give(list(self.judge.parameters()), [one.judge_gradients for one in learnt])
             self.judge_optimiser.step()
         self._average(step)
-        return {name: float(np.mean([one.losses[name] for one in learnt])) for name in own.losses}
+        names = learnt[0].losses
+        return {name: float(np.mean([one.losses[name] for one in learnt])) for name in names}
 
     def _set_rates(self, step: int) -> None:
         recipe = self.recipe
@@ -193,11 +180,6 @@ class _Session:
         for name, part in self._stateful().items():
             part.load_state_dict(saved[name])
         return int(saved["step"])
-
-    def stop(self) -> None:
-        """Stop the helper processes."""
-        for helper in self.helpers:
-            helper.stop()
 
     @torch.no_grad()
     def redrawn(self, images: Tensor) -> Tensor:
@@ -239,7 +221,7 @@ class _Session:
         paths = folder / "demo-generator.safetensors", folder / "demo-encoder.safetensors"
         for network, path in zip((generator, encoder), paths, strict=True):
             save_network(network, path, notes, half=True)
-        return Trained(*paths, psnr, self.recipe.steps)
+        return Trained(*paths, psnr)
 
 
 def awake(encoder: WPlusEncoder) -> WPlusEncoder:

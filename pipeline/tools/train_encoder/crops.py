@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.digests import digest
 from pipeline.errors import PipelineError
 from pipeline.latents.face_quads import chosen_frames, crops_of, decoded, image_of, squares
+from pipeline.media import use_one_thread
 from pipeline.records import Clip, Sentence
 from pipeline.runtime import executor
 from pipeline.runtime.run import Run
@@ -119,18 +120,13 @@ def _frame_all(jobs: dict[str, _Job], run: Run) -> None:
     todo = {name: job for name, job in jobs.items() if not job.target.exists()}
     run.progress.start("framing crops", len(todo))
     options = run.options
-    setup: Callable[[], None] = _nothing
     for name, outcome in executor.run(
-        _frame, todo, setup=setup, engine=options.engine, workers=options.workers
+        _frame, todo, setup=use_one_thread, engine=options.engine, workers=options.workers
     ):
         if isinstance(outcome, executor.Died):
             raise PipelineError(f"the process that framed {name} died; run the command again")
         run.progress.step()
     run.progress.stop()
-
-
-def _nothing() -> None:
-    """A worker needs no state."""
 
 
 def _frame(_: None, job: _Job) -> int:

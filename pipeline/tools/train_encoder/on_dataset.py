@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,11 +89,8 @@ def parts_of(run: Run, section: TrainEncoder) -> Parts:
         encoder = _initial_encoder(generator, section)
     _check_fit(encoder, generator, section)
     shas = {purpose: weights.sha256 for purpose, weights in found.items()}
-    return Parts(encoder, generator, _features(networks), shas, drawn=corpus == DEMO)
-
-
-def _features(networks: Mapping[str, nn.Module]) -> Any:
-    return networks.get("perceptual")
+    perceptual: Any = networks.get("perceptual")
+    return Parts(encoder, generator, perceptual, shas, drawn=corpus == DEMO)
 
 
 def _checked(network: nn.Module, kind: type[Any], weights: Weights) -> Any:

@@ -29,7 +29,7 @@ PROMPTS = [[f"a {name} face"] for name in SEVEN_EMOTIONS]
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[FaceSet, np.ndarray]:
     faces = draw_faces(PARAMS, tmp_path_factory.mktemp("faces"), workers=1)
-    return faces, views(faces, clip.VIEW_PX, workers=1)
+    return faces, views(faces, clip.VIEW_PX)
 
 
 def test_captions_speak_of_their_emotion() -> None:
@@ -76,7 +76,7 @@ def test_labels_follow_intensity() -> None:
 @pytest.mark.slow
 def test_a_plain_view_is_the_stages_framing(drawn: tuple[FaceSet, np.ndarray]) -> None:
     faces, images = drawn
-    expected = sample(faces.image(0), ned256(face_boxes(faces.landmarks[:1]), 96), 96)
+    expected = sample(next(faces.images()), ned256(face_boxes(faces.landmarks[:1]), 96), 96)
     found = plain(images[:1], 96)[0].permute(1, 2, 0).numpy() * 255
     assert np.abs(found - expected).mean() < 4
     assert np.abs(found - expected).mean() < np.abs(np.roll(found, 3, axis=1) - expected).mean() / 2

@@ -28,7 +28,7 @@ RECIPE = Recipe(seed=1, steps=8, batch=4, parts=1, judged_from=0.5, decay_from=0
 def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[FaceSet, Framed]:
     folder = tmp_path_factory.mktemp("faces")
     faces = draw_faces(FacesParams(3, 3, 1, 8, 128), folder, workers=1)
-    return faces, framed_faces(faces, 32, workers=1)
+    return faces, framed_faces(faces, 32)
 
 
 @pytest.fixture(autouse=True)
