@@ -114,8 +114,8 @@ def _add_videos(
         elif audio.problem is not None:
             result.note("bad_audio_file", str(audio.source), utterance.place(), audio.problem[1])
             audio = None
-        audio = audio.source if audio else None
-        result.add(utterance.recorded(dataset, view, file.source, audio), item)
+        source = audio.source if audio else None
+        result.add(utterance.recorded(dataset, view, file.source, source), item)
 
 
 def _add_audio(
