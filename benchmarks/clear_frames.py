@@ -30,7 +30,7 @@ from pipeline.stages.filter.decide import Decision, decide
 from pipeline.stages.filter.scores import Scored, instants_and_embeddings, load, number_of
 from pipeline.stages.filter.selection import DUPLICATE, KEPT, OVER_QUOTA, Frames
 from pipeline.stages.report.truth import Truth, read_truth
-from pipeline.stages.score.frame_choice import choose_frames
+from pipeline.stages.score.worker import choose_frames
 from pipeline.takes.frame_file import read_columns
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
 

@@ -35,7 +35,7 @@ from pipeline.records import Clip
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_rows, read_table
 from pipeline.stages.report.truth import Truth, read_truth
-from pipeline.stages.score.take_scores import frames_of, sources
+from pipeline.stages.score.worker import frames_of, sources
 from pipeline.takes.frame_file import read_columns
 from pipeline.takes.framed_images import framed, framing_of
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from cli import verbosity
-from cli.progress import Bar, counted, transfer, waiting
+from cli.progress import bar, counted, err, transfer, waiting
 
 if TYPE_CHECKING:
     from pipeline.runtime.summaries import Summary
 
 __all__ = [
-    "Bar",
+    "bar",
     "counted",
     "fail",
     "note",
@@ -37,7 +37,6 @@ __all__ = [
 _NAMES = 14
 """Width of the names of checks."""
 out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def show_json(value: Any) -> None:

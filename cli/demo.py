@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import console
 from cli.commands import Commands
-from cli.settings import load_params
+from cli.options import ParamsOption, load_params
+from cli.progress import counted
 
 if TYPE_CHECKING:
     from pipeline.params import Params
@@ -36,19 +38,10 @@ def train(
     workers: Annotated[
         int, typer.Option("--workers", min=1, help="Number of rendering processes.")
     ] = 2,
-    params: Annotated[
-        Path | None,
-        typer.Option(
-            "--params",
-            envvar="SPFEM_PARAMS",
-            help="The params.yaml to use; by default the one here or above.",
-        ),
-    ] = None,
+    params: ParamsOption = None,
 ) -> None:
     """Train a network of the demo on rendered faces of people who are not in the demo."""
     loaded = load_params(params)
-    from cli import console
-    from cli.progress import counted
     from pipeline.digests import sha256_of
     from pipeline.tools.train_demo.drawn_faces import SHIPPED_FACES, draw_faces
 
@@ -63,7 +56,6 @@ def train(
 
 
 def _clip(drawn: FaceSet, out: Path, params: Params) -> tuple[list[Path], str]:
-    from cli.progress import counted
     from pipeline.tools.train_demo import clip
     from pipeline.tools.train_demo.augmented_views import views
 
@@ -79,7 +71,6 @@ def _clip(drawn: FaceSet, out: Path, params: Params) -> tuple[list[Path], str]:
 
 
 def _stylegan(drawn: FaceSet, out: Path, params: Params) -> tuple[list[Path], str]:
-    from cli.progress import counted
     from pipeline.tools.train_demo import stylegan
     from pipeline.tools.train_demo.framed import framed_faces
 

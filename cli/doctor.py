@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import console
 from cli.commands import JsonOption
 from cli.options import DataOption, ParamsOption
 
 if TYPE_CHECKING:
     from pipeline.tools.doctor import Check
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command()(doctor)
 
 
 def doctor(
@@ -30,20 +26,19 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Check machine, installation and project; print the fix of each problem. Exit 1 on failure."""
-    from cli import console
-    from pipeline.tools.doctor import Patient, examine
+    from pipeline.tools.doctor import examine
 
     here = Path("params.yaml")
     path = params or (here if here.is_file() else None)
     checks: list[Check] = []
-    for check in _with_progress(examine(Patient(path, data, path is not None, fast))):
+    for check in _with_progress(examine(path, data, is_fast=fast)):
         checks.append(check)
         if not as_json:
             console.show_check(check.state, check.name, check.detail, check.fix)
     failed = sum(check.state == "fail" for check in checks)
     warned = sum(check.state == "warn" for check in checks)
     if as_json:
-        console.show_json({"audio": not failed, "checks": [c.as_json() for c in checks]})
+        console.show_json({"audio": not failed, "checks": [vars(c) for c in checks]})
     else:
         console.say(_verdict(failed, warned), "bold")
     if failed:
@@ -52,8 +47,6 @@ def doctor(
 
 def _with_progress(checks: Iterator[Check]) -> Iterator[Check]:
     """Each check as soon as it is done, with a progress line meanwhile."""
-    from cli import console
-
     while True:
         with console.waiting("doctor"):
             check = next(checks, None)

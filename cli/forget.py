@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import importlib
-import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import DataOption, LockOption, ParamsOption, WorkersOption, make_options, make_run
+from cli import console, dvc_commit
+from cli.options import (
+    DataOption,
+    LockOption,
+    ParamsOption,
+    WorkersOption,
+    load_params,
+    make_options,
+    make_run,
+)
+from cli.stages import run_stage
 from pipeline.errors import ParameterError, PipelineError, meant
-from pipeline.stages import STAGES, module_of
+from pipeline.stages import STAGES
 
 if TYPE_CHECKING:
     from pipeline.runtime.run import Run
-    from pipeline.tools.forget.speaker_names import Person
+    from pipeline.tools.forget.search import Person
 
 _NOT_SEARCHED = (
     "not searched: source files (never touched), copies, exports and sheets written elsewhere, "
     "what was pushed or published, git history (metrics.json, dvc.lock), networks trained on the "
     "shards"
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command()(forget)
 
 
 def forget(
@@ -49,8 +51,6 @@ def forget(
     lock: LockOption = True,
 ) -> None:
     """Delete a speaker's data from all outputs and DVC's cache, and exclude the speaker."""
-    from cli.settings import load_params
-
     path = params or Path("params.yaml")
     if not path.is_file():
         raise ParameterError(
@@ -59,10 +59,14 @@ def forget(
     options = make_options("processes", workers, "1/1", False, False)
     every = [dataset] if dataset else sorted(load_params(path).datasets)
     runs = [make_run(name, path, data, options) for name in every]
-    known = {run.dataset: _person(run, speaker) for run in runs}
-    affected = [(run, person) for run in runs if (person := known[run.dataset]) is not None]
+    speakers = {run.dataset: _speakers(run) for run in runs}
+    people = [(run, _person(speakers[run.dataset], speaker)) for run in runs]
+    affected = [(run, person) for run, person in people if person is not None]
     if not affected:
-        raise ParameterError(_unknown(runs, speaker))
+        raise ParameterError(
+            f"no output or corpus of {', '.join(speakers)} has a speaker {speaker!r}"
+            f"{meant(speaker, sorted(set().union(*speakers.values())))}"
+        )
     for run, person in affected:
         if dry_run:
             _list(run, person)
@@ -83,23 +87,16 @@ def _speakers(run: Run) -> set[str]:
     return speakers
 
 
-def _person(run: Run, speaker: str) -> Person | None:
-    from pipeline.tools.forget.speaker_names import Person
+def _person(speakers: set[str], speaker: str) -> Person | None:
+    """The speaker of that name in any case; None if these speakers do not include it."""
+    from pipeline.tools.forget.search import Person
 
-    speakers = {name.casefold(): name for name in _speakers(run)}
-    if speaker.casefold() not in speakers:
-        return None
-    return Person.among(speakers[speaker.casefold()], speakers.values())
-
-
-def _unknown(runs: list[Run], speaker: str) -> str:
-    names = sorted({name for run in runs for name in _speakers(run)})
-    where = ", ".join(run.dataset for run in runs)
-    return f"no output or corpus of {where} has a speaker {speaker!r}{meant(speaker, names)}"
+    spellings = {name.casefold(): name for name in speakers}
+    spelled = spellings.get(speaker.casefold())
+    return None if spelled is None else Person.among(spelled, speakers)
 
 
 def _list(run: Run, person: Person) -> None:
-    from cli import console
     from pipeline.tools.forget.purge import theirs
 
     affected = theirs(run, person, STAGES[1:])
@@ -110,18 +107,17 @@ def _list(run: Run, person: Person) -> None:
 
 
 def _forget(run: Run, person: Person, params: Path, *, rerun: bool, commit: bool) -> None:
-    from cli import console, dvc_commit
     from pipeline.runtime.locks import Claim, hold
     from pipeline.runtime.summaries import summaries
+    from pipeline.tools.forget import purge
     from pipeline.tools.forget.exclusion import write_exclusion
-    from pipeline.tools.forget.purge import left, purge
 
     folder = run.data / run.dataset
     with hold(folder, Claim(STAGES), say=console.note):
         ran = [name for name, summary in summaries(run, STAGES[1:]).items() if summary is not None]
         write_exclusion(params, run.dataset, person.speaker)
         with console.waiting(f"forget {person.speaker}: deleting"):
-            removed = purge(run, person, STAGES[1:])
+            removed = purge.purge(run, person, STAGES[1:])
         counts = ", ".join(f"{stage} {n}" for stage, n in removed.files.items() if n) or "nothing"
         console.say(
             f"{run.dataset}: deleted of {person.speaker}: {counts}; {removed.n_bytes / 1e6:.1f} MB"
@@ -132,8 +128,11 @@ def _forget(run: Run, person: Person, params: Path, *, rerun: bool, commit: bool
             _rerun(again, ran, commit and dvc_commit.is_project_run(run.data, params))
         own = dvc_commit.is_project_run(run.data, params)  # else the cache here is of other data
         n_objects = _clean_cache(person, removed.media, folder) if own else 0
+        # neither the corpus nor the demo's list of the files that it generated
+        sources = [Path(run.entry.root)]
+        sources += [run.folder(STAGES[0])] if run.entry.corpus == "demo" else []
         with console.waiting(f"forget {person.speaker}: searching"):
-            remaining = left(run, person, removed.media, _sources(run))
+            remaining = purge.left(run, person, removed.media, sources)
         if remaining:
             shown = ", ".join(str(path) for path in remaining[:3])
             raise PipelineError(f"{len(remaining)} files still show {person.speaker}: {shown}")
@@ -142,51 +141,33 @@ def _forget(run: Run, person: Person, params: Path, *, rerun: bool, commit: bool
             f"{len(removed.media)} images and audio files; deleted {n_objects} objects from DVC's "
             "cache"
         )
-        _say_not_searched(run)
-
-
-def _sources(run: Run) -> list[Path]:
-    """What is not searched: the corpus, and the demo's list of the files it generated."""
-    root = Path(run.entry.root)
-    return [root, run.folder(STAGES[0])] if run.entry.corpus == "demo" else [root]
+        console.say(_NOT_SEARCHED)
+        for remote in purge.remotes(Path()):
+            console.say(
+                f"DVC remote {remote} may contain pushed data; run: dvc gc --cloud --workspace"
+            )
 
 
 def _rerun(run: Run, stages: list[str], commit: bool) -> None:
-    from cli import console, dvc_commit
-
     for stage in stages:
         try:
-            with console.waiting(f"{stage} {run.dataset}"):
-                began_s = time.perf_counter()
-                summary = importlib.import_module(module_of(stage)).run(
-                    replace(run, began_s=began_s)
-                )
+            summary, seconds = run_stage(run, stage)
         except PipelineError as error:
             console.note(f"{stage} and the stages after it were not rerun: {error}")
             return
-        console.show_summary(summary, time.perf_counter() - began_s)
+        console.show_summary(summary, seconds)
         if commit:
             console.note(dvc_commit.commit_stages([stage], run.dataset))
 
 
 def _clean_cache(person: Person, media: set[bytes], outputs: Path) -> int:
-    from pipeline.tools.forget import dvc_cache
-    from pipeline.tools.forget.purge import drop_links
+    from pipeline.tools.forget import purge
 
-    folder = dvc_cache.cache_folder(Path())
+    folder = purge.cache_folder(Path())
     if folder is None:
         return 0
-    objects = dvc_cache.condemned(folder, person, media)
-    drop_links(outputs, objects)
+    objects = purge.condemned(folder, person, media)
+    purge.drop_links(outputs, objects)
     for path in objects:
         path.unlink()
     return len(objects)
-
-
-def _say_not_searched(run: Run) -> None:
-    from cli import console
-    from pipeline.tools.forget import dvc_cache
-
-    console.say(_NOT_SEARCHED)
-    for remote in dvc_cache.remotes(Path()):
-        console.say(f"DVC remote {remote} may contain pushed data; run: dvc gc --cloud --workspace")

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import project
-from cli.options import ParamsOption
-from cli.settings import require_build
+from cli import console, project
+from cli.options import ParamsOption, require_build
 from pipeline.errors import ParameterError, PipelineError
 
 if TYPE_CHECKING:
@@ -18,11 +17,6 @@ if TYPE_CHECKING:
 
 _DEMO = ("demo", "demo", "data/demo/corpus", (), "by_speaker")
 """The only dataset of a new project besides those recognised."""
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command()(init)
 
 
 def init(
@@ -42,7 +36,6 @@ def init(
 ) -> None:
     """Recognise corpora by their file names, and write their entries into params.yaml."""
     require_build()
-    from cli import console
     from pipeline import params as parameters
     from pipeline.models.registry import GUIDE
     from pipeline.runtime.store import write_bytes
@@ -84,7 +77,6 @@ def _listed(added: list[str]) -> str:
 
 
 def _recognised(places: list[Path] | None, yes: bool) -> list[Recognised]:
-    from cli import console
     from pipeline.tools.init import recognise
 
     if places:
@@ -101,7 +93,6 @@ def _recognised(places: list[Path] | None, yes: bool) -> list[Recognised]:
 
 def _asked() -> list[Recognised]:
     """The corpora at the paths that the user types, until an empty line."""
-    from cli import console
     from pipeline.tools.init import recognise
 
     console.say(

@@ -1,4 +1,4 @@
-"""Commands on finished shards; they need only the base install."""
+"""Commands on finished shards."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import console
 from cli.commands import JsonOption
 
 if TYPE_CHECKING:
@@ -16,13 +17,6 @@ FolderArgument = Annotated[
     Path, typer.Argument(help="A folder of shards, such as data/demo/shards.")
 ]
 _MAX_ROWS = 40
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    app.command()(verify)
-    app.command()(show)
-    app.command()(diff)
 
 
 def verify(
@@ -41,14 +35,12 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check shards: checksums, rows, schema, images, audio, leaks, references. Exit 1 on errors."""
-    from cli import console
     from pipeline.runtime.machine import cores
     from pipeline.tools.inspect import verify as checks
     from pipeline.tools.inspect.diff import compare
 
-    bar, threads = console.Bar(), cores()
     with console.waiting(f"verify {folder}"):
-        verdict = checks.verify(folder, fast=fast, threads=threads, progress=bar)
+        verdict = checks.verify(folder, fast=fast, threads=cores(), progress=console.bar)
         difference = None if against is None else compare(against, folder)
     if as_json:
         compared = {} if difference is None else {"against": difference.as_json()}
@@ -89,10 +81,9 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show rows of shards, and their images as a contact sheet."""
-    from cli import console
     from pipeline.tools.inspect import show as tool
     from pipeline.tools.inspect.sheet import write_image
-    from pipeline.tools.inspect.where import conditions
+    from pipeline.tools.inspect.show import conditions
 
     with console.waiting(f"show {folder}"):
         rows = tool.show(folder, config, split, conditions(config, where or []), n)
@@ -111,7 +102,6 @@ def diff(
     as_json: JsonOption = False,
 ) -> None:
     """Compare two versions of shards: pairs gained, lost and changed, and why."""
-    from cli import console
     from pipeline.tools.inspect.diff import compare
 
     with console.waiting("diff"):
@@ -123,7 +113,6 @@ def diff(
 
 
 def _show_difference(difference: Difference) -> None:
-    from cli import console
     from pipeline.tools.inspect.diff import VERDICTS
 
     for title, columns, rows in difference.tables():

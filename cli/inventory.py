@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli import console
 from cli.commands import JsonOption
 from cli.options import DataOption, DatasetOption, ParamsOption, check_dataset, make_run
 from pipeline.stages import STAGES
@@ -14,12 +15,6 @@ from pipeline.stages import STAGES
 if TYPE_CHECKING:
     from pipeline.corpora import Inventory
     from pipeline.corpora.inventory_table import Table
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    app.command()(inventory)
-    app.command()(status)
 
 
 def inventory(
@@ -32,7 +27,6 @@ def inventory(
     as_json: JsonOption = False,
 ) -> None:
     """List what a corpus contains, what is missing, and the possible pairs. Decodes nothing."""
-    from cli import console
     from pipeline import corpora
     from pipeline.corpora import inventory_table
     from pipeline.corpora.possible_pairs import possible_pairs
@@ -58,7 +52,6 @@ def inventory(
 
 def _overview(content: Inventory) -> list[Table]:
     """The tables, by level if the terminal is wide enough."""
-    from cli import console
     from pipeline.corpora import inventory_table
 
     tables, room = inventory_table.overview(content), console.room()
@@ -75,7 +68,6 @@ def status(
 ) -> None:
     """Show what each stage produced, and where. Runs nothing."""
     check_dataset(dataset, params, data)
-    from cli import console
 
     summaries = {stage: _summary(data / dataset, stage) for stage in STAGES}
     if as_json:

@@ -9,24 +9,19 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import (
-    doctor,
-    export,
-    forget,
-    init,
-    inspect,
-    inventory,
-    models,
-    pairs,
-    plan,
-    rejects,
-    run,
-    show_pair,
-    stages,
-    train_encoder,
-    verbosity,
-)
+from cli import console, models, progress, stages, verbosity
 from cli.commands import Commands
+from cli.doctor import doctor
+from cli.export import export
+from cli.forget import forget
+from cli.init import init
+from cli.inspect import diff, show, verify
+from cli.inventory import inventory, status
+from cli.pairs import align_pair, audit_pairs, show_pair
+from cli.plan import plan
+from cli.rejects import rejects
+from cli.stages import run
+from cli.train_encoder import train_encoder
 from cli.usage_errors import UsageError, message_of
 from pipeline import __version__
 from pipeline.errors import PartDone, PipelineError
@@ -58,18 +53,11 @@ def root(
 
 
 stages.register(app)
-run.register(app)
-inventory.register(app)
-plan.register(app)
-rejects.register(app)
-doctor.register(app)
-init.register(app)
-pairs.register(app)
-show_pair.register(app)
-export.register(app)
-inspect.register(app)
-train_encoder.register(app)
-forget.register(app)
+for command in (
+    run, inventory, status, plan, rejects, doctor, init, align_pair, audit_pairs, show_pair, export,
+    verify, show, diff, train_encoder, forget,
+):  # fmt: skip
+    app.command(command.__name__.replace("_", "-"))(command)
 app.add_typer(models.app, name="models")
 
 
@@ -81,8 +69,7 @@ def main() -> None:
     try:
         sys.exit(_run())
     finally:
-        if "cli.progress" in sys.modules:
-            sys.modules["cli.progress"].close_all()
+        progress.close_all()
 
 
 def _run() -> int:
@@ -90,7 +77,8 @@ def _run() -> int:
     try:
         ended = command.main(prog_name="spfem-data", standalone_mode=False)
     except PartDone as done:
-        return _part_done(str(done))
+        console.note(str(done))
+        return DONE
     except UsageError as error:
         return _misused(error)
     except PipelineError as error:
@@ -106,17 +94,8 @@ def _run() -> int:
     return ended if isinstance(ended, int) else DONE
 
 
-def _part_done(message: str) -> int:
-    from cli import console
-
-    console.note(message)
-    return DONE
-
-
 def _wrong(message: str) -> int:
     """Print one line; with --verbose also the traceback."""
-    from cli import console
-
     if verbosity.is_verbose() and sys.exc_info()[0] is not None:
         traceback.print_exc()
     console.fail(message)
@@ -124,8 +103,6 @@ def _wrong(message: str) -> int:
 
 
 def _misused(error: Any) -> int:
-    from cli import console
-
     if isinstance(error, typer.BadParameter) or error.message:
         console.fail(message_of(error))
     else:  # a group without a command: typer shows the group's help

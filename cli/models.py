@@ -7,26 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cli import console
 from cli.commands import Commands, JsonOption
+from cli.options import DataOption, ParamsOption, load_params
 from pipeline.errors import ParameterError
 
 if TYPE_CHECKING:
     from pipeline.params import ModelFile
-    from pipeline.stylegan.convert import Examined
 
 app = Commands(group="models", no_args_is_help=True, help="Weights: list, check, convert, fetch.")
 
-ParamsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--params",
-        envvar="SPFEM_PARAMS",
-        help="The params.yaml to use; by default the one here or above.",
-    ),
-]
-DataOption = Annotated[
-    Path, typer.Option("--data", envvar="SPFEM_DATA", help="Folder of all outputs.")
-]
 FileArgument = Annotated[
     Path, typer.Argument(help="A file of weights as published, or a hub folder.")
 ]
@@ -45,16 +35,12 @@ def list_models(
     params: ParamsOption = None, data: DataOption = Path("data"), as_json: JsonOption = False
 ) -> None:
     """List the weights named in params.yaml: state, kind, terms and path."""
-    from cli import console
-    from cli.settings import load_params
-
     models = sorted(load_params(params).models.items())
-    bar, rows = console.Bar(), []
-    bar.start("models", len(models))
-    for name, entry in models:
-        rows.append([name, *_state(name, entry, data)])
-        bar.step()
-    bar.stop()
+    rows = []
+    with console.bar("models", len(models)) as step:
+        for name, entry in models:
+            rows.append([name, *_state(name, entry, data)])
+            step()
     columns = ["name", "state", "MB", "what", "sha256", "terms", "place"]
     if as_json:
         console.show_json([dict(zip(columns, row, strict=True)) for row in rows])
@@ -89,7 +75,6 @@ def _state(name: str, entry: ModelFile, data: Path) -> list[str]:
 @app.command()
 def check(file: FileArgument, encoder: EncoderOption = "", clamp: ClampOption = None) -> None:
     """Identify a file without running code in it, and print its lines for params.yaml."""
-    from cli import console
     from pipeline.models.registry import weights_file
     from pipeline.stylegan.convert import examine
     from pipeline.stylegan.formats import terms_of
@@ -136,7 +121,6 @@ def convert(
     ] = "ffhq",
 ) -> None:
     """Convert a published file to what the pipeline reads: safetensors with metadata."""
-    from cli import console
     from pipeline.stylegan.convert import convert as write
     from pipeline.stylegan.convert import examine
     from pipeline.stylegan.formats import terms_of
@@ -151,7 +135,8 @@ def convert(
             "terms": terms_of(examined.opened, examined.found),
         }  # fmt: skip
         metadata = write(examined, out, part=part, notes=notes)
-    others = [name for name in examined.found.networks if name != (part or _first(examined))]
+    networks = list(examined.found.networks)
+    others = [name for name in networks if name != (part or networks[0])]
     say = console.out.print
     say(f"{out}: {metadata['kind']}, {out.stat().st_size / 1e6:.1f} MB", markup=False)
     for name in ("latent_avg", "noises", "conv_clamp"):
@@ -165,10 +150,6 @@ def convert(
         say(f"  the file also has its {name}: --part {name}", markup=False)
 
 
-def _first(examined: Examined) -> str:
-    return next(iter(examined.found.networks))
-
-
 @app.command()
 def fetch(
     name: Annotated[str, typer.Argument(help="A name under `models` in params.yaml.")] = "",
@@ -178,7 +159,6 @@ def fetch(
     data: DataOption = Path("data"),
 ) -> None:
     """Download weights and check their SHA-256. Resumes an interrupted download."""
-    from cli import console
     from pipeline.models.download import Source
     from pipeline.models.download import fetch as download
 
@@ -196,7 +176,6 @@ def _wanted(
     name: str, url: str, sha256: str, params: Path | None, data: Path
 ) -> tuple[Path, str, str]:
     """Target, URL and sha256, from the options or from params.yaml."""
-    from cli.settings import load_params
     from pipeline.models.download import file_name
     from pipeline.models.registry import FOLDER, model_entry, stored_path
 

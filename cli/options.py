@@ -1,18 +1,19 @@
-"""Options shared by several commands, and the run that they describe."""
+"""Options shared by several commands, params.yaml, and the run that they describe."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import project
-from cli.settings import load_params, require_build
-from pipeline.errors import ParameterError, meant
+from cli import console, project
+from pipeline.errors import MissingExtraError, ParameterError, meant
 
 if TYPE_CHECKING:
+    from pipeline.params import Params
     from pipeline.runtime.run import Options, Run
 
 
@@ -103,6 +104,31 @@ LockOption = Annotated[
 ]
 
 
+def require_build() -> None:
+    """Raise `MissingExtraError` unless the extra `build` is installed."""
+    for library in ("pydantic", "ruamel.yaml", "av", "librosa", "dtw", "mediapipe"):
+        try:
+            spec = importlib.util.find_spec(library)
+        except ModuleNotFoundError:
+            spec = None
+        if spec is None:
+            raise MissingExtraError(library, "build")
+
+
+def load_params(path: Path | None) -> Params:
+    """The named params.yaml, else the one here, else the package's defaults, with a note."""
+    require_build()
+    from pipeline import params
+    from pipeline.runtime import numerics
+
+    here = Path("params.yaml")
+    if path is None and not here.is_file():
+        console.note("no params.yaml here or in a folder above: using the package's defaults")
+    loaded = params.load(path or (here if here.is_file() else None))
+    numerics.insist(loaded.numerics)
+    return loaded
+
+
 def check_dataset(dataset: str, path: Path | None, data: Path) -> None:
     """Refuse a dataset that has no outputs and is not in params.yaml. Reads no other section.
 
@@ -123,11 +149,10 @@ def check_dataset(dataset: str, path: Path | None, data: Path) -> None:
 def make_run(dataset: str, path: Path | None, data: Path, options: Options | None = None) -> Run:
     """The run of a dataset, with a progress bar."""
     params = load_params(path)
-    from cli import console
     from pipeline.runtime.run import Options, Run
 
     params.dataset(dataset)
-    return Run(dataset, params, data, options or Options(), console.Bar())
+    return Run(dataset, params, data, options or Options(), console.bar)
 
 
 def make_options(

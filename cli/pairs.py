@@ -1,4 +1,4 @@
-"""Commands about pairs: align two files, check a published pair list."""
+"""Commands about pairs: align two files, check a published pair list, draw one pair."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import Annotated
 
 import typer
 
+from cli import console, project
 from cli.commands import JsonOption
-from cli.options import DataOption, LevelOption, ParamsOption, ViewOption, make_run
-from cli.settings import load_params, require_build
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    app.command("align-pair")(align_pair)
-    app.command("audit-pairs")(audit_pairs)
+from cli.options import (
+    DataOption,
+    LevelOption,
+    ParamsOption,
+    ViewOption,
+    load_params,
+    make_run,
+    require_build,
+)
 
 
 def align_pair(
@@ -29,7 +31,6 @@ def align_pair(
     params: ParamsOption = None,
 ) -> None:
     """Align any two media files: do they say the same sentence, and which frames correspond?"""
-    from cli import console
     from pipeline.tools.align_pair import align_files
 
     with console.waiting("align-pair"):
@@ -61,9 +62,7 @@ def audit_pairs(
 ) -> None:
     """Check a pair list: lengths, runs, one-to-one; with a dataset also sentences and time maps."""
     require_build()
-    from cli import console
-    from pipeline.tools.audit.compare import compare_all
-    from pipeline.tools.audit.dataset import read_known
+    from pipeline.tools.audit.compare import compare_all, read_known
     from pipeline.tools.audit.outcome import audit
     from pipeline.tools.audit.pairlist import read_pair_list
 
@@ -76,3 +75,25 @@ def audit_pairs(
         return
     for title, columns, rows in result.tables():
         console.show_table(title, columns, rows)
+
+
+def show_pair(
+    pair: Annotated[str, typer.Argument(metavar="ID", help="A pair_id of the table align/pairs.")],
+    dataset: Annotated[
+        str, typer.Option("--dataset", "-d", help="By default the dataset that has the pair.")
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The PNG to write; by default ID.png here.")
+    ] = None,
+    params: ParamsOption = None,
+    data: DataOption = Path("data"),
+) -> None:
+    """Draw one pair: film strips of both takes, confidence, mouths, audio, time map, numbers."""
+    from pipeline.runtime.store import write_bytes
+    from pipeline.tools.show_pair.one_pair import draw_pair, find_dataset
+
+    name = dataset or find_dataset(data, load_params(params).datasets, pair)
+    image = draw_pair(make_run(name, params, data), pair)
+    target = out or project.typed(Path(f"{pair}.png"))
+    write_bytes(target, image)
+    typer.echo(str(target))

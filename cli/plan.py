@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import console
 from cli.commands import JsonOption
 from cli.options import (
     DataOption,
@@ -28,11 +29,6 @@ if TYPE_CHECKING:
 _COLUMNS = ("stage", "run", "reused", "removed", "time", "writes", "why")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command()(plan)
-
-
 def plan(
     stage: Annotated[
         str, typer.Argument(help="The last stage to plan; default: all stages.")
@@ -47,8 +43,6 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """List what would run, be reused and be removed, and why; estimate time and disk space."""
-    from cli import console
-
     if stage not in STAGES:
         raise ParameterError(f"plan {stage}: not a stage; the stages are: {', '.join(STAGES)}")
     options = make_options(engine, workers, "1/1", force, retry_failed)

@@ -30,11 +30,8 @@ _WIDE = 76
 _SLOW_PER_S = 1.0
 
 
-def err() -> Console:
-    """The console of standard error."""
-    from cli import console
-
-    return console.err
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+"""Standard error."""
 
 
 def clock(seconds: float) -> str:
@@ -162,7 +159,7 @@ class _Screen:
         if not self._shown:
             self.close()
         if verbosity.is_verbose():
-            err().print(f"{shown.label}: {_ended(shown)}", markup=False)
+            err.print(f"{shown.label}: {_ended(shown)}", markup=False)
 
     def _hide_waits(self, progress: Progress) -> None:
         counted = any(shown.total is not None for shown in self._shown)
@@ -171,9 +168,8 @@ class _Screen:
                 progress.update(task, visible=not counted)
 
     def _open(self) -> None:
-        console = err()
-        if console.is_terminal and not console.is_dumb_terminal:
-            self._progress = _bars(console)
+        if err.is_terminal and not err.is_dumb_terminal:
+            self._progress = _bars()
             self._progress.start()
         else:
             self._ended = threading.Event()
@@ -183,7 +179,7 @@ class _Screen:
         while not ended.wait(LINE_EVERY_S):
             counts = [s for s in list(self._shown) if s.total is not None] or list(self._shown)
             for shown in counts[-1:]:
-                err().print(f"{shown.label}: {shown.text()}", markup=False)
+                err.print(f"{shown.label}: {shown.text()}", markup=False)
 
     def close(self) -> None:
         """End all that is shown, after an error too."""
@@ -195,11 +191,11 @@ class _Screen:
         self._progress = self._ended = None
 
 
-def _bars(console: Console) -> Progress:
-    bar = [BarColumn(bar_width=None)] if console.width >= _WIDE else []
+def _bars() -> Progress:
+    bar = [BarColumn(bar_width=None)] if err.width >= _WIDE else []
     return Progress(
         SpinnerColumn(), TextColumn("{task.description}", markup=False), *bar, _Numbers(),
-        console=console, transient=True, expand=True,
+        console=err, transient=True, expand=True,
         redirect_stdout=sys.stdout.isatty(),  # output into a pipe is not the terminal's
     )  # fmt: skip
 
@@ -217,28 +213,15 @@ def close_all() -> None:
     _screen.close()
 
 
-class Bar:
-    """A progress count that may start and stop several times."""
-
-    def __init__(self) -> None:
-        self._shown: ProgressItem | None = None
-
-    def start(self, label: str, total: int) -> None:
-        """Start a count up to `total`."""
-        self.stop()
-        if total:
-            self._shown = ProgressItem(label, total)
-
-    def step(self) -> None:
-        """Count one more."""
-        if self._shown is not None:
-            self._shown.advance(1)
-
-    def stop(self) -> None:
-        """End the count."""
-        if self._shown is not None:
-            self._shown.close()
-            self._shown = None
+@contextmanager
+def bar(label: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show a count up to `total`; the block calls the function for each item."""
+    shown = ProgressItem(label, total) if total else None
+    try:
+        yield lambda: shown.advance(1) if shown else None
+    finally:
+        if shown:
+            shown.close()
 
 
 @contextmanager

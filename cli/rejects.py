@@ -7,13 +7,9 @@ from typing import Annotated
 
 import typer
 
+from cli import console
 from cli.commands import JsonOption
 from cli.options import DataOption, DatasetOption, ParamsOption, check_dataset
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command()(rejects)
 
 
 def rejects(
@@ -32,7 +28,6 @@ def rejects(
 ) -> None:
     """List what was not used: item, stage, reason, detail, and the setting that decides it."""
     check_dataset(dataset, params, data)
-    from cli import console
     from pipeline.tools.rejects import find_rejects
 
     rows = find_rejects(data / dataset, stage=stage, item=item, reason=reason)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import project
+from cli import console, project
 from cli.options import (
     DataOption,
     DatasetOption,
@@ -17,11 +17,6 @@ from cli.options import (
     make_options,
     make_run,
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command("train-encoder")(train_encoder)
 
 
 def train_encoder(
@@ -36,7 +31,6 @@ def train_encoder(
     project.require(params)
     options = make_options(engine, workers, "1/1", force=False, retry_failed=False)
     run = make_run(dataset, params, data, options)
-    from cli import console
     from pipeline.tools.train_encoder.on_dataset import train_on_dataset
 
     trained = train_on_dataset(run, out)

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from spfem_data.conditions import Condition, check_conditions
 from spfem_data.datasets import Batch, BatchDataset, ColumnReader
 from spfem_data.errors import PipelineError, TableError
-from spfem_data.groups import GroupIndex
 from spfem_data.images import ImageFormat
 from spfem_data.reader import Shards
-from spfem_data.references import SEVEN, TIGHT, References, labels
+from spfem_data.references import SEVEN, TIGHT, GroupIndex, References, labels
 from spfem_data.rng import I64, KeyedRng, shuffled_cycle
 
 Mask = NDArray[np.bool_]

@@ -17,9 +17,9 @@ from spfem_data.audio import AudioWindows
 from spfem_data.conditions import Condition, check_conditions
 from spfem_data.datasets import Batch, BatchDataset, ColumnReader, Pairs, Windows
 from spfem_data.errors import TableError
-from spfem_data.groups import GroupIndex, joined
 from spfem_data.images import ImageFormat
 from spfem_data.reader import Shards
+from spfem_data.references import GroupIndex, joined
 from spfem_data.rng import F64, I64, KeyedRng
 
 ARCFACE = ImageFormat(size=224, values="-1..1")

@@ -96,9 +96,9 @@ def _add_trial(
     video = both or (silent if audio else None)
     view = "front" if video or not audio else AUDIO_ONLY_VIEW
     if video or audio:
-        sources = [file.source if file else None for file in (video, audio)]
-        take = trial.recorded(dataset, view, *sources, f"ravdess-{trial.take[:2]}")
-        result.add(take, str(sources[0] or sources[1]))
+        shown, heard = (file.source if file else None for file in (video, audio))
+        take = trial.recorded(dataset, view, shown, heard, f"ravdess-{trial.take[:2]}")
+        result.add(take, str(shown or heard))
     elif silent is not None:
         detail = "a video without audio, and the trial has neither an 01 nor an 03 file"
         result.lose(trial.take_id(view), str(silent.source), "no_audio", detail, trial.place(view))

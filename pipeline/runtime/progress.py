@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
+"""Shows a count up to a total, with a label; the block calls the function for each finished item.
+
+    with progress("images", 20) as step:
+        ...
+"""
 
 
-class Progress(Protocol):
-    """A counter of finished items."""
-
-    def start(self, label: str, total: int) -> None:
-        """Start counting up to `total`."""
-
-    def step(self) -> None:
-        """Count one item."""
-
-    def stop(self) -> None:
-        """End the count."""
-
-
-class Silent:
+@contextmanager
+def silent(label: str, total: int) -> Iterator[Callable[[], None]]:
     """Progress that is not shown."""
-
-    def start(self, label: str, total: int) -> None:
-        """Do nothing."""
-
-    def step(self) -> None:
-        """Do nothing."""
-
-    def stop(self) -> None:
-        """Do nothing."""
+    yield lambda: None

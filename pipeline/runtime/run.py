@@ -15,7 +15,7 @@ from pipeline.records import Row
 from pipeline.runtime import executor
 from pipeline.runtime.costs import ProvenanceCache, Rates
 from pipeline.runtime.executor import Limits
-from pipeline.runtime.progress import Progress, Silent
+from pipeline.runtime.progress import Progress, silent
 from pipeline.runtime.store import FileHashes, ItemStore
 from pipeline.runtime.tables import AnyRow, read_rows, read_table, write_rows
 
@@ -46,7 +46,7 @@ class Run:
     params: Params
     data: Path
     options: Options = field(default_factory=Options)
-    progress: Progress = field(default_factory=Silent)
+    progress: Progress = silent
     began_s: float = field(default_factory=time.perf_counter, compare=False)
 
     @property

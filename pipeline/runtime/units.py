@@ -173,7 +173,6 @@ def _process(
 ) -> Iterable[tuple[str, Receipt, UnitCost | None]]:
     """Receipt and cost of each unit, as they finish; a unit whose worker died has no cost."""
     store, by_name = run.items(stage), {unit.name: unit for unit in units}
-    run.progress.start(f"{stage} {run.dataset}", len(units))
     outcomes: Iterable[tuple[str, Any]] = executor.run(
         partial(_work, work, store, device),
         by_name,
@@ -182,17 +181,17 @@ def _process(
         limits=run.options.limits,
         **_workers(run.options, device if units else "cpu"),
     )
-    for name, outcome in outcomes:
-        failure = _failure(outcome, by_name[name])
-        if failure is None:
-            yield name, *outcome
-        else:
-            row = rejected(stage, grain, name, failure.reason, failure.detail)
-            made_with = numerics.fingerprint(numerics.computing(), device)
-            rows = {"rejected": [row.to_row()]}
-            yield name, store.commit(name, by_name[name].key, [], rows, made_with), None
-        run.progress.step()
-    run.progress.stop()
+    with run.progress(f"{stage} {run.dataset}", len(units)) as step:
+        for name, outcome in outcomes:
+            failure = _failure(outcome, by_name[name])
+            if failure is None:
+                yield name, *outcome
+            else:
+                row = rejected(stage, grain, name, failure.reason, failure.detail)
+                made_with = numerics.fingerprint(numerics.computing(), device)
+                rows = {"rejected": [row.to_row()]}
+                yield name, store.commit(name, by_name[name].key, [], rows, made_with), None
+            step()
 
 
 def _complete(

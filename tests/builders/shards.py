@@ -17,7 +17,7 @@ import simplejpeg
 import soundfile
 from numpy.typing import NDArray
 
-from pipeline.stages.shards.writer import write_shard
+from pipeline.stages.shards.worker import write_shard
 from spfem_data.schema import COLUMNS, file_name, sample_id, schema
 
 PX, FRAMES, FPS = 48, 12, 25

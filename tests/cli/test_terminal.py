@@ -19,7 +19,7 @@ import typer
 
 from cli import console
 from cli import verbosity as level
-from cli.examples import EXAMPLES
+from cli.commands import EXAMPLES
 from cli.main import app
 from cli.progress import ProgressItem, clock, how_far
 from cli.usage_errors import UsageError
@@ -288,12 +288,10 @@ def test_the_rate_does_not_count_the_start(monkeypatch: pytest.MonkeyPatch) -> N
 def test_lines_in_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     level.begin()
     monkeypatch.setattr("cli.progress.LINE_EVERY_S", 0.05)
-    bar = console.Bar()
     with console.waiting("align demo"):
-        bar.start("pairs", 4)
-        bar.step()
-        _until(lambda: "pairs: 1/4" in capsys.readouterr().err)
-        bar.stop()
+        with console.bar("pairs", 4) as step:
+            step()
+            _until(lambda: "pairs: 1/4" in capsys.readouterr().err)
         _until(lambda: "align demo: 0:0" in capsys.readouterr().err)
 
 

@@ -63,7 +63,7 @@ def test_every_call_of_dvc_disables_telemetry(repository: Path) -> None:
         "Makefile",
         ".ci/check-lock.sh",
         "cli/dvc_commit.py",
-        "pipeline/tools/forget/dvc_cache.py",
+        "pipeline/tools/forget/purge.py",
     ):
         assert "DVC_NO_ANALYTICS" in (repository / name).read_text(encoding="utf-8"), name
 

@@ -33,11 +33,11 @@ from pipeline.runtime.store import RECEIPT, FileHashes, ItemStore
 from pipeline.runtime.summaries import summaries
 from pipeline.stages.align.transcripts import read_transcripts
 from pipeline.tools.audit.pairlist import read_pair_list
-from pipeline.tools.forget.dvc_cache import listed_under
 from pipeline.tools.forget.exclusion import write_exclusion
-from pipeline.tools.forget.speaker_names import Person
+from pipeline.tools.forget.purge import listed_under
+from pipeline.tools.forget.search import Person
 from pipeline.tools.init.entries import Entry, add_entry, entries
-from pipeline.tools.inspect.where import condition
+from pipeline.tools.inspect.show import condition
 from spfem_data.protocols import COLUMNS, read_protocol
 from tests.builders.takes import ALL
 

@@ -172,7 +172,7 @@ def test_the_command_line_computes_in_the_mode_of_params(
     text = params.default_text().replace("numerics: portable", f"numerics: {mode}")
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     code = (
-        "import os; from cli import settings; from pipeline.runtime import numerics\n"
+        "import os; from cli import options as settings; from pipeline.runtime import numerics\n"
         "numerics.begin(); settings.load_params(None)\n"
         "print(os.environ['OPENBLAS_CORETYPE'])"
     )

@@ -24,8 +24,8 @@ from spfem_data import (
     SserdQuads,
     StcclWindows,
 )
-from spfem_data.groups import GroupIndex
 from spfem_data.labels import EMOTIONS
+from spfem_data.references import GroupIndex
 from spfem_data.rng import KeyedRng
 from tests.builders.shards import (
     GROUNDS,

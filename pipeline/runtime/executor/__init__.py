@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Literal, Protocol, TypeVar
 
 from pipeline.runtime.executor.local import WorkerPool
-from pipeline.runtime.executor.outcomes import (
+from pipeline.runtime.executor.worker import (
     TRIES,
     Died,
     InvalidResult,

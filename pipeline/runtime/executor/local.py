@@ -21,8 +21,15 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.runtime import numerics
-from pipeline.runtime.executor.outcomes import TRIES, Died, Limits, MemoryExceeded, TimedOut
-from pipeline.runtime.executor.worker import read, serve
+from pipeline.runtime.executor.worker import (
+    TRIES,
+    Died,
+    Limits,
+    MemoryExceeded,
+    TimedOut,
+    read,
+    serve,
+)
 
 _MEMORY_CHECK_S = 0.2
 """How often the workers' memory is checked."""

@@ -16,9 +16,16 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.runtime import numerics
-from pipeline.runtime.executor.outcomes import TRIES, Died, Limits, TimedOut
 from pipeline.runtime.executor.ray_cluster import the_ray
-from pipeline.runtime.executor.worker import answer, keep_freed_memory, read
+from pipeline.runtime.executor.worker import (
+    TRIES,
+    Died,
+    Limits,
+    TimedOut,
+    answer,
+    keep_freed_memory,
+    read,
+)
 
 _POLL_S = 1.0
 

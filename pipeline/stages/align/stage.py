@@ -82,10 +82,8 @@ def _compiled(run: Run, units: Sequence[Unit]) -> Run:
     if is_compiled() or all(reusable(run, store, unit) for unit in units):
         return run
     began_s = time.perf_counter()
-    run.progress.start("align: compiling kernels (first run only)", 1)
-    compile_kernels(run.params.align)
-    run.progress.step()
-    run.progress.stop()
+    with run.progress("align: compiling kernels (first run only)", 1):
+        compile_kernels(run.params.align)
     return replace(run, began_s=run.began_s + time.perf_counter() - began_s)
 
 

@@ -98,7 +98,6 @@ def _cost(run: Run, unit: Unit, rows: list[dict[str, Any]], loop_s: float) -> St
 
 def _make(run: Run, takes: list[DemoTake], root: Path) -> None:
     make_folder(root / make.STAGING)
-    run.progress.start("demo: takes", len(takes))
     outcomes = executor.run(
         partial(make_take, root),
         {take.id: take for take in takes},
@@ -107,11 +106,13 @@ def _make(run: Run, takes: list[DemoTake], root: Path) -> None:
         workers=run.options.workers,
         limits=run.options.limits,
     )
-    for name, outcome in outcomes:
-        if isinstance(outcome, executor.Died):
-            raise PipelineError(f"{name} was not rendered: {outcome.detail}; run the command again")
-        run.progress.step()
-    run.progress.stop()
+    with run.progress("demo: takes", len(takes)) as step:
+        for name, outcome in outcomes:
+            if isinstance(outcome, executor.Died):
+                raise PipelineError(
+                    f"{name} was not rendered: {outcome.detail}; run the command again"
+                )
+            step()
     make.finish(root, takes)
 
 

@@ -15,18 +15,16 @@ from pipeline.stages.filter.selection import (
     DUPLICATE,
     KEPT,
     Codes,
-    equal_numbers,
-    first_verdicts,
-    near_duplicates,
-    over_quota,
-    ranks,
-)
-from pipeline.stages.filter.suspects import (
     Looks,
     SuspectRule,
     clear_as_another,
+    equal_numbers,
+    first_verdicts,
     is_suspect,
     looks_like,
+    near_duplicates,
+    over_quota,
+    ranks,
 )
 from spfem_data.labels import EMOTIONS, SPLITS
 

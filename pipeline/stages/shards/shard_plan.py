@@ -1,4 +1,4 @@
-"""Assignment of clip pairs to shards and rows, and their windows."""
+"""What goes into the shards: clip pairs with their windows, takes, and the file of each."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import TypeVar
 
 import numpy as np
 
+from pipeline.digests import digest
 from pipeline.params import ShardsWindows
-from pipeline.records import Clip, Pair, Sentence
+from pipeline.records import Clip, FilteredTake, MadeFamily, Pair, Sentence
 from pipeline.stages.shards.windows import Windows, find_windows
 from spfem_data.schema import file_name
 
-Item = TypeVar("Item")
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,10 @@ class PlacedPair:
     file: str
     first_row: int
 
+    def identity(self) -> tuple[object, ...]:
+        """Everything that the rows of this pair depend on."""
+        return self.kept.identity(), self.file, self.first_row
+
 
 @dataclass(frozen=True)
 class SpokenTake:
@@ -72,6 +77,50 @@ class SpokenTake:
         sentence = self.sentence
         label = sentence.sentence, sentence.method, sentence.verified
         return self.clip.to_row(), *label, self.split
+
+
+@dataclass(frozen=True)
+class ClearTake:
+    """A take with clear frames: clip, split, and digests of the network and of the decisions."""
+
+    clip: Clip
+    split: str
+    weights_sha256: str
+    clear_sha256: str
+
+    def identity(self) -> tuple[object, ...]:
+        """Everything that the rows of this take depend on."""
+        return self.clip.to_row(), self.split, self.weights_sha256, self.clear_sha256
+
+
+@dataclass(frozen=True)
+class FamilyTake:
+    """A take with kept families: clip, split, digest of their rows."""
+
+    clip: Clip
+    split: str
+    rows_sha256: str
+
+    def identity(self) -> tuple[object, ...]:
+        """Everything that the rows of this take depend on."""
+        return self.clip.take_id, self.split, self.rows_sha256
+
+
+@dataclass(frozen=True)
+class FaceTake:
+    """A take with a detected face: its clip, split and sentence."""
+
+    clip: Clip
+    split: str
+    sentence: str | None
+
+    def identity(self) -> tuple[object, ...]:
+        """Everything that the rows of this take depend on."""
+        return self.clip.to_row(), self.split, self.sentence
+
+
+Item = KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | FaceTake
+"""What the rows of a file are made of."""
 
 
 @dataclass(frozen=True)
@@ -100,14 +149,14 @@ def shard_of(name: str, count: int) -> int:
 
 
 def spread(
-    config: str, count: int, items: Iterable[tuple[str, str, Item]]
-) -> dict[Shard, list[Item]]:
+    config: str, count: int, items: Iterable[tuple[str, str, Entry]]
+) -> dict[Shard, list[Entry]]:
     """Items (name, split, item) by shard, sorted by name.
 
     A split with any item has all its shards, including empty ones, so that the number of files does
     not depend on the data.
     """
-    shards: dict[Shard, list[Item]] = {}
+    shards: dict[Shard, list[Entry]] = {}
     for name, split, item in sorted(items, key=lambda entry: entry[0]):
         if Shard(config, split, 0, count) not in shards:
             shards |= {Shard(config, split, i, count): [] for i in range(count)}
@@ -126,22 +175,43 @@ def place(shards: Mapping[Shard, Sequence[KeptPair]]) -> list[PlacedPair]:
     return placed
 
 
-def spoken_takes(
-    clips: Iterable[Clip], sentences: Iterable[Sentence]
-) -> tuple[list[SpokenTake], list[Clip]]:
-    """The takes with a row in align's sentences, and those of them without a split."""
+def spoken_takes(clips: Iterable[Clip], sentences: Iterable[Sentence]) -> list[SpokenTake]:
+    """The takes with a row in align's sentences; the split of those without one is ""."""
     by_utterance = {row.utterance_id: row for row in sentences}
-    spoken, without = [], []
-    for clip in clips:
-        sentence = by_utterance.get(clip.utterance_id)
-        if sentence is None:
-            continue
-        split = sentence.split or clip.split
-        if split is None:
-            without.append(clip)
-        else:
-            spoken.append(SpokenTake(clip, sentence, split))
-    return spoken, without
+    return [
+        SpokenTake(clip, sentence, sentence.split or clip.split or "")
+        for clip in clips
+        if (sentence := by_utterance.get(clip.utterance_id)) is not None
+    ]
+
+
+def clear_takes(filtered: Iterable[FilteredTake], clips: Mapping[str, Clip]) -> list[ClearTake]:
+    """The takes with a clear frame; the split of those without one is ""."""
+    return [
+        ClearTake(clips[row.take_id], row.split or "", row.weights_sha256, row.clear_sha256)
+        for row in filtered
+        if row.n_kept
+    ]
+
+
+def family_takes(families: Iterable[MadeFamily], clips: Mapping[str, Clip]) -> list[FamilyTake]:
+    """The takes with a kept family; the split of those without one is ""."""
+    by_take: dict[str, list[MadeFamily]] = defaultdict(list)
+    for family in families:
+        by_take[family.take_id].append(family)
+    return [
+        FamilyTake(clips[take_id], own[0].split or "", digest([each.rows_sha256 for each in own]))
+        for take_id, own in sorted(by_take.items())
+    ]
+
+
+def face_takes(takes: Iterable[SpokenTake]) -> list[FaceTake]:
+    """The takes of the config `takes` with a detected face."""
+    return [
+        FaceTake(take.clip, take.split, take.sentence.sentence)
+        for take in takes
+        if take.clip.n_found and take.clip.crop_side_px is not None
+    ]
 
 
 def by_speaker(pairs: Iterable[Pair]) -> dict[str, list[Pair]]:

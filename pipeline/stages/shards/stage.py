@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -35,29 +35,31 @@ from pipeline.runtime.summaries import Summary, summaries, summarise
 from pipeline.runtime.units import Batch, Unit, run_units
 from pipeline.stages import OPTIONAL, READS
 from pipeline.stages.shards.card import Published
-from pipeline.stages.shards.emotions import ClearTake, clear_takes
-from pipeline.stages.shards.families import FamilyTake, family_takes
-from pipeline.stages.shards.frames import FaceTake, face_takes
 from pipeline.stages.shards.protocol_trials import draw
 from pipeline.stages.shards.publish import publish, refuse_leaks
 from pipeline.stages.shards.shard_plan import (
+    ClearTake,
+    FamilyTake,
     KeptPair,
-    PlacedPair,
     Shard,
     SpokenTake,
     by_speaker,
+    clear_takes,
+    face_takes,
+    family_takes,
     place,
     spoken_takes,
     spread,
 )
-from pipeline.stages.shards.worker import POSES, SUFFIX, Payload, one_thread, write_unit
+from pipeline.stages.shards.sources import POSES
+from pipeline.stages.shards.worker import SUFFIX, Payload, one_thread, write_unit
 from spfem_data.schema import SCHEMA_VERSION
 
 VERSION = 5
 _GRAIN = "clip pair"
+AnyTake = TypeVar("AnyTake", SpokenTake, ClearTake, FamilyTake)
 _SOURCES = ("extract", "pose", "score", "filter", "synth")
 """The stages whose items are packed."""
-_Item = KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | FaceTake
 
 
 @dataclass(frozen=True)
@@ -121,10 +123,11 @@ def plan(run: Run) -> Planned:
     posed = {row.pair_id: row for row in run.need("pose", "pose_pairs", PosedPair)}
     pairs = [pair for pair in run.need("align", "pairs", Pair) if pair.pair_id in posed]
     kept = _kept(run, pairs, clips, posed)
-    takes, without = spoken_takes(clips.values(), sentences)
     filtered = run.find("filter", "filtered_takes", FilteredTake)
-    clear, clear_without = clear_takes(filtered or (), clips)
-    made, made_without = family_takes(run.find("synth", "families", MadeFamily) or (), clips)
+    takes, no_takes = _by_split(spoken_takes(clips.values(), sentences))
+    clear, no_clear = _by_split(clear_takes(filtered or (), clips))
+    families = run.find("synth", "families", MadeFamily) or ()
+    made, no_made = _by_split(family_takes(families, clips))
     shards = _plan(run.params.shards, kept, takes, clear, made)
     return Planned(
         units=[_unit(run, shard, tuple(items)) for shard, items in shards.items()],
@@ -133,12 +136,14 @@ def plan(run: Run) -> Planned:
         kept=kept,
         takes=takes,
         filtered=filtered,
-        others=[
-            *((one.clip, one.split) for one in clear),
-            *((one.clip, one.split) for one in made),
-        ],
-        lacking={"takes": without, "emotions": clear_without, "families": made_without},
+        others=[(t.clip, t.split) for t in clear] + [(t.clip, t.split) for t in made],
+        lacking={"takes": no_takes, "emotions": no_clear, "families": no_made},
     )
+
+
+def _by_split(takes: Sequence[AnyTake]) -> tuple[list[AnyTake], list[Clip]]:
+    """The takes that have a split, and the clips of the others."""
+    return [t for t in takes if t.split], [t.clip for t in takes if not t.split]
 
 
 def _kept(
@@ -186,12 +191,17 @@ def _plan(
         if len(p.kept.windows(section.windows))
     ]
     sequences = spread("sequences", counts.sequences, placed)
-    spoken = spread("takes", counts.takes, ((t.clip.take_id, t.split, t) for t in takes))
-    emotions = spread("emotions", counts.emotions, ((t.clip.take_id, t.split, t) for t in clear))
-    families = spread("families", counts.families, ((t.clip.take_id, t.split, t) for t in made))
-    seen = [(t.clip.take_id, t.split, t) for t in face_takes(takes)]
-    frames = spread("frames", counts.frames, seen)
-    return {**pairs, **sequences, **spoken, **emotions, **families, **frames}
+    of_takes: dict[str, Sequence[Any]] = {
+        "takes": takes,
+        "emotions": clear,
+        "families": made,
+        "frames": face_takes(takes),
+    }
+    shards: dict[Shard, list[Any]] = {**pairs, **sequences}
+    for config, items in of_takes.items():
+        named = [(item.clip.take_id, item.split, item) for item in items]
+        shards |= spread(config, getattr(counts, config), named)
+    return shards
 
 
 def _unit(run: Run, shard: Shard, items: tuple[Any, ...]) -> Unit:
@@ -206,7 +216,7 @@ def _unit(run: Run, shard: Shard, items: tuple[Any, ...]) -> Unit:
         "frames": [*images[1:], section.frames.model_dump()],
     }
     parts = [VERSION, SCHEMA_VERSION, _versions(), section.rows_per_group, settings[shard.config]]
-    key = digest(["shards", shard.unit, parts, [_identity(item) for item in items]])
+    key = digest(["shards", shard.unit, parts, [item.identity() for item in items]])
     stores = {stage: run.items(stage).folder for stage in _SOURCES}
     payload = Payload(shard, items, stores, section)
     return Unit(
@@ -214,12 +224,6 @@ def _unit(run: Run, shard: Shard, items: tuple[Any, ...]) -> Unit:
         code=short_digest(VERSION, SCHEMA_VERSION, _versions()),
         parameters=short_digest(section.rows_per_group, settings[shard.config]),
     )  # fmt: skip
-
-
-def _identity(item: _Item) -> object:
-    if isinstance(item, PlacedPair):
-        return item.kept.identity(), item.file, item.first_row
-    return item.identity()
 
 
 def _versions() -> dict[str, str]:

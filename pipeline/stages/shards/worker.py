@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import cv2
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from pipeline.faces.framing import Framing
 from pipeline.params import Shards
-from pipeline.records import CLEAR_SCHEMA, Clip, PosePair
 from pipeline.runtime.store import ItemStore, atomic_path
-from pipeline.runtime.tables import read_table
 from pipeline.runtime.units import UnitResult
-from pipeline.stages.shards.emotions import ClearSources, ClearTake, clear_rows
-from pipeline.stages.shards.families import FamilyTake, family_rows
-from pipeline.stages.shards.frames import FaceTake, FrameSources, frame_rows
-from pipeline.stages.shards.rows import Sources, pair_rows, sequence_rows, take_row
-from pipeline.stages.shards.shard_plan import KeptPair, PlacedPair, Shard, SpokenTake
-from pipeline.stages.shards.writer import write_shard
-from pipeline.takes.framed_images import FrameTo, framing_of
+from pipeline.stages.shards.rows import ROWS
+from pipeline.stages.shards.shard_plan import ClearTake, Item, Shard
+from pipeline.stages.shards.sources import Sources
+from spfem_data.schema import media_columns
 from spfem_data.schema import schema as schema_of
 
 SUFFIX = ".parquet"
-POSES, CLEAR, SCORES = ".poses.parquet", ".clear.parquet", ".scores.parquet"
-FAMILIES = ".families.parquet"
-WITH_IMAGES = ("pairs", "emotions")
-_FRAMINGS_IN_MEMORY = 256
-_SPEAKERS_IN_MEMORY = 4
+_VALUES_BETWEEN_PAGE_CHECKS = 8
+"""With pyarrow's default of 1024, a page of images is a whole row group in the reader's memory."""
+_MAX_GROUP_BYTES = 32 << 20  # of images and audio: long takes give smaller groups
 
 
 @dataclass(frozen=True)
@@ -40,7 +31,7 @@ class Payload:
     """The worker's input: the items of one file and the item folder of each stage."""
 
     shard: Shard
-    items: tuple[KeptPair | PlacedPair | SpokenTake | ClearTake | FamilyTake | FaceTake, ...]
+    items: tuple[Item, ...]
     stores: Mapping[str, Path]
     section: Shards
 
@@ -52,92 +43,81 @@ def one_thread() -> None:
 
 def write_unit(state: None, store: ItemStore, unit: str, payload: Payload) -> UnitResult:
     """Write one file, row group by row group."""
-    shard, section = payload.shard, payload.section
+    config, sources = payload.shard.config, Sources(payload.stores, payload.section)
+    rows = (row for item in payload.items for row in ROWS[config](item, sources))
+    schema = schema_of(config, _metadata(payload))
     with atomic_path(store.path(unit, SUFFIX)) as temporary:
-        rows = write_shard(
-            temporary, schema_of(shard.config, _metadata(payload)), shard.config, _rows(payload),
-            section.rows_per_group,
-        )  # fmt: skip
-    return UnitResult([SUFFIX], {"files": [{"unit": unit, "rows": rows}]})
+        n = write_shard(temporary, schema, config, rows, payload.section.rows_per_group)
+    return UnitResult([SUFFIX], {"files": [{"unit": unit, "rows": n}]})
 
 
 def _metadata(payload: Payload) -> dict[str, str]:
     """The metadata of the file's schema."""
     section, config = payload.section, payload.shard.config
-    metadata = {"framing": f"{section.framing} {section.size_px}"} if config in WITH_IMAGES else {}
-    if config == "frames":
-        metadata = {"framing": f"{section.frames.framing} {section.size_px}"}
-    weights = {item.weights_sha256 for item in payload.items if isinstance(item, ClearTake)}
-    return metadata | ({"clip_weights_sha256": ",".join(sorted(weights))} if weights else {})
+    framings = {
+        "pairs": section.framing, "emotions": section.framing, "frames": section.frames.framing,
+    }  # fmt: skip
+    weights = sorted({x.weights_sha256 for x in payload.items if isinstance(x, ClearTake)})
+    metadata = {"framing": f"{framings[config]} {section.size_px}"} if config in framings else {}
+    return metadata | ({"clip_weights_sha256": ",".join(weights)} if weights else {})
 
 
-def _rows(payload: Payload) -> Iterator[dict[str, Any]]:
-    section = payload.section
-    sources, clear = _sources(payload), _clear_sources(payload)
-    frames = FrameSources(_frames_file(payload), _framing(payload, section.frames.framing))
-    for item in payload.items:
-        if isinstance(item, KeptPair):
-            yield from pair_rows(item, sources, section.size_px, section.jpeg_quality)
-        elif isinstance(item, PlacedPair):
-            yield from sequence_rows(item, sources.poses, section.windows)
-        elif isinstance(item, ClearTake):
-            yield from clear_rows(item, clear, section.size_px, section.jpeg_quality)
-        elif isinstance(item, FaceTake):
-            yield from frame_rows(
-                item, frames, section.frames.per_take, section.size_px, section.jpeg_quality
+def write_shard(
+    path: Path,
+    schema: pa.Schema,
+    config: str,
+    rows: Iterable[Mapping[str, Any]],
+    rows_per_group: int,
+) -> int:
+    """Write rows to a Parquet file and return their number. At most one row group is in memory.
+
+    Images and audio have no compression, dictionary or statistics: JPEG and FLAC do not shrink, and
+    a dictionary halves the reading rate.
+    """
+    media = media_columns(config)
+    leaves = list(_leaves(schema))
+    plain = [leaf for leaf in leaves if leaf.split(".")[0] in media]
+    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    writer = pq.ParquetWriter(
+        path,
+        schema,
+        compression={leaf: "none" if leaf in plain else "zstd" for leaf in leaves},
+        use_dictionary=texts,
+        write_statistics=[leaf for leaf in leaves if leaf not in plain],
+        write_page_index=True,
+        write_batch_size=_VALUES_BETWEEN_PAGE_CHECKS if media else None,
+    )
+    count = 0
+    with writer:
+        for group in _groups(rows, rows_per_group, media):
+            writer.write_table(
+                pa.Table.from_pylist(group, schema=schema), row_group_size=len(group)
             )
-        elif isinstance(item, FamilyTake):
-            yield from family_rows(item, _file_of(payload, "synth", item.clip, FAMILIES))
+            count += len(group)
+    return count
+
+
+def _groups(
+    rows: Iterable[Mapping[str, Any]], size: int, media: Sequence[str]
+) -> Iterator[list[Mapping[str, Any]]]:
+    group: list[Mapping[str, Any]] = []
+    held = 0
+    for row in rows:
+        group.append(row)
+        held += sum(len(row[name]["bytes"]) for name in media)
+        if len(group) == size or held >= _MAX_GROUP_BYTES:
+            yield group
+            group, held = [], 0
+    if group:
+        yield group
+
+
+def _leaves(schema: pa.Schema) -> Iterator[str]:
+    """The Parquet column names: `source.bytes`, `affine.list.element`."""
+    for field in schema:
+        if pa.types.is_struct(field.type):
+            yield from (f"{field.name}.{child.name}" for child in field.type)
+        elif pa.types.is_list(field.type) or pa.types.is_fixed_size_list(field.type):
+            yield f"{field.name}.list.element"
         else:
-            yield take_row(item, _file_of(payload, "extract", item.clip, ".audio.flac"))
-
-
-def _sources(payload: Payload) -> Sources:
-    poses_of_speaker = _by_speaker(payload, "pose", POSES, PosePair.SCHEMA)
-
-    def poses(kept: KeptPair) -> pa.Table:
-        table = poses_of_speaker(kept.pair.speaker)
-        table = table.filter(pc.equal(table["pair_id"], kept.pair.pair_id))
-        frames = pa.array([frame for frame, _ in kept.frames()], pa.int32())
-        return table.filter(pc.is_in(table["frame_a"], frames))
-
-    return Sources(_frames_file(payload), _framing(payload), poses)
-
-
-def _clear_sources(payload: Payload) -> ClearSources:
-    clear_of_speaker = _by_speaker(payload, "filter", CLEAR, CLEAR_SCHEMA)
-
-    def decided(clip: Clip) -> pa.Table:
-        table = clear_of_speaker(clip.speaker)
-        kept = pc.and_(pc.equal(table["take_id"], clip.take_id), pc.equal(table["verdict"], "kept"))
-        return table.filter(kept)
-
-    def scores(clip: Clip) -> pa.Table:
-        return read_table(_file_of(payload, "score", clip, SCORES))
-
-    return ClearSources(_frames_file(payload), _framing(payload), decided, scores)
-
-
-def _by_speaker(
-    payload: Payload, stage: str, suffix: str, schema: pa.Schema
-) -> Callable[[str], pa.Table]:
-    store = ItemStore(payload.stores[stage])
-    return lru_cache(_SPEAKERS_IN_MEMORY)(
-        lambda speaker: read_table(store.path(speaker, suffix), schema)
-    )
-
-
-def _frames_file(payload: Payload) -> Callable[[Clip], Path]:
-    return lambda clip: _file_of(payload, "extract", clip, ".frames.parquet")
-
-
-def _framing(payload: Payload, name: Framing | None = None) -> Callable[[Clip], FrameTo]:
-    """The framing of a take's frames: `name`, or the section's."""
-    section, file = payload.section, _frames_file(payload)
-    return lru_cache(_FRAMINGS_IN_MEMORY)(
-        lambda clip: framing_of(name or section.framing, section.size_px, clip, file(clip))
-    )
-
-
-def _file_of(payload: Payload, stage: str, clip: Clip, suffix: str) -> Path:
-    return ItemStore(payload.stores[stage]).path(f"{clip.speaker}/{clip.take_id}", suffix)
+            yield field.name

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline import media
+from pipeline.alignment.align import same_sentence
 from pipeline.records import Clip, Pair, Rejected, Sentence
+from pipeline.runtime.run import Run
+from pipeline.stages.align.utterances import Recordings, Samples
 from pipeline.tools.audit.pairlist import IntArray, ListedPair
+from pipeline.tools.audit.take_lookup import clips_by_name, one_view
 
 FloatArray = npt.NDArray[np.float64]
 ScoreOf = Callable[[Clip, Clip], float]
@@ -130,3 +136,38 @@ def differences_ms(
 def compare_all(pairs: Sequence[ListedPair], known: Known, fps: float | None) -> list[Compared]:
     """`compare` for every pair, in the order given."""
     return [compare(pair, known, fps) for pair in pairs]
+
+
+def read_known(run: Run, *, level: int | None, view: str | None) -> Known:
+    """The takes of one level and view, with the results of align.
+
+    Raises
+    ------
+    OutOfOrderError
+        When extract or align has not run.
+    """
+    clips = one_view(run.need("extract", "clips", Clip), view)
+    return Known(
+        clips=clips_by_name(clips, level),
+        pairs={pair.pair_id: pair for pair in run.need("align", "pairs", Pair)},
+        rejected={row.item: row for row in run.need("align", "rejected", Rejected)},
+        sentences={row.utterance_id: row for row in run.need("align", "sentences", Sentence)},
+        score=_scores(run),
+        audio_fps=run.params.align.audio_fps,
+    )
+
+
+def _scores(run: Run) -> ScoreOf:
+    section = run.params.align
+    extracted = run.items("extract")
+
+    def read(clip: Clip) -> Samples:
+        return media.read_flac(extracted.path(f"{clip.speaker}/{clip.take_id}", ".audio.flac"))
+
+    recordings = Recordings(read, section.features)
+
+    @cache
+    def score(a: Clip, b: Clip) -> float:
+        return same_sentence(recordings.features(a), recordings.features(b), section)
+
+    return score

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.tools.audit.compare import Compared
-from pipeline.tools.audit.groups import Group, group_pairs
-from pipeline.tools.audit.measures import FLAGS, Measures, Run, measure_all
+from pipeline.tools.audit.measures import FLAGS, Group, Measures, Run, group_pairs, measure_all
 from pipeline.tools.audit.pairlist import ListedPair
 
 TextTable = tuple[str, list[str], list[list[str]]]

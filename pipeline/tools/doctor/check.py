@@ -24,10 +24,6 @@ class Check:
         if (self.state == "ok") == bool(self.fix):
             raise AssertionError(f"{self.name}: needs a fix if and only if it is not ok")
 
-    def as_json(self) -> dict[str, str]:
-        """The check as JSON values."""
-        return vars(self)
-
 
 def in_words(size: float) -> str:
     """A number of bytes with a unit, in steps of 1000.

@@ -1,14 +1,19 @@
-"""Cores, memory, and the disk for the outputs."""
+"""Cores, memory, the disk for the outputs, and the tools of versioning: DVC and git."""
 
 from __future__ import annotations
 
+import configparser
+import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.runtime import machine
 from pipeline.tools.doctor.check import Check, in_words
+from pipeline.tools.doctor.libraries import installed
 
 WORKER_BYTES = 1.0e9
 """Memory of an extract worker with decoder and face mesh, rounded up."""
@@ -29,21 +34,16 @@ def cores_and_memory() -> Check:
     )
     fit = max(int(memory / WORKER_BYTES), 1)
     if fit < n:
-        return Check(
-            "machine", "warn", f"{found}: not enough memory for one worker per core", _workers(fit)
-        )
+        detail = f"{found}: not enough memory for one worker per core"
+        fix = f"run stages with --workers {fit} (or: export SPFEM_WORKERS={fit})"
+        return Check("machine", "warn", detail, fix)
     return Check("machine", "ok", found)
-
-
-def _workers(fit: int) -> str:
-    return f"run stages with --workers {fit} (or: export SPFEM_WORKERS={fit})"
 
 
 def _limits(limits: Sequence[machine.Limit], shown: Callable[[float], str]) -> str:
     """The limits in parentheses, if there are several."""
-    if len(limits) == 1:
-        return ""
-    return f" ({', '.join(f'{limit.source} {shown(limit.value)}' for limit in limits)})"
+    each = ", ".join(f"{limit.source} {shown(limit.value)}" for limit in limits)
+    return f" ({each})" if len(limits) > 1 else ""
 
 
 def nearest_existing(folder: Path) -> Path:
@@ -83,3 +83,53 @@ def disk(dataset: str, takes: int, data: Path) -> Check:
         )
         return Check(f"disk {dataset}", "fail", found, fix)
     return Check(f"disk {dataset}", "ok", found)
+
+
+def versioning(here: Path = Path()) -> Iterator[Check]:
+    """DVC and git; a folder without dvc.yaml needs neither."""
+    if not (here / "dvc.yaml").is_file():
+        yield Check("dvc", "ok", "no dvc.yaml here: stages run without versioning")
+        return
+    folder = Path(sys.executable).parent
+    export, dvc, own = f'export PATH="{folder}:$PATH"', *map(shutil.which, ("dvc", "spfem-data"))
+    if dvc is None:
+        yield Check("dvc", "warn", f"dvc {installed('dvc')} is installed, but not on PATH", export)
+    else:
+        yield Check("dvc", "ok", f"dvc {installed('dvc')}, {dvc}")
+    yield _analytics(here)
+    if own is not None and Path(own).resolve().parent == folder.resolve():
+        yield Check("command", "ok", own)
+    else:  # DVC runs the `spfem-data` on PATH, which must belong to this environment
+        detail = "spfem-data is not on PATH" if own is None else f"another one is on PATH: {own}"
+        yield Check(
+            "command", "warn", f"{detail}; dvc repro would not run this environment", export
+        )
+    yield _git(here)
+
+
+def _analytics(here: Path) -> Check:
+    """Whether DVC's analytics are off; the local file overrides the project's."""
+    parser = configparser.ConfigParser(interpolation=None)
+    with suppress(configparser.Error, UnicodeDecodeError):
+        parser.read([here / ".dvc" / "config", here / ".dvc" / "config.local"], encoding="utf-8")
+    setting = parser.get("core", "analytics", fallback="").strip().lower()
+    if os.environ.get("DVC_NO_ANALYTICS") or setting == "false":
+        return Check("dvc analytics", "ok", "off")
+    fix = "dvc config core.analytics false"
+    return Check("dvc analytics", "warn", "on: DVC sends usage data over the network", fix)
+
+
+def _git(here: Path) -> Check:
+    if shutil.which("git") is None:
+        detail, fix = "git is not on PATH; versioning needs it", "apt-get install git"
+        return Check("git", "warn", detail, fix)
+    folders = (here.absolute(), *here.absolute().parents)
+    root = next((folder for folder in folders if (folder / ".git").exists()), None)
+    if root is None:
+        detail, fix = "this folder is not in a git repository", "git init && dvc init"
+        return Check("git", "warn", detail, fix)
+    attributes = root / ".gitattributes"
+    if attributes.is_file() and "filter=lfs" in attributes.read_text("utf-8", "replace"):
+        fix = "git lfs pull, then move the files to DVC: git lfs untrack, dvc add"
+        return Check("git", "warn", "some files are stored in Git LFS; use DVC instead", fix)
+    return Check("git", "ok", f"repository {root}, no LFS")

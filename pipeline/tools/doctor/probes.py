@@ -1,147 +1,114 @@
-"""Library probes: `python -m pipeline.tools.doctor.probes NAME` prints one line or fails.
+"""Library probes, each in a process of its own, because broken libraries may crash.
 
-The line may end in ` => ` and a suggested improvement. Each probe works on tiny generated data and
-calls the functions of the stages where possible.
+`python -m pipeline.tools.doctor.probes NAME` imports the libraries of one probe, does the little
+that an import does not, and prints one line, which may end in ` => ` and a suggested improvement.
 """
 
 from __future__ import annotations
 
+import importlib
+import os
+import re
+import shutil
+import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 
-FRAMES, RATE_HZ = 5, 16000
+from pipeline.install_hints import pip_install
+from pipeline.tools.doctor.check import Check
+from pipeline.tools.doctor.libraries import requirements
 
-
-def tables() -> str:
-    """Write and read a table."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    numbers = pa.table({"x": np.arange(5)})
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "t.parquet"
-        pq.write_table(numbers, path)
-        _require(pq.read_table(path).equals(numbers), "the table changed on a round trip")
-    return f"wrote and read a table (pyarrow {pa.__version__}, numpy {np.__version__})"
-
-
-def images() -> str:
-    """Write and read a JPEG and a FLAC."""
-    import numpy as np
-    import simplejpeg
-    import soundfile
-
-    grey = np.full((32, 32, 3), 128, np.uint8)
-    back = simplejpeg.decode_jpeg(simplejpeg.encode_jpeg(grey, 95))
-    _require(abs(back.astype(int) - 128).max() <= 2, "the JPEG changed on a round trip")
-    tone = (np.sin(np.arange(RATE_HZ // 10) / 10) * 1000).astype(np.int16)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "t.flac"
-        soundfile.write(path, tone, RATE_HZ)
-        decoded, rate = soundfile.read(path, dtype="int16")
-    _require(rate == RATE_HZ and bool((decoded == tone).all()), "the FLAC changed on a round trip")
-    return "wrote and read a JPEG and a FLAC"
-
-
-def decoder() -> str:
-    """Encode a short video with audio using ffmpeg and decode it as extract does."""
-    import av
-    import ffmpeg
-    import imageio_ffmpeg
-
-    from pipeline.media import Limits, decode_audio, open_video
-
-    video_input = ffmpeg.input(f"testsrc=size=64x64:rate=25:duration={FRAMES / 25}", f="lavfi")
-    tone = ffmpeg.input(f"sine=frequency=440:sample_rate={RATE_HZ}:duration=0.2", f="lavfi")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "t.mp4"
-        made = ffmpeg.output(
-            video_input, tone, str(path), vcodec="libx264", acodec="aac", pix_fmt="yuv420p"
-        )
-        made.run(cmd=imageio_ffmpeg.get_ffmpeg_exe(), quiet=True)
-        with open_video(path, Limits(max_frame_px=1 << 20, max_duration_s=10.0)) as video:
-            _require(video is not None, "no video track was found")
-            times = [frame.time_s for frame in video.frames()] if video else []
-        audio = decode_audio(path, RATE_HZ, 10.0)
-    _require(len(times) == FRAMES, f"{len(times)} of {FRAMES} frames were decoded")
-    _require(abs(times[1] - 1 / 25) < 1e-6, f"the second frame has timestamp {times[1]} s")
-    _require(audio is not None and audio.peak > 0.05, "the audio was not decoded")
-    return f"encoded and decoded H.264 and AAC (PyAV {av.__version__})"
-
-
-def faces() -> str:
-    """Load and run the face mesh on a black image, which has no face."""
-    from importlib.metadata import version
-
-    import numpy as np
-
-    from pipeline.faces.mesh import FaceFinder, MeshTracker
-
-    black = np.zeros((128, 128, 3), np.uint8)
-    _require(MeshTracker().track(black) is None, "a face was found in a black image")
-    FaceFinder()
-    return f"the face mesh loads and runs (mediapipe {version('mediapipe')})"
-
-
-def alignment() -> str:
-    """Compute a mel spectrogram and a warping path."""
-    from importlib.metadata import version
-
-    import dtw
-    import librosa
-    import numpy as np
-
-    tone = np.sin(np.arange(RATE_HZ // 2, dtype=np.float32) / 20)
-    mel = librosa.feature.melspectrogram(y=tone, sr=RATE_HZ, n_mels=20)
-    path = dtw.dtw(mel.T, mel.T, keep_internals=False)
-    _require(bool((path.index1 == path.index2).all()), "audio does not align with itself")
-    return f"aligned audio with itself (librosa {version('librosa')})"
-
-
-def networks() -> str:
-    """Load the network libraries and report the device."""
-    from importlib.metadata import version
-
-    import torch
-    from safetensors.torch import load, save
-    from sklearn.svm import LinearSVC
-
-    from pipeline.clip.library import open_clip
-
-    ones = load(save({"ones": torch.ones(4)}))["ones"]
-    _require(float((torch.eye(4) @ ones).sum()) == 4.0, "torch multiplied incorrectly")
-    sides = LinearSVC().fit([[0.0], [1.0]], [0, 1]).predict([[0.0], [1.0]])
-    _require(list(sides) == [0, 1], "scikit-learn did not separate two points")
-    loaded = f"torch {version('torch')}, {len(open_clip().list_models())} open_clip architectures"
-    if torch.cuda.is_available():
-        return f"{loaded}, GPU {torch.cuda.get_device_name(0)}"
-    return f"{loaded}, on the CPU{_unused_gpu()}"
-
-
-def _unused_gpu() -> str:
-    import shutil
-    import subprocess
-
-    if not shutil.which("nvidia-smi"):
-        return ""
-    if subprocess.run(["nvidia-smi"], capture_output=True, check=False).returncode:
-        return ""
-    return ", although a GPU is present => rm .venv/.stamp && make setup TORCH=cuda"
-
-
-PROBES: dict[str, Callable[[], str]] = {
-    "tables": tables, "images": images, "decoder": decoder, "faces": faces,
-    "alignment": alignment, "networks": networks,
+_LIMIT_S = 180
+_AT_A_TIME = 2
+_SYSTEM_LIBRARY = re.compile(r"(lib(?:GL|gthread|glib|EGL|sndfile)[\w.+-]*): cannot open")
+_NO_MODULE = re.compile(r"No module named '([\w.]+)'")
+PROBES = {
+    "tables": {"numpy": "numpy", "pyarrow": "pyarrow.parquet"},
+    "images": {"numpy": "numpy", "simplejpeg": "simplejpeg", "soundfile": "soundfile"},
+    "decoder": {"av": "av", "ffmpeg-python": "ffmpeg", "imageio-ffmpeg": "imageio_ffmpeg",
+                "soxr": "soxr"},
+    "faces": {"numpy": "numpy", "mediapipe": "mediapipe", "opencv-contrib-python": "cv2"},
+    "alignment": {"librosa": "librosa.feature", "dtw-python": "dtw", "numba": "numba",
+                  "scipy": "scipy.linalg"},
+    "networks": {"torch": "torch", "torchvision": "torchvision", "open_clip_torch": "open_clip",
+                 "safetensors": "safetensors.torch", "scikit-learn": "sklearn.svm"},
 }  # fmt: skip
+"""For each probe, its distributions with the module that is imported of each."""
 
 
-def _require(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise SystemExit(otherwise)
+def probe(name: str) -> str:
+    """Import the libraries of a probe; the line that says what works."""
+    for module in PROBES[name].values():
+        importlib.import_module(module)
+    versions = ", ".join(f"{each} {metadata.version(each)}" for each in PROBES[name])
+    if name == "decoder":
+        ffmpeg = importlib.import_module("imageio_ffmpeg").get_ffmpeg_exe()
+        subprocess.run([ffmpeg, "-version"], check=True, capture_output=True)
+    if name == "faces":
+        mesh = importlib.import_module("pipeline.faces.mesh")
+        mesh.MeshTracker()
+        mesh.FaceFinder()
+    return versions + (_device() if name == "networks" else "")
+
+
+def _device() -> str:
+    cuda = importlib.import_module("torch").cuda
+    if cuda.is_available():
+        return f", GPU {cuda.get_device_name(0)}"
+    smi = shutil.which("nvidia-smi")
+    if smi and not subprocess.run([smi], stdout=subprocess.DEVNULL, check=False).returncode:
+        return ", on the CPU, although a GPU is present => rm .venv/.stamp && make setup TORCH=cuda"
+    return ", on the CPU"
+
+
+def all_of(missing: set[str]) -> Iterator[Check]:
+    """Run every probe whose libraries are installed; the survey reports missing libraries."""
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        yield from pool.map(attempt, [name for name in PROBES if not missing & set(PROBES[name])])
+
+
+def attempt(name: str) -> Check:
+    """Run one probe in a process that may crash."""
+    command = [sys.executable, "-m", __name__, name]
+    roots = [*filter(None, [os.environ.get("PYTHONPATH")]), str(Path(__file__).parents[3])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(roots), "PYTHONWARNINGS": "ignore"}
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_LIMIT_S, env=environment, check=False
+        )
+    except subprocess.TimeoutExpired:
+        fix = f"run it directly: {' '.join(command)}"
+        return Check(name, "fail", f"no result within {_LIMIT_S} s", fix)
+    if done.returncode or not done.stdout.strip():
+        return failed(name, done.returncode, done.stderr)
+    detail, _, fix = done.stdout.strip().splitlines()[-1].partition(" => ")
+    return Check(name, "warn" if fix else "ok", detail, fix)
+
+
+def failed(name: str, code: int, stderr: str) -> Check:
+    """The check of a probe that ended with that exit status and message."""
+    reason = (stderr.strip().splitlines() or [f"exit status {code}"])[-1].strip()
+    if code < 0:
+        reason = f"the process was killed by signal {-code}"
+    return Check(name, "fail", reason, _fix(name, reason, stderr))
+
+
+def _fix(name: str, reason: str, stderr: str) -> str:
+    if _SYSTEM_LIBRARY.search(stderr):
+        return "apt-get install libgl1 libglib2.0-0 (Debian, Ubuntu; elsewhere, its package)"
+    texts = {r.name: r.text for r in requirements() if r.extra in ("", "build")}
+    if module := _NO_MODULE.search(reason):
+        for distribution, imported in PROBES[name].items():
+            if imported.partition(".")[0] == module[1].partition(".")[0]:
+                return pip_install(texts[distribution])
+        return pip_install(module[1].partition(".")[0].replace("_", "-"))
+    if "numpy" in reason.lower() or "_ARRAY_API" in stderr or "NumPy 1.x" in stderr:
+        return pip_install(texts["numpy"])
+    return pip_install("--force-reinstall", "--no-deps", *PROBES[name])
 
 
 if __name__ == "__main__":
-    print(PROBES[sys.argv[1]]())
+    print(probe(sys.argv[1]))

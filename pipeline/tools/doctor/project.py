@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError
 from pipeline.install_hints import extra_install
@@ -12,6 +12,7 @@ from pipeline.tools.doctor import machine
 from pipeline.tools.doctor.check import Check
 
 if TYPE_CHECKING:
+    from pipeline.corpora import Inventory
     from pipeline.params import Dataset, Params
 
 _ROLES = {
@@ -80,11 +81,10 @@ def _weight(name: str, asked_by: list[str], params: Params, data: Path) -> Check
     places = candidates(entry, name, data)
     path = next((place for place in places if place.is_file()), None)
     if path is None:
-        fix = f"copy it there, or set models.{name}.path in params.yaml"
-        if entry.url:
-            fix = f"spfem-data models fetch {name}"
-        state: Any = "fail" if asked_by else "warn"
-        return Check(title, state, f"not found at {places[0]}{by}", fix)
+        copy = f"copy it there, or set models.{name}.path in params.yaml"
+        fix = f"spfem-data models fetch {name}" if entry.url else copy
+        detail = f"not found at {places[0]}{by}"
+        return Check(title, "fail" if asked_by else "warn", detail, fix)
     found = sha256_of(path)
     if found != entry.sha256:
         text = f"{path} has SHA-256 {found[:12]}..., params.yaml expects {entry.sha256[:12]}...{by}"
@@ -98,8 +98,12 @@ def _corpus(
 ) -> Iterator[Check]:
     """One dataset: root, split rule, takes, missing takes, disk space."""
     title, root = f"corpus {name}", Path(entry.root)
+    if not root.exists() and entry.corpus == "demo":
+        yield Check(title, "warn", f"not generated yet: {entry.root}", "spfem-data demo")
+        return
     if not root.exists():
-        yield _missing_root(title, name, entry)
+        fix = f"set datasets.{name}.root in params.yaml to its folder (or: spfem-data init FOLDER)"
+        yield Check(title, "fail", f"{entry.root} does not exist", fix)
         return
     try:
         rule = params.split_rule(name)
@@ -117,33 +121,25 @@ def _corpus(
         fix = f"correct datasets.{name}.corpus, .root and .select in params.yaml"
         yield Check(title, "fail", str(error), fix)
         return
-    speakers = {take.speaker for take in listing.takes}
+    n_takes, speakers = len(listing.takes), {take.speaker for take in listing.takes}
     if rule.only and not speakers & set(rule.only):
         found = f"its split {entry.split} admits none of its {len(speakers)} speakers"
         yield Check(title, "fail", found, f"set datasets.{name}.split to by_speaker")
         return
-    yield _takes(title, name, root, corpora.inventory(listing), len(listing.takes), len(speakers))
-    yield machine.disk(name, len(listing.takes), data)
+    text = f"{root}: {n_takes} takes of {len(speakers)} speakers"
+    yield _takes(title, name, text, corpora.inventory(listing))
+    yield machine.disk(name, n_takes, data)
 
 
-def _missing_root(title: str, name: str, entry: Dataset) -> Check:
-    if entry.corpus == "demo":
-        return Check(title, "warn", f"not generated yet: {entry.root}", "spfem-data demo")
-    fix = f"set datasets.{name}.root in params.yaml to its folder (or: spfem-data init FOLDER)"
-    return Check(title, "fail", f"{entry.root} does not exist", fix)
-
-
-def _takes(title: str, name: str, root: Path, found: Any, takes: int, speakers: int) -> Check:
+def _takes(title: str, name: str, text: str, found: Inventory) -> Check:
     """The takes of a corpus. Missing takes are listed; unreadable archives are a warning."""
-    text = f"{root}: {takes} takes of {speakers} speakers"
     missing = sum(hole.count for hole in found.holes if hole.kind in ("gap", "no_level"))
     if missing:
         text += f", {missing} expected takes missing"
     aside = sum(count for _, count, _ in found.rejects)
     if aside:
         text += f", {aside} files rejected"
-    packed = [hole for hole in found.holes if hole.kind in ("packed_archive", "nested_archive")]
-    if packed:
+    if any(hole.kind in ("packed_archive", "nested_archive") for hole in found.holes):
         fix = f"unpack or join them; to list them: spfem-data inventory --dataset {name} --details"
         return Check(title, "warn", f"{text}; archives that cannot be read in place", fix)
     return Check(title, "ok", f"{text} (spfem-data inventory --dataset {name})")

@@ -1,4 +1,4 @@
-"""Rows of the shards as samples of other formats: values, and media as files. Base install."""
+"""Rows of the shards as samples of other formats: values, and media as files."""
 
 from __future__ import annotations
 

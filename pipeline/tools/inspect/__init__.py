@@ -1,1 +1,1 @@
-"""A finished dataset seen from outside: verified, shown, compared. Needs the base install alone."""
+"""A finished dataset seen from outside: verified, shown, compared."""

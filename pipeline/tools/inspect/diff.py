@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,11 +12,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import TableError
-from pipeline.tools.inspect.findings import DAMAGE
-from pipeline.tools.inspect.manifest import Manifest, read_manifest
-from pipeline.tools.inspect.reasons import Reasons, read_reasons
+from pipeline.tools.inspect.manifest import DAMAGE, Manifest, read_manifest
 from pipeline.tools.inspect.rounding import ColumnDifference, differences
-from pipeline.tools.inspect.rows import PairRows, changed_columns, read_pairs, read_takes
+from pipeline.tools.inspect.rows import (
+    PairRows,
+    changed_columns,
+    files_of,
+    read_config,
+    read_pairs,
+    read_reasons,
+)
 from spfem_data.schema import COLUMNS
 
 Table = tuple[str, list[str], list[list[str]]]
@@ -38,10 +43,6 @@ class Change:
     why: str
     """A slug: a reject reason, new_take, lost_take, split, frames, values, images."""
     detail: str
-
-    def as_json(self) -> dict[str, str]:
-        """The change as JSON values."""
-        return dict(vars(self))
 
 
 @dataclass
@@ -74,8 +75,8 @@ class Difference:
                 dict(zip(("config", "column", "change"), c, strict=True)) for c in self.columns
             ],
             "unchanged": self.kept,
-            "pairs": [change.as_json() for change in self.pairs],
-            "values": [one.as_json() for one in self.values],
+            "pairs": [vars(change) for change in self.pairs],
+            "values": [vars(one) for one in self.values],
         }
 
     def tables(self) -> Iterator[Table]:
@@ -94,11 +95,8 @@ class Difference:
             yield "columns", ["config", "column", "change"], [list(c) for c in self.columns]
         if self.pairs:
             rows = [[c.kind, c.pair_id, c.why, c.detail] for c in self.pairs[:_MAX_ROWS]]
-            more = (
-                f"; the first {_MAX_ROWS} of {len(self.pairs)}"
-                if len(self.pairs) > _MAX_ROWS
-                else ""
-            )
+            n = len(self.pairs)
+            more = f"; the first {_MAX_ROWS} of {n}" if n > _MAX_ROWS else ""
             yield f"pairs that changed{more}", ["what", "pair", "why", "detail"], rows
 
 
@@ -166,57 +164,48 @@ def _columns(
 
 
 def _types(folder: Path, manifest: Manifest, config: str) -> dict[str, pa.DataType]:
-    first = next((one for one in manifest.files if one.config == config), None)
-    if first is None:
-        return {}
-    schema = pq.read_schema(folder / first.path)
-    return {field_.name: field_.type for field_ in schema}
+    first = next(iter(files_of(manifest, config)), None)
+    schema = pa.schema([]) if first is None else pq.read_schema(folder / first)
+    return dict(zip(schema.names, schema.types, strict=True))
 
 
 def _compare_pairs(
     difference: Difference, old: Path, new: Path, before: Manifest, after: Manifest
 ) -> None:
-    same_files = {one.path: one.sha256 for one in before.files if one.config == "pairs"} == {
-        one.path: one.sha256 for one in after.files if one.config == "pairs"
-    }
+    same_files = files_of(before, "pairs") == files_of(after, "pairs")
     was = read_pairs(old, before, with_images=not same_files)
     now = read_pairs(new, after, with_images=not same_files)
-    takes = read_takes(old, before), read_takes(new, after)
+    old_takes, new_takes = _takes(old, before), _takes(new, after)
     for pair_id in sorted({*was, *now}):
-        change = _change(pair_id, was, now, takes, (old, new))
+        if pair_id not in now:
+            change = _absent(pair_id, "lost", was[pair_id], new_takes, new)
+        elif pair_id not in was:
+            change = _absent(pair_id, "gained", now[pair_id], old_takes, old)
+        else:
+            change = _moved(pair_id, was[pair_id], now[pair_id])
         if change is None:
             difference.kept += 1
         else:
             difference.pairs.append(change)
 
 
-def _change(
-    pair_id: str,
-    was: Mapping[str, PairRows],
-    now: Mapping[str, PairRows],
-    takes: tuple[Mapping[str, str], Mapping[str, str]],
-    folders: tuple[Path, Path],
-) -> Change | None:
-    if pair_id not in now:
-        gone = [t for t in was[pair_id].takes if t not in takes[1]]
-        return _absent(pair_id, "lost", gone, read_reasons(folders[1]), was[pair_id])
-    if pair_id not in was:
-        new = [t for t in now[pair_id].takes if t not in takes[0]]
-        return _absent(pair_id, "gained", new, read_reasons(folders[0]), now[pair_id])
-    return _moved(pair_id, was[pair_id], now[pair_id])
+def _takes(folder: Path, manifest: Manifest) -> set[str]:
+    table = read_config(folder, files_of(manifest, "takes"), ["take_id"])
+    return set(table["take_id"].to_pylist())
 
 
-def _absent(pair_id: str, kind: str, takes: list[str], reasons: Reasons, rows: PairRows) -> Change:
-    """Why a pair is in one version only: a reject in the other version, or a missing take."""
-    reject = reasons.of(pair_id, *rows.takes)
+def _absent(pair_id: str, kind: str, rows: PairRows, takes: set[str], other: Path) -> Change | None:
+    """Why a pair is in one version only: a reject in the other version, or a take missing there."""
+    reasons = read_reasons(other)
+    reject = next((reasons[item] for item in (pair_id, *rows.takes) if item in reasons), None)
     if reject is not None:
         was = "was " if kind == "gained" else ""
-        return Change(
-            pair_id, kind, reject.reason, f"{was}rejected by {reject.stage}: {reject.detail}"
-        )
-    if takes:
+        detail = f"{was}rejected by {reject.stage}: {reject.detail}"
+        return Change(pair_id, kind, reject.reason, detail)
+    missing = [take for take in rows.takes if take not in takes]
+    if missing:
         slug = "lost_take" if kind == "lost" else "new_take"
-        return Change(pair_id, kind, slug, ", ".join(takes))
+        return Change(pair_id, kind, slug, ", ".join(missing))
     return Change(pair_id, kind, "unknown", "both takes exist and no reject names the pair")
 
 

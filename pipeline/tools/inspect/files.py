@@ -10,9 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.digests import sha256_of
-from pipeline.tools.inspect.findings import DAMAGE, Finding
-from pipeline.tools.inspect.lfs import ADVICE, is_pointer
-from pipeline.tools.inspect.manifest import NAME, Listed, Manifest
+from pipeline.tools.inspect.manifest import (
+    ADVICE,
+    DAMAGE,
+    NAME,
+    Finding,
+    Listed,
+    Manifest,
+    is_pointer,
+)
 from spfem_data.schema import SCHEMA_VERSION, VERSION_KEY, schema
 
 _UNPUBLISHED = {"items", "tables", ".git", ".cache", ".gitattributes", ".gitignore"}
@@ -22,26 +28,21 @@ _SYSTEM_PREFIXES = (".nfs", "._", "~$")
 """Files that operating systems and network file systems leave in a folder."""
 
 
-def check_file(folder: Path, listed: Listed) -> Finding | None:
-    """Compare size and SHA-256 of a file with the manifest; None if both match."""
+def check_file(folder: Path, listed: Listed) -> list[Finding]:
+    """Compare size and SHA-256 of a file with the manifest."""
+    check, what = "files", ""
     path = folder / listed.path
     try:
         if not path.is_file():  # also a folder, a pipe or a device
-            exists = os.path.lexists(path)
-            return Finding("files", listed.path, "is not a file" if exists else "is missing")
-        n_bytes = path.stat().st_size
-        if n_bytes != listed.bytes:
-            if is_pointer(path):
-                return Finding("files", listed.path, ADVICE)
-            what = f"{n_bytes} bytes, the manifest says {listed.bytes}"
-            return Finding("files", listed.path, f"{what}: truncated or replaced")
-        if sha256_of(path) != listed.sha256:
-            return Finding(
-                "checksum", listed.path, "its SHA-256 differs from the manifest: damaged"
-            )
+            what = "is not a file" if os.path.lexists(path) else "is missing"
+        elif (n_bytes := path.stat().st_size) != listed.bytes:
+            sizes = f"{n_bytes} bytes, the manifest says {listed.bytes}"
+            what = ADVICE if is_pointer(path) else f"{sizes}: truncated or replaced"
+        elif sha256_of(path) != listed.sha256:
+            check, what = "checksum", "its SHA-256 differs from the manifest: damaged"
     except OSError as error:
-        return Finding("files", listed.path, f"cannot be read: {error.strerror}")
-    return None
+        what = f"cannot be read: {error.strerror}"
+    return [Finding(check, listed.path, what)] if what else []
 
 
 def unlisted(folder: Path, manifest: Manifest) -> list[Finding]:

@@ -4,16 +4,69 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.tools.inspect.findings import Finding
-from pipeline.tools.inspect.lfs import ADVICE, is_pointer
+import pyarrow as pa
+
+from pipeline.errors import TableError
 from spfem_data.labels import SPLITS
 from spfem_data.leaks import UNITS
 from spfem_data.schema import CONFIGS, SCHEMA_VERSION
+
+DAMAGE = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
+"""The errors of pyarrow and of the decoders on invalid bytes."""
+_LONGEST = 300
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault: the check, the file, and a description."""
+
+    check: str
+    where: str
+    what: str
+
+    def __post_init__(self) -> None:
+        for name in ("where", "what"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
+
+
+def plain(text: Any) -> str:
+    """Untrusted text as one line without control characters, shortened if long."""
+    line = " ".join(str(text).split())
+    line = "".join(c if c.isprintable() else "?" for c in line)
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+
+
+_HEAD = b"version https://git-lfs.github.com/spec/"
+ADVICE = "is a Git LFS pointer, not the file itself; run: git lfs pull"
+
+
+def is_pointer(path: Path) -> bool:
+    """Whether a file is a Git LFS pointer; False if it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(_HEAD)) == _HEAD
+    except OSError:
+        return False
+
+
+def refuse_pointers(paths: Iterable[Path]) -> None:
+    """Refuse files that are Git LFS pointers.
+
+    Raises
+    ------
+    TableError
+        When one is; the message names the command.
+    """
+    pointer = next((path for path in sorted(paths) if is_pointer(path)), None)
+    if pointer is not None:
+        raise TableError(f"{pointer} {ADVICE}")
+
 
 NAME = "manifest.json"
 _MAX_BYTES = 64 << 20
@@ -70,7 +123,9 @@ def read_manifest(folder: Path) -> Manifest:
     if isinstance(content, str):
         return Manifest(findings=[Finding("manifest", NAME, content)])
     manifest = Manifest()
-    _check_version(manifest, content.get("schema_version"))
+    version = content.get("schema_version")
+    if version != SCHEMA_VERSION:
+        manifest.wrong(f"schema version {version!r}; this package reads {SCHEMA_VERSION}")
     manifest.dataset = _text(manifest, content, "dataset")
     manifest.params_sha256 = _text(manifest, content, "params_sha256")
     manifest.unit = _unit(manifest, content.get("split"))
@@ -101,11 +156,6 @@ def _content(path: Path) -> dict[str, Any] | str:
     except (OSError, ValueError, RecursionError) as error:
         return f"cannot be read: {error}"
     return content if isinstance(content, dict) else "is not a JSON object"
-
-
-def _check_version(manifest: Manifest, found: Any) -> None:
-    if found != SCHEMA_VERSION:
-        manifest.wrong(f"schema version {found!r}; this package reads {SCHEMA_VERSION}")
 
 
 def _text(manifest: Manifest, content: Mapping[str, Any], key: str) -> str:
@@ -181,23 +231,21 @@ def _facts_are_valid(facts: Any, with_rows: bool) -> bool:
 
 def _check_counts(manifest: Manifest) -> None:
     """The counts by config and split must be the sums of those of the files."""
-    summed: dict[str, dict[str, int]] = {}
+    summed: dict[str, Counter[str]] = defaultdict(Counter)
     for one in manifest.files:
-        by_split = summed.setdefault(one.config, {})
-        by_split[one.split] = by_split.get(one.split, 0) + one.rows
+        summed[one.config][one.split] += one.rows
     for config in sorted({*summed, *manifest.rows}):
-        stated, actual = manifest.rows.get(config, {}), summed.get(config, {})
+        stated, actual = manifest.rows.get(config, {}), dict(summed[config])
         if stated != actual:
             manifest.wrong(f"rows of {config}: {stated}, but its files add up to {actual}")
 
 
 def _check_complete(manifest: Manifest) -> None:
     """Every config and split must have all file numbers of one count."""
-    numbers: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    numbers: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
     for one in manifest.files:
-        match = _FILE.fullmatch(one.path)
-        assert match is not None
-        numbers.setdefault((one.config, one.split), []).append((int(match[3]), int(match[4])))
+        number, _, count = one.path.removesuffix(".parquet").split("-")[1:]
+        numbers[one.config, one.split].append((int(number), int(count)))
     for (config, split), found in sorted(numbers.items()):
         counts = {count for _, count in found}
         if len(counts) > 1 or sorted(k for k, _ in found) != list(range(len(found))):

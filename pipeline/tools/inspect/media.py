@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,7 @@ import pyarrow.parquet as pq
 import simplejpeg
 from numpy.typing import NDArray
 
-from pipeline.tools.inspect.findings import Finding
-from pipeline.tools.inspect.manifest import Listed
+from pipeline.tools.inspect.manifest import Finding, Listed
 from spfem_data.audio import read_audio
 from spfem_data.images import image_size
 from spfem_data.schema import AUDIO_HZ, COLUMNS
@@ -33,11 +31,6 @@ class Decoded:
     sizes: set[tuple[int, int]] = field(default_factory=set)
     faults: list[tuple[str, int, str]] = field(default_factory=list)
     """Column, row, what is wrong."""
-
-
-def can_decode_audio() -> bool:
-    """Whether the library that decodes FLAC is there; the base install has none."""
-    return importlib.util.find_spec("soundfile") is not None
 
 
 def check_media(folder: Path, listed: Listed, *, sample: bool, threads: int) -> Decoded:
@@ -115,10 +108,6 @@ def _audio(content: NDArray[np.uint8] | None) -> tuple[int, int] | str:
     rate, channels, samples = head >> 44, ((head >> 41) & 7) + 1, head & ((1 << 36) - 1)
     if rate != AUDIO_HZ or channels != 1 or not samples:
         return f"{samples} samples of {channels} channels at {rate} Hz, expected mono at {AUDIO_HZ}"
-    return _decoded_audio(data, samples) if can_decode_audio() else (samples, rate)
-
-
-def _decoded_audio(data: bytes, samples: int) -> tuple[int, int] | str:
     try:
         decoded, rate = read_audio(data)
     except ValueError as error:
@@ -137,10 +126,8 @@ def faults(listed: Listed, decoded: Decoded) -> Iterator[Finding]:
         yield Finding("media", listed.path, said)
 
 
-def size_fault(config: str, sizes: Iterable[tuple[int, int]]) -> Finding | None:
+def size_faults(config: str, sizes: set[tuple[int, int]]) -> Iterator[Finding]:
     """The images of a config must be of one size, or batches cannot be stacked."""
-    found = sorted(set(sizes))
-    if len(found) < 2:
-        return None
-    told = ", ".join(f"{width} x {height}" for height, width in found[:5])
-    return Finding("media", config, f"images of {len(found)} sizes: {told}")
+    if len(sizes) > 1:
+        shown = ", ".join(f"{width} x {height}" for height, width in sorted(sizes)[:5])
+        yield Finding("media", config, f"images of {len(sizes)} sizes: {shown}")

@@ -6,28 +6,74 @@ The checks follow from column names, so that a new config needs no code here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import TableError
-from pipeline.tools.inspect.findings import Finding
-from pipeline.tools.inspect.manifest import Manifest
-from pipeline.tools.inspect.tables import TAKE_OF, Part, column, key_of, read, rows_where
+from pipeline.tools.inspect.manifest import Finding, Listed, Manifest
 from spfem_data.leaks import Placed, find_leaks, leak_line
 from spfem_data.protocols import PROTOCOLS, read_protocol
+from spfem_data.schema import COLUMNS
+
+TAKE_OF = {
+    "take_id": "frame",
+    "take_a": "frame_a",
+    "take_b": "frame_b",
+    "source_take": "source_frame",
+    "source_take_id": "source_frame",
+    "reference_take": "reference_frame",
+}
+"""Columns that name a take, each with the column of its frame number, in any config."""
+_ALSO = (
+    "utterance_id", "split", "speaker", "sentence", "dataset", "emotion", "n_frames", "family_id",
+    "is_reconstruction",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Part:
+    """Chosen columns of one file."""
+
+    listed: Listed
+    table: pa.Table
+
+
+def names(config: str) -> list[str]:
+    """The key and reference columns of a config."""
+    wanted = {*_ALSO, *TAKE_OF, *TAKE_OF.values(), key_of(config)}
+    return [c.name for c in COLUMNS[config] if c.name in wanted and not pa.types.is_list(c.type)]
+
+
+def key_of(config: str) -> str:
+    """The key column: the first, by the schema's convention."""
+    return COLUMNS[config][0].name
+
+
+def read(folder: Path, listed: Listed, columns: Sequence[str]) -> Part:
+    """Read columns of a file; errors of pyarrow are passed on."""
+    table = pq.read_table(folder / listed.path, columns=list(columns), partitioning=None)
+    table.validate(full=True)  # otherwise invalid text would fail on use
+    return Part(listed, table)
+
 
 Configs = Mapping[str, Sequence[Part]]
 Takes = Mapping[str, dict[str, Any]]
 
 
-def fault(check: str, where: str, rows: Sequence[int], what: str) -> Finding:
-    """One finding for all rows of a file with the same fault."""
-    return Finding(check, where, f"{len(rows)} rows (the first: {rows[0]}): {what}")
+def _faults(
+    part: Part, rows: Sequence[int], what: Callable[[int], str], check: str = "references"
+) -> Iterator[Finding]:
+    """One finding for all rows of a file with the same fault, described by the first."""
+    if rows:
+        text = f"{len(rows)} rows (the first: {rows[0]}): {what(rows[0])}"
+        yield Finding(check, part.listed.path, text)
 
 
 def check_rows(manifest: Manifest, configs: Configs) -> Iterator[Finding]:
@@ -35,33 +81,23 @@ def check_rows(manifest: Manifest, configs: Configs) -> Iterator[Finding]:
     for config, parts in configs.items():
         for part in parts:
             for name, value in (("split", part.listed.split), ("dataset", manifest.dataset)):
-                if name in part.table.column_names:
-                    other = rows_where(pc.not_equal(part.table[name], value))
-                    if other:
-                        found = part.table[name][other[0]].as_py()
-                        said = f"{name} is {found!r} in files of {value!r}"
-                        yield fault("references", part.listed.path, other, said)
-        yield from _twice(config, parts)
-
-
-def _twice(config: str, parts: Sequence[Part]) -> Iterator[Finding]:
-    name = key_of(config)
-    counts = pc.value_counts(column(parts, name))
-    more = counts.filter(pc.greater(counts.field("counts"), 1))
-    if len(more):
-        said = (
-            f"{len(more)} values of {name} are not unique; the first: {more[0].as_py()['values']!r}"
-        )
-        yield Finding("references", config, said)
+                found = part.table[name].to_pylist() if name in part.table.column_names else []
+                other = [row for row, each in enumerate(found) if each not in (value, None)]
+                said = "{} is {!r} in files of {!r}".format
+                yield from _faults(part, other, lambda row: said(name, found[row], value))  # noqa: B023
+        keys = Counter(key for part in parts for key in part.table[key_of(config)].to_pylist())
+        more = [key for key, n in keys.items() if n > 1]
+        if more:
+            said_ = f"{len(more)} values of {key_of(config)} are not unique; the first: {more[0]!r}"
+            yield Finding("references", config, said_)
 
 
 def check_families(parts: Sequence[Part]) -> Iterator[Finding]:
     """Check that every family has one reconstruction and at least one other image."""
     for part in parts:
-        names = ["family_id", "is_reconstruction"]
-        families: dict[str, list[bool]] = {}
-        for row in part.table.select(names).to_pylist():
-            families.setdefault(row["family_id"], []).append(row["is_reconstruction"])
+        families: dict[str, list[bool]] = defaultdict(list)
+        for row in part.table.select(["family_id", "is_reconstruction"]).to_pylist():
+            families[row["family_id"]].append(row["is_reconstruction"])
         odd = sorted(name for name, own in families.items() if sum(own) != 1 or len(own) < 2)
         if odd:
             families_text = f"{len(odd)} families (the first: {odd[0]!r})"
@@ -74,53 +110,48 @@ def takes_of(parts: Sequence[Part]) -> dict[str, dict[str, Any]]:
     return {row["take_id"]: row for part in parts for row in part.table.to_pylist()}
 
 
+def _take_columns(configs: Configs) -> Iterator[tuple[Part, str]]:
+    """The columns that name a take, in all files."""
+    for part in (part for parts in configs.values() for part in parts):
+        yield from ((part, name) for name in TAKE_OF if name in part.table.column_names)
+
+
 def check_takes(configs: Configs, takes: Takes) -> Iterator[Finding]:
     """Check that every named take is in `takes`, of the same split, and has the named frames."""
-    for config, parts in configs.items():
-        if config == "takes":
-            continue
-        for part in parts:
-            for name, frame in TAKE_OF.items():
-                if name in part.table.column_names:
-                    yield from _check_column(part, name, frame, takes)
+    for part, name in _take_columns({c: parts for c, parts in configs.items() if c != "takes"}):
+        yield from _check_column(part, name, TAKE_OF[name], takes)
 
 
 def _check_column(part: Part, name: str, frame: str, takes: Takes) -> Iterator[Finding]:
     values = part.table[name].to_pylist()
     lost = [row for row, take in enumerate(values) if take is not None and take not in takes]
-    if lost:
-        said = f"{name} {values[lost[0]]!r} is not in takes"
-        yield fault("references", part.listed.path, lost, said)
-    known = [row for row, take in enumerate(values) if take in takes]
-    moved = [row for row in known if takes[values[row]]["split"] != part.listed.split]
-    if moved:
-        said = f"{name} {values[moved[0]]!r} is a take of {takes[values[moved[0]]]['split']!r}"
-        yield fault("references", part.listed.path, moved, said)
+    yield from _faults(part, lost, lambda row: f"{name} {values[row]!r} is not in takes")
+    known = {row: takes[take] for row, take in enumerate(values) if take in takes}
+    moved = [row for row, take in known.items() if take["split"] != part.listed.split]
+    yield from _faults(
+        part, moved, lambda row: f"{name} {values[row]!r} is a take of {known[row]['split']!r}"
+    )
     if frame in part.table.column_names:
         frames = part.table[frame].to_pylist()
         beyond = [
             row
-            for row in known
-            if frames[row] is not None
-            and not 0 <= frames[row] < (takes[values[row]]["n_frames"] or 0)
+            for row, take in known.items()
+            if frames[row] is not None and not 0 <= frames[row] < (take["n_frames"] or 0)
         ]
-        if beyond:
-            said = f"{frame} {frames[beyond[0]]} is not a frame of {values[beyond[0]]!r}"
-            yield fault("references", part.listed.path, beyond, said)
+        yield from _faults(
+            part, beyond, lambda row: f"{frame} {frames[row]} is not a frame of {values[row]!r}"
+        )
 
 
 def check_recordings(folder: Path, configs: Configs) -> Iterator[Finding]:
     """That the two takes of a row have different audio: else one recording has two labels."""
     audio = dict(_audio_digests(folder, configs.get("takes", ())))
     for part in (part for parts in configs.values() for part in parts):
-        if not {"take_a", "take_b"} <= set(part.table.column_names):
-            continue
-        takes = list(zip(*(part.table[c].to_pylist() for c in ("take_a", "take_b")), strict=True))
-        same = [row for row, (a, b) in enumerate(takes) if a in audio and audio[a] == audio.get(b)]
-        if same:
-            a, b = takes[same[0]]
-            said = f"takes {a!r} and {b!r} have the same audio"
-            yield fault("recordings", part.listed.path, same, said)
+        if {"take_a", "take_b"} <= set(part.table.column_names):
+            a, b = (part.table[name].to_pylist() for name in ("take_a", "take_b"))
+            same = [k for k in range(len(a)) if a[k] in audio and audio[a[k]] == audio.get(b[k])]
+            said = "takes {!r} and {!r} have the same audio".format
+            yield from _faults(part, same, lambda row: said(a[row], b[row]), "recordings")  # noqa: B023
 
 
 def _audio_digests(folder: Path, parts: Sequence[Part]) -> Iterator[tuple[str, bytes]]:
@@ -137,17 +168,17 @@ def _audio_digests(folder: Path, parts: Sequence[Part]) -> Iterator[tuple[str, b
 def check_windows(folder: Path, configs: Configs) -> Iterator[Finding]:
     """Check that windows point to the rows of `pairs` that they name."""
     ids = {part.listed.path: part.table["sample_id"].combine_chunks() for part in configs["pairs"]}
-    files = [part.listed for part in configs["sequences"]]
-    for part in read(folder, files, ["file", "rows", "sample_ids"]):
-        wrong: list[int] = []
-        for row, (file, rows, wanted) in enumerate(
-            zip(*(part.table[c].to_pylist() for c in ("file", "rows", "sample_ids")), strict=True)
-        ):
-            if not _points_at(ids.get(file), rows, wanted):
-                wrong.append(row)
-        if wrong:
-            said = "`file` and `rows` do not point to the rows of pairs in `sample_ids`"
-            yield fault("references", part.listed.path, wrong, said)
+    columns = ("file", "rows", "sample_ids")
+    for listed in (part.listed for part in configs["sequences"]):
+        part = read(folder, listed, columns)
+        windows = zip(*(part.table[name].to_pylist() for name in columns), strict=True)
+        wrong = [
+            row
+            for row, (file, rows, wanted) in enumerate(windows)
+            if not _points_at(ids.get(file), rows, wanted)
+        ]
+        said = "`file` and `rows` do not point to the rows of pairs in `sample_ids`"
+        yield from _faults(part, wrong, lambda _: said)  # noqa: B023
 
 
 def _points_at(ids: pa.StringArray | None, rows: list[int] | None, wanted: list[str]) -> bool:
@@ -159,19 +190,11 @@ def _points_at(ids: pa.StringArray | None, rows: list[int] | None, wanted: list[
 
 def check_leaks(unit: str, configs: Configs, takes: Takes) -> Iterator[Finding]:
     """Check that no unit of the split is in two splits."""
-    if not unit:
-        return
-    leaks = find_leaks(unit, _placed(configs, takes))
+    named = _take_columns(configs)
+    placed = (placed for part, name in named for placed in _placed_of(part, name, takes))
+    leaks = find_leaks(unit, placed) if unit else {}
     if leaks:
         yield Finding("leakage", f"unit {unit}", leak_line(unit, leaks))
-
-
-def _placed(configs: Configs, takes: Takes) -> Iterator[Placed]:
-    for parts in configs.values():
-        for part in parts:
-            for name in TAKE_OF:
-                if name in part.table.column_names:
-                    yield from _placed_of(part, name, takes)
 
 
 def _placed_of(part: Part, name: str, takes: Takes) -> Iterator[Placed]:
@@ -196,15 +219,13 @@ def check_protocols(folder: Path, listed: Iterable[str], takes: Takes) -> Iterat
             yield Finding("protocols", path, "is not listed in the manifest")
             continue
         try:
-            trials = read_protocol(folder, name)
+            trials = enumerate(read_protocol(folder, name), start=2)
         except TableError as error:
             yield Finding("protocols", path, str(error))
             continue
-        for line, trial in enumerate(trials, start=2):
-            what = _trial_fault(name, trial, takes)
-            if what:
-                yield Finding("protocols", f"{path}, line {line}", what)
-                break
+        found = ((line, _trial_fault(name, trial, takes)) for line, trial in trials)
+        for line, what in islice((each for each in found if each[1]), 1):
+            yield Finding("protocols", f"{path}, line {line}", what)
 
 
 def _trial_fault(protocol: str, trial: Any, takes: Takes) -> str:

@@ -6,7 +6,7 @@ change of the data, nor the other way round.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 import simplejpeg
 from numpy.typing import NDArray
 
-from pipeline.tools.inspect.manifest import Listed, Manifest
-from pipeline.tools.inspect.tables import key_of
+from pipeline.tools.inspect.manifest import Manifest
+from pipeline.tools.inspect.references import key_of
+from pipeline.tools.inspect.rows import files_of, read_config
 from spfem_data.audio import read_audio
 from spfem_data.schema import COLUMNS
 
@@ -45,10 +46,6 @@ class ColumnDifference:
     """The largest difference in the column's unit; None where values are not numbers."""
     is_rounding: bool
 
-    def as_json(self) -> dict[str, Any]:
-        """The difference for machines."""
-        return dict(vars(self))
-
 
 def differences(
     old: Path, new: Path, before: Manifest, after: Manifest
@@ -65,7 +62,7 @@ def differences(
         Where a file is damaged.
     """
     for config in COLUMNS:
-        was, now = (_files(manifest, config) for manifest in (before, after))
+        was, now = (files_of(manifest, config) for manifest in (before, after))
         found: dict[str, _Sum] = {}
         if list(was) == list(now):
             for path in was:
@@ -73,21 +70,9 @@ def differences(
                     _compare_files(old / path, new / path, config, found)
         else:
             names = [c.name for c in COLUMNS[config] if c.media is None]
-            _compare_tables(_read(old, was, names), _read(new, now, names), config, found)
+            tables = read_config(old, was, names), read_config(new, now, names)
+            _compare_tables(*tables, config, found)
         yield from (total.of(config, name) for name, total in found.items() if total.rows)
-
-
-def _files(manifest: Manifest, config: str) -> dict[str, Listed]:
-    return {one.path: one for one in manifest.files if one.config == config}
-
-
-def _read(folder: Path, files: dict[str, Listed], names: Sequence[str]) -> pa.Table:
-    tables = []
-    for path in files:
-        with pq.ParquetFile(folder / path) as file:
-            there = [name for name in names if name in file.schema_arrow.names]
-            tables.append(file.read(columns=there))
-    return pa.concat_tables(tables) if tables else pa.table({name: [] for name in names})
 
 
 @dataclass
@@ -122,9 +107,9 @@ def _compare_files(old: Path, new: Path, config: str, found: dict[str, _Sum]) ->
             for k in range(was.num_row_groups):
                 _compare_tables(was.read_row_group(k), now.read_row_group(k), config, found)
             return
-        names = [c.name for c in COLUMNS[config] if c.media is None]
-        both = [[n for n in names if n in file.schema_arrow.names] for file in (was, now)]
-        _compare_tables(was.read(columns=both[0]), now.read(columns=both[1]), config, found)
+    names = [c.name for c in COLUMNS[config] if c.media is None]
+    old_table, new_table = (read_config(path.parent, [path.name], names) for path in (old, new))
+    _compare_tables(old_table, new_table, config, found)
 
 
 def _compare_tables(was: pa.Table, now: pa.Table, config: str, found: dict[str, _Sum]) -> None:

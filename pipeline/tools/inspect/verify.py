@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.runtime.progress import Progress, Silent
+from pipeline.runtime.progress import Progress, silent
 from pipeline.tools.inspect import media, references
 from pipeline.tools.inspect.files import check_file, check_footer, system_files, unlisted
-from pipeline.tools.inspect.findings import DAMAGE, Finding
-from pipeline.tools.inspect.manifest import Listed, Manifest, read_manifest
-from pipeline.tools.inspect.tables import Part, names, read
+from pipeline.tools.inspect.manifest import DAMAGE, Finding, Listed, Manifest, read_manifest
+from pipeline.tools.inspect.references import Part, names, read
 
 
 @dataclass
@@ -35,12 +34,12 @@ class Verdict:
     def as_json(self) -> dict[str, Any]:
         """The verdict as JSON values."""
         counts = {name: getattr(self, name) for name in ("files", "rows", "images", "recordings")}
-        findings = [finding.as_json() for finding in self.findings]
+        findings = [vars(finding) for finding in self.findings]
         return {"ok": self.ok, **counts, "notes": self.notes, "findings": findings}
 
 
 def verify(
-    folder: Path, *, fast: bool = False, threads: int = 2, progress: Progress | None = None
+    folder: Path, *, fast: bool = False, threads: int = 2, progress: Progress = silent
 ) -> Verdict:
     """Check a dataset's folder. Problems are returned as findings, never raised.
 
@@ -56,11 +55,9 @@ def verify(
     verdict.findings += manifest.findings
     if not manifest.files and not manifest.documents:
         return verdict
-    whole = _check_files(folder, manifest, verdict, progress or Silent())
-    _check_media(folder, whole, verdict, fast, threads, progress or Silent())
+    whole = _check_files(folder, manifest, verdict, progress)
+    _check_media(folder, whole, verdict, fast, threads, progress)
     _check_references(folder, manifest, whole, verdict)
-    if not media.can_decode_audio():
-        verdict.notes.append("audio: only headers were read; install soundfile to decode it")
     return verdict
 
 
@@ -69,19 +66,17 @@ def _check_files(
 ) -> list[Listed]:
     """Check files and footers; return the intact Parquet files."""
     whole = []
-    progress.start("checksums", len(manifest.files) + len(manifest.documents))
-    for listed in (*manifest.files, *manifest.documents):
-        found = check_file(folder, listed)
-        wrong = [found] if found else []
-        if not wrong and listed in manifest.files:
-            wrong = check_footer(folder, listed)
-            if not wrong:
-                whole.append(listed)
-                verdict.rows += listed.rows
-        verdict.findings += wrong
-        verdict.files += 1
-        progress.step()
-    progress.stop()
+    every = [*manifest.files, *manifest.documents]
+    with progress("checksums", len(every)) as step:
+        for listed in every:
+            wrong = check_file(folder, listed)
+            if not wrong and listed in manifest.files:
+                wrong = check_footer(folder, listed)
+                if not wrong:
+                    whole.append(listed)
+            verdict.findings += wrong
+            step()
+    verdict.files, verdict.rows = len(every), sum(listed.rows for listed in whole)
     verdict.findings += unlisted(folder, manifest)
     others = system_files(folder, manifest)
     if others:
@@ -98,21 +93,20 @@ def _check_media(
     progress: Progress,
 ) -> None:
     sizes: dict[str, set[tuple[int, int]]] = defaultdict(set)
-    progress.start("images and audio", len(whole))
-    for listed in whole:
-        try:
-            decoded = media.check_media(folder, listed, sample=fast, threads=threads)
-        except DAMAGE as error:
-            verdict.findings.append(Finding("media", listed.path, f"cannot be read: {error}"))
-        else:
-            verdict.findings += media.faults(listed, decoded)
-            verdict.images += decoded.images
-            verdict.recordings += decoded.recordings
-            sizes[listed.config] |= decoded.sizes
-        progress.step()
-    progress.stop()
-    odd = (media.size_fault(config, found) for config, found in sorted(sizes.items()))
-    verdict.findings += [finding for finding in odd if finding]
+    with progress("images and audio", len(whole)) as step:
+        for listed in whole:
+            try:
+                decoded = media.check_media(folder, listed, sample=fast, threads=threads)
+            except DAMAGE as error:
+                verdict.findings.append(Finding("media", listed.path, f"cannot be read: {error}"))
+            else:
+                verdict.findings += media.faults(listed, decoded)
+                verdict.images += decoded.images
+                verdict.recordings += decoded.recordings
+                sizes[listed.config] |= decoded.sizes
+            step()
+    for config, found in sorted(sizes.items()):
+        verdict.findings += media.size_faults(config, found)
 
 
 def _check_references(
@@ -142,10 +136,9 @@ def _check_references(
 
 def _drawn(check: Iterator[Finding]) -> list[Finding]:
     """The findings of a check; a read error is one more finding."""
-    findings = []
+    findings: list[Finding] = []
     try:
-        for finding in check:
-            findings.append(finding)
+        findings.extend(check)
     except DAMAGE as error:
         findings.append(Finding("references", "its files", f"cannot be read: {error}"))
     return findings
@@ -155,9 +148,9 @@ def _read_all(folder: Path, whole: Iterable[Listed], verdict: Verdict) -> dict[s
     configs: dict[str, list[Part]] = {}
     for listed in whole:
         try:
-            part = read(folder, [listed], names(listed.config))
+            part = read(folder, listed, names(listed.config))
         except DAMAGE as error:
             verdict.findings.append(Finding("rows", listed.path, f"cannot be read: {error}"))
         else:
-            configs.setdefault(listed.config, []).extend(part)
+            configs.setdefault(listed.config, []).append(part)
     return configs

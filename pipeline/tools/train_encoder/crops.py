@@ -118,15 +118,15 @@ def _job(run: Run, clip: Clip, settings: CropSettings, folder: Path) -> _Job:
 
 def _frame_all(jobs: dict[str, _Job], run: Run) -> None:
     todo = {name: job for name, job in jobs.items() if not job.target.exists()}
-    run.progress.start("framing crops", len(todo))
     options = run.options
-    for name, outcome in executor.run(
+    outcomes = executor.run(
         _frame, todo, setup=use_one_thread, engine=options.engine, workers=options.workers
-    ):
-        if isinstance(outcome, executor.Died):
-            raise PipelineError(f"the process that framed {name} died; run the command again")
-        run.progress.step()
-    run.progress.stop()
+    )
+    with run.progress("framing crops", len(todo)) as step:
+        for name, outcome in outcomes:
+            if isinstance(outcome, executor.Died):
+                raise PipelineError(f"the process that framed {name} died; run the command again")
+            step()
 
 
 def _frame(_: None, job: _Job) -> int:

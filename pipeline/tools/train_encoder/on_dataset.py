@@ -58,11 +58,8 @@ def train_on_dataset(run: Run, folder: Path) -> TrainedEncoder:
         parts.encoder.config.input_px,
     )
     crops = training_crops(run, settings, folder / "images")
-    run.progress.start("training steps", section.steps)
-    path = train_encoder(
-        crops, parts, section, folder, device, done=lambda step, row: run.progress.step()
-    )
-    run.progress.stop()
+    with run.progress("training steps", section.steps) as step:
+        path = train_encoder(crops, parts, section, folder, device, done=lambda _, row: step())
     return TrainedEncoder(path, sha256_of(path), len(crops))
 
 

@@ -13,7 +13,7 @@ import soundfile
 from pipeline import params
 from pipeline.errors import ParameterError
 from pipeline.records import Clip, Pair, Rejected, Sentence
-from pipeline.runtime.progress import Silent
+from pipeline.runtime.progress import silent
 from pipeline.runtime.run import Options, Run
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_rows, write_rows
@@ -43,7 +43,7 @@ def made(tmp_path: Path) -> Run:
                 interocular_px=None)
         for c in clips
     ]  # fmt: skip
-    run = Run("demo", params.load(None), tmp_path / "data", Options("serial"), Silent())
+    run = Run("demo", params.load(None), tmp_path / "data", Options("serial"), silent)
     run = _with(run, same_recording=MADE)
     items = ItemStore(run.items("extract").folder)
     for clip in clips:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.stages.score.frame_choice import choose_frames
+from pipeline.stages.score.worker import choose_frames
 
 
 def test_no_budget_takes_every_frame_with_a_face() -> None:

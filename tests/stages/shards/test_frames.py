@@ -9,7 +9,7 @@ from pipeline.runtime.run import Run
 from pipeline.runtime.tables import read_table
 from pipeline.stages.pose import stage as pose
 from pipeline.stages.shards import stage as shards
-from pipeline.stages.shards.frames import spaced
+from pipeline.stages.shards.rows import spaced
 from tests.builders.dataset import make_inputs, make_run
 
 

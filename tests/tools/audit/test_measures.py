@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.tools.audit.groups import group_pairs
-from pipeline.tools.audit.measures import Run, longest_run, measure_all
+from pipeline.tools.audit.measures import Run, group_pairs, longest_run, measure_all
 from pipeline.tools.audit.outcome import audit
 from pipeline.tools.audit.pairlist import read_pair_list
 from tests.builders.pair_lists import EVEN, STUCK, listed

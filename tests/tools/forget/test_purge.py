@@ -21,9 +21,8 @@ from pipeline.stages import STAGES
 from pipeline.stages.filter import stage as filter_stage
 from pipeline.stages.pose import stage as pose
 from pipeline.stages.shards import stage as shards
-from pipeline.tools.forget.dvc_cache import condemned
-from pipeline.tools.forget.purge import drop_links, left, purge, speakers_of, theirs
-from pipeline.tools.forget.speaker_names import Person
+from pipeline.tools.forget.purge import condemned, drop_links, left, purge, speakers_of, theirs
+from pipeline.tools.forget.search import Person
 from tests.builders.dataset import make_inputs, make_run
 from tests.builders.digests import digests
 from tests.builders.families import write_families

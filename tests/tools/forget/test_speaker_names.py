@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.tools.forget.speaker_names import Person
+from pipeline.tools.forget.search import Person
 
 ANNA = Person.among("anna", ["anna", "anna_b", "bert"])
 SEVEN = Person("7")

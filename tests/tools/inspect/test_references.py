@@ -9,14 +9,16 @@ import pyarrow.parquet as pq
 
 from pipeline.tools.inspect.manifest import Listed, Manifest
 from pipeline.tools.inspect.references import (
+    Part,
     check_families,
     check_leaks,
     check_recordings,
     check_rows,
     check_takes,
+    key_of,
+    names,
     takes_of,
 )
-from pipeline.tools.inspect.tables import Part, key_of, names
 from spfem_data.schema import COLUMNS, CONFIGS
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import simplejpeg
 from PIL import Image
 
 from pipeline.errors import ParameterError, TableError
-from pipeline.tools.inspect.sheet import contact_sheet, png, shrunk, write_image
-from pipeline.tools.inspect.show import Shown, show
-from pipeline.tools.inspect.where import condition, conditions
+from pipeline.tools.inspect.sheet import contact_sheet, write_image
+from pipeline.tools.inspect.show import Shown, condition, conditions, show
 from spfem_data.reader import Shards
 from tests.builders.finished_shards import PAIRS
 
@@ -85,16 +82,6 @@ def test_takes_have_no_image(built: Path) -> None:
         found.sheet(64)
 
 
-def test_shrunk_is_the_mean_of_areas() -> None:
-    image = np.arange(6 * 6 * 3, dtype=np.uint8).reshape(6, 6, 3)
-    wanted = image.reshape(3, 2, 3, 2, 3).astype(float).mean(axis=(1, 3))
-    np.testing.assert_allclose(shrunk(image, 3), wanted, atol=0.5)
-    noise = np.random.default_rng(0).integers(0, 256, (50, 50, 3), dtype=np.uint8)
-    area = cv2.resize(noise, (20, 20), interpolation=cv2.INTER_AREA)
-    assert np.abs(shrunk(noise, 20).astype(int) - area).max() <= 1
-    np.testing.assert_array_equal(shrunk(noise, 50), noise)
-
-
 def test_sheet_lies_row_under_row_with_numbers() -> None:
     red, blue = (np.full((8, 8, 3), c, np.uint8) for c in ((255, 0, 0), (0, 0, 255)))
     sheet = contact_sheet([[red, blue], [blue]], 40)
@@ -116,7 +103,6 @@ def test_sheet_opens_elsewhere(tmp_path: Path, name: str) -> None:
     assert opened.shape == image.shape
     if name.endswith("png"):
         np.testing.assert_array_equal(opened, image)
-        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png(image)))), image)
 
 
 def test_other_suffix_is_refused(tmp_path: Path) -> None:
