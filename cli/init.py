@@ -37,7 +37,7 @@ def init(
     """Recognise corpora by their file names, and write their entries into params.yaml."""
     require_build()
     from pipeline import params as parameters
-    from pipeline.models.registry import GUIDE
+    from pipeline.models.slots import GUIDE
     from pipeline.runtime.store import write_bytes
     from pipeline.tools.init import Entry, add_entry, without_datasets
     from pipeline.yaml_files import read_text

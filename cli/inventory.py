@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,6 +81,23 @@ def status(
             for place in summary["look"][:1]:
                 below = data / place
                 console.say(f"see: {below if below.exists() else place}")
+    _show_weights(summaries)
+
+
+def _show_weights(summaries: Mapping[str, Mapping[str, Any] | None]) -> None:
+    """What weights would add where a stage has none, with the lines to paste."""
+    from cli import console
+    from pipeline.models.slots import GUIDE, SLOTS
+
+    idle = {
+        stage for stage, summary in summaries.items() if summary and not summary.get("planned", 1)
+    }
+    lacking = [slot for slot in SLOTS if slot.stage in idle]
+    if not lacking:
+        return
+    console.say(f"weights that would add more; {GUIDE} has the steps:")
+    for slot in lacking:
+        console.say("\n".join(slot.lines()))
 
 
 def _summary(folder: Path, stage: str) -> dict[str, Any] | None:

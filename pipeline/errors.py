@@ -56,6 +56,9 @@ REASONS: dict[str, Reason] = {
     ),
     "missing_file": Reason("failed", "the file that the corpus names is missing"),
     "no_audio": Reason("failed", "neither the container nor a separate file has usable audio"),
+    "never_together": Reason(
+        "failed", "by their clocks, the audio ends before the video starts, or the reverse"
+    ),
     "silent": Reason(
         "filtered", "the audio is below extract.silence_db throughout", "extract.silence_db"
     ),
@@ -124,6 +127,7 @@ REASONS: dict[str, Reason] = {
     # pose
     "no_landmarks": Reason("filtered", "one frame of the pair has no face"),
     "degenerate_pose": Reason("failed", "no affine maps one face onto the other"),
+    "other_face": Reason("filtered", "the two takes seem to show two people", "pose.other_face"),
     "large_residual": Reason(
         "filtered", "the landmarks stay too far apart after the affine", "pose.max_residual"
     ),

@@ -136,6 +136,7 @@ class ExtractPolicies(Section):
     several_faces: KeepOr
     face_passes: KeepOr
     wrong_way_up: RepairOr
+    landmarks_unconfirmed: KeepOr
     face_outside: KeepOr
     small_face: KeepOr
     face_comes_and_goes: KeepOr
@@ -301,6 +302,8 @@ class Pose(Section):
     shear_prior: Annotated[float, Field(ge=0)]
     smooth_s: Annotated[float, Field(ge=0)]
     max_residual: Positive
+    max_face_difference: Annotated[float, Field(ge=0)]
+    other_face: Literal["keep", "reject"]
 
     @model_validator(mode="after")
     def _movements_are_of_stable_landmarks(self) -> Self:

@@ -353,8 +353,9 @@ class PosedPair(Row):
     """One clip pair after pose: counts of its frame pairs by outcome, and medians.
 
     n_frames = n_kept + n_no_face + n_degenerate + n_large_residual. Medians are over the kept,
-    angles as absolute values, null if none was kept; `poses_sha256` is a digest of the kept
-    rows' values.
+    angles as absolute values, null if none was kept. `face_difference` compares the aligned faces
+    of the two takes (null: one has no face), `other_face` says that they seem to be two people's.
+    `poses_sha256` is a digest of the kept rows' values.
     """
 
     pair_id: str
@@ -369,6 +370,8 @@ class PosedPair(Row):
     yaw_difference_deg: float | None
     pitch_difference_deg: float | None
     mouth_difference: float | None
+    face_difference: float | None
+    other_face: bool
     poses_sha256: str
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ DIGESTS = {
     "MadeImage": "1ef446a6b8618095",
     "Pair": "a8e42ad220b6704a",
     "PosePair": "f303c2bc2af8a3b8",
-    "PosedPair": "63836e115520ae8a",
+    "PosedPair": "0adc9cd8c9da439a",
     "Rejected": "a62ba085bf691cc1",
     "SCORES_SCHEMA": "fc5a4ff9ec5a9346",
     "ScoredTake": "4cd899cfce09ffff",

@@ -135,6 +135,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "yaw_difference_deg": "median absolute value over the kept",
         "pitch_difference_deg": "median absolute value over the kept",
         "mouth_difference": "median over the kept",
+        "face_difference": "of the two takes' aligned faces; 0: equal, 1.41: unrelated",
+        "other_face": "whether the takes seem to show two people; kept under pose.other_face: keep",
         "poses_sha256": "digest of the kept rows' values",
     },
     "frame_scores": {

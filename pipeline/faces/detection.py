@@ -48,13 +48,16 @@ def faces_in(
     return sorted(faces, key=lambda face: (-size_of(face), face))
 
 
-def turn_scores(image: U8, finder: FaceFinder) -> list[float]:
-    """The detector's best score for an image (h, w, 3) after 0 to 3 clockwise quarter turns.
+def turn_scores(image: U8, finder: FaceFinder) -> tuple[list[float], NDArray[np.float64] | None]:
+    """The detector's best score for an image (h, w, 3) after 0 to 3 clockwise quarter turns, and
+    the eyes, nose tip and mouth (4, 2) that it sees without a turn, None if it sees no face.
 
     Real and drawn faces score 0.6 to 0.95 the right way up, and in the other three 0 to 0.75,
     mostly 0, although the mesh fits an upright face to them too.
     """
-    return [finder.score(np.ascontiguousarray(np.rot90(image, -turn))) for turn in range(4)]
+    score, keypoints = finder.best(image)
+    turned = (np.ascontiguousarray(np.rot90(image, -turn)) for turn in (1, 2, 3))
+    return [score, *(finder.best(one)[0] for one in turned)], keypoints
 
 
 def whole_image(frame: Frame, longer_px: int) -> U8:

@@ -110,6 +110,22 @@ def mean_move(before: F64, now: F64) -> float:
     return float(np.linalg.norm(now[:, :2] - before[:, :2], axis=1).mean()) / interocular_px
 
 
+def keypoint_error(landmarks: F64, keypoints: F64) -> float:
+    """Mean distance of a detector's eyes, nose tip and mouth (4, 2) from a mesh's (478, 2 or more),
+    in interocular distances."""
+    flat = landmarks[:, :2]
+    mesh = np.array([flat[list(points)].mean(axis=0) for points in _KEYPOINTS])
+    interocular_px = max(float(_distance(flat, *OUTER_EYE_CORNERS)), 1e-6)
+    return float(np.linalg.norm(mesh - keypoints, axis=1).mean()) / interocular_px
+
+
+def head_move(before: F64, now: F64) -> float:
+    """Median path of the points that hardly move with expression, in interocular distances."""
+    interocular_px = max(float(_distance(before, *OUTER_EYE_CORNERS)), 1e-6)
+    paths = np.linalg.norm(now[RIGID, :2] - before[RIGID, :2], axis=1)
+    return float(np.median(paths)) / interocular_px
+
+
 def has_jumped(before: F64, now: F64, elapsed_s: F64) -> NDArray[np.bool_]:
     """Whether faces (...) moved or grew more between two frames than heads do: a tracking error.
 
@@ -123,6 +139,7 @@ def has_jumped(before: F64, now: F64, elapsed_s: F64) -> NDArray[np.bool_]:
     return np.asarray((np.median(moved, axis=-1) > reach_px) | grown)
 
 
+_KEYPOINTS = ((33, 133), (362, 263), (4,), (13, 14))
 _MAX_SPEED = 9.0
 _SHORTEST_S = 1 / 30
 _MAX_GROWTH = 1.2

@@ -138,11 +138,23 @@ class FaceFinder:
             for b in boxes
         ]
 
-    def score(self, rgb: U8) -> float:
-        """The detector's best score (0.5 to 1) in an image (h, w, 3); 0 where it sees no face."""
+    def best(self, rgb: U8) -> tuple[float, F64 | None]:
+        """The detector's surest face in an image (h, w, 3).
+
+        Returns
+        -------
+        Its score (0.5 to 1) and its eyes, nose tip and mouth (4, 2) in pixels; 0 and None where the
+        detector sees no face.
+        """
+        height, width = rgb.shape[:2]
         with quiet():
             detections = self._detector.process(rgb).detections or []
-        return max((float(d.score[0]) for d in detections), default=0.0)
+        if not detections:
+            return 0.0, None
+        surest = max(detections, key=lambda d: d.score[0])
+        points = surest.location_data.relative_keypoints[:4]  # the ears follow
+        keypoints = np.array([(point.x * width, point.y * height) for point in points])
+        return float(surest.score[0]), keypoints
 
     def confirm(self, rgb: U8) -> F64 | None:
         """The landmarks (468, 3) of a face in an image cropped around it, None if there is none."""

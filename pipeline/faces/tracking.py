@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from pipeline.errors import Reject
 from pipeline.faces.crop import FaceBox, Square, size_of
 from pipeline.faces.detection import faces_in, turn_scores, whole_image
-from pipeline.faces.measures import bounds, mean_move, outside_share
+from pipeline.faces.measures import bounds, head_move, keypoint_error, mean_move, outside_share
 from pipeline.faces.mesh import FaceFinder, SettlingTracker
 from pipeline.faces.occlusion import skin_around_mouth
-from pipeline.faces.track_stats import TrackStats, TurnVotes
+from pipeline.faces.track_stats import FrameChange, TrackStats, TurnVotes
 from pipeline.media import Frame, encode_jpeg
 from pipeline.params import Extract
 
@@ -36,6 +36,8 @@ _MOST_OUTSIDE = 0.15
 """Share of landmarks outside the image, above which a frame has none: the mesh invents what it does
 not see. A fifth of a real face cut off leaves 0.15 of them outside, three tenths 0.2 to 0.28."""
 _THUMB_PX = 64
+_CLEAR = 0.05  # of the face, around its box; twice below the chin, which opens
+_LEAST_OUTSIDE = 50  # pixels of the thumbnail
 _VOTES = 4  # instants at which the orientation is checked; 30 ms each
 
 
@@ -86,7 +88,7 @@ def first_face(
             return faces[0], frame
         if tiled:
             tiled_s = frame.time_s + _TILED_SEARCH_S
-            votes.add(turn_scores(whole_image(frame, search_px), finder))
+            votes.add(turn_scores(whole_image(frame, search_px), finder)[0])
     raise Reject("no_face", f"no face in {n} frames")
 
 
@@ -113,14 +115,15 @@ def track_face(
     for frame in frames:
         faces: list[FaceBox] = []
         image = frame.cut(square.box, square.stored_px, square.stored_px)
-        if frame.time_s >= count_s:
+        counted = frame.time_s >= count_s
+        if counted:
             count_s = frame.time_s + options.count_faces_every_s
             known = expected if is_tracked or frame.index == 0 else None
             faces = faces_in(frame, finder, options.mesh_px, thorough=False, known=known)
             stats.count(faces)
-            if len(stats.votes.scores) < _VOTES:
-                stats.votes.add(turn_scores(_shrunk(image, options.mesh_px), finder))
         landmarks = _track(tracker, image, square, options.mesh_px)
+        if counted and len(stats.keypoint_errors) < _VOTES:
+            _check(image, landmarks, finder, options.mesh_px, stats)
         is_new = not is_tracked and stats.counts[-1] > 1
         if landmarks is not None and is_new and not _same_place(bounds(landmarks), expected):
             tracker.restart()
@@ -141,23 +144,58 @@ def track_face(
         stats.elsewhere += faces[:1]
 
 
+def _check(
+    image: U8, landmarks: F64 | None, finder: FaceFinder, mesh_px: int, stats: TrackStats
+) -> None:
+    """Compare a crop's landmarks with what the detector sees, also after quarter turns."""
+    shown = _shrunk(image, mesh_px)
+    scores, keypoints = turn_scores(shown, finder)
+    stats.votes.add(scores)
+    if landmarks is None:
+        return
+    if keypoints is None:
+        stats.keypoint_errors.append(np.inf)
+        return
+    square = stats.square
+    in_frame = keypoints * (square.side / shown.shape[0]) + (square.x, square.y)
+    stats.keypoint_errors.append(keypoint_error(landmarks, in_frame))
+
+
 def _compare(
     last: _Last | None, crop: U8, landmarks: F64 | None, stats: TrackStats
 ) -> _Last | None:
     """Record how the frame differs from the one before; infinite unless both have landmarks."""
     if landmarks is None:
-        stats.add_change(np.inf, np.inf, np.inf)
+        stats.add_change(FrameChange())
         return None
     thumb = _thumb(crop)
     if last is None:
-        stats.add_change(np.inf, np.inf, np.inf)
+        stats.add_change(FrameChange())
     else:
-        stats.add_change(
-            float(cv2.norm(last.crop, crop, cv2.NORM_L1) / crop.size),
-            float(np.abs(thumb - last.thumb).mean()),
-            mean_move(last.landmarks, landmarks),
+        moved = np.abs(thumb - last.thumb)
+        points = stats.square.inside(np.concatenate([last.landmarks, landmarks]))
+        change = FrameChange(
+            image=float(cv2.norm(last.crop, crop, cv2.NORM_L1) / crop.size),
+            scene=float(moved.mean()),
+            surroundings=_outside(moved, points * (_THUMB_PX / stats.square.stored_px)),
+            move=mean_move(last.landmarks, landmarks),
+            head=head_move(last.landmarks, landmarks),
         )
+        stats.add_change(change)
     return _Last(crop, thumb, landmarks)
+
+
+def _outside(moved: F64, points: F64) -> float:
+    """Mean of a thumbnail's changes outside the box of points in it; infinite where little is."""
+    left, top = points.min(axis=0)
+    right, bottom = points.max(axis=0)
+    clear_x, clear_y = _CLEAR * (right - left), _CLEAR * (bottom - top)
+    y, x = np.mgrid[0:_THUMB_PX, 0:_THUMB_PX] + 0.5
+    inside = (
+        (x > left - clear_x) & (x < right + clear_x)
+        & (y > top - clear_y) & (y < bottom + 2 * clear_y)
+    )  # fmt: skip
+    return float(moved[~inside].mean()) if (~inside).sum() >= _LEAST_OUTSIDE else np.inf
 
 
 def _thumb(crop: U8) -> F64:

@@ -10,6 +10,7 @@ from pipeline.media.frame_changes import FrameChanges, change_findings
 from pipeline.media.integrity import (
     FINDINGS,
     audio_findings,
+    check_together,
     file_findings,
     joint_findings,
     reject_findings,
@@ -39,6 +40,7 @@ __all__ = [
     "Voice",
     "audio_findings",
     "change_findings",
+    "check_together",
     "choose_audio",
     "decode_audio",
     "decode_jpeg",

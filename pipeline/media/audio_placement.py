@@ -11,7 +11,13 @@ import numpy as np
 from pipeline.media.audio import Audio
 from pipeline.media.audio_choice import Chosen
 from pipeline.media.audio_offset import Match, match
-from pipeline.media.integrity import audio_findings, file_findings, joint_findings, to_repair
+from pipeline.media.integrity import (
+    audio_findings,
+    check_together,
+    file_findings,
+    joint_findings,
+    to_repair,
+)
 
 _DECODED = {"audio_gap", "channels_cancel", "channels_differ"}
 
@@ -38,6 +44,11 @@ def place_audio(
     ----------
     video_s
         Start and end of the video; None for an audio-only take.
+
+    Raises
+    ------
+    Reject
+        never_together.
     """
     start_s = 0.0 if video_s is None else video_s[0]
     file = _file_match(chosen, start_s)
@@ -51,6 +62,7 @@ def place_audio(
     audio = used.audio if used.name == "container" else used.audio.later(start_s)
     findings |= audio_findings(audio) | _choice_findings(chosen) | used.findings
     if video_s is not None:
+        check_together(video_s, (audio.start_s, audio.end_s))
         findings |= joint_findings(video_s, (audio.start_s, audio.end_s))
     repaired |= to_repair(findings & _DECODED, policies)
     return Voice(_audio_columns(used.name, audio, file), audio, findings, repaired)

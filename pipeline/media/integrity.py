@@ -46,6 +46,9 @@ FINDINGS: dict[str, str] = {
     "wrong_way_up": (
         "the face is upside down or on its side, and the container requests no rotation"
     ),
+    "landmarks_unconfirmed": (
+        "at most instants checked, the detector sees no face where the landmarks are, or another"
+    ),
     "face_outside": "more than 15 % of the landmarks are outside the image",
     "small_face": "the outer eye corners are less than 32 px apart",
     "face_comes_and_goes": "the face is lost for a while",
@@ -127,6 +130,22 @@ def file_findings(file: Match) -> set[str]:
         "file_drifts": abs(file.drift_s or 0.0) > _FILE_DRIFT_S,
     }
     return {name for name, present in marks.items() if present}
+
+
+def check_together(video_s: tuple[float, float], audio_s: tuple[float, float]) -> None:
+    """Check that video and audio, each (start, end) on one clock, are ever played together.
+
+    Raises
+    ------
+    Reject
+        never_together.
+    """
+    if min(video_s[1], audio_s[1]) <= max(video_s[0], audio_s[0]):
+        raise Reject(
+            "never_together",
+            f"video from {video_s[0]:.2f} to {video_s[1]:.2f} s, audio from {audio_s[0]:.2f} to "
+            f"{audio_s[1]:.2f} s: the file's two clocks differ",
+        )
 
 
 def joint_findings(video_s: tuple[float, float], audio_s: tuple[float, float]) -> set[str]:

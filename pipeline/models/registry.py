@@ -38,7 +38,6 @@ TRAINED_ON = "trained_on"
 DRAWN = "drawn faces of invented people"
 """Its value, up to the command, for networks that serve the demo corpus only."""
 DEMO = "demo"
-GUIDE = "docs/howto/real-weights.md"
 _HUB_FILES = (
     "open_clip_model.safetensors", "model.safetensors", "open_clip_pytorch_model.bin",
     "pytorch_model.bin",
@@ -71,8 +70,7 @@ def find_weights(models: Mapping[str, ModelFile], name: str, data: Path, corpus:
         When the file does not exist, or is not for this corpus.
     """
     entry = model_entry(models, name)
-    places = [weights_file(path) for path in candidates(entry, name, data)]
-    path = next((path for path in places if path.is_file()), None)
+    path = _existing(entry, name, data)
     if path is None:
         raise MissingWeightsError(_missing(entry, name, data))
     hashes = FileHashes(data / FOLDER / ".local" / "hashes.json")
@@ -89,6 +87,23 @@ def find_weights(models: Mapping[str, ModelFile], name: str, data: Path, corpus:
             f"the weights {name!r} were trained on drawn faces and serve corpus demo only"
         )
     return weights
+
+
+def unusable(models: Mapping[str, ModelFile], name: str, data: Path, corpus: str) -> str:
+    """Why an entry of `models` serves no dataset of a corpus; "" if it does. Checks no sha256."""
+    if name not in models:
+        return f"params.yaml lists no model {name!r} under models"
+    path = _existing(models[name], name, data)
+    if path is None:
+        return f"the file of models.{name} is missing"
+    if corpus != DEMO and is_drawn(Weights(name, path, models[name].sha256)):
+        return f"{name} was trained on drawn faces and serves corpus demo only"
+    return ""
+
+
+def _existing(entry: ModelFile, name: str, data: Path) -> Path | None:
+    places = [weights_file(path) for path in candidates(entry, name, data)]
+    return next((path for path in places if path.is_file()), None)
 
 
 def is_drawn(weights: Weights) -> bool:
@@ -211,7 +226,7 @@ def check_finite(tensors: Mapping[str, Tensor], weights: Weights) -> None:
 def read_metadata(weights: Weights) -> dict[str, Any]:
     """The metadata of a safetensors file; {} if it has none or is another kind of file."""
     try:
-        with safe_open(weights.path, framework="pt") as file:
+        with safe_open(weights.path, framework="np") as file:
             return decode_metadata(file.metadata() or {})
     except SafetensorError:
         return {}

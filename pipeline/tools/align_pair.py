@@ -23,12 +23,14 @@ class FilePair:
     """Two aligned media files: knots of the time map, frame pairs, and the verdict.
 
     `frames` is empty if the two sentences differ; `limit` is the maximum score of one sentence.
+    `same_recording`: both hold one recording, whose frame pairs are worthless.
     """
 
     knots_s: FloatArray
     frames: FrameMap
     score: float
     limit: float
+    same_recording: bool = False
 
     @property
     def same(self) -> bool:
@@ -41,6 +43,7 @@ class FilePair:
         frames = [[int(i), int(j), round(float(c), 4)] for i, j, c in zip(*columns, strict=True)]
         return {
             "sentence": {"score": round(self.score, 4), "same": self.same},
+            "same_recording": self.same_recording,
             "warp": [[round(float(a), 5), round(float(b), 5)] for a, b in self.knots_s],
             "frames": frames,
         }
@@ -58,8 +61,11 @@ class FilePair:
                 self.frames.frame_a, self.frames.frame_b, self.frames.confidence, strict=True
             )
         ]
+        verdict = "the same sentence"
+        if self.same_recording:
+            verdict = "the SAME RECORDING in both files: align rejects such pairs"
         return [
-            (f"the same sentence ({found})", ["frame pairs"], [[str(len(frames))]]),
+            (f"{verdict} ({found})", ["frame pairs"], [[str(len(frames))]]),
             ("time map, seconds", ["a", "b"], warp),
             ("frames, one to one", ["a", "b", "confidence"], frames),
         ]
@@ -84,8 +90,8 @@ def align_files(a: Path, b: Path, fps: float | None, params: Params) -> FilePair
     Raises
     ------
     PipelineError
-        When a file cannot be read, its audio is missing, silent or too long, or the two have no
-        speech in common.
+        When a file cannot be read, its audio is missing, silent, too long or never played together
+        with its video, or the two have no speech in common.
     """
     section = params.align
     if fps is not None and not 0 < fps <= 1000:
@@ -101,6 +107,7 @@ def align_files(a: Path, b: Path, fps: float | None, params: Params) -> FilePair
         frames if found.score <= limit else frames.take(np.zeros(len(frames), np.bool_)),
         found.score,
         limit,
+        found.is_one_recording(section.same_recording),
     )
 
 
@@ -108,6 +115,8 @@ def _read(path: Path, fps: float | None, section: Align, params: Params) -> _Fil
     silence_db, max_s = params.extract.silence_db, params.align.max_duration_s
     try:
         audio, frames_s = media.read_timeline(path, check=partial(_check_length, path, max_s))
+        if frames_s is not None and len(frames_s):
+            media.check_together((frames_s[0], frames_s[-1]), (audio.start_s, audio.end_s))
     except Reject as reject:
         raise PipelineError(f"{path}: {reject}") from reject
     peak_db = 20 * np.log10(max(float(np.abs(audio.samples).max(initial=0)), 1e-9))

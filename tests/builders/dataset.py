@@ -76,10 +76,21 @@ def motion(seed: int, n: int) -> list[NDArray[np.float64]]:
 
 
 def write_take(
-    items: Path, speaker: str, take_id: str, emotion: str, seed: int, n: int = 14, lost: int = 0
+    items: Path,
+    speaker: str,
+    take_id: str,
+    emotion: str,
+    seed: int,
+    n: int = 14,
+    lost: int = 0,
+    *,
+    face_seed: int | None = None,
 ) -> Clip:
-    """Write the frame file and the audio of one take; its last `lost` frames have no face."""
-    image = texture(sum(speaker.encode()))
+    """Write the frame file and the audio of one take; its last `lost` frames have no face.
+
+    `face_seed` draws another face than the speaker's own.
+    """
+    image = texture(sum(speaker.encode()) if face_seed is None else face_seed)
     x, y = 160 - CROP_SIDE / 2, 150 - CROP_SIDE / 2
     columns: dict[str, list[object]] = {name: [] for name in FRAMES_SCHEMA.names}
     for k, face_to_frame in enumerate(motion(seed, n)):

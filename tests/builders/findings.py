@@ -46,6 +46,14 @@ def steady(n: int, first: int = 0) -> tuple[U8, ...]:
     return tuple(rgb(drawn(yaw_deg=0.64 * (first + i), frame=first + i)) for i in range(n))
 
 
+def rolled_over(path: Path) -> Made:
+    """A take whose head rolls by 150 degrees: the mesh follows, the detector does not."""
+    rolls_deg = [min(150.0, 7.5 * max(0, i - 3)) for i in range(55)]
+    room = ((0, 320), (160, 160), (0, 0))
+    frames = [np.pad(rgb(drawn(roll_deg=roll)), room) for roll in rolls_deg[:24]]
+    return plain(path, [*frames, *[frames[-1]] * (len(rolls_deg) - len(frames))])
+
+
 def empty_room(n: int) -> list[U8]:
     """An empty room."""
     return [np.full((SIZE_PX, SIZE_PX, 3), 100, np.uint8)] * n
@@ -267,6 +275,7 @@ MAKERS: dict[str, Callable[[Path], Made]] = {
     "channels_differ": lambda path: with_channels(path, hum(3.0), babble(3.0)),
     "two_voices": lambda path: with_channels(path, babble(3.0, seed=1), babble(3.0)),
     "wrong_way_up": upside_down,
+    "landmarks_unconfirmed": rolled_over,
     "face_outside": half_outside,
     "small_face": far_away,
     "audio_gap": lambda path: plain(

@@ -44,5 +44,5 @@ def posed(pair: Pair, before: float | None, after: float | None) -> PosedPair:
     """A pair after pose."""
     return PosedPair(
         pair.pair_id, pair.speaker, len(pair.frame_a), len(pair.frame_a), 0, 0, 0, before, after,
-        1.0, 2.0, 0.0, "0",
+        1.0, 2.0, 0.0, 0.1, False, "0",
     )  # fmt: skip

@@ -10,7 +10,9 @@ import pytest
 import soundfile
 
 from pipeline.stages import STAGES
+from tests.builders.media_files import tone, write_media
 from tests.builders.speech import RATE_HZ, speak
+from tests.builders.takes import talking
 
 
 def test_help_lists_every_stage(call) -> None:
@@ -60,6 +62,24 @@ def test_status_of_nothing(call) -> None:
     assert out.count("not run") == len(STAGES)
 
 
+def test_status_lists_the_weights_that_idle_stages_lack(call, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "demo"
+    for stage, planned in (("score", 0), ("invert", 4)):
+        (folder / stage / "tables").mkdir(parents=True)
+        summary = {"stage": stage, "grain": "take", "planned": planned, "kept": planned}
+        text = json.dumps(
+            {**summary, "reasons": {}, "look": [""], "notes": ["score.weights is empty"]}
+        )
+        (folder / stage / "tables" / "summary.json").write_text(text)
+    code, out, _ = call("status")
+    assert code == 0
+    assert "docs/howto/real-weights.md has the steps" in out
+    assert "CLIP (score.weights): probabilities of seven emotions" in " ".join(out.split())
+    assert "https://github.com/openai/CLIP" in out
+    assert "      network: ViT-B-32::openai\n      weights: vit-b-32\n" in out
+    assert "invert.generator" not in out
+
+
 def test_status_of_a_stage_that_was_stopped_shows_no_stale_counts(call, tmp_path: Path) -> None:
     folder = tmp_path / "data" / "demo"
     for stage in ("extract", "align"):
@@ -103,7 +123,7 @@ def test_align_pair_gives_warp_frames_and_verdict(call, recordings: dict[str, Pa
     code, out, _ = call("align-pair", recordings["a"], recordings["slow"], "--fps", "25", "--json")
     value = json.loads(out)
     assert code == 0
-    assert set(value) == {"warp", "frames", "sentence"}
+    assert set(value) == {"warp", "frames", "sentence", "same_recording"}
     assert value["sentence"]["same"] is True
     warp = np.array(value["warp"])
     times = np.linspace(0.4, warp[-1, 0] - 0.4, 20)
@@ -143,8 +163,28 @@ def test_a_silent_file_is_said_to_be_silent(
     assert "faint.wav is silent (its peak is -" in err
 
 
+def test_align_pair_recognises_one_recording(call, recordings: dict[str, Path]) -> None:
+    value = json.loads(call("align-pair", recordings["a"], recordings["a"], "--json")[1])
+    assert value["same_recording"] is True
+    code, out, _ = call("align-pair", recordings["a"], recordings["a"])
+    assert code == 0
+    assert "the SAME RECORDING in both files: align rejects such pairs" in " ".join(out.split())
+    other = json.loads(call("align-pair", recordings["a"], recordings["other"], "--json")[1])
+    assert other["same_recording"] is False
+
+
+def test_align_pair_refuses_clocks_that_never_meet(
+    call, recordings: dict[str, Path], tmp_path: Path
+) -> None:
+    path = write_media(tmp_path / "a.mkv", talking(), audio=tone(0.5), audio_start_s=9.0)
+    code, _, err = call("align-pair", path, recordings["a"])
+    assert code == 1
+    assert "never_together: video from 0.02 to 0.46 s, audio from 9.00 to 9." in err
+
+
 def test_align_pair_prints_for_people(call, recordings: dict[str, Path]) -> None:
     code, out, _ = call("align-pair", recordings["a"], recordings["slow"])
     assert code == 0
-    assert out.startswith("the same sentence (score 0.")
+    assert out.startswith("the SAME RECORDING in both files")  # at another speed throughout
+    assert "(score 0." in out
     assert "time map, seconds" in out

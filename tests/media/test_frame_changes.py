@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,12 +16,15 @@ STEP_S = 0.04
 def changes(
     images: dict[int, float] | None = None,
     scenes: dict[int, float] | None = None,
+    surroundings: dict[int, float] | None = None,
     moves: dict[int, float] | None = None,
+    heads: dict[int, float] | None = None,
     late_s: dict[int, float] | None = None,
 ) -> FrameChanges:
-    """Fifty frames that differ by 1 level, 1 level and 0.01, except for what is given by frame."""
+    """Fifty frames that differ by 1 level and 0.01, except for what is given by frame."""
     series = []
-    for usual, given in ((1.0, images), (1.0, scenes), (0.01, moves)):
+    levels, paths = (images, scenes, surroundings), (moves, heads)
+    for usual, given in (*((1.0, g) for g in levels), *((0.01, g) for g in paths)):
         values = [np.inf] + [usual] * (N - 1)
         for k, value in (given or {}).items():
             values[k] = value
@@ -33,8 +38,9 @@ def still(first: int, last: int) -> FrameChanges:
     """Frames from first to last repeat the one before."""
     frames = range(first, last + 1)
     return changes(
-        dict.fromkeys(frames, 0.1), dict.fromkeys(frames, 0.1), dict.fromkeys(frames, 0.0004)
-    )
+        dict.fromkeys(frames, 0.1), dict.fromkeys(frames, 0.1),
+        moves=dict.fromkeys(frames, 0.0004),
+    )  # fmt: skip
 
 
 def speech(start_s: float, end_s: float) -> Audio:
@@ -96,6 +102,31 @@ def test_a_cut_stands_out_from_its_neighbours(scenes: dict[int, float], cuts: li
     assert changes(scenes=scenes).cuts() == cuts
 
 
+@pytest.mark.parametrize(
+    ("scene", "surroundings", "head", "cuts"),
+    [
+        (2.8, 2.4, 0.03, [25]),
+        (1.9, 1.5, 0.04, []),  # product of the ratios 7.1
+        (3.9, 1.0, 0.01, []),  # a hand before the face
+        (1.2, 1.1, 0.06, []),  # a nod
+        (2.8, np.inf, 0.03, []),  # a face that fills the crop
+    ],
+)
+def test_a_jump_cut_moves_scene_surroundings_and_head(
+    scene: float, surroundings: float, head: float, cuts: list[int]
+) -> None:
+    made = changes(scenes={25: scene}, surroundings={25: surroundings}, heads={25: head})
+    assert made.cuts() == cuts
+
+
+def test_a_jump_among_movements_of_its_size_is_none() -> None:
+    at = {25: 3.0, 31: 3.0}
+    one = changes(scenes=at, surroundings=at, heads={25: 0.03, 31: 0.03})
+    assert one.cuts() == []
+    far = {15: 3.0, 31: 3.0}
+    assert changes(scenes=far, surroundings=far, heads={15: 0.03, 31: 0.03}).cuts() == [15, 31]
+
+
 def test_a_cut_in_a_still_scene_needs_more_than_noise() -> None:
     quiet = {k: 0.1 for k in range(1, N)}
     assert changes(scenes=quiet | {25: 1.1}).cuts() == []
@@ -107,6 +138,6 @@ def test_a_gap_or_the_end_of_a_freeze_is_no_cut() -> None:
     frozen = still(20, 24)
     scenes = [*frozen.scenes]
     scenes[25] = 9.0
-    jump = FrameChanges(frozen.times_s, frozen.end_s, frozen.images, scenes, frozen.moves)
+    jump = replace(frozen, scenes=scenes)
     assert jump.cuts() == []
     assert change_findings(changes(scenes={25: 9.0}), speech(0.2, 1.8)) == {"cut"}

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.digests import digest, short_digest
 from pipeline.latents.loading import Chosen, bring_up, chosen_weights
-from pipeline.models.registry import GUIDE
+from pipeline.models.slots import GUIDE
 from pipeline.params import Invert
 from pipeline.records import Clip, InvertedTake, Rejected, Sentence
 from pipeline.runtime.run import Run

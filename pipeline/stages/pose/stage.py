@@ -7,7 +7,7 @@ only the landmark columns are read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -65,11 +65,20 @@ def plan(run: Run) -> Planned:
     pairs = run.need("align", "pairs", Pair)
     matches = [_match(pair, clips) for pair in pairs]
     matches.sort(key=lambda match: (match.a.speaker, match.pair_id))
+    takes = _takes(clips.values())
     units = [
-        _unit(speaker, tuple(found), run)
+        _unit(speaker, tuple(found), takes[speaker], run)
         for speaker, found in groupby(matches, key=lambda match: match.a.speaker)
     ]
     return Planned(units, len(pairs))
+
+
+def _takes(clips: Iterable[Clip]) -> dict[str, tuple[Clip, ...]]:
+    """Each speaker's takes: all show whether the faces of a pair are one person's."""
+    ordered = sorted(clips, key=lambda clip: (clip.speaker, clip.take_id))
+    return {
+        speaker: tuple(found) for speaker, found in groupby(ordered, key=lambda clip: clip.speaker)
+    }
 
 
 def _match(pair: Pair, clips: Mapping[str, Clip]) -> Match:
@@ -81,14 +90,16 @@ def _match(pair: Pair, clips: Mapping[str, Clip]) -> Match:
     return Match(pair.pair_id, clips[pair.take_a], clips[pair.take_b], pair.frame_a, pair.frame_b)
 
 
-def _unit(speaker: str, matches: tuple[Match, ...], run: Run) -> Unit:
+def _unit(speaker: str, matches: tuple[Match, ...], clips: tuple[Clip, ...], run: Run) -> Unit:
     section = run.params.pose
-    takes = {clip.take_id: _identity(clip) for match in matches for clip in (match.a, match.b)}
+    seen = {clip.take_id: clip for match in matches for clip in (match.a, match.b)}
+    compared = {clip.take_id: clip for clip in clips if section.max_face_difference}
+    takes = {take_id: _identity(clip) for take_id, clip in sorted({**seen, **compared}.items())}
     inputs = [(m.pair_id, m.a.take_id, m.b.take_id, m.frame_a, m.frame_b) for m in matches]
     asset = movements_sha256() if section.expression == "solve" else None
     key = digest(["pose", VERSION, section.key(), asset, takes, inputs])
     return Unit(
-        speaker, key, SpeakerJob(matches, run.items("extract").folder, section),
+        speaker, key, SpeakerJob(matches, clips, run.items("extract").folder, section),
         effort=len(matches), code=short_digest(VERSION, asset),
         parameters=short_digest(section.key()),
     )  # fmt: skip
@@ -110,7 +121,11 @@ def _notes(posed: Sequence[PosedPair]) -> list[str]:
     dropped = ", ".join(f"{n} {cause}" for cause, n in lost.items() if n) or "none"
     before = np.median([row.residual_before for row in posed])
     after = np.median([row.residual_after for row in posed])
-    return [
+    notes = [
         f"{kept} frame pairs posed, dropped: {dropped}",
         f"median residual in eye distances: {before:.3f} before, {after:.3f} after the affine",
     ]
+    two_faces = sum(row.other_face for row in posed)
+    if two_faces:
+        notes.append(f"{two_faces} kept clip pairs seem to show two people (other_face)")
+    return notes

@@ -18,6 +18,7 @@ from pipeline.records import Clip, PosedPair, PosePair, Rejected, rejected
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import write_table
 from pipeline.runtime.units import UnitResult
+from pipeline.stages.pose.speaker_faces import SpeakerFaces, speaker_faces
 from pipeline.takes.frame_file import read_columns
 
 POSES = ".poses.parquet"
@@ -55,9 +56,10 @@ class Match:
 
 @dataclass(frozen=True)
 class SpeakerJob:
-    """The worker's input: one speaker's clip pairs and the paths of their frame files."""
+    """The worker's input: one speaker's clip pairs and takes, and the path of their frame files."""
 
     matches: tuple[Match, ...]
+    clips: tuple[Clip, ...]
     extracted: Path
     section: Pose
 
@@ -69,9 +71,14 @@ def pose_speaker(state: None, store: ItemStore, unit: str, speaker: SpeakerJob) 
     read = lru_cache(_TAKES_IN_MEMORY)(lambda clip: _read(speaker.extracted, clip, section))
     outcome = UnitResult(suffixes=[POSES], rows={"pose_pairs": []})
     tables = [PosePair.SCHEMA.empty_table()]
+    faces = speaker_faces(speaker.clips, speaker.extracted, section.max_face_difference)
     for match in speaker.matches:
         if not (match.a.has_video and match.b.has_video):
             outcome.rejects.append(_reject(match, "audio_only", "at least one take is audio only"))
+            continue
+        other_face = faces.are_two(match.a.take_id, match.b.take_id)
+        if other_face and section.other_face == "reject":
+            outcome.rejects.append(_reject(match, "other_face", faces.detail(match.a, match.b)))
             continue
         posed = pose_pair(
             match.pair_id, read(match.a), read(match.b),
@@ -83,7 +90,7 @@ def pose_speaker(state: None, store: ItemStore, unit: str, speaker: SpeakerJob) 
             outcome.rejects.append(_reject(match, *_why(posed.lost)))
             continue
         tables.append(posed.rows)
-        outcome.rows["pose_pairs"].append(_summary(match, posed).to_row())
+        outcome.rows["pose_pairs"].append(_summary(match, posed, faces).to_row())
     write_table(store.path(unit, POSES), pa.concat_tables(tables).combine_chunks())
     return outcome
 
@@ -115,7 +122,7 @@ def _why(lost: Mapping[str, int]) -> tuple[str, str]:
     return _REASONS[worst], f"of {sum(lost.values())} frame pairs: {found or 'none'}"
 
 
-def _summary(match: Match, posed: Posed) -> PosedPair:
+def _summary(match: Match, posed: Posed, faces: SpeakerFaces) -> PosedPair:
     def median(name: str) -> float:
         return float(np.median(np.abs(posed.rows[name].to_numpy().astype(np.float64))))
 
@@ -132,5 +139,7 @@ def _summary(match: Match, posed: Posed) -> PosedPair:
         yaw_difference_deg=median("yaw_difference_deg"),
         pitch_difference_deg=median("pitch_difference_deg"),
         mouth_difference=median("mouth_difference"),
+        face_difference=faces.difference(match.a.take_id, match.b.take_id),
+        other_face=faces.are_two(match.a.take_id, match.b.take_id),
         poses_sha256=values_sha256(posed.rows),
     )

@@ -18,6 +18,8 @@ from markupsafe import Markup
 
 from pipeline import __version__
 from pipeline.errors import REASONS
+from pipeline.models.networks import Network, describe
+from pipeline.models.slots import GUIDE
 from pipeline.records import Pair, Rejected
 from pipeline.stages.report import truth_measures
 from pipeline.stages.report.choice import Choice, doubts
@@ -52,6 +54,7 @@ class Content:
     clear: ClearPage | None = None
     made: FamiliesPage | None = None
     findings: Sequence[FindingCount] = ()
+    networks: Sequence[Network] = ()
 
 
 _GROUPS = {
@@ -86,6 +89,9 @@ def render(content: Content) -> bytes:
         sentences=sentence_grids(inputs, content.coverage),
         idle=idle(inputs.summaries, inputs.missing),
         recording_findings=content.findings,
+        used=describe(content.networks),
+        lacking=[one for one in content.networks if one.why_not],
+        guide=GUIDE,
         groups=[(name, *_GROUPS[name], pairs) for name, pairs in groups.items() if pairs],
         cards=cards,
         overlays=_overlays(choice, content),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.digests import digest, short_digest
+from pipeline.models.networks import networks
 from pipeline.records import Clip, Rejected
 from pipeline.runtime.run import Run
 from pipeline.runtime.store import write_bytes, write_json
@@ -263,7 +264,10 @@ def _page(
     content = Content(
         inputs, metrics, curves, coverage(inputs), ready.choice, _below(_CARDS, sheets), faces,
         ready.accuracy, section.examples, clear, families,
-        finding_counts(inputs, run.params.extract.policies.model_dump()),
+        finding_counts(
+            inputs, run.params.extract.policies.model_dump(), run.params.pose.other_face
+        ),
+        networks(run.params, run.dataset, run.data),
     )  # fmt: skip
     return render_within(content, section.page_mb * 1e6)
 

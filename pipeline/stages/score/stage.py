@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.clip.judge import Judge, find_judge, load_scorer
 from pipeline.digests import digest, short_digest
 from pipeline.errors import MissingWeightsError
-from pipeline.models.registry import GUIDE
+from pipeline.models.slots import GUIDE
 from pipeline.records import Clip, Rejected, ScoredTake
 from pipeline.runtime.run import Run
 from pipeline.runtime.store import make_folder

@@ -49,6 +49,8 @@ class Published:
     unit: str
     """The unit that the rule never divides between splits."""
     drawn: Drawn
+    networks: str
+    """Names and sha256 of the networks in use."""
     numerics: Sequence[Mapping[str, Any]]
     """What the bytes may depend on besides inputs, parameters and code; see `runtime.numerics`."""
 
@@ -160,6 +162,7 @@ def _provenance(published: Published) -> str:
         f"- Corpus: `{published.corpus}`" + (f" ({cite})" if cite else ""),
         f"- Split: rule `{published.rule}`; no {published.unit} is in two splits",
         f"- Parameters: sha256 `{published.params_sha256}`",
+        f"- Networks: {published.networks}",
         f"- Libraries: {libraries}",
         "- Checksums of all files: `manifest.json`; to check them, run `spfem-data verify DIR`",
     ]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.digests import digest, short_digest
 from pipeline.errors import PipelineError
+from pipeline.models.networks import describe, networks
 from pipeline.params import Shards
 from pipeline.records import (
     Clip,
@@ -292,6 +293,7 @@ def _published(
         rule=params.dataset(run.dataset).split,
         unit=rule.unit,
         drawn=draw(takes, kept, **params.shards.protocols.model_dump()),
+        networks=describe(networks(params, run.dataset, run.data)),
         numerics=_numerics(run, batch),
     )
 

@@ -41,6 +41,17 @@ def test_a_take_becomes_a_clip_a_track_and_audio(tmp_path: Path) -> None:
     assert len(samples) / 16000 == pytest.approx(clip.audio_end_s - clip.audio_start_s, abs=1e-3)
 
 
+@pytest.mark.parametrize("start_s", [0.9, 100000.0])
+def test_audio_that_never_plays_with_its_video_is_rejected(tmp_path: Path, start_s: float) -> None:
+    write_media(tmp_path / "a.mkv", talking(), audio=tone(0.5), audio_start_s=start_s)
+    write_media(tmp_path / "b.mkv", talking(), audio=tone(0.5), audio_start_s=0.4)
+    made = make_run(manifest(tmp_path, "a.mkv", "b.mkv"), tmp_path / "data")
+    _, (clip,), (row,) = run(made)
+    assert (clip.sentence, clip.findings) == ("b", ("audio_starts_late",))
+    assert row.reason == "never_together"
+    assert row.detail.startswith(f"video from 0.00 to 0.48 s, audio from {start_s:.2f} to ")
+
+
 @pytest.mark.slow
 def test_the_stored_crop_shows_what_its_place_says(tmp_path: Path) -> None:
     write_media(tmp_path / "a.mp4", in_scene(talking(), x=400), audio=tone(0.5))

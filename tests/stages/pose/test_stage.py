@@ -10,7 +10,7 @@ from pipeline.runtime.run import Run
 from pipeline.runtime.tables import read_rows, read_table, write_rows, write_table
 from pipeline.stages.pose import stage as pose
 from pipeline.stages.pose.worker import POSES
-from tests.builders.dataset import changed, make_inputs, make_run, true_affine
+from tests.builders.dataset import changed, make_inputs, make_run, true_affine, write_take
 
 
 @pytest.fixture
@@ -147,3 +147,35 @@ def test_same_bytes_for_any_number_of_workers(made: Run) -> None:
 def test_without_align_it_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(OutOfOrderError, match="spfem-data extract --dataset made"):
         pose.run(make_run(tmp_path))
+
+
+def two_people(run: Run) -> None:
+    """S1's happy take shows another face than its neutral and angry ones."""
+    items = run.items("extract").folder
+    other = write_take(items, "S1", "S1_happy", "happy", 1, face_seed=77)
+    clips = read_rows(run.table("extract", "clips"), Clip)
+    kept = [other if clip.take_id == other.take_id else clip for clip in clips]
+    write_rows(run.table("extract", "clips"), kept, Clip)
+
+
+def test_pairs_of_two_people_under_one_name_are_rejected(made: Run) -> None:
+    pose.run(made)
+    before = {row.pair_id: row for row in read_rows(made.table("pose", "pose_pairs"), PosedPair)}
+    assert max(row.face_difference or 9 for row in before.values()) < 0.2
+    two_people(made)
+    assert pose.run(made).reasons == {"other_face": 1}
+    (row,) = read_rows(made.table("pose", "rejected"), Rejected)
+    assert row.item == "S1_neutral+happy"
+    assert row.detail.startswith("the faces of S1_neutral and S1_happy differ by ")
+    assert row.detail.endswith("of one person by at most 0.5; 2 and 1 takes of S1 show them")
+
+
+def test_pairs_of_two_people_can_be_kept(made: Run) -> None:
+    two_people(made)
+    summary = pose.run(with_pose(made, other_face="keep"))
+    assert summary.kept == 4
+    assert "1 kept clip pairs seem to show two people (other_face)" in summary.notes
+    rows = {row.pair_id: row for row in read_rows(made.table("pose", "pose_pairs"), PosedPair)}
+    assert [pair for pair, row in rows.items() if row.other_face] == ["S1_neutral+happy"]
+    assert rows["S1_neutral+happy"].face_difference > 0.8
+    assert pose.run(with_pose(made, max_face_difference=0.0)).reasons == {}

@@ -215,6 +215,8 @@ def test_findings_are_counted_with_their_policy(made: Run) -> None:
         "extract", "take", "S1_sad_3_front_002", "rejected_finding", "frozen_video: stands still"
     )
     write_rows(made.table("extract", "rejected"), [lost], Rejected)
+    two = rejected("pose", "clip pair", "S1_a--S1_b", "other_face", "the faces differ by 0.82")
+    write_rows(made.table("pose", "rejected"), [two], Rejected)
     report.run(made)
     assert metrics_of(made)["extract"]["findings"] == {"face_jumps": 2}
     section = page_of(made)
@@ -226,6 +228,23 @@ def test_findings_are_counted_with_their_policy(made: Run) -> None:
         assert f"<td>{counts}</td>" in row
         policy = getattr(policies, name.replace(" ", "_")).replace("_", " ")
         assert f'<td class="soft">{policy}</td>' in row
+    row = section[section.index(">other face</th>") :]
+    assert "<td>0 kept, 1 rejected</td>" in row[: row.index("</tr>")]
+
+
+def test_the_page_names_networks_and_what_others_would_add(made: Run) -> None:
+    report.run(made)
+    page = page_of(made)
+    section = page[page.index('<section id="networks">') :]
+    section = " ".join(section[: section.index("</section>")].split())
+    assert "Networks used: none. These would add more" in section
+    assert (
+        "<b>CLIP</b>: demo-clip was trained on drawn faces and serves corpus demo only" in section
+    )
+    assert "<b>ArcFace (optional)</b>: invert.identity is empty" in section
+    assert '<a href="https://github.com/deepinsight/insightface" rel="noreferrer">' in section
+    assert "invert: identity: arcface</code>" in section
+    assert "docs/howto/real-weights.md" in section
 
 
 def test_pairs_of_clips_that_are_gone_are_refused(made: Run) -> None:

@@ -128,6 +128,8 @@ def test_card_has_the_terms_of_its_corpus(made: Run, corpus: str, licence: str, 
     card = (run.folder("shards") / "README.md").read_text("utf-8")
     assert licence in card.split("---")[1]
     assert said in card
+    used = "none" if corpus != "demo" else "score.weights demo-clip (sha256 e8b02be6de23), invert."
+    assert f"- Networks: {used}" in card
     # no face where the corpus does not allow one: a card holds no image at all
     assert "![" not in card
     assert "<img" not in card
