@@ -24,13 +24,13 @@ from pipeline import media, params
 from pipeline.alignment.align import Alignment, align, pair_frames
 from pipeline.alignment.warping_path import map_times
 from pipeline.faces.measures import INNER_LIPS
-from pipeline.records import Clip, Pair, Sentence
+from pipeline.records import Clip, Pair, Sentence, SyncTake
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import read_rows, read_table
 from pipeline.stages.align.mouth_agreement import mouth_agreement
-from pipeline.stages.align.pairs import Track
+from pipeline.stages.align.tracks import Track
 from pipeline.stages.align.utterances import Recordings
-from pipeline.stages.align.worker import read_track
+from pipeline.stages.align.worker import synced_track
 from pipeline.takes.frame_file import read_columns
 
 SHIFTS_MS = (120, 200, 400)
@@ -79,6 +79,12 @@ class Outputs:
         rows = read_rows(self.folder / "align" / "tables" / "sentences.parquet", Sentence)
         return {row.utterance_id: row.sentence for row in rows}
 
+    @cached_property
+    def sync(self) -> dict[str, SyncTake]:
+        """The offset of every take's image."""
+        rows = read_rows(self.folder / "sync" / "tables" / "sync_takes.parquet", SyncTake)
+        return {row.take_id: row for row in rows}
+
     def file(self, clip: Clip, suffix: str) -> Path:
         """A file that extract wrote of a clip."""
         return self.items.path(f"{clip.speaker}/{clip.take_id}", suffix)
@@ -89,7 +95,7 @@ class Outputs:
     def track(self, clip: Clip) -> Track:
         """Instants and mouth openings of a clip."""
         if clip.take_id not in self._tracks:
-            self._tracks[clip.take_id] = read_track(self.items, 25.0, clip)
+            self._tracks[clip.take_id] = synced_track(self.items, 25.0, self.sync, clip)
         return self._tracks[clip.take_id]
 
     def alignment(self, a: Clip, b: Clip) -> Alignment:

@@ -91,6 +91,7 @@ class Demo(Section):
     frame_px: Count
     fps: Count
     crf: Annotated[int, Field(ge=0, le=51)]
+    image_offset_ms: Annotated[int, Field(ge=0, le=400)]
     speakers: Annotated[list[str], Field(min_length=1)]
 
 
@@ -165,6 +166,19 @@ class Extract(Section):
     landmarker: Annotated[str, Field(pattern=r"^mesh$|\.task$")]
     landmarker_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
     policies: ExtractPolicies
+
+
+class Sync(Section):
+    """The offset of image against audio of each recording session; see `alignment.sync_offsets`."""
+
+    mode: Literal["apply", "report", "off"]
+    model_takes: Count
+    min_takes: Annotated[int, Field(ge=2)]
+    min_audio_s: Positive
+    ridge: Positive
+    min_strength: Share
+    max_error_ms: Positive
+    significance: Positive
 
 
 class AlignFeatures(Section):
@@ -258,6 +272,16 @@ class AlignSpans(Section):
         return self
 
 
+class AlignMouths(Section):
+    """Frame pairs whose mouths contradict each other; see `stages.align.mouth_check`."""
+
+    one_silent: Literal["keep", "match", "drop"]
+    both_silent: Literal["keep", "match", "drop"]
+    max_difference: Positive
+    gap_limit: Positive
+    max_gap: Annotated[float, Field(ge=0)]
+
+
 class AlignSameRecording(Section):
     """When two takes are one recording; see `alignment.same_recording`."""
 
@@ -278,6 +302,7 @@ class Align(Section):
     frames: AlignFrames
     spans: AlignSpans
     same_recording: AlignSameRecording
+    mouths: AlignMouths
     odd_spans: Literal["keep", "reject"]
     backend: Literal["dtw-python", "librosa"]
     audio_fps: Positive
@@ -582,6 +607,7 @@ class Params(Section):
     train_encoder: TrainEncoder
     demo: Demo
     extract: Extract
+    sync: Sync
     align: Align
     pose: Pose
     score: Score

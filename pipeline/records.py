@@ -236,6 +236,67 @@ distance of the outer eye corners (interocular_px). `crop` is the stored crop as
 """
 
 
+SYNC_STATUS = (
+    "applied", "reported", "not_significant", "weak", "one_session", "no_mouth", "not_measured",
+)  # fmt: skip
+"""How the offset of a take is handled; `stages.sync.decisions` says when."""
+
+
+@dataclass(frozen=True)
+class SyncTake(Row):
+    """The offset of a take's image against its audio; positive: the image is late.
+
+    `session` is the recording session. `offset_ms` is the take's own, measured without others, with
+    its standard error and the `strength` (correlation of predicted and measured mouth openings);
+    null if it could not be measured. Offsets are relative to the commonest one of the dataset.
+    `pooled` says which takes `applied_ms` was measured on: those of the session, of its view, or
+    this take; empty if none was. `remaining_ms` is the standard error of the image's time after
+    `applied_ms` is subtracted, null where nothing is known about it.
+    """
+
+    take_id: str
+    session: str
+    offset_ms: float | None
+    error_ms: float | None
+    strength: Float32 | None
+    pooled: str
+    applied_ms: float
+    remaining_ms: float | None
+    status: str
+
+    def __post_init__(self) -> None:
+        if self.status not in SYNC_STATUS:
+            raise ValueError(f"{self.take_id}: status {self.status!r} is not one of SYNC_STATUS")
+        if self.applied_ms and self.status != "applied":
+            raise ValueError(f"{self.take_id}: {self.applied_ms} ms applied, but {self.status}")
+
+
+@dataclass(frozen=True)
+class SyncSession(Row):
+    """The offset of a recording session, or of a part of it whose takes do not agree with others.
+
+    `pooled` is session, view or take, `part` the view or take id, empty for the whole session. Of
+    `n_takes`, `n_measured` show enough of the mouth. `spread_ms` is the standard deviation of the
+    takes' own offsets, null for one. Other columns are as in `SyncTake`, of all takes together.
+    """
+
+    session: str
+    speaker: str
+    emotion: str
+    level: Int8
+    pooled: str
+    part: str
+    n_takes: Int32
+    n_measured: Int32
+    offset_ms: float | None
+    error_ms: float | None
+    spread_ms: float | None
+    strength: Float32 | None
+    applied_ms: float
+    remaining_ms: float | None
+    status: str
+
+
 @dataclass(frozen=True)
 class Sentence(Row):
     """The sentence of one utterance, and how it was determined.
@@ -270,7 +331,11 @@ class Pair(Row):
     standstill of the warping path near the frame, `slope` the local tempo of b over a.
     `knots_a_s` and `knots_b_s` are the whole time map as knots of a piecewise-linear function, in
     seconds. `mouth_agreement` is the correlation of the two mouths' faster movements along the
-    whole map (see `stages.align.mouth_agreement`), null without video. `odd_span` is the most
+    whole map (see `stages.align.mouth_agreement`), null without video. `sync_a_ms` is what was
+    subtracted from the times of a's frames (positive: the image is late), `sync_error_ms` the
+    standard error of the two takes' images against each other, null if not measured; `error_ms`
+    includes it. `speech_a` says whether a's audio speaks at the frame, `mouth_gap` how
+    far the mouths are apart around it (see `stages.align.mouth_check`). `odd_span` is the most
     likely extra word (only_in_a, only_in_b, twice_in_a, twice_in_b); a score of 1 or more is an
     alarm.
     """
@@ -296,6 +361,9 @@ class Pair(Row):
     n_frames_b: Int32
     coverage: float
     mouth_agreement: float | None
+    sync_a_ms: float
+    sync_b_ms: float
+    sync_error_ms: float | None
     frame_a: tuple[Int32, ...]
     frame_b: tuple[Int32, ...]
     confidence: tuple[Float32, ...]
@@ -303,11 +371,17 @@ class Pair(Row):
     run_ms: tuple[Float32, ...]
     slope: tuple[Float32, ...]
     contrast: tuple[Float32, ...]
+    speech_a: tuple[bool, ...]
+    speech_b: tuple[bool, ...]
+    mouth_gap: tuple[Float32 | None, ...]
     knots_a_s: tuple[float, ...]
     knots_b_s: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        per_frame = ("frame_b", "confidence", "error_ms", "run_ms", "slope", "contrast")
+        per_frame = (
+            "frame_b", "confidence", "error_ms", "run_ms", "slope", "contrast", "speech_a",
+            "speech_b", "mouth_gap",
+        )  # fmt: skip
         lengths = {len(self.frame_a), *(len(getattr(self, name)) for name in per_frame)}
         if len(lengths) != 1:
             raise ValueError(f"{self.pair_id}: per-frame columns of lengths {sorted(lengths)}")

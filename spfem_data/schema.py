@@ -71,6 +71,12 @@ _PAIR = (
         "mouth_agreement",
         "correlation of the fast mouth movements along the time map, over the clip",
     ),
+    _real("sync_a_ms", "delay of a's image against its audio that the pairing corrects; + is late"),
+    _real("sync_b_ms", "the same for b"),
+    _real(
+        "sync_error_ms",
+        "standard error of the two images against each other; null: not measured",
+    ),
 )
 _FRAME_PAIR = (
     Column("frame_a", pa.int32(), "frame number in take a"),
@@ -82,6 +88,12 @@ _FRAME_PAIR = (
     _real("run_ms", "longest flat run of the time map near the frame, milliseconds"),
     _real("slope", "local tempo of b / tempo of a"),
     _real("contrast", "how much worse neighbouring pairings match"),
+    Column("speech_a", pa.bool_(), "whether a's audio speaks at this moment"),
+    Column("speech_b", pa.bool_(), "whether b's audio speaks at this moment"),
+    _real(
+        "mouth_gap",
+        "difference of the mouths' faster movements within 80 ms, in eye distances; null: unknown",
+    ),
     _real(
         "residual_before", "RMS distance of the stable landmarks before the affine / eye distance"
     ),
@@ -149,6 +161,11 @@ _TAKE = (
         "time of the first sample; sample i is at this + i / 16000",
     ),
     Column("audio_end_s", pa.float64(), "end of the audio"),
+    _real(
+        "sync_ms",
+        "delay of the image against the audio, measured and corrected in pairs; + is late",
+    ),
+    _real("sync_error_ms", "standard error of the image's time after that; null: unknown"),
     Column("audio", _FILE, "the whole audio, 16 kHz mono (FLAC)", "audio"),
 )
 

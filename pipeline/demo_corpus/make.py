@@ -46,7 +46,7 @@ from pipeline.demo_corpus.truth import (
 
 __all__ = ["VERSION", "DemoParams", "DemoTake", "finish", "make_take", "plan_takes"]
 
-VERSION = 2
+VERSION = 3
 
 Measures = dict[str, F64]
 
@@ -146,6 +146,7 @@ def _take_row(take: DemoTake, reading: Reading, n_frames: int) -> dict[str, obje
         # A decoder also returns the encoder's priming samples if audio does not start at 0.
         "audio_start_s": LATE_S - AAC_PRIMING_S if late else 0.0,
         "audio_end_s": reading.duration_s,
+        "image_late_s": take.image_late_s,
         "phonemes": list(reading.phonemes),
         "onsets_s": reading.onsets_s.tolist(),
         "words": list(reading.words),
@@ -180,7 +181,7 @@ def make_take(take: DemoTake, root: Path) -> TakeFiles:
         reading,
         take.shown,
         take.strength,
-        times_s,
+        times_s - take.image_late_s,
         size_px=take.params.frame_px,
         view_yaw_deg=VIEW_YAW_DEG[take.view],
         seed=take.params.seed,

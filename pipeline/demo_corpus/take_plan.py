@@ -99,6 +99,31 @@ _WRONG: dict[tuple[str, str, str], tuple[str, ...]] = {
     ("W904", "angry", "common_02"): (LATE_AUDIO,),
 }
 
+_LATE: dict[tuple[str, str, int], float] = {
+    ("M901", "angry", 3): 0.8,
+    ("M901", "sad", 3): -0.6,
+    ("M901", "surprised", 3): 1.0,
+    ("M901", "happy", 1): -0.8,
+    ("W902", "happy", 3): 0.5,
+    ("W902", "disgusted", 3): 1.0,
+    ("W902", "fear", 3): 0.3,
+    ("M903", "happy", 3): -1.0,
+    ("M903", "angry", 3): -0.5,
+    ("W904", "neutral", 1): -0.7,
+    ("W904", "surprised", 3): 0.4,
+    ("26", "sad", 2): 0.7,
+    ("26", "angry", 2): 0.35,
+}
+"""How late the image of a recording session is, in shares of `image_offset_ms`.
+
+Sessions are speaker, emotion and level; all others are in sync. Those of W902 and 26 are late,
+those of M903 early, and W904's neutral session is off, so that all its pairs are.
+"""
+
+
+def _late_s(speaker: str, emotion: str, level: int, params: DemoParams) -> float:
+    return _LATE.get((speaker, emotion, level), 0.0) * params.image_offset_ms / 1000
+
 
 def _with_wrongs(speaker: str, line: _Line) -> _Line:
     slug, *shown = _WRONG.get((speaker, line.emotion, line.sentence_id), ("",))
@@ -144,6 +169,7 @@ def _mead_takes(speaker: str, params: DemoParams) -> Iterator[DemoTake]:
             audio=Place(f"{home}/audio.tar", audio) if in_tar else Place(f"{home}/{audio}"),
             defects=tuple(sorted((*line.defects, *numbering))),
             params=params,
+            image_late_s=_late_s(speaker, line.emotion, line.level, params),
         )
 
 
@@ -163,6 +189,7 @@ def _ravdess_takes(actor: str, params: DemoParams) -> Iterator[DemoTake]:
                 emotion=emotion,
                 shown=line.shown,
                 level=3 if strong == "02" else 1,
+                image_late_s=_late_s(actor, emotion, int(strong), params),
                 view="front",
                 number=statement,
                 sentence_id=sentence,

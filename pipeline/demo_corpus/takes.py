@@ -35,6 +35,8 @@ class DemoParams:
         Frame rate; one speaker has MEAD's irregular rate of about 30.
     crf
         Quality of x264; lower is better.
+    image_offset_ms
+        Largest offset of image against audio of a recording session; 0: all are in sync.
     speakers
         A selection of `SPEAKERS`; the takes of a speaker do not depend on the others.
     """
@@ -43,6 +45,7 @@ class DemoParams:
     frame_px: int
     fps: int
     crf: int
+    image_offset_ms: int
     speakers: tuple[str, ...]
 
     def __post_init__(self) -> None:
@@ -52,6 +55,8 @@ class DemoParams:
             raise ParameterError(f"demo.fps is {self.fps}: 1 to 120")
         if not 0 <= self.crf <= 51:
             raise ParameterError(f"demo.crf is {self.crf}: 0 to 51")
+        if not 0 <= self.image_offset_ms <= 400:
+            raise ParameterError(f"demo.image_offset_ms is {self.image_offset_ms}: 0 to 400")
         unknown = sorted(set(self.speakers) - set(SPEAKERS))
         if unknown or not self.speakers:
             raise ParameterError(f"demo.speakers has {unknown}: some of {', '.join(SPEAKERS)}")
@@ -86,6 +91,8 @@ class DemoTake:
         The random seed; the same for the views of one take.
     defects
         Slugs of this module, sorted.
+    image_late_s
+        How late the image is against the audio; the same for all takes of a recording session.
     """
 
     id: str
@@ -104,6 +111,7 @@ class DemoTake:
     audio: Place | None
     defects: tuple[str, ...]
     params: DemoParams
+    image_late_s: float = 0.0
 
     @property
     def strength(self) -> float:

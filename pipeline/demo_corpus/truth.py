@@ -1,6 +1,7 @@
 """The ground truth of takes and frames, and its tables on disk.
 
-`truth/takes.parquet` has one row per take; `truth/frames.parquet` one row per frame and one row
+`truth/takes.parquet` has one row per take, with `image_late_s`, the delay of its image against its
+audio; `truth/frames.parquet` one row per frame and one row
 group per take, in the same order. Sign conventions are those of `pose.rotation`.
 """
 
@@ -45,6 +46,7 @@ TAKES_SCHEMA = pa.schema(
         "n_frames": pa.int32(),
         "audio_start_s": pa.float64(),
         "audio_end_s": pa.float64(),
+        "image_late_s": pa.float64(),
         "phonemes": pa.list_(pa.string()),
         "onsets_s": pa.list_(pa.float64()),
         "words": pa.list_(pa.string()),

@@ -38,9 +38,15 @@ SPECS = (
         "Decode the takes: landmarks and one stored crop per frame, 16 kHz audio.",
     ),
     StageSpec(
+        "sync",
+        "Measure how late the image of each recording session is against its audio.",
+        reads=("extract",),
+    ),
+    StageSpec(
         "align",
         "Find which takes share a sentence, and pair their frames in time.",
-        reads=("extract",),
+        reads=("extract", "sync"),
+        optional=("sync",),
     ),
     StageSpec(
         "pose",
@@ -75,17 +81,17 @@ SPECS = (
     StageSpec(
         "shards",
         "Pack pairs, sequences and takes into Parquet shards, with a manifest and a card.",
-        reads=("extract", "align", "pose", "score", "filter", "synth"),
-        optional=("score", "filter", "synth"),
+        reads=("extract", "sync", "align", "pose", "score", "filter", "synth"),
+        optional=("sync", "score", "filter", "synth"),
     ),
     StageSpec(
         "report",
         "Write an HTML page with film strips and statistics.",
         reads=(
-            "extract", "align", "pose", "score", "filter", "invert", "directions", "synth",
+            "extract", "sync", "align", "pose", "score", "filter", "invert", "directions", "synth",
             "shards",
         ),
-        optional=("score", "filter", "invert", "directions", "synth", "shards"),
+        optional=("sync", "score", "filter", "invert", "directions", "synth", "shards"),
     ),
 )  # fmt: skip
 """The one list of stages; everything else derives from it."""

@@ -141,9 +141,11 @@ def make_pair(a: Clip, b: Clip, frames: list[tuple[int, int]], split: str) -> Pa
         odd_span="only_in_a", odd_span_score=0.2,
         length_ratio=1.0, n_frames_a=a.n_frames, n_frames_b=b.n_frames, coverage=n / a.n_frames,
         mouth_agreement=0.9 if b.emotion == "happy" else None,
+        sync_a_ms=0.0, sync_b_ms=40.0, sync_error_ms=10.0,
         frame_a=tuple(i for i, _ in frames), frame_b=tuple(j for _, j in frames),
         confidence=tuple(float(np.float32(k / n)) for k in range(n)), error_ms=(10.0,) * n,
         run_ms=(0.0,) * n, slope=(1.0,) * n, contrast=(2.0,) * n,
+        speech_a=(True,) * n, speech_b=(False,) * n, mouth_gap=(0.05,) * n,
         knots_a_s=(0.0, 0.5), knots_b_s=(0.0, 0.5),
     )  # fmt: skip
 

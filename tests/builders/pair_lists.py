@@ -52,9 +52,11 @@ def pair(a: Clip, b: Clip, frame_a: tuple[int, ...] = (0, 2, 3), slope: float = 
         sentence="c01", split="train", take_a=a.take_id, take_b=b.take_id, emotion_a=a.emotion,
         emotion_b=b.emotion, level_a=a.level, level_b=b.level, sentence_score=0.4,
         sentence_method="audio", odd_span="only_in_a", odd_span_score=0.1, length_ratio=slope,
-        n_frames_a=9, n_frames_b=9, coverage=0.5, mouth_agreement=None, frame_a=frame_a,
+        n_frames_a=9, n_frames_b=9, coverage=0.5, mouth_agreement=None, sync_a_ms=0.0,
+        sync_b_ms=0.0, sync_error_ms=None, frame_a=frame_a,
         frame_b=tuple(i + 1 for i in frame_a), confidence=(1.0,) * n, error_ms=(10.0,) * n,
-        run_ms=(0.0,) * n, slope=(slope,) * n, contrast=(1.0,) * n, knots_a_s=(0.0, 10.0),
+        run_ms=(0.0,) * n, slope=(slope,) * n, contrast=(1.0,) * n, speech_a=(True,) * n,
+        speech_b=(True,) * n, mouth_gap=(None,) * n, knots_a_s=(0.0, 10.0),
         knots_b_s=(0.0, 10.0 * slope),
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -17,7 +18,7 @@ from pipeline.demo_corpus.make import DemoParams, DemoTake, finish, make_take, p
 from pipeline.demo_corpus.takes import SPEAKERS
 from pipeline.demo_corpus.truth import read_frames, read_takes
 
-PARAMS = DemoParams(seed=7, frame_px=96, fps=25, crf=20, speakers=SPEAKERS)
+PARAMS = DemoParams(seed=7, frame_px=96, fps=25, crf=20, image_offset_ms=200, speakers=SPEAKERS)
 WANTED = (
     "mead/M901/fear/level_3/front/004",
     "mead/M901/sad/level_3/front/002",
@@ -72,6 +73,22 @@ def _audio(container: av.container.InputContainer) -> tuple[np.ndarray, float]:
     frames = list(container.decode(audio=0))
     samples = np.concatenate([frame.to_ndarray()[0] for frame in frames])
     return samples, float(frames[0].time)
+
+
+def test_a_late_image_shows_the_mouth_of_an_earlier_moment(tmp_path: Path) -> None:
+    """The same take in sync and 200 ms early: five frames of 40 ms."""
+    (early,) = (t for t in _takes() if t.id == "mead/M903/happy/level_3/front/001")
+    curves = []
+    for name, take in (("early", early), ("even", replace(early, image_late_s=0.0))):
+        make_take(take, tmp_path / name)
+        finish(tmp_path / name, [take])
+        ((_, row),) = _rows(tmp_path / name).values()
+        assert row["image_late_s"] == take.image_late_s
+        curves.append(read_frames(tmp_path / name, 0).measures["mouth_open"])
+    assert early.image_late_s == pytest.approx(-0.2)
+    early_open, even_open = curves
+    assert np.abs(early_open[:-5] - even_open[5:]).max() < 0.02
+    assert np.corrcoef(early_open, even_open)[0, 1] < 0.5
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from pipeline.demo_corpus.sentences import mead_number
 from pipeline.demo_corpus.takes import SPEAKERS
 from pipeline.errors import ParameterError
 
-PARAMS = DemoParams(seed=7, frame_px=96, fps=25, crf=20, speakers=SPEAKERS)
+PARAMS = DemoParams(seed=7, frame_px=96, fps=25, crf=20, image_offset_ms=200, speakers=SPEAKERS)
 
 
 def _where(takes: list[DemoTake], **wanted: object) -> list[DemoTake]:
@@ -31,8 +31,24 @@ def test_plan_is_sorted_unique_and_names_its_files_once() -> None:
 
 
 def test_a_speaker_can_be_planned_alone() -> None:
-    alone = plan_takes(DemoParams(7, 96, 25, 20, ("W904",)))
+    alone = plan_takes(DemoParams(7, 96, 25, 20, 200, ("W904",)))
     assert [t.id for t in alone] == [t.id for t in plan_takes(PARAMS) if t.speaker == "W904"]
+
+
+def test_sessions_are_out_of_sync_in_one_direction_in_some_speakers() -> None:
+    takes = plan_takes(PARAMS)
+    sessions = {(t.speaker, t.emotion, t.level): t.image_late_s for t in takes}
+    assert {(t.speaker, t.emotion, t.level, t.image_late_s) for t in takes} == {
+        (*session, late) for session, late in sessions.items()
+    }  # all takes of a session, in all views, share its offset
+    off = {session: late for session, late in sessions.items() if late}
+    assert (len(sessions), len(off)) == (45, 13)
+    assert (min(off.values()), max(off.values())) == pytest.approx((-0.2, 0.2))
+    assert all(late > 0 for (who, *_), late in off.items() if who in ("W902", "26"))
+    assert all(late < 0 for (who, *_), late in off.items() if who == "M903")
+    assert not any(who == "25" for who, *_ in off)
+    quiet = DemoParams(**{**vars(PARAMS), "image_offset_ms": 0})
+    assert {take.image_late_s for take in plan_takes(quiet)} == {0.0}
 
 
 def test_every_planned_defect_is_there() -> None:

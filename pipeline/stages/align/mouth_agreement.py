@@ -43,8 +43,8 @@ def mouth_agreement(
     """
     times_a = np.arange(knots[0, 0], knots[-1, 0], _STEP_S)
     times_b = np.interp(times_a, knots[:, 0], knots[:, 1])
-    a = _read(instants_a_s, open_a, times_a)
-    b = _read(instants_b_s, open_b, times_b)
+    a = sample_curve(instants_a_s, open_a, times_a)
+    b = sample_curve(instants_b_s, open_b, times_b)
     seen = np.isfinite(a) & np.isfinite(b)
     if seen.sum() < _SLOW_STEPS:
         return None
@@ -54,7 +54,7 @@ def mouth_agreement(
     return float(np.corrcoef(quick_a, quick_b)[0, 1])
 
 
-def _read(instants_s: FloatArray, opening: FloatArray, times_s: FloatArray) -> FloatArray:
+def sample_curve(instants_s: FloatArray, opening: FloatArray, times_s: FloatArray) -> FloatArray:
     """A curve at other instants, interpolated linearly; NaN 60 ms or more away from a face."""
     found = np.isfinite(opening)
     if not found.any():

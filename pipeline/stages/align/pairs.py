@@ -5,33 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from pipeline.alignment.align import Alignment, align
+from pipeline.alignment.types import BoolArray, FloatArray
 from pipeline.alignment.word_mismatch import OddSpan
 from pipeline.errors import Reject
 from pipeline.params import Align
 from pipeline.records import Clip, Pair, Sentence
 from pipeline.stages.align.frame_maps import ClipMap, our_map, papers_map
+from pipeline.stages.align.image_time import in_image_time, sync_error_s
 from pipeline.stages.align.mouth_agreement import mouth_agreement
-from pipeline.stages.align.utterances import (
-    FloatArray,
-    Recordings,
-    Utterance,
-    duration_s,
-    length_ratio,
-)
+from pipeline.stages.align.mouth_check import accepted, lowered, mouth_gap, speech_at
+from pipeline.stages.align.tracks import Track
+from pipeline.stages.align.utterances import Recordings, Utterance, duration_s, length_ratio
 from spfem_data.labels import EMOTIONS
 
 _MS = 1000.0
 _STRONG = 3
 """The level of MEAD that the papers pair (their neutral has level 1)."""
-
-
-@dataclass(frozen=True)
-class Track:
-    """The frames of a take: instants on the clock of its audio, mouth openings (NaN: no face)."""
-
-    instants_s: FloatArray
-    mouth_open: FloatArray
 
 
 ReadTrack = Callable[[Clip], Track]
@@ -246,11 +238,11 @@ class PairMaker:
         measured = Measured(alignment.score, alignment.odd_span.score)
         self._check(measured, candidate.sentence, alignment.odd_span)
         tracks = self._track(a), self._track(b)
-        found = self._map(a, b, alignment, tracks)
-        measured = replace(measured, n_pairs=len(found.frames))
+        judged = self._judged(a, b, self._map(a, b, alignment, tracks), tracks)
+        measured = replace(measured, n_pairs=len(judged.clip_map.frames))
         self._check(measured, candidate.sentence, alignment.odd_span)
         split = str(self._splits[a.utterance_id])
-        pair = _pair(candidate, a, split, alignment, found, tracks)
+        pair = _pair(candidate, a, split, alignment, judged, tracks)
         assert pair.is_one_to_one or self._section.preset == "compat_scmcl"
         return pair
 
@@ -261,6 +253,26 @@ class PairMaker:
         samples = self._recordings.samples(a), self._recordings.samples(b)
         rates = a.fps or self._section.audio_fps, b.fps or self._section.audio_fps
         return papers_map(alignment, samples, rates, *instants, self._section)
+
+    def _judged(self, a: Clip, b: Clip, found: ClipMap, tracks: tuple[Track, Track]) -> _Judged:
+        """The frame pairs with what mouths and speech say, without those that they contradict."""
+        section, frames, (of_a, of_b) = self._section, found.frames, tracks
+        gap = mouth_gap(of_a, of_b, frames.frame_a, frames.frame_b)
+        speech_a, speech_b = (
+            speech_at(audio.speech, audio.hop_s, track.instants_s[at])
+            for audio, track, at in (
+                (self._recordings.features(a), of_a, frames.frame_a),
+                (self._recordings.features(b), of_b, frames.frame_b),
+            )
+        )
+        error_s = sync_error_s(of_a.error_s, of_b.error_s)
+        frames = lowered(in_image_time(frames, error_s, section.frames), gap, section.mouths)
+        judged = _Judged(replace(found, frames=frames), gap, speech_a, speech_b, error_s)
+        if section.preset == "compat_scmcl":  # the papers' pairs, all of them
+            return judged
+        difference = of_b.mouth_open[frames.frame_b] - of_a.mouth_open[frames.frame_a]
+        speakers = speech_a.astype(np.intp) + speech_b
+        return judged.take(accepted(gap, difference, speakers, section.mouths))
 
     def _check(self, measured: Measured, sentence: Sentence, span: OddSpan) -> None:
         section, reason = self._section, measured.objection(self._section)
@@ -293,15 +305,38 @@ class PairMaker:
         return self._last[1]
 
 
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """The frame pairs of two clips, with one value each of gap and speech."""
+
+    clip_map: ClipMap
+    gap: FloatArray
+    speech_a: BoolArray
+    speech_b: BoolArray
+    sync_error_s: float | None
+
+    def take(self, keep: BoolArray) -> _Judged:
+        """The frame pairs where `keep` holds."""
+        frames = replace(self.clip_map, frames=self.clip_map.frames.take(keep))
+        return _Judged(
+            frames, self.gap[keep], self.speech_a[keep], self.speech_b[keep], self.sync_error_s
+        )
+
+
+def _or_none(values: FloatArray) -> tuple[float | None, ...]:
+    return tuple(None if np.isnan(value) else float(value) for value in values)
+
+
 def _pair(
     candidate: Candidate,
     a: Clip,
     split: str,
     alignment: Alignment,
-    found: ClipMap,
+    judged: _Judged,
     tracks: tuple[Track, Track],
 ) -> Pair:
-    b, frames, knots = candidate.b, found.frames, found.knots
+    b, frames, knots = candidate.b, judged.clip_map.frames, judged.clip_map.knots
+    error_s = judged.sync_error_s
     agreement = mouth_agreement(
         tracks[0].instants_s, tracks[0].mouth_open,
         tracks[1].instants_s, tracks[1].mouth_open, knots,
@@ -316,11 +351,15 @@ def _pair(
         odd_span_score=alignment.odd_span.score, length_ratio=length_ratio(a, b),
         n_frames_a=n_a, n_frames_b=n_b, coverage=len(frames) / min(n_a, n_b),
         mouth_agreement=agreement,
+        sync_a_ms=tracks[0].late_s * _MS, sync_b_ms=tracks[1].late_s * _MS,
+        sync_error_ms=None if error_s is None else error_s * _MS,
         frame_a=tuple(frames.frame_a.tolist()), frame_b=tuple(frames.frame_b.tolist()),
         confidence=tuple(frames.confidence.tolist()),
         error_ms=tuple((frames.error_s * _MS).tolist()),
         run_ms=tuple((frames.run_s * _MS).tolist()),
         slope=tuple(frames.slope.tolist()), contrast=tuple(frames.contrast.tolist()),
+        speech_a=tuple(judged.speech_a.tolist()), speech_b=tuple(judged.speech_b.tolist()),
+        mouth_gap=_or_none(judged.gap),
         knots_a_s=tuple((knots[:, 0] + a.audio_start_s).tolist()),
         knots_b_s=tuple((knots[:, 1] + b.audio_start_s).tolist()),
     )  # fmt: skip

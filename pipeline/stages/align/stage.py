@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -19,7 +19,7 @@ from pipeline.alignment.compiling import compile_kernels, is_compiled
 from pipeline.digests import digest, short_digest
 from pipeline.errors import ParameterError
 from pipeline.params import Align, SplitRule
-from pipeline.records import Clip, Pair, Rejected, Sentence
+from pipeline.records import Clip, Pair, Rejected, Sentence, SyncTake
 from pipeline.runtime.run import Run
 from pipeline.runtime.summaries import Summary, summarise
 from pipeline.runtime.tables import sorted_rows
@@ -101,13 +101,23 @@ def plan(run: Run) -> Planned:
     clips = [clip for clip in clips if admitted(rule, clip.speaker)]
     said = _transcripts(run.params.align)
     clips = apply_transcripts(clips, said)
+    sync = _sync(run)
     units = [
-        _unit(speaker, tuple(found), run, rule)
+        _unit(speaker, tuple(found), run, rule, sync)
         for speaker, found in groupby(
             sorted(clips, key=lambda c: (c.speaker, c.take_id)), key=lambda c: c.speaker
         )
     ]
     return Planned(units, said, clips)
+
+
+def _sync(run: Run) -> dict[str, SyncTake]:
+    """The offsets by take id; empty if sync has not run."""
+    rows = run.find("sync", "sync_takes", SyncTake)
+    if rows is None:
+        return {}
+    run.check_finished("sync")
+    return {row.take_id: row for row in rows}
 
 
 def _transcripts(section: Align) -> dict[Key, str]:
@@ -141,17 +151,26 @@ def _unused(said: dict[Key, str], clips: list[Clip]) -> list[str]:
     ]
 
 
-def _unit(speaker: str, clips: tuple[Clip, ...], run: Run, rule: SplitRule) -> Unit:
+def _unit(
+    speaker: str,
+    clips: tuple[Clip, ...],
+    run: Run,
+    rule: SplitRule,
+    sync: Mapping[str, SyncTake],
+) -> Unit:
     section = run.params.align
+    theirs = {c.take_id: sync[c.take_id] for c in clips if c.take_id in sync}
     inputs = [
-        (c.take_id, c.audio_sha256, c.frames_sha256, c.sentence, c.sentence_source) for c in clips
+        (c.take_id, c.audio_sha256, c.audio_start_s, c.frames_sha256, c.sentence, c.sentence_source)
+        for c in clips
     ]
+    offsets = [(take, row.applied_ms, row.remaining_ms) for take, row in sorted(theirs.items())]
     settings = section.key(without=(*THRESHOLDS, *_OF_FILES_ALONE))
-    base = digest(["align", VERSION, settings, rule.key(), inputs])
+    base = digest(["align", VERSION, settings, rule.key(), inputs, offsets])
     thresholds = short_digest([getattr(section, name) for name in THRESHOLDS])
     extracted = run.items("extract").folder
     return Unit(
-        speaker, digest([base, thresholds]), SpeakerJob(clips, extracted, section, rule),
+        speaker, digest([base, thresholds]), SpeakerJob(clips, extracted, section, rule, theirs),
         effort=len(clips), code=short_digest(VERSION),
         parameters=short_digest(section.key(without=_OF_FILES_ALONE), rule.key()),
     )  # fmt: skip

@@ -24,7 +24,7 @@ _FRAME_BINS = 5
 
 @dataclass(frozen=True)
 class PairError:
-    """The error of one pair against the true time map.
+    """The error of one pair against the true time map, in the time that the images show.
 
     `error_ms` is the instant of frame b minus the true instant for frame a, NaN if frame a is
     before the first or after the last phoneme. `map_ms` is the same for the time map before
@@ -61,7 +61,7 @@ def pair_error(
     our_knots_s
         (k, 2) knots of the estimated time map.
     instants_s
-        Midpoints of all frames of takes a and b.
+        Moments of the audio that all frames of takes a and b show.
     frames
         (m,) indices of the paired frames in `instants_s`.
     """

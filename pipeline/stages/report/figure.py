@@ -28,13 +28,15 @@ _TICKS = 10
 class TakeCurves:
     """One take of the pair: instants and mouth openings (n,) of its frames, NaN where unknown.
 
-    `start_s` and `end_s` are of its audio; all on the container's clock.
+    Instants are the moments of the audio that the frames show: the image's delay `late_s` is
+    subtracted. `start_s` and `end_s` are of its audio; all on the container's clock.
     """
 
     instants_s: F64
     mouth_open: F64
     start_s: float
     end_s: float
+    late_s: float = 0.0
 
     @property
     def span_s(self) -> tuple[float, float]:
@@ -95,6 +97,10 @@ def figure(
         ],
         "max_error_ms": _MAX_ERROR_MS,
         "mouth": _mouths(a, b, axis, knots),
+        "speech": {
+            "a": _spoken(x, pair.speech_a, pair.frame_a, 0.25),
+            "b": _spoken(x, pair.speech_b, pair.frame_a, 0.75),
+        },
         "audio_a": _stretch(axis, a.start_s, a.end_s),
         "audio_b": _stretch(axis, float(start_b), float(end_b)),
         "path": _path(axis, b, knots),
@@ -127,6 +133,14 @@ def _broken_line(x: Sequence[float], y: Sequence[float], frames: Sequence[int]) 
         lines[-1].append(f"{_px(px):g},{_unit(py):g}")
     # Repeat a single point, because a line of one point is not drawn.
     return [" ".join(line * 2 if len(line) == 1 else line) for line in lines]
+
+
+def _spoken(
+    x: Sequence[float], speech: Sequence[bool], frames: Sequence[int], y: float
+) -> list[str]:
+    """Lines at height `y` along the frame pairs at which a take speaks."""
+    at = [k for k, speaks in enumerate(speech) if speaks]
+    return _broken_line([x[k] for k in at], [y] * len(at), [frames[k] for k in at])
 
 
 def _mouths(a: TakeCurves, b: TakeCurves, axis: Axis, knots: F64) -> dict[str, Any] | None:

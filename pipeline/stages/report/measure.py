@@ -121,7 +121,10 @@ def _pair_error(
         return None
     if not {pair.take_a, pair.take_b} <= set(measured_clips):
         return None
-    instants = measured_clips[pair.take_a].instants_s, measured_clips[pair.take_b].instants_s
+    instants = (
+        measured_clips[pair.take_a].instants_s - a.image_late_s,
+        measured_clips[pair.take_b].instants_s - b.image_late_s,
+    )
     ours = np.column_stack([pair.knots_a_s, pair.knots_b_s])
     return pair_error((a.onsets_s, b.onsets_s), ours, instants, (pair.frame_a, pair.frame_b))
 

@@ -149,6 +149,13 @@ def _of_clips(inputs: Inputs) -> dict[str, Any]:
     }
 
 
+def _speech_shares(pairs: Sequence[Pair]) -> dict[str, float | None]:
+    """Shares of the frame pairs at which both takes, one or none speaks."""
+    speaks = per_frame(pairs, "speech_a") + per_frame(pairs, "speech_b")
+    names = ("both_silent_share", "one_silent_share", "both_speak_share")
+    return {name: share(int((speaks == n).sum()), len(speaks)) for n, name in enumerate(names)}
+
+
 def _of_pairs(pairs: Sequence[Pair]) -> dict[str, Any]:
     emotions = Counter(pair.emotion_b for pair in pairs)
     confidence = per_frame(pairs, "confidence")
@@ -159,6 +166,8 @@ def _of_pairs(pairs: Sequence[Pair]) -> dict[str, Any]:
         "confidence_median": median(confidence),
         "confident_share": share(int((confidence >= 0.5).sum()), len(confidence)),
         "error_ms_median": median(per_frame(pairs, "error_ms")),
+        **_speech_shares(pairs),
+        "mouth_gap_p95": quantile(per_frame(pairs, "mouth_gap"), 0.95),
         "coverage_median": median(pair.coverage for pair in pairs),
         "sentence_score_median": median(pair.sentence_score for pair in pairs),
         "mouth_agreement_median": median(

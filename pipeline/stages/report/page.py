@@ -33,6 +33,7 @@ from pipeline.stages.report.metrics import Distribution
 from pipeline.stages.report.pair_table import Drawn, middle, pair_table
 from pipeline.stages.report.recording_findings import FindingCount
 from pipeline.stages.report.sentences import sentence_grids
+from pipeline.stages.report.sync import SyncPage
 
 ANCHOR = "pair-"
 _SPARE = 0.97
@@ -54,6 +55,7 @@ class Content:
     clear: ClearPage | None = None
     made: FamiliesPage | None = None
     findings: Sequence[FindingCount] = ()
+    sync: SyncPage | None = None
     networks: Sequence[Network] = ()
 
 
@@ -103,6 +105,7 @@ def render(content: Content) -> bytes:
         n_pairs=len(inputs.pairs),
         clear=content.clear,
         made=content.made,
+        sync=content.sync,
     )  # fmt: skip
     page = io.BytesIO()
     for piece in pieces:  # as one str, a single dash would double the memory
@@ -181,9 +184,16 @@ def _card(
         "content": content.cards.get(pair.pair_id),
         "confidence": middle(pair.confidence),
         "error_ms": middle(pair.error_ms),
+        "both_speak": _both_speak(pair),
         "true_ms": middle(error.inside_ms) if error else None,
         "wrong": bool(content.accuracy and pair.pair_id in content.accuracy.wrong),
     }
+
+
+def _both_speak(pair: Pair) -> float | None:
+    """The share of the frame pairs at which both takes speak."""
+    both = [a and b for a, b in zip(pair.speech_a, pair.speech_b, strict=True)]
+    return sum(both) / len(both) if both else None
 
 
 def _overlays(choice: Choice, content: Content) -> list[tuple[Pair, Mapping[str, Any]]]:

@@ -45,6 +45,8 @@ _COLUMNS = (
     _Column("sentence score", "2", lambda f: f.pair.sentence_score),
     _Column("extra word score", "2", lambda f: f.pair.odd_span_score),
     _Column("mouth r", "2", lambda f: f.pair.mouth_agreement),
+    _Column("image a ms", "0", lambda f: f.pair.sync_a_ms),
+    _Column("image b ms", "0", lambda f: f.pair.sync_b_ms),
     _Column("residual before", "3", lambda f: f.posed.residual_before if f.posed else None),
     _Column("after", "3", lambda f: f.posed.residual_after if f.posed else None),
 )

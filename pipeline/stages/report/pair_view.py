@@ -25,6 +25,7 @@ from pipeline.stages.report.film_strips import Film, film
 from pipeline.stages.report.inputs import F64, item_of
 
 RATE_HZ = 16000
+_MS = 1000.0
 _CURVES = ("time_s", "duration_s", "mouth_open")
 _POSES = ("pair_id", "frame_a", "frame_b", "affine", "residual_after")
 
@@ -35,7 +36,7 @@ Poses = dict[tuple[int, int], tuple[F64, float]]
 class CardJob:
     """The input for drawing one pair.
 
-    `true_ms` is the true error of each frame pair, or empty.
+    `true_ms` is the true error of each frame pair, or empty. `close_ups` asks for the mouths.
     """
 
     pair: Pair
@@ -47,6 +48,7 @@ class CardJob:
     audio_fps: float
     true_ms: tuple[float | None, ...]
     overlay: bool
+    close_ups: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,9 @@ class PairView:
     """A pair ready to draw.
 
     `figure` is the result of `report.figure`. `tops` and `bottoms` are the faces of the strip, one
-    per entry of `columns`, and empty for audio-only takes. `recordings` are the samples at
-    `RATE_HZ`, `mels` their spectrograms, b's in the time of a.
+    per entry of `columns`, and empty for audio-only takes; `mouths` are their close-ups, of a and
+    of b, at the same scale. `recordings` are the samples at `RATE_HZ`, `mels` their
+    spectrograms, b's in the time of a.
     """
 
     figure: dict[str, Any]
@@ -75,6 +78,7 @@ class PairView:
     recordings: tuple[NDArray[np.float32], NDArray[np.float32]]
     mels: tuple[U8, U8]
     overlay: Overlay | None
+    mouths: tuple[tuple[U8, ...], tuple[U8, ...]] = ((), ())
 
 
 class PoseFiles:
@@ -103,7 +107,10 @@ def pair_view(files: PoseFiles, job: CardJob) -> PairView:
     pair, size = job.pair, job.section.thumb_px
     poses = files.rows(job.poses, pair.pair_id) if job.poses is not None else {}
     a, b = (film(c, job.extracted, size) if c.has_video else None for c in (job.a, job.b))
-    curves = [_curves(clip, job) for clip in (job.a, job.b)]
+    curves = [
+        _curves(clip, job, late_ms / _MS)
+        for clip, late_ms in ((job.a, pair.sync_a_ms), (job.b, pair.sync_b_ms))
+    ]
     shown = _positions(pair, poses, job.section.frames_per_strip) if a and b else []
     tops, bottoms = _faces(job, a, b, poses, shown) if a and b else ((), ())
     drawn = figure(pair, curves[0], curves[1], shown, job.true_ms)
@@ -111,7 +118,18 @@ def pair_view(files: PoseFiles, job: CardJob) -> PairView:
     overlay = _overlay(job, a, b, poses) if a and b and job.overlay and poses else None
     columns = tuple(_column(job, poses, k, curves) for k in shown)
     mels = _mels(pair, job, recordings)
-    return PairView(drawn, tops, bottoms, columns, bool(poses), recordings, mels, overlay)
+    mouths = _close_ups(job, a, b, shown) if a and b and job.close_ups else ((), ())
+    return PairView(drawn, tops, bottoms, columns, bool(poses), recordings, mels, overlay, mouths)
+
+
+def _close_ups(
+    job: CardJob, a: Film, b: Film, shown: list[int]
+) -> tuple[tuple[U8, ...], tuple[U8, ...]]:
+    size = job.section.thumb_px
+    return (
+        tuple(a.mouth(job.pair.frame_a[k], size) for k in shown),
+        tuple(b.mouth(job.pair.frame_b[k], size) for k in shown),
+    )
 
 
 def _positions(pair: Pair, poses: Poses, count: int) -> list[int]:
@@ -122,7 +140,7 @@ def _positions(pair: Pair, poses: Poses, count: int) -> list[int]:
     return [known[int((k + 0.5) * len(known) / count)] for k in range(count)]
 
 
-def _curves(clip: Clip, job: CardJob) -> TakeCurves:
+def _curves(clip: Clip, job: CardJob, late_s: float) -> TakeCurves:
     if not clip.has_video:
         n = int((clip.audio_end_s - clip.audio_start_s) * job.audio_fps)
         instants = clip.audio_start_s + (np.arange(n) + 0.5) / job.audio_fps
@@ -132,7 +150,8 @@ def _curves(clip: Clip, job: CardJob) -> TakeCurves:
     start, duration, mouth = (
         table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in _CURVES
     )
-    return TakeCurves(start + duration / 2, mouth, clip.audio_start_s, clip.audio_end_s)
+    instants = start + duration / 2 - late_s
+    return TakeCurves(instants, mouth, clip.audio_start_s, clip.audio_end_s, late_s)
 
 
 def _audio(clip: Clip, extracted: Path) -> NDArray[np.float32]:
@@ -169,11 +188,12 @@ def _column(job: CardJob, poses: Poses, k: int, curves: list[TakeCurves]) -> dic
     return {
         "frame_a": i,
         "frame_b": j,
-        "time_a_s": round(float(curves[0].instants_s[i]), 2),
-        "time_b_s": round(float(curves[1].instants_s[j]), 2),
+        "time_a_s": round(float(curves[0].instants_s[i] + curves[0].late_s), 2),
+        "time_b_s": round(float(curves[1].instants_s[j] + curves[1].late_s), 2),
         "confidence": round(pair.confidence[k], 2),
         "error_ms": round(pair.error_ms[k]),
         "residual": None if residual is None else round(residual, 3),
+        "speaks": (pair.speech_a[k], pair.speech_b[k]),
         "true_ms": None if true_ms is None else round(true_ms),
     }
 

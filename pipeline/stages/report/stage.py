@@ -50,6 +50,7 @@ from pipeline.stages.report.page import Content, render_within
 from pipeline.stages.report.pair_view import CardJob, PoseFiles
 from pipeline.stages.report.plots import plot_tables, write_plots
 from pipeline.stages.report.recording_findings import finding_counts
+from pipeline.stages.report.sync import sync_figures, sync_metrics, sync_page
 from pipeline.stages.report.timings import TIMINGS, timings_page
 from pipeline.stages.report.truth import read_truth
 from pipeline.stages.report.worker import SUFFIX, FaceJob, draw
@@ -143,7 +144,8 @@ def _accuracy(run: Run, inputs: Inputs, clear: Clear) -> tuple[Accuracy | None, 
     accuracy = measure(inputs, truth, run.params.align.pairs)
     judged = judge(inputs, clear, truth, run.items("score"))
     emotions = clear_figures(clear, judged, truth)
-    return replace(accuracy, figures={**accuracy.figures, "emotions": emotions}), judged
+    added = {"emotions": emotions, "sync": sync_figures(run, truth)}
+    return replace(accuracy, figures={**accuracy.figures, **added}), judged
 
 
 def _cards(
@@ -215,6 +217,8 @@ def _write(run: Run, ready: Planned, batch: Batch) -> tuple[str, list[str]]:
     folder = run.folder("report")
     residuals = pose_residuals(inputs)
     metrics = dataset_metrics(inputs, residuals)
+    if "sync" in metrics:
+        metrics["sync"] |= sync_metrics(run)
     if "filter" in metrics:
         metrics["filter"] |= clear_metrics(clear)
     if made.inverted:
@@ -267,6 +271,7 @@ def _page(
         finding_counts(
             inputs, run.params.extract.policies.model_dump(), run.params.pose.other_face
         ),
+        sync_page(run),
         networks(run.params, run.dataset, run.data),
     )  # fmt: skip
     return render_within(content, section.page_mb * 1e6)

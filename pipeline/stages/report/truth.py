@@ -19,7 +19,7 @@ from pipeline.stages.report.inputs import F64
 class TrueTake:
     """The truth of a take: the emotion `shown`, `onsets_s` (n + 1) of its phonemes.
 
-    `place` is its row in the truth tables.
+    `image_late_s` is the delay of its image against its audio, `place` its row in the truth tables.
     """
 
     sentence: str
@@ -27,6 +27,7 @@ class TrueTake:
     mislabelled: bool
     phonemes: tuple[str, ...]
     onsets_s: F64
+    image_late_s: float
     place: int
 
 
@@ -100,6 +101,7 @@ def read_truth(root: Path, clips: Iterable[Clip]) -> Truth:
             mislabelled=row["mislabelled"],
             phonemes=tuple(row["phonemes"]),
             onsets_s=np.array(row["onsets_s"], np.float64),
+            image_late_s=row["image_late_s"],
             place=place,
         )
     if not takes:

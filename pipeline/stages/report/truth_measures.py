@@ -25,6 +25,7 @@ class Measure:
 def measures(figures: Figures) -> list[Measure]:
     """All measures by subject. Expected values were measured on the same kind of material."""
     return [
+        *_sync(figures.get("sync")),
         *_alignment(figures["alignment"], figures["calibration"]),
         *_identity(figures["identity"]),
         *_landmarks(figures["landmarks"]),
@@ -81,6 +82,24 @@ def _alignment(f: Figures, c: Figures) -> list[Measure]:
         Measure(name, "confidence, calibration gap", number(c["confidence_gap"], 3),
                 "0: calibrated"),
         Measure(name, "rank correlation of claimed and true error", number(c["rank_correlation"])),
+    ]  # fmt: skip
+
+
+def _sync(f: Figures | None) -> list[Measure]:
+    """Offsets of recording sessions; empty where sync has not run."""
+    if not f or not f["sessions"]:
+        return []
+    name = "image and audio"
+    return [
+        Measure(name, "recording sessions out of sync", f"{f['sessions_off']} of {f['sessions']}"),
+        Measure(name, "error after the correction, median of sessions",
+                number(f["error_ms_median"], 1, " ms"), "15 ms or less",
+                _at_most(f["error_ms_median"], 15)),
+        Measure(name, "95th percentile", number(f["error_ms_p95"], 1, " ms"), "40 ms or less",
+                _at_most(f["error_ms_p95"], 40)),
+        Measure(name, "largest shift of a session in sync",
+                number(f["in_sync_moved_ms_max"], 0, " ms"), "20 ms or less",
+                _at_most(f["in_sync_moved_ms_max"], 20)),
     ]  # fmt: skip
 
 

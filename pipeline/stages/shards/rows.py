@@ -34,7 +34,9 @@ from spfem_data.labels import EMOTIONS
 from spfem_data.masks import valid_mask
 from spfem_data.schema import PAIR_COLUMNS, sample_id
 
-_PER_FRAME = ("confidence", "error_ms", "run_ms", "slope", "contrast")
+_PER_FRAME = (
+    "confidence", "error_ms", "run_ms", "slope", "contrast", "speech_a", "speech_b", "mouth_gap",
+)  # fmt: skip
 _POSE = (
     "residual_before", "residual_after", "yaw_difference_deg", "pitch_difference_deg",
     "mouth_open_a", "mouth_open_b", "mouth_difference",
@@ -149,6 +151,8 @@ def take_rows(take: SpokenTake, sources: Sources) -> Iterator[dict[str, Any]]:
     )  # fmt: skip
     yield {
         **{name: getattr(clip, name) for name in same},
+        "sync_ms": take.sync_ms,
+        "sync_error_ms": take.sync_error_ms,
         "sentence": take.sentence.sentence,
         "sentence_method": take.sentence.method,
         "sentence_verified": take.sentence.verified,

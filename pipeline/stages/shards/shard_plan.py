@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.digests import digest
 from pipeline.params import ShardsWindows
-from pipeline.records import Clip, FilteredTake, MadeFamily, Pair, Sentence
+from pipeline.records import Clip, FilteredTake, MadeFamily, Pair, Sentence, SyncTake
 from pipeline.stages.shards.windows import Windows, find_windows
 from spfem_data.schema import file_name
 
@@ -66,17 +66,19 @@ class PlacedPair:
 
 @dataclass(frozen=True)
 class SpokenTake:
-    """A take of the config `takes`: its clip and the sentence of its utterance."""
+    """A take of the config `takes`: its clip, the sentence of its utterance, its image's offset."""
 
     clip: Clip
     sentence: Sentence
     split: str
+    sync_ms: float = 0.0
+    sync_error_ms: float | None = None
 
     def identity(self) -> tuple[object, ...]:
         """Everything that its row depends on; the sentence score is not part of it."""
         sentence = self.sentence
         label = sentence.sentence, sentence.method, sentence.verified
-        return self.clip.to_row(), *label, self.split
+        return self.clip.to_row(), *label, self.split, self.sync_ms, self.sync_error_ms
 
 
 @dataclass(frozen=True)
@@ -175,14 +177,21 @@ def place(shards: Mapping[Shard, Sequence[KeptPair]]) -> list[PlacedPair]:
     return placed
 
 
-def spoken_takes(clips: Iterable[Clip], sentences: Iterable[Sentence]) -> list[SpokenTake]:
-    """The takes with a row in align's sentences; the split of those without one is ""."""
+def spoken_takes(
+    clips: Iterable[Clip], sentences: Iterable[Sentence], sync: Mapping[str, SyncTake]
+) -> list[SpokenTake]:
+    """The takes with a row in align's sentences; the split of those without one is "".
+
+    `sync` are the offsets by take id.
+    """
     by_utterance = {row.utterance_id: row for row in sentences}
-    return [
-        SpokenTake(clip, sentence, sentence.split or clip.split or "")
-        for clip in clips
-        if (sentence := by_utterance.get(clip.utterance_id)) is not None
-    ]
+    takes = []
+    for clip in clips:
+        if (sentence := by_utterance.get(clip.utterance_id)) is not None:
+            offset = sync.get(clip.take_id)
+            shift = (offset.applied_ms, offset.remaining_ms) if offset else (0.0, None)
+            takes.append(SpokenTake(clip, sentence, sentence.split or clip.split or "", *shift))
+    return takes
 
 
 def clear_takes(filtered: Iterable[FilteredTake], clips: Mapping[str, Clip]) -> list[ClearTake]:

@@ -29,6 +29,7 @@ from pipeline.records import (
     PosedPair,
     Rejected,
     Sentence,
+    SyncTake,
     rejected,
 )
 from pipeline.runtime.run import Run
@@ -124,8 +125,9 @@ def plan(run: Run) -> Planned:
     posed = {row.pair_id: row for row in run.need("pose", "pose_pairs", PosedPair)}
     pairs = [pair for pair in run.need("align", "pairs", Pair) if pair.pair_id in posed]
     kept = _kept(run, pairs, clips, posed)
+    sync = {row.take_id: row for row in run.find("sync", "sync_takes", SyncTake) or ()}
     filtered = run.find("filter", "filtered_takes", FilteredTake)
-    takes, no_takes = _by_split(spoken_takes(clips.values(), sentences))
+    takes, no_takes = _by_split(spoken_takes(clips.values(), sentences, sync))
     clear, no_clear = _by_split(clear_takes(filtered or (), clips))
     families = run.find("synth", "families", MadeFamily) or ()
     made, no_made = _by_split(family_takes(families, clips))

@@ -40,6 +40,9 @@ class Compared:
         The number of listed frame pairs within our time map.
     median_ms, p95_ms
         Their distance from our time map; None if not accepted.
+    image_median_ms
+        The same for the moments that the images show, after the delays against the audio that sync
+        measured are subtracted; `image_late_ms` is b's delay minus a's.
     """
 
     pair: ListedPair
@@ -50,6 +53,8 @@ class Compared:
     n_compared: int
     median_ms: float | None
     p95_ms: float | None
+    image_median_ms: float | None = None
+    image_late_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -98,10 +103,14 @@ def compare(pair: ListedPair, known: Known, fps: float | None) -> Compared:
         return Compared(pair, "rejected", reason, detail, known.score(a, b), 0, None, None)
     rates = fps or a.fps or known.audio_fps, fps or b.fps or known.audio_fps
     apart = differences_ms(pair.frame_a, pair.frame_b, ours, rates)
+    of_images = differences_ms(
+        pair.frame_a, pair.frame_b, ours, rates, (ours.sync_a_ms / _MS, ours.sync_b_ms / _MS)
+    )
     median, p95 = np.percentile(apart, [50, 95]) if len(apart) else (None, None)
     return Compared(
         pair, "accepted", "", "", ours.sentence_score, len(apart),
         None if median is None else float(median), None if p95 is None else float(p95),
+        float(np.median(of_images)) if len(of_images) else None, ours.sync_b_ms - ours.sync_a_ms,
     )  # fmt: skip
 
 
@@ -120,13 +129,18 @@ def _why(a: Clip, b: Clip, known: Known) -> tuple[str, str]:
 
 
 def differences_ms(
-    frame_a: IntArray, frame_b: IntArray, ours: Pair, rates: tuple[float, float]
+    frame_a: IntArray,
+    frame_b: IntArray,
+    ours: Pair,
+    rates: tuple[float, float],
+    late_s: tuple[float, float] = (0.0, 0.0),
 ) -> FloatArray:
     """Distance of listed frame pairs from our time map in ms, for those within the map.
 
-    `rates` are the frame rates of takes a and b.
+    `rates` are the frame rates of takes a and b, `late_s` the delays of their images.
     """
-    a_s, b_s = (frame_a + 0.5) / rates[0], (frame_b + 0.5) / rates[1]
+    a_s = (frame_a + 0.5) / rates[0] - late_s[0]
+    b_s = (frame_b + 0.5) / rates[1] - late_s[1]
     knots_a, knots_b = np.array(ours.knots_a_s), np.array(ours.knots_b_s)
     inside = (a_s >= knots_a[0]) & (a_s <= knots_a[-1])
     apart: FloatArray = np.abs(b_s - np.interp(a_s, knots_a, knots_b))[inside] * _MS

@@ -120,11 +120,15 @@ class Audit:
         rows = [
             [
                 row.pair.name, row.verdict, _number(row.score), _number(row.median_ms, 0),
-                _number(row.p95_ms, 0), f"{row.reason}: {row.detail}" if row.reason else row.detail,
+                _number(row.p95_ms, 0), _number(row.image_median_ms, 0),
+                _number(row.image_late_ms, 0),
+                f"{row.reason}: {row.detail}" if row.reason else row.detail,
             ]
             for row in ordered
         ]  # fmt: skip
-        columns = ["pair", "verdict", "score", "median ms", "p95 ms", "why"]
+        columns = [
+            "pair", "verdict", "score", "median ms", "p95 ms", "image ms", "image late ms", "why",
+        ]  # fmt: skip
         return "listed frames compared with our alignment", columns, rows
 
 
@@ -202,4 +206,6 @@ def _compared_json(row: Compared) -> dict[str, Any]:
         "frame_pairs_compared": row.n_compared,
         "median_ms": rounded(row.median_ms),
         "p95_ms": rounded(row.p95_ms),
+        "image_median_ms": rounded(row.image_median_ms),
+        "image_late_ms": rounded(row.image_late_ms),
     }

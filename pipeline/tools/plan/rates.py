@@ -11,6 +11,7 @@ from pipeline.runtime.run import Run
 DEFAULTS = {
     "demo": (1.2, 1.7, 428e3),
     "extract": (0.47, 1.6, 1.87e6),
+    "sync": (0.02, 4.0, 1.6e3),
     "align": (0.033, 3.1, 4.7e3),
     "pose": (0.011, 0.7, 6.7e3),
     "score": (0.18, 7.6, 20e3),

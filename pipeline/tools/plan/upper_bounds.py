@@ -11,8 +11,8 @@ from pipeline.runtime.run import Run
 from spfem_data.labels import EMOTIONS
 
 GRAINS: dict[str, Literal["take", "speaker", "dataset"]] = {
-    "extract": "take", "align": "speaker", "pose": "speaker", "score": "take", "invert": "take",
-    "synth": "take",
+    "extract": "take", "sync": "speaker", "align": "speaker", "pose": "speaker", "score": "take",
+    "invert": "take", "synth": "take",
 }  # fmt: skip
 """What one unit of a stage reads. A unit of the other stages reads the whole dataset."""
 _SPLITS = 3

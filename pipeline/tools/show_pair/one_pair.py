@@ -58,7 +58,7 @@ def draw_pair(run: Run, pair_id: str) -> bytes:
     poses = run.items("pose").path(pair.speaker, ".poses.parquet") if posed else None
     job = CardJob(
         pair, clips[pair.take_a], clips[pair.take_b], run.items("extract").folder, poses,
-        run.params.report, run.params.align.audio_fps, (), False,
+        run.params.report, run.params.align.audio_fps, (), False, close_ups=True,
     )  # fmt: skip
     return pair_sheet(pair, posed, pair_view(PoseFiles(), job))
 

@@ -70,6 +70,7 @@ def facts(pair: Pair, posed: PosedPair | None) -> list[tuple[str, str]]:
         ("claimed error", number(middle(pair.error_ms), 0, " ms")),
         ("sentence score", f"{number(pair.sentence_score)} by {pair.sentence_method}"),
         ("mouth agreement", number(pair.mouth_agreement)),
+        ("image late a, b", _sync(pair)),
         ("length ratio b/a", number(pair.length_ratio)),
         ("view, split", f"{pair.view}, {pair.split}"),
     ]
@@ -77,6 +78,13 @@ def facts(pair: Pair, posed: PosedPair | None) -> list[tuple[str, str]]:
         before, after = number(posed.residual_before, 3), number(posed.residual_after, 3)
         facts.insert(6, ("pose residual", f"{before} to {after}"))
     return [(name, _plain(value)) for name, value in facts]
+
+
+def _sync(pair: Pair) -> str:
+    """The delays of both images that the pairing corrects, and the error that remains."""
+    if pair.sync_error_ms is None:
+        return "not measured"
+    return f"{pair.sync_a_ms:.0f}, {pair.sync_b_ms:.0f} +-{pair.sync_error_ms:.0f} ms"
 
 
 def _plain(text: str) -> str:
@@ -113,19 +121,24 @@ def _head(pair: Pair, posed: PosedPair | None) -> Image.Image:
 def _film(pair: Pair, drawn: PairView) -> Image.Image:
     wide = _DRAWN_WIDTH - _LEFT - _MARGIN
     face = wide // len(drawn.tops)
-    block = Image.new("RGB", (_DRAWN_WIDTH, 2 * face + 66), _GROUND)
-    pen = ImageDraw.Draw(block)
     under = ", posed" if drawn.posed else ""
-    rows = (
-        (drawn.tops, pair.emotion_a, _A, 0),
-        (drawn.bottoms, f"{pair.emotion_b}{under}", _B, face + 2),
-    )
-    for faces, name, colour, y in rows:
+    rows = [
+        (drawn.tops, pair.emotion_a, _A),
+        (drawn.bottoms, f"{pair.emotion_b}{under}", _B),
+        (drawn.mouths[0], f"{pair.emotion_a}, mouth", _A),
+        (drawn.mouths[1], f"{pair.emotion_b}, mouth", _B),
+    ]
+    rows = [row for row in rows if row[0]]
+    tall = len(rows) * (face + 2)
+    block = Image.new("RGB", (_DRAWN_WIDTH, tall + 62), _GROUND)
+    pen = ImageDraw.Draw(block)
+    for n, (faces, name, colour) in enumerate(rows):
+        y = n * (face + 2)
         strip = Image.fromarray(row(faces)).resize((face * len(faces), face), Image.Resampling.BOX)
         block.paste(strip, (_LEFT, y))
         _label(pen, name, colour, y + face / 2)
     for k, column in enumerate(drawn.columns):
-        _under(pen, _LEFT + (k + 0.5) * face, 2 * face + 6, k + 1, column)
+        _under(pen, _LEFT + (k + 0.5) * face, tall + 2, k + 1, column)
     return block
 
 
@@ -159,6 +172,8 @@ def _panels(pair: Pair, drawn: PairView) -> list[_Panel]:
         mouth = figure["mouth"]
         curves = ((mouth["a"], _A), (mouth["b"], _B))
         panels.append(_Panel("mouth open", mouth["top"], "0", _CURVE_PX + 8, curves))
+    speech = figure["speech"]
+    panels.append(_Panel("speech", "", "", 22, ((speech["a"], _A), (speech["b"], _B))))
     path = figure["path"]
     return [
         *panels,

@@ -10,8 +10,9 @@ import pytest
 from pipeline import params
 from pipeline.params import Align, AlignSameRecording, SplitRule
 from pipeline.records import Clip, Sentence
-from pipeline.stages.align.pairs import Candidate, PairMaker, Track, candidates
+from pipeline.stages.align.pairs import Candidate, PairMaker, candidates
 from pipeline.stages.align.sentences import name_sentences
+from pipeline.stages.align.tracks import Track
 from pipeline.stages.align.utterances import Recordings, group
 from tests.builders.speech import RATE_HZ, speak
 from tests.builders.spoken_clips import (
@@ -87,7 +88,7 @@ def test_a_audio_that_starts_late_moves_the_frames(section: Align, rule: SplitRu
 
     def shifted(clip: Clip) -> Track:
         track = mouth_track(clip)
-        return Track(track.instants_s - clip.audio_start_s, track.mouth_open)
+        return replace(track, instants_s=track.instants_s - clip.audio_start_s)
 
     recordings = Recordings(read_speech, section.features)
     rows = name_sentences(group([a, late]), recordings, section, rule)

@@ -125,7 +125,7 @@ def truth() -> Truth:
         None,  # type: ignore[arg-type]
         {
             name: TrueTake(
-                "s", "angry" if name == "b" else "happy", name == "b", (), np.empty(0), 0
+                "s", "angry" if name == "b" else "happy", name == "b", (), np.empty(0), 0.0, 0
             )
             for name in ("a", "b")
         },

@@ -178,7 +178,7 @@ def test_extract_align_and_pose_alone_give_a_report(made: Run) -> None:
     for stage in OPTIONAL_STAGES:
         shutil.rmtree(made.folder(stage))
     summary = report.run(made)
-    assert "not run: score, filter, invert, directions, synth, shards" in summary.notes
+    assert "not run: sync, score, filter, invert, directions, synth, shards" in summary.notes
     page = page_of(made)
     note = page[page.index('id="not-run"') : page.index('id="coverage"')]
     for stage in OPTIONAL_STAGES:
@@ -312,6 +312,7 @@ def make_truth(
             "sentence_id": "other" if wrong and clip.emotion == "happy" else "s1",
             "emotion": clip.emotion, "shown_emotion": shown.get(clip.take_id, clip.emotion),
             "mislabelled": clip.take_id in shown, "phonemes": list("abcd"),
+            "image_late_s": 0.0,
             "onsets_s": [0.1, 0.2, 0.3, 0.4, 0.5],
         }  # fmt: skip
         frames = frames_table(

@@ -111,7 +111,8 @@ def test_a_dataset_that_never_ran_has_upper_bounds(
     assert _why(plan, "extract") == {"new": 6}
     at_most = {one.stage: one.at_most for one in plan.stages[2:]}
     assert at_most == {
-        "align": 1, "pose": 1, "score": 6, "filter": 1, "invert": 0, "directions": 0, "synth": 0,
+        "sync": 1, "align": 1, "pose": 1, "score": 6, "filter": 1, "invert": 0, "directions": 0,
+        "synth": 0,
         "shards": at_most["shards"], "report": at_most["report"],
     }  # fmt: skip
     assert {one.depends_on for one in plan.stages[2:]} == {"extract"}
