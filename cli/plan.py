@@ -73,8 +73,9 @@ def _row(one: StagePlan) -> list[str]:
 
 
 def _notes(planned: DatasetPlan) -> list[str]:
+    skipped = [note for one in planned.stages for note in one.notes]
     if not planned.pending:
-        return ["nothing to do"]
+        return [*skipped, "nothing to do"]
     least, most = planned.totals(with_bounds=False), planned.totals(with_bounds=True)
     lines = [
         f"total: {_between(length(least[0]), length(most[0]))}, "
@@ -84,7 +85,11 @@ def _notes(planned: DatasetPlan) -> list[str]:
     for one in planned.stages:
         if one.rates_from:
             stages.setdefault(one.rates_from, []).append(one.stage)
-    return lines + [f"rates {source}: {', '.join(names)}" for source, names in stages.items()]
+    return (
+        lines
+        + skipped
+        + [f"rates {source}: {', '.join(names)}" for source, names in stages.items()]
+    )
 
 
 def _between(least: str, most: str) -> str:

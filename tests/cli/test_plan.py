@@ -58,3 +58,26 @@ def test_a_stage_that_is_none(call: Any) -> None:
     code, _, err = call("plan", "extrct")
     assert code in (1, 2)
     assert "plan extrct: not a stage; the stages are: demo, extract" in err
+
+
+def test_a_plan_names_what_the_inventory_skipped(
+    call: Any, repository: Path, tmp_path: Path
+) -> None:
+    path = _params(repository, tmp_path)
+    folder = tmp_path / "MEAD" / "M003"
+    video = folder / "video/front/angry/level_3/001.mp4"
+    video.parent.mkdir(parents=True)
+    video.write_bytes(b"not read for a plan")
+    (folder / "audio.tar.gz").write_bytes(b"compressed")
+    yaml = YAML()
+    values = yaml.load(path.read_text(encoding="utf-8"))
+    values["datasets"]["made"] |= {"corpus": "mead", "root": str(folder.parent)}
+    with path.open("w", encoding="utf-8") as stream:
+        yaml.dump(values, stream)
+    code, out, _ = call("plan", "extract", "-d", "made", "--params", path)
+    assert code == 0
+    kind = "compressed archives or parts of archives; unpack or join them"
+    note = f"1 skipped, {kind}: M003/audio.tar.gz"
+    assert note in " ".join(out.split())
+    value = json.loads(call("plan", "extract", "-d", "made", "--params", path, "--json")[1])
+    assert value["stages"]["extract"]["notes"] == [note]

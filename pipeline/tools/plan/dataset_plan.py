@@ -38,7 +38,7 @@ class StagePlan:
 
     If a stage that it reads has to run first (`depends_on`), `status` is empty, and units
     (`at_most`), `seconds` and `n_bytes` are upper bounds. `idle` says why a stage has no units.
-    `is_complete`: its tables exist.
+    `is_complete`: its tables exist. `notes` are on files of the corpus that were skipped.
     """
 
     stage: str
@@ -50,6 +50,7 @@ class StagePlan:
     n_bytes: int = 0
     rates_from: str = ""
     is_complete: bool = True
+    notes: tuple[str, ...] = ()
 
     @property
     def is_done(self) -> bool:
@@ -74,6 +75,7 @@ class StagePlan:
             "seconds": self.seconds,
             "bytes": self.n_bytes,
             "rates_from": self.rates_from,
+            "notes": list(self.notes),
         }
 
 
@@ -147,7 +149,10 @@ class _Planner:
             self.emotions = {unit.name: unit.payload.take.emotion for unit in planned.units}
         self.changed[stage] = {*status.run, *status.removed}
         effort = sum(unit.effort for unit in planned.units if unit.name in status.run)
-        plan = StagePlan(stage, status, idle=idle, is_complete=self._is_complete(stage, idle))
+        plan = StagePlan(
+            stage, status, idle=idle, is_complete=self._is_complete(stage, idle),
+            notes=getattr(planned, "notes", ()),
+        )  # fmt: skip
         return self._priced(plan, Bound(len(status.run), effort))
 
     def _bounded(self, stage: str, pending: Sequence[str]) -> StagePlan:
