@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.clip.library import CONFIG_KEYS, known_config
-from pipeline.clip.published import has_quick_gelu, preprocess_of, published
+from pipeline.clip.library import CONFIG_KEYS, known_config, published
 from pipeline.digests import sha256_of
 from pipeline.errors import ParameterError, meant
 
@@ -75,7 +74,8 @@ class Architecture:
         """Which published weights of this name need QuickGELU, if the network has GELU."""
         if self.activation == "QuickGELU" or known_config(self.name) != self.config:
             return ""
-        tags = [tag for tag, own in published(self.name).items() if has_quick_gelu(own)]
+        known = published().get(self.name, {})
+        tags = [tag for tag, own in known.items() if own.get("quick_gelu")]
         if not tags:
             return ""
         return (
@@ -119,7 +119,7 @@ def _from_name(named: str) -> Architecture:
             f"score.network: open_clip knows no {name!r}; give a name of open_clip.list_models(), "
             "the path of a config ending in .json, or a folder that holds an " + HUB_CONFIG
         )
-    tags = published(name)
+    tags = published().get(name, {})
     if not tag:
         return Architecture(name, config, _common_preprocess(name))
     if tag not in tags:
@@ -128,14 +128,23 @@ def _from_name(named: str) -> Architecture:
             f"score.network: open_clip knows no weights {tag!r} of {name}; it knows: {known}"
             + meant(tag, tags)
         )
-    if has_quick_gelu(tags[tag]):
+    if tags[tag].get("quick_gelu"):
         config["quick_gelu"] = True
-    return Architecture(name, config, preprocess_of(tags[tag]))
+    return Architecture(name, config, _preprocess_of(tags[tag]))
+
+
+def _preprocess_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Mean, standard deviation and interpolation of one entry of the table."""
+    return {
+        key: list(settings[key]) if isinstance(settings[key], tuple) else settings[key]
+        for key in _DEFAULT_PREPROCESS
+        if settings.get(key)
+    }
 
 
 def _common_preprocess(name: str) -> dict[str, Any]:
     """The setting that all published weights of a name share; {} if none are published."""
-    settings = {tag: preprocess_of(own) for tag, own in published(name).items()}
+    settings = {tag: _preprocess_of(own) for tag, own in published().get(name, {}).items()}
     first = next(iter(settings.values()), {})
     if any(own != first for own in settings.values()):
         raise ParameterError(

@@ -1,6 +1,7 @@
 """Import open_clip, even where torchvision's compiled extension does not fit torch.
 
-The import takes seconds, so planning reads open_clip's config files instead.
+The import takes three seconds of a core, so planning reads open_clip's config files and its table
+of published weights without the rest.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ import importlib
 import importlib.util
 import json
 import sys
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
 
 from pipeline.errors import MissingExtraError
 
+_ALIAS = "_open_clip_tables"
 _MISSING = "torchvision::nms"
 _OPERATORS = ("nms", "qnms")
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
@@ -75,12 +80,26 @@ def known_configs() -> dict[str, dict[str, Any]]:
     }
 
 
+@cache
+def published() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    """open_clip's table of published weights, by architecture and tag."""
+    package = ModuleType(_ALIAS)
+    package.__path__ = _folders()
+    sys.modules[_ALIAS] = package
+    table: Mapping[str, Any] = importlib.import_module(f"{_ALIAS}.pretrained")._PRETRAINED
+    return table
+
+
 def _config_files() -> list[Path]:
+    folders = [Path(folder, "model_configs") for folder in _folders()]
+    return [path for folder in folders for path in folder.glob("*.json")]
+
+
+def _folders() -> list[str]:
     spec = importlib.util.find_spec("open_clip")
     if spec is None:
         raise MissingExtraError("open_clip", "build")
-    folders = [Path(folder, "model_configs") for folder in spec.submodule_search_locations or ()]
-    return [path for folder in folders for path in folder.glob("*.json")]
+    return list(spec.submodule_search_locations or ())
 
 
 def import_torchvision() -> None:

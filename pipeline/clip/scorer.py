@@ -54,14 +54,6 @@ class Scores:
     p: F32
     embedding: F32
 
-    @classmethod
-    def joined(cls, parts: Sequence[Scores]) -> Scores:
-        """The scores of several batches as one."""
-        return cls(
-            np.concatenate([part.p for part in parts]),
-            np.concatenate([part.embedding for part in parts]),
-        )
-
 
 class Scorer:
     """A network, the anchors of its classes, and preprocessing threads.
@@ -102,8 +94,12 @@ class Scorer:
 
     def score(self, sources: Iterable[Source]) -> Scores | None:
         """The scores of images in order, None for no images; sources are read as needed."""
+        # a GPU is waited for after the last batch only
         done = [self._forward(batch) for batch in self._ready(sources)]
-        return Scores.joined([_fetched(*part) for part in done]) if done else None
+        if not done:
+            return None
+        p, embedding = (torch.cat(parts).float() for parts in zip(*done, strict=True))
+        return Scores(p.cpu().numpy(), embedding.cpu().numpy())
 
     def probabilities(self, images: Sequence[U8]) -> F32:
         """Probabilities (n, k) of images in memory."""
@@ -138,7 +134,3 @@ class Scorer:
         for k, future in enumerate(futures):
             rows[k] = future.result()
         return batch.permute(0, 3, 1, 2)
-
-
-def _fetched(p: Tensor, embedding: Tensor) -> Scores:
-    return Scores(p.float().cpu().numpy(), embedding.float().cpu().numpy())

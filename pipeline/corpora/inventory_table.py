@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from pipeline.corpora.inventory import KINDS, Cell, Hole, Inventory, emotion_order
 from pipeline.corpora.naming import ranges
@@ -51,8 +53,8 @@ def _matrix(found: Inventory, *, by_level: bool) -> Table:
     for cell in found.cells:
         held[cell.speaker, cell.view][cell.emotion, cell.level] += cell.takes
     holed, rows = _holed(found.holes), []
-    for speaker, views in _by_speaker(held):
-        for together, counts in _alike(views):
+    for speaker, of_speaker in groupby(sorted(held), key=itemgetter(0)):
+        for together, counts in _alike([(key[1], held[key]) for key in of_speaker]):
             cells = []
             for emotion in emotions:
                 several = [counts[emotion, level] for level in levels[emotion]]
@@ -103,15 +105,6 @@ def _holed(holes: Iterable[Hole]) -> set[tuple[str, str]]:
             cells = hole.detail.split(", ") if hole.detail else [hole.where]
             found |= {(hole.speaker, cell.split(" ")[0]) for cell in cells}
     return found
-
-
-def _by_speaker(
-    held: dict[tuple[str, str], Counter[tuple[str, int]]],
-) -> list[tuple[str, list[tuple[str, Counter[tuple[str, int]]]]]]:
-    speakers: dict[str, list[tuple[str, Counter[tuple[str, int]]]]] = defaultdict(list)
-    for (speaker, view), counts in sorted(held.items(), key=lambda item: item[0]):
-        speakers[speaker].append((view, counts))
-    return list(speakers.items())
 
 
 def _alike(

@@ -226,11 +226,9 @@ class _Wanted:
         self.emotions = {_emotion(name) for name in select.emotions}
         self.levels = set(select.levels)
         self.views = {safe_id(name) for name in select.views}
-        if takes:
-            _check("speakers", self.speakers, {take.speaker for take in takes})
-            _check("emotions", self.emotions, {take.emotion for take in takes})
-            _check("levels", self.levels, {take.level for take in takes})
-            _check("views", self.views, {take.view for take in takes})
+        for field in ("speaker", "emotion", "level", "view") if takes else ():
+            present = {getattr(take, field) for take in takes}
+            _check(f"{field}s", getattr(self, f"{field}s"), present)
 
     def admits(self, place: Place) -> bool:
         """Whether a place belongs to the selection; unknown parts are ignored."""

@@ -121,6 +121,8 @@ class Head:
         turned = self._turn(follow_face(self.body, face), pose)
         screen = pose.to_screen(turned)
         image = self.scene.copy()
+        dropped = face[17, 1] - self.muscles.points[17, 1] < -0.06
+        stretched = expression.units[:, UNIT_INDEX["20"]].mean() > 0.3
         hole = paint_holes(
             image,
             face=face,
@@ -130,7 +132,7 @@ class Head:
             gaze=expression.gaze,
             iris=self.person.paint.iris,
             skin=self.person.paint.skin,
-            lower_teeth=self._lower_teeth(expression, face),
+            lower_teeth=bool(dropped or stretched),
         )
         depth = np.full(hole.shape, EMPTY_Z)
         light, gloss = self._shade(turned)
@@ -153,10 +155,6 @@ class Head:
 
     def _finish(self, image: F32, frame: int) -> U8:
         return np.asarray(to_bytes(image, self._grain, frame * 37, frame * 101))
-
-    def _lower_teeth(self, expression: Expression, face: F64) -> bool:
-        dropped = face[17, 1] - self.muscles.points[17, 1] < -0.06
-        return bool(dropped or expression.units[:, UNIT_INDEX["20"]].mean() > 0.3)
 
     def _turn(self, points: F64, pose: Pose) -> F64:
         """Rotate head, neck and shoulders (V, 3) around the pivot in the neck."""

@@ -15,11 +15,10 @@ INNER_LIPS = ((82, 87), (13, 14), (312, 317))
 """Upper and lower inner lip at the centre and next to it."""
 EYELIDS = ((160, 144), (159, 145), (158, 153), (385, 380), (386, 374), (387, 373))
 
-_RIGID_POINTS = (
+RIGID = np.array((
     33, 133, 362, 263, 127, 356, 234, 454, 21, 251, 54, 284, 103, 332, 10, 151, 9, 8, 168, 6,
     197, 195, 162, 389, 67, 297, 5, 4, 1, 2, 98, 327, 93, 323,
-)  # fmt: skip
-RIGID = np.array(_RIGID_POINTS)
+))  # fmt: skip
 """Eye corners, temples, forehead, nose: points that hardly move with expression."""
 
 _REFERENCE = np.array(

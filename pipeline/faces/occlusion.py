@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 U8 = NDArray[np.uint8]
 F64 = NDArray[np.float64]
 
-_AROUND_MOUTH = (
+AROUND_MOUTH = np.array((
     164, 2, 97, 326, 167, 393, 92, 322, 165, 391, 206, 426, 203, 423, 212, 432, 202, 422,
     204, 424, 194, 418, 201, 421, 200, 18, 313, 83, 182, 406, 199, 208, 428, 211, 431, 214,
     434, 207, 427, 216, 436, 57, 287, 43, 273, 106, 335,
-)  # fmt: skip
-AROUND_MOUTH = np.array(_AROUND_MOUTH)
+))  # fmt: skip
 """Below the nose, around the lips, chin: points that move with the jaw but keep their colour."""
 
 _USUAL = (15.0, 15.0, 0.2)

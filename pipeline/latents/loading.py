@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
-from pipeline.errors import MissingWeightsError, PipelineError
+from pipeline.errors import MissingWeightsError
 from pipeline.latents.networks import Networks
 from pipeline.models.device import device_of
 from pipeline.models.registry import Weights, find_weights
@@ -19,7 +20,7 @@ from pipeline.runtime.units import Batch, Unit, Worker, run_units
 from pipeline.stylegan.arcface import ArcFace
 from pipeline.stylegan.encoders import WPlusEncoder
 from pipeline.stylegan.generator import Generator
-from pipeline.stylegan.networks import load_network
+from pipeline.stylegan.networks import load_as
 from pipeline.stylegan.perceptual import Vgg
 
 
@@ -34,10 +35,6 @@ class Chosen:
         """What a unit's bytes depend on."""
         shas = sorted((name, found.sha256) for name, found in self.weights.items())
         return [shas, device_of(section.device), section.precision, section.batch]
-
-    def sha256(self, name: str) -> str:
-        """The sha256 of one of them."""
-        return self.weights[name].sha256
 
 
 def chosen_weights(run: Run, needed: Mapping[str, str], optional: Mapping[str, str]) -> Chosen:
@@ -76,14 +73,10 @@ def bring_up(
 def load_networks(weights: Mapping[str, Weights], section: Invert) -> Networks:
     torch.set_num_threads(1)
     device = device_of(section.device)
-    loaded: dict[str, Any] = {}
-    for purpose, found in weights.items():
-        loaded[purpose] = load_network(found).to(device)
-        if not isinstance(loaded[purpose], _KINDS[purpose]):
-            raise PipelineError(
-                f"invert.{purpose} names the weights {found.name!r}, which hold a "
-                f"{type(loaded[purpose]).__name__}; a {_KINDS[purpose].__name__} is expected"
-            )
+    loaded: dict[str, Any] = {
+        purpose: load_as(found, _KINDS[purpose], f"invert.{purpose}").to(device)
+        for purpose, found in weights.items()
+    }
     return Networks(
         generator=loaded["generator"],
         encoder=loaded.get("encoder"),
@@ -96,7 +89,7 @@ def load_networks(weights: Mapping[str, Weights], section: Invert) -> Networks:
     )
 
 
-_KINDS = {
+_KINDS: dict[str, type[nn.Module]] = {
     "generator": Generator,
     "encoder": WPlusEncoder,
     "identity": ArcFace,

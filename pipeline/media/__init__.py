@@ -1,9 +1,10 @@
 """Decoders and encoders: timed video frames, audio, JPEG, FLAC."""
 
 from pipeline.media.audio import Audio, decode_audio, read_flac, write_flac
-from pipeline.media.audio_choice import Chosen, Heard, OpenSource, choose_audio
+from pipeline.media.audio_choice import Chosen, Heard, choose_audio
 from pipeline.media.audio_offset import Match, match
 from pipeline.media.audio_placement import Voice, place_audio
+from pipeline.media.audio_tracks import OpenSource
 from pipeline.media.box import ALIGN, Box
 from pipeline.media.file_kind import MediaSource
 from pipeline.media.frame_changes import FrameChanges, change_findings

@@ -9,8 +9,6 @@ from pipeline.errors import Reject
 from pipeline.media.audio import Audio
 from pipeline.media.audio_tracks import Decoder, OpenSource, decode_speech
 
-__all__ = ["Chosen", "Heard", "OpenSource", "choose_audio"]
-
 
 class Heard(NamedTuple):
     """One usable audio source: its name, samples, and findings on its tracks and channels."""
@@ -61,7 +59,9 @@ def choose_audio(
         try:
             speech = decode_speech(decoder, keep)
             if speech is not None:
-                _check_audible(name, speech.audio, decoder)
+                if not decoder.is_audible(speech.audio):
+                    level = f"{speech.audio.peak_db:.0f} dB of full scale"
+                    raise Reject("silent", f"the audio of the {name} peaks at {level}")
                 usable.append(Heard(name, speech.audio, speech.findings))
         except Reject as reject:
             faults.append(reject)
@@ -71,9 +71,3 @@ def choose_audio(
     if faults:
         raise faults[0]
     raise Reject("no_audio", "the take has neither an audio track nor an audio file")
-
-
-def _check_audible(name: str, audio: Audio, decoder: Decoder) -> None:
-    if not decoder.is_audible(audio):
-        detail = f"the audio of the {name} peaks at {audio.peak_db:.0f} dB of full scale"
-        raise Reject("silent", detail)

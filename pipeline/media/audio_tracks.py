@@ -109,7 +109,7 @@ def _decode_track(decoder: Decoder, track: int | None, keep: Collection[str]) ->
     if all(abs(correlation[one, other]) >= _UNLIKE for one, other in pairs):
         return Speech(mixed, frozenset())
     parts = [part for channel in channels if (part := decoder.decode(track, channel)) is not None]
-    if all(match(parts[0], part).quality >= SAME_RECORDING for part in parts[1:]):
+    if all(_same(parts[0], part) for part in parts[1:]):
         return Speech(mixed, frozenset())
     best, rivals = _most_speech(parts)
     used = mixed if "channels_differ" in keep else parts[best]

@@ -181,7 +181,12 @@ def read_weights(weights: Weights) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise PipelineError(
             f"{weights.path} (models.{weights.name}) is not a safetensors file: {error}"
         ) from None
-    check_finite(tensors, weights)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise PipelineError(
+                f"{weights.path} (models.{weights.name}): the tensor {name} holds numbers that are "
+                "not finite; the file is damaged"
+            )
     return tensors, metadata
 
 
@@ -192,7 +197,7 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     """
     from safetensors.torch import save
 
-    notes = {key: json.dumps(value, sort_keys=True) for key, value in sorted(metadata.items())}
+    notes = encode_metadata(metadata)
     content = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, notes)
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])
@@ -213,14 +218,9 @@ def check_size(weights: Weights) -> None:
         )
 
 
-def check_finite(tensors: Mapping[str, Tensor], weights: Weights) -> None:
-    """Refuse weights with NaN or infinity, which would make every score NaN."""
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise PipelineError(
-                f"{weights.path} (models.{weights.name}): the tensor {name} holds numbers that are "
-                "not finite; the file is damaged"
-            )
+def encode_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Metadata as safetensors stores it: each value as JSON."""
+    return {name: json.dumps(value, sort_keys=True) for name, value in sorted(metadata.items())}
 
 
 def read_metadata(weights: Weights) -> dict[str, Any]:

@@ -6,7 +6,7 @@ which of two encoders with equal tensor names it holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -55,7 +55,10 @@ def sniff(opened: Opened, *, encoder: str = "", clamp: float | None = None) -> F
         What it is, and why it is not supported.
     """
     tree, name = opened.tree, opened.path.name
-    if any(isinstance(part, TfNetwork) for part in _parts(tree)):
+    parts = tree.values() if isinstance(tree, dict) else tree
+    if not isinstance(tree, dict | tuple | list):
+        parts = [tree]
+    if any(isinstance(part, TfNetwork) for part in parts):
         raise PipelineError(
             f"{name} is a StyleGAN2 pickle of the TensorFlow version, which is not read; use the "
             "PyTorch pickle of the same network, or convert it with its publisher's legacy.py"
@@ -99,14 +102,6 @@ _KNOWN = (
 )
 
 
-def _parts(tree: Any) -> Iterator[Any]:
-    yield tree
-    if isinstance(tree, tuple | list):
-        yield from tree
-    elif isinstance(tree, dict):
-        yield from tree.values()
-
-
 def _own(opened: Opened) -> Found:
     metadata = decode_metadata(opened.metadata)
     kind, config = metadata["kind"], metadata["config"]
@@ -135,23 +130,41 @@ def _by_names(tree: dict[Any, Any], name: str, encoder: str, clamp: float | None
     return _flat(flat, name, clamp)
 
 
+Reader = Callable[[Tensors, float | None, str], Network]
+"""Reads a network from named tensors, given conv_clamp and the file's name."""
+_FLAT: tuple[tuple[set[str], str, str, Reader], ...] = (
+    (
+        {"synthesis.b4.const"},
+        "StyleGAN2 generator, NVIDIA's layout, state dict", "generator", layouts.nvidia,
+    ),
+    (
+        {"conv1.conv.modulation.weight", "input.input"},
+        "StyleGAN2 generator, rosinality's layout, state dict", "generator",
+        lambda flat, clamp, name: layouts.rosinality(flat, None, clamp, name),
+    ),
+    (
+        {"body.0.res_layer.0.weight", "output_layer.3.weight"},
+        "ArcFace, IR-SE", "arcface", lambda flat, _, name: layouts.arcface_irse(flat, name),
+    ),
+    (
+        {"layer1.0.prelu.weight", "features.weight"},
+        "ArcFace, insightface's iresnet", "arcface",
+        lambda flat, _, name: layouts.arcface_iresnet(flat, name),
+    ),
+    (
+        {"features.0.weight", "features.2.weight", "classifier.0.weight"},
+        "VGG, torchvision's", "vgg", lambda flat, _, name: layouts.vgg(flat, name),
+    ),
+)  # fmt: skip
+"""Names that identify a state dict, its family, and the purpose and reader of its network."""
+
+
 def _flat(flat: Tensors, name: str, clamp: float | None) -> Found:
     if any(key.startswith("synthesis.input.") for key in flat):
         raise PipelineError(_STYLEGAN3.format(name))
-    if "synthesis.b4.const" in flat:
-        made = layouts.nvidia(flat, clamp, name)
-        return Found("StyleGAN2 generator, NVIDIA's layout, state dict", {"generator": made})
-    if "conv1.conv.modulation.weight" in flat and "input.input" in flat:
-        made = layouts.rosinality(flat, None, clamp, name)
-        return Found("StyleGAN2 generator, rosinality's layout, state dict", {"generator": made})
-    if "body.0.res_layer.0.weight" in flat and "output_layer.3.weight" in flat:
-        return Found("ArcFace, IR-SE", {"arcface": layouts.arcface_irse(flat, name)})
-    if "layer1.0.prelu.weight" in flat and "features.weight" in flat:
-        return Found(
-            "ArcFace, insightface's iresnet", {"arcface": layouts.arcface_iresnet(flat, name)}
-        )
-    if {"features.0.weight", "features.2.weight", "classifier.0.weight"} <= set(flat):
-        return Found("VGG, torchvision's", {"vgg": layouts.vgg(flat, name)})
+    for needed, family, purpose, read in _FLAT:
+        if needed <= set(flat):
+            return Found(family, {purpose: read(flat, clamp, name)})
     if _CLIP & set(flat):
         return Found(f"{CLIP}; score reads it as it is")
     raise PipelineError(f"{name} is not a supported network: {_KNOWN}")

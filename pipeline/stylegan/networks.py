@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,9 @@ from pipeline.stylegan.perceptual import Vgg, VggConfig
 
 _COUNTERS = "num_batches_tracked"
 """Batch norms' counters, which no result depends on; not stored."""
+
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,23 @@ def load_network(weights: Weights) -> nn.Module:
         The kind of network is unknown, or the tensors do not fit the config.
     """
     return network_of(*read_weights(weights))
+
+
+def load_as(weights: Weights, kind: type[Module], setting: str) -> Module:
+    """`load_network`, of the kind that a setting of params.yaml needs.
+
+    Raises
+    ------
+    PipelineError
+        The file holds another kind of network.
+    """
+    network = load_network(weights)
+    if not isinstance(network, kind):
+        raise PipelineError(
+            f"{setting} names the weights {weights.name!r}, which hold a "
+            f"{type(network).__name__}; a {kind.__name__} is expected"
+        )
+    return network
 
 
 def save_network(

@@ -110,7 +110,7 @@ def _unit(run: Run, clip: Clip, split: str | None, chosen: Chosen) -> Unit:
         split,
         run.items("extract").path(name, ".frames.parquet"),
         section,
-        (chosen.sha256("encoder"), chosen.sha256("generator")),
+        (chosen.weights["encoder"].sha256, chosen.weights["generator"].sha256),
     )
     return Unit(
         name, key, job, code=short_digest(VERSION),

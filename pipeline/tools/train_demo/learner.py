@@ -127,17 +127,8 @@ class FaceData:
             yield to_network(self.framed.images[chosen[start : start + batch]])
 
 
-@dataclass(frozen=True)
-class Learnt:
-    """Losses by name, gradients of the networks, and of the discriminator or None."""
-
-    losses: dict[str, float]
-    gradients: list[Tensor]
-    judge_gradients: list[Tensor]
-
-
 class Learner:
-    """Compute losses and gradients of one part of every batch.
+    """Computes losses and adds up gradients, one part of a batch after another.
 
     Parameters
     ----------
@@ -150,26 +141,20 @@ class Learner:
     ) -> None:
         self.networks, self.judge, self.data, self.recipe = networks, judge, data, recipe
         self.order = Order(len(data.train), recipe.batch, recipe.seed)
-        self.parameters = trained_parameters(networks)
 
-    def learn(self, step: int, part: int) -> Learnt:
-        """Losses and gradients of one of the `recipe.parts` of a step's batch."""
+    def learn(self, step: int, part: int) -> dict[str, float]:
+        """Add the gradients of one of the `recipe.parts` of a step's batch; returns the losses."""
         draw = chance(self.recipe.seed, step * self.recipe.parts + part)
         places = np.array_split(self.order.at(step), self.recipe.parts)[part]
         batch = self.data.batch(places, draw, self.recipe.emphasis)
         self.set_norms(step, part)
         made, parts = self._losses(batch, draw, step)
-        total = torch.stack(list(parts.values())).sum()
-        found = torch.autograd.grad(total, self.parameters, allow_unused=True)
-        gradients = [
-            torch.zeros_like(p) if g is None else g
-            for p, g in zip(self.parameters, found, strict=True)
-        ]
-        row = {name: float(part.detach()) for name, part in parts.items()}
-        judged: list[Tensor] = []
+        total = torch.stack(list(parts.values())).sum() / self.recipe.parts
+        total.backward()  # type: ignore[no-untyped-call]
+        row = {name: float(loss.detach()) for name, loss in parts.items()}
         if self.judges(step):
-            row["judge"], judged = self._judge(step, batch.images, made.detach())
-        return Learnt(row, gradients, judged)
+            row["judge"] = self._judge(step, batch.images, made.detach())
+        return row
 
     def set_norms(self, step: int, part: int) -> None:
         """Set whether batch norms use batch statistics; the first part updates the averages."""
@@ -215,8 +200,8 @@ class Learner:
             parts["judged"] = recipe.judged * losses.generator_loss(logits.float())
         return made, parts
 
-    def _judge(self, step: int, real: Tensor, fake: Tensor) -> tuple[float, list[Tensor]]:
-        """The discriminator's loss and gradients, with lazy R1."""
+    def _judge(self, step: int, real: Tensor, fake: Tensor) -> float:
+        """Add the discriminator's gradients, with lazy R1; returns its loss."""
         self.judge.requires_grad_(True)
         regular = step % self.recipe.r1_every == 0
         shown = self._middle(real).clone().requires_grad_(regular)
@@ -227,8 +212,8 @@ class Learner:
         if regular:
             penalty = losses.r1_penalty(shown, real_logits)
             total = loss + self.recipe.r1 / 2 * self.recipe.r1_every * penalty
-        found = torch.autograd.grad(total, list(self.judge.parameters()))
-        return float(loss.detach()), list(found)
+        (total / self.recipe.parts).backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
 
     def _middle(self, images: Tensor) -> Tensor:
         """The input of the discriminator: the centre of the image, with the face."""

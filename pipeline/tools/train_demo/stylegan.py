@@ -126,6 +126,13 @@ class _Session:
             self.judge.parameters(), lr=2e-3, betas=(0.0, 0.99), foreach=True
         )
         self.learner = Learner(self.trained, self.judge, data, recipe)
+        self._stateful: dict[str, Any] = {
+            "trained": self.trained,
+            "averaged": self.averaged,
+            "judge": self.judge,
+            "optimiser": self.optimiser,
+            "judge_optimiser": self.judge_optimiser,
+        }
 
     def _groups(self) -> list[dict[str, Any]]:
         """Parameters by learning rate."""
@@ -138,16 +145,15 @@ class _Session:
     def step(self, step: int) -> dict[str, float]:
         """One step of generator, encoder and discriminator; returns the losses by name."""
         self._set_rates(step)
+        for parameter in (*self.parameters, *self.judge.parameters()):
+            parameter.grad = torch.zeros_like(parameter)
         learnt = [self.learner.learn(step, part) for part in range(self.recipe.parts)]
-        _give(self.parameters, [one.gradients for one in learnt])
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimiser.step()
         if self.learner.judges(step):
-            _give(list(self.judge.parameters()), [one.judge_gradients for one in learnt])
             self.judge_optimiser.step()
         self._average(step)
-        names = learnt[0].losses
-        return {name: float(np.mean([one.losses[name] for one in learnt])) for name in names}
+        return {name: float(np.mean([row[name] for row in learnt])) for name in learnt[0]}
 
     def _set_rates(self, step: int) -> None:
         recipe = self.recipe
@@ -164,20 +170,11 @@ class _Session:
 
     def state(self, step: int) -> dict[str, Any]:
         """The state for resuming."""
-        return {"step": step, **{n: part.state_dict() for n, part in self._stateful().items()}}
-
-    def _stateful(self) -> dict[str, Any]:
-        return {
-            "trained": self.trained,
-            "averaged": self.averaged,
-            "judge": self.judge,
-            "optimiser": self.optimiser,
-            "judge_optimiser": self.judge_optimiser,
-        }
+        return {"step": step, **{n: part.state_dict() for n, part in self._stateful.items()}}
 
     def restore(self, saved: dict[str, Any]) -> int:
         """Load a saved state and return the number of steps done."""
-        for name, part in self._stateful().items():
+        for name, part in self._stateful.items():
             part.load_state_dict(saved[name])
         return int(saved["step"])
 
@@ -236,12 +233,6 @@ def awake(encoder: WPlusEncoder) -> WPlusEncoder:
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
     return encoder
-
-
-def _give(parameters: list[nn.Parameter], gradients: list[list[Tensor]]) -> None:
-    """Set the mean of the parts' gradients."""
-    for parameter, *each in zip(parameters, *gradients, strict=True):
-        parameter.grad = torch.stack(each).mean(dim=0)
 
 
 def _numbers(networks: nn.ModuleDict) -> list[Tensor]:

@@ -128,6 +128,12 @@ class _Session:
         self.memory = torch.zeros(len(EMOTIONS), _CACHED, size, device=device)
         self.seen = torch.zeros(len(EMOTIONS), dtype=torch.long)
         self.order = Order(len(crops), section.batch, section.seed)
+        self._stateful: dict[str, Any] = {
+            "encoder": self.encoder,
+            "judge": self.judge,
+            "optimiser": self.optimiser,
+            "judge_optimiser": self.judge_optimiser,
+        }
 
     def step(self, step: int) -> dict[str, float]:
         """One step of encoder and discriminator; returns the unweighted losses by name."""
@@ -230,22 +236,14 @@ class _Session:
         wanted = enabled and self.section.precision == "bf16"
         return torch.autocast(self.device, torch.bfloat16, enabled=wanted)
 
-    def _stateful(self) -> dict[str, Any]:
-        return {
-            "encoder": self.encoder,
-            "judge": self.judge,
-            "optimiser": self.optimiser,
-            "judge_optimiser": self.judge_optimiser,
-        }
-
     def state(self, step: int) -> dict[str, Any]:
         """The state for resuming; random numbers and data follow from the step."""
-        found = {name: part.state_dict() for name, part in self._stateful().items()}
+        found = {name: part.state_dict() for name, part in self._stateful.items()}
         return {"step": step, "memory": self.memory, "seen": self.seen, **found}
 
     def restore(self, saved: dict[str, Any]) -> int:
         """Load a saved state and return the number of steps done."""
-        for name, part in self._stateful().items():
+        for name, part in self._stateful.items():
             part.load_state_dict(saved[name])
         self.memory.copy_(saved["memory"])
         self.seen.copy_(saved["seen"])

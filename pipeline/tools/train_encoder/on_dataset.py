@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from torch import nn
 
 from pipeline.digests import sha256_of
-from pipeline.errors import ParameterError, PipelineError
+from pipeline.errors import ParameterError
 from pipeline.models.device import device_of
-from pipeline.models.registry import DEMO, Weights, find_weights, read_weights
+from pipeline.models.registry import DEMO, find_weights
 from pipeline.params import TrainEncoder
 from pipeline.runtime.run import Run
 from pipeline.stylegan.encoders import EncoderConfig, WPlusEncoder
 from pipeline.stylegan.generator import Generator
-from pipeline.stylegan.networks import network_of
+from pipeline.stylegan.networks import load_as
+from pipeline.stylegan.perceptual import Vgg
 from pipeline.tools.train_encoder.crops import CropSettings, training_crops
 from pipeline.tools.train_encoder.encoder import Parts, train_encoder
 
@@ -78,25 +76,17 @@ def parts_of(run: Run, section: TrainEncoder) -> Parts:
         for purpose, name in names.items()
         if name
     }
-    networks = {purpose: network_of(*read_weights(w)) for purpose, w in found.items()}
-    generator = _checked(networks["generator"], Generator, found["generator"])
-    if "start" in networks:
-        encoder = _checked(networks["start"], WPlusEncoder, found["start"])
+    generator = load_as(found["generator"], Generator, "train_encoder.generator")
+    if "start" in found:
+        encoder = load_as(found["start"], WPlusEncoder, "train_encoder.start")
     else:
         encoder = _initial_encoder(generator, section)
     _check_fit(encoder, generator, section)
     shas = {purpose: weights.sha256 for purpose, weights in found.items()}
-    perceptual: Any = networks.get("perceptual")
+    perceptual = None
+    if "perceptual" in found:
+        perceptual = load_as(found["perceptual"], Vgg, "train_encoder.perceptual")
     return Parts(encoder, generator, perceptual, shas, drawn=corpus == DEMO)
-
-
-def _checked(network: nn.Module, kind: type[Any], weights: Weights) -> Any:
-    if not isinstance(network, kind):
-        raise PipelineError(
-            f"the weights {weights.name!r} hold a {type(network).__name__}; "
-            f"train_encoder wants a {kind.__name__} there"
-        )
-    return network
 
 
 def _initial_encoder(generator: Generator, section: TrainEncoder) -> WPlusEncoder:

@@ -177,7 +177,7 @@ def test_without_a_train_split_there_is_nothing_to_learn(tmp_path: Path) -> None
     ("settings", "error", "match"),
     [
         ({"generator": ""}, ParameterError, "train_encoder.generator names no weights"),
-        ({"start": "g"}, PipelineError, "hold a Generator; train_encoder wants a WPlusEncoder"),
+        ({"start": "g"}, PipelineError, "hold a Generator; a WPlusEncoder is expected"),
         ({"start": "short"}, ParameterError, "gives codes of 6 x 8, .* takes 8 x 8"),
         ({"start": ""}, ParameterError, "freeze_norms is true, but an encoder that begins"),
     ],
