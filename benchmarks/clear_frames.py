@@ -26,8 +26,14 @@ from pipeline.params import Filter
 from pipeline.records import Clip, ScoredTake, Sentence
 from pipeline.runtime.run import Run
 from pipeline.splits import split_of_take
-from pipeline.stages.filter.decide import Decision, decide
-from pipeline.stages.filter.scores import Scored, instants_and_embeddings, load, number_of
+from pipeline.stages.filter.decide import (
+    Decision,
+    Scored,
+    decide,
+    instants_and_embeddings,
+    load,
+    number_of,
+)
 from pipeline.stages.filter.selection import DUPLICATE, KEPT, OVER_QUOTA, Frames
 from pipeline.stages.report.truth import Truth, read_truth
 from pipeline.stages.score.worker import choose_frames

@@ -35,13 +35,12 @@ from benchmarks.racing import Case, race, spread, table, timed
 from pipeline import params
 from pipeline.clip.scorer import Scorer
 from pipeline.errors import PartDone, PipelineError
-from pipeline.latents.loading import chosen_weights
+from pipeline.latents.loading import chosen_weights, load_networks
 from pipeline.latents.networks import Networks
 from pipeline.records import CODES_SCHEMA
 from pipeline.runtime.run import Options, Run
 from pipeline.runtime.tables import read_table
 from pipeline.stages.invert import stage as invert
-from pipeline.stages.invert.worker import inverter
 from pipeline.stages.synth import stage as synth
 
 STAGES: dict[str, ModuleType] = {"invert": invert, "synth": synth}
@@ -102,7 +101,7 @@ def _stage(stage: ModuleType, run: Run) -> None:
 def _networks(run: Run) -> Networks:
     section = run.params.invert
     names = {"encoder": section.encoder, "generator": section.generator}
-    return inverter(chosen_weights(run, names, {}).weights, section)()
+    return load_networks(chosen_weights(run, names, {}).weights, section)
 
 
 def _n_images(run: Run, name: str) -> int:

@@ -64,9 +64,9 @@ def export(
 
 
 def _from_shards(form: Format, folder: Path, config: str, out: Path) -> str:
-    from pipeline.tools.export import mds, webdataset
+    from pipeline.tools.export import shard_formats
 
-    write = webdataset.write_tars if form is Format.WEBDATASET else mds.write_mds
+    write = shard_formats.write_tars if form is Format.WEBDATASET else shard_formats.write_mds
     files = list(folder.glob(f"data/{config}/*.parquet"))
     with console.bar(f"export {form.value}", len(files)) as step:
         return f"{write(folder, config, out, step)} samples"
@@ -75,7 +75,7 @@ def _from_shards(form: Format, folder: Path, config: str, out: Path) -> str:
 def _from_tables(form: Format, run: Run, out: Path, level: int | None, view: str | None) -> str:
     from pipeline.records import Clip, Pair
     from pipeline.tools.audit import pairlist
-    from pipeline.tools.export import clips, frame_info, framed_takes
+    from pipeline.tools.export import take_formats
 
     if form is Format.PAIRS:
         pairs = run.need("align", "pairs", Pair)
@@ -83,10 +83,10 @@ def _from_tables(form: Format, run: Run, out: Path, level: int | None, view: str
         listed = pairlist.to_listed(pairs, takes, level=level, view=view)
         pairlist.write_pair_list(out, listed)
         return f"{len(listed)} clip pairs"
-    chosen = framed_takes.choose(
+    chosen = take_formats.choose(
         run.need("extract", "clips", Clip), run.items("extract"), level=level, view=view
     )
-    write = frame_info.write_tree if form is Format.FRAME_INFO else clips.write_clips
+    write = take_formats.write_tree if form is Format.FRAME_INFO else take_formats.write_clips
     with run.progress(f"export {form.value}", len(chosen)) as step:
         written = write(out, chosen, step)
     return f"{written.takes} takes, {written.frames} frames"

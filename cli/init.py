@@ -62,7 +62,8 @@ def init(
     for each in added:
         loaded.split_rule(each)
     write_bytes(file, text.encode())
-    console.say(f"{file}: {'written' if old is None else 'changed'}, with {_listed(added)}")
+    listed = ", ".join(added) or "only the demo; build it with: spfem-data run"
+    console.say(f"{file}: {'written' if old is None else 'changed'}, with {listed}")
     for each in added:
         console.say(f"  next: spfem-data inventory --dataset {each}")
     if added:
@@ -70,10 +71,6 @@ def init(
             "  score, filter, invert, directions and synth need networks for recorded faces (the "
             f"demo's serve the demo only): {GUIDE}"
         )
-
-
-def _listed(added: list[str]) -> str:
-    return ", ".join(added) if added else "only the demo; build it with: spfem-data run"
 
 
 def _recognised(places: list[Path] | None, yes: bool) -> list[Recognised]:

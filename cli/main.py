@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 import traceback
 from typing import Annotated, Any
@@ -16,16 +17,44 @@ from cli.export import export
 from cli.forget import forget
 from cli.init import init
 from cli.inspect import diff, show, verify
-from cli.inventory import inventory, status
+from cli.inventory import inventory, plan, status
+from cli.models import train_encoder
 from cli.pairs import align_pair, audit_pairs, show_pair
-from cli.plan import plan
 from cli.rejects import rejects
 from cli.stages import run
-from cli.train_encoder import train_encoder
-from cli.usage_errors import UsageError, message_of
 from pipeline import __version__
-from pipeline.errors import PartDone, PipelineError
+from pipeline.errors import PartDone, PipelineError, meant
 from pipeline.runtime import numerics
+
+UsageError: type[Any] = typer.BadParameter.__mro__[1]
+"""The base class of usage errors; typer exports only its subclasses."""
+_QUOTED = re.compile(r"'([^']+)'")
+_OPTIONS = re.compile(r"No such option: (\S+?)\.? \(Possible options: ([^)]+)\)")
+
+
+def message_of(error: Any) -> str:
+    """One line: what is wrong, what was probably meant, and which help to read."""
+    message = " ".join(error.format_message().split()).replace("Value error, ", "")
+    message = _choice(_option(message)).replace(". Did you mean", "; did you mean").rstrip(".")
+    path = error.ctx.command_path if error.ctx is not None else "spfem-data"
+    see = " See" if message.endswith("?") else "; see"
+    return f"{message[:1].lower()}{message[1:]}{see}: {path} --help"
+
+
+def _option(message: str) -> str:
+    match = _OPTIONS.match(message)
+    if not match:
+        return message
+    return f"No such option: {match[1]}" + meant(match[1], match[2].split(", "))
+
+
+def _choice(message: str) -> str:
+    _, is_choice, choices = message.partition(" is not one of ")
+    if not is_choice:
+        return message
+    given = _QUOTED.findall(message.removesuffix(choices))[-1]
+    return message.rstrip(".") + meant(given, _QUOTED.findall(choices))
+
 
 DONE, WRONG, MISUSED, BROKEN, STOPPED = 0, 1, 2, 3, 130
 """Exit codes; docs/cli.md lists them."""

@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli import console
+from cli import console, project
 from cli.commands import Commands, JsonOption
-from cli.options import DataOption, ParamsOption, load_params
+from cli.options import (
+    DataOption,
+    DatasetOption,
+    EngineOption,
+    ParamsOption,
+    WorkersOption,
+    load_params,
+    make_options,
+    make_run,
+)
 from pipeline.errors import ParameterError
 
 if TYPE_CHECKING:
     from pipeline.params import ModelFile
+
 
 app = Commands(group="models", no_args_is_help=True, help="Weights: list, check, convert, fetch.")
 
@@ -193,3 +203,26 @@ def _wanted(
     if not entry.url:
         raise ParameterError(f"models.{name} in params.yaml has no url; give --url and --sha256")
     return stored_path(entry, name, data), entry.url, sha256 or entry.sha256
+
+
+def train_encoder(
+    out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and results.")],
+    dataset: DatasetOption = "demo",
+    params: ParamsOption = None,
+    data: DataOption = Path("data"),
+    engine: EngineOption = "processes",
+    workers: WorkersOption = 0,
+) -> None:
+    """Train a W+ encoder for a frozen generator on a dataset's faces. Resumes if stopped."""
+    project.require(params)
+    options = make_options(engine, workers, "1/1", force=False, retry_failed=False)
+    run = make_run(dataset, params, data, options)
+    from pipeline.tools.train_encoder.on_dataset import train_on_dataset
+
+    trained = train_on_dataset(run, out)
+    console.out.print(
+        f"{trained.n_images} images, {run.params.train_encoder.steps} steps: {trained.path}\n"
+        f"losses: {out / 'losses.csv'}, images: {out / 'sheet.png'}\n"
+        f"to use it, add it under models: path {trained.path}, sha256 {trained.sha256}",
+        markup=False,
+    )

@@ -15,7 +15,6 @@ from rich.progress import (
     ProgressColumn,
     SpinnerColumn,
     Task,
-    TaskID,
     TextColumn,
 )
 from rich.table import Column
@@ -86,7 +85,8 @@ class ProgressItem:
         self.label, self.total, self.in_bytes = label, total, in_bytes
         self.done, self.began = 0.0, time.monotonic()
         self._first: tuple[float, float] | None = None
-        _screen.add(self)
+        self._task = _screen.open().add_task(label, total=total, shown=self)
+        _screen.hide_waits()
 
     @property
     def elapsed_s(self) -> float:
@@ -102,11 +102,20 @@ class ProgressItem:
         self.done, self.total = done, self.total if total is None else total
         if self._first is None and done > 0:
             self._first = self.elapsed_s, done
-        _screen.update(self)
+        if _screen.shown():
+            _screen.open().update(self._task, completed=self.done, total=self.total)
 
     def close(self) -> None:
         """Stop showing it."""
-        _screen.remove(self)
+        if self not in _screen.shown():
+            return
+        _screen.open().remove_task(self._task)
+        _screen.hide_waits()
+        if not _screen.shown():
+            _screen.close()
+        if verbosity.is_verbose():
+            count = "" if self.total is None else f"{self.done:.0f} of {self.total:.0f} in "
+            err.print(f"{self.label}: {count}{self.elapsed_s:.1f} s", markup=False)
 
     @property
     def per_s(self) -> float:
@@ -128,81 +137,46 @@ class _Screen:
     """Everything shown: counts with bars; a wait only while there is no count."""
 
     def __init__(self) -> None:
-        self._shown: dict[ProgressItem, TaskID | None] = {}
         self._progress: Progress | None = None
-        self._ended: threading.Event | None = None
+        self._ended = threading.Event()
 
-    def add(self, shown: ProgressItem) -> None:
-        if verbosity.is_quiet():
-            return
-        if not self._shown:
-            self._open()
-        self._shown[shown] = None
-        if self._progress is not None:
-            self._shown[shown] = self._progress.add_task(
-                shown.label, total=shown.total, shown=shown
-            )
-            self._hide_waits(self._progress)
+    def shown(self) -> list[ProgressItem]:
+        tasks = self._progress.tasks if self._progress else []
+        return [task.fields["shown"] for task in tasks]
 
-    def update(self, shown: ProgressItem) -> None:
-        task = self._shown.get(shown)
-        if self._progress is not None and task is not None:
-            self._progress.update(task, completed=shown.done, total=shown.total)
-
-    def remove(self, shown: ProgressItem) -> None:
-        if shown not in self._shown:
-            return
-        task = self._shown.pop(shown)
-        if self._progress is not None and task is not None:
-            self._progress.remove_task(task)
-            self._hide_waits(self._progress)
-        if not self._shown:
-            self.close()
-        if verbosity.is_verbose():
-            err.print(f"{shown.label}: {_ended(shown)}", markup=False)
-
-    def _hide_waits(self, progress: Progress) -> None:
-        counted = any(shown.total is not None for shown in self._shown)
-        for shown, task in self._shown.items():
-            if task is not None and shown.total is None:
-                progress.update(task, visible=not counted)
-
-    def _open(self) -> None:
-        if err.is_terminal and not err.is_dumb_terminal:
-            self._progress = _bars()
+    def open(self) -> Progress:
+        """The bars of a terminal; elsewhere they count only, and a thread prints lines."""
+        if self._progress is None:
+            is_live = err.is_terminal and not err.is_dumb_terminal and not verbosity.is_quiet()
+            bar = [BarColumn(bar_width=None)] if err.width >= _WIDE else []
+            self._progress = Progress(
+                SpinnerColumn(), TextColumn("{task.description}", markup=False), *bar, _Numbers(),
+                console=err, transient=True, expand=True, disable=not is_live,
+                redirect_stdout=sys.stdout.isatty(),  # output into a pipe is not the terminal's
+            )  # fmt: skip
             self._progress.start()
-        else:
             self._ended = threading.Event()
-            threading.Thread(target=self._print_lines, args=(self._ended,), daemon=True).start()
+            if not is_live and not verbosity.is_quiet():
+                threading.Thread(target=self._print_lines, args=(self._ended,), daemon=True).start()
+        return self._progress
+
+    def hide_waits(self) -> None:
+        counted = any(shown.total is not None for shown in self.shown())
+        for task in self._progress.tasks if self._progress else ():
+            task.visible = task.total is not None or not counted
 
     def _print_lines(self, ended: threading.Event) -> None:
         while not ended.wait(LINE_EVERY_S):
-            counts = [s for s in list(self._shown) if s.total is not None] or list(self._shown)
-            for shown in counts[-1:]:
+            items = self.shown()
+            for shown in ([item for item in items if item.total is not None] or items)[-1:]:
                 err.print(f"{shown.label}: {shown.text()}", markup=False)
 
     def close(self) -> None:
         """End all that is shown, after an error too."""
-        self._shown.clear()
         if self._progress is not None:
             self._progress.stop()
-        if self._ended is not None:
-            self._ended.set()
-        self._progress = self._ended = None
-
-
-def _bars() -> Progress:
-    bar = [BarColumn(bar_width=None)] if err.width >= _WIDE else []
-    return Progress(
-        SpinnerColumn(), TextColumn("{task.description}", markup=False), *bar, _Numbers(),
-        console=err, transient=True, expand=True,
-        redirect_stdout=sys.stdout.isatty(),  # output into a pipe is not the terminal's
-    )  # fmt: skip
-
-
-def _ended(shown: ProgressItem) -> str:
-    count = "" if shown.total is None else f"{shown.done:.0f} of {shown.total:.0f} in "
-    return f"{count}{shown.elapsed_s:.1f} s"
+        self._ended.set()
+        self._progress = None
 
 
 _screen = _Screen()

@@ -399,7 +399,7 @@ class FilterDuplicates(Section):
 
 
 class FilterSuspects(Section):
-    """Takes that look mislabelled; see `clarity.suspects.SuspectRule`."""
+    """Takes that look mislabelled; see `stages.filter.selection.is_suspect`."""
 
     min_p: Share
     min_share: Share

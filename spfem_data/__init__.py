@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spfem_data.datasets import Pairs, Windows, identity_collate
-    from spfem_data.emotions import Emotions
+    from spfem_data.emotions import CerlTuples, Emotions
     from spfem_data.errors import PipelineError, SpfemError, TableError
     from spfem_data.families import Families
     from spfem_data.images import ImageFormat
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from spfem_data.reader import Shards
     from spfem_data.regularise import Regularisation
     from spfem_data.samplers import AscclPairs, CcrlTriplets, StcclWindows
-    from spfem_data.tuples import CerlTuples
 
 __all__ = [
     "EMOTIONS",
@@ -54,7 +53,7 @@ __all__ = [
 # Imported on first use: `import spfem_data.schema` must not take the two seconds of torch.
 _MODULES = {
     "datasets": ("Pairs", "Windows", "identity_collate"),
-    "emotions": ("Emotions",),
+    "emotions": ("CerlTuples", "Emotions"),
     "errors": ("PipelineError", "SpfemError", "TableError"),
     "families": ("Families",),
     "labels": ("EMOTIONS", "SPLITS"),
@@ -66,7 +65,6 @@ _MODULES = {
     "reader": ("Shards",),
     "regularise": ("Regularisation",),
     "samplers": ("AscclPairs", "CcrlTriplets", "StcclWindows"),
-    "tuples": ("CerlTuples",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -26,11 +26,10 @@ from spfem_data.column_reader import Column, as_column
 from spfem_data.conditions import Condition
 from spfem_data.errors import PipelineError, TableError
 from spfem_data.images import BufferPool, EncodedImages, ImageFormat, InvalidImage, decode_into
-from spfem_data.process_local import ProcessLocal
+from spfem_data.process_local import ProcessLocal, share
 from spfem_data.random_access import MediaReader
 from spfem_data.reader import Shards
 from spfem_data.rng import F64, I64, KeyedRng
-from spfem_data.shared_memory import share
 
 Batch = dict[str, Any]
 """Images and numbers as tensors, everything else as lists."""
@@ -156,7 +155,15 @@ class BatchDataset(ProcessLocal, Dataset[Batch]):
         Number of decoding threads for `dataset[...]` and `DataLoader`; a `Loader` has its own.
     """
 
+    IMAGES: ClassVar[tuple[str, ...]] = ()
+    """The keys of a batch that hold images; empty: the image columns of the first reader."""
     _LOCAL: ClassVar[tuple[str, ...]] = ("_pool",)
+    _readers: tuple[ColumnReader, ...]
+    """Of its configs."""
+    _rows: I64 | None = None
+    """(n,) of each sample, its row of the first reader; None: all rows."""
+    _settings: Sequence[object] = ()
+    """What else must be equal to resume from a saved position."""
 
     def __init__(self, image_format: ImageFormat, threads: int) -> None:
         if not isinstance(image_format, ImageFormat):
@@ -170,11 +177,11 @@ class BatchDataset(ProcessLocal, Dataset[Batch]):
         self._pool: ThreadPoolExecutor | None = None
 
     def __len__(self) -> int:
-        raise NotImplementedError
+        return len(self.readers()[0] if self._rows is None else self._rows)
 
     def readers(self) -> Sequence[ColumnReader]:
         """The readers of its configs; the index refers to the rows of the first one."""
-        raise NotImplementedError
+        return self._readers
 
     def read_batch(self, indices: I64, rng: KeyedRng, pool: Executor | None = None) -> Batch:
         """A batch whose images are decoded only: uint8, of the stored size."""
@@ -182,11 +189,13 @@ class BatchDataset(ProcessLocal, Dataset[Batch]):
 
     def identity(self) -> list[object]:
         """What must be equal to resume from a saved position."""
-        return [type(self).__name__, len(self), *(reader.identity for reader in self.readers())]
+        readers = [reader.identity for reader in self.readers()]
+        return [type(self).__name__, len(self), *readers, *self._settings]
 
     def runs(self) -> list[int]:
         """Lengths of the parts of the index that share a row group."""
-        return self.readers()[0].selection.runs()
+        selection = self.readers()[0].selection
+        return (selection if self._rows is None else selection[self._rows]).runs()
 
     def weights(self, column: str) -> F64:
         """A numeric column as sampling weights (n,).
@@ -199,7 +208,13 @@ class BatchDataset(ProcessLocal, Dataset[Batch]):
         values = self.readers()[0].values(column)
         if not isinstance(values, torch.Tensor) or values.ndim != 1:
             raise TableError(f"weights={column!r}: the column does not have a number in all rows")
-        return values.numpy().astype(np.float64)
+        numbers = values.numpy().astype(np.float64)
+        at = self._weighted_rows()
+        return numbers if at is None else np.asarray(numbers[at])
+
+    def _weighted_rows(self) -> I64 | None:
+        """The rows of the first reader whose values are the samples' weights; None: all rows."""
+        return self._rows
 
     def finish(self, batch: Batch, device: torch.device | None = None) -> Batch:
         """Decode images if they are encoded, then resize and normalise them on their device."""
@@ -215,7 +230,7 @@ class BatchDataset(ProcessLocal, Dataset[Batch]):
 
     def image_keys(self) -> frozenset[str]:
         """The keys of a batch that hold images."""
-        raise NotImplementedError
+        return frozenset(self.IMAGES or self.readers()[0].media)
 
     def images(self, reader: ColumnReader, name: str, rows: I64, pool: Executor | None) -> Any:
         """Images of rows of any shape: a tensor, or encoded if a device decodes them."""
@@ -293,17 +308,7 @@ class ConfigDataset(BatchDataset):
         super().__init__(image_format, threads)
         shards = Shards(folder, self.CONFIG, split, cache=cache, options=options)
         self._reader = ColumnReader(shards, columns, where)
-
-    def __len__(self) -> int:
-        return len(self._reader)
-
-    def readers(self) -> Sequence[ColumnReader]:
-        """Of its config."""
-        return (self._reader,)
-
-    def image_keys(self) -> frozenset[str]:
-        """The requested image columns."""
-        return frozenset(self._reader.media)
+        self._readers = (self._reader,)
 
     def read_batch(self, indices: I64, rng: KeyedRng, pool: Executor | None = None) -> Batch:
         """Images (n, 3, h, w) and columns (n, ...)."""
@@ -359,29 +364,9 @@ class Windows(BatchDataset):
         sequences = Shards(folder, "sequences", split, cache=cache, options=options)
         self._windows = ColumnReader(sequences, ["file", "rows", "weights"], where)
         self._index, self._weights = _window_rows(pairs, self._windows, length)
-
-    def __len__(self) -> int:
-        return len(self._index)
-
-    def readers(self) -> Sequence[ColumnReader]:
-        """Of the configs pairs and sequences."""
-        return self._reader, self._windows
-
-    def runs(self) -> list[int]:
-        """Windows whose first pairs share a row group."""
-        return self._reader.selection[self._index[:, 0]].runs()
-
-    def weights(self, column: str) -> F64:
-        """Of each window's first pair."""
-        return np.asarray(super().weights(column)[self._index[:, 0]])
-
-    def identity(self) -> list[object]:
-        """Includes the length of the windows."""
-        return [*super().identity(), list(self._index.shape)]
-
-    def image_keys(self) -> frozenset[str]:
-        """source and target."""
-        return frozenset(self._reader.media)
+        self._readers = self._reader, self._windows
+        self._rows = self._index[:, 0]
+        self._settings = [list(self._index.shape)]
 
     def read_batch(self, indices: I64, rng: KeyedRng, pool: Executor | None = None) -> Batch:
         """Images (n, t, 3, h, w) and columns (n, t, ...)."""

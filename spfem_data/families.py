@@ -18,7 +18,7 @@ from spfem_data.conditions import Condition
 from spfem_data.datasets import AS_STORED, Batch, ConfigDataset
 from spfem_data.errors import TableError
 from spfem_data.images import ImageFormat
-from spfem_data.rng import F64, I64, KeyedRng
+from spfem_data.rng import I64, KeyedRng
 
 _SHARED = ("family_id", "speaker", "take_id", "frame")
 
@@ -66,25 +66,14 @@ class Families(ConfigDataset):
             threads=threads, cache=cache, options=options,
         )  # fmt: skip
         own = np.array(self._reader.values("is_reconstruction"), dtype=np.bool_)
-        self._from_own = from_own
         self._index = _pairs(self._reader.values("family_id"), own, from_own)
         if not len(self._index):
             raise TableError(f"{folder}: no two images of one family in {split!r} meet `where`")
+        self._rows, self._settings = self._index[:, 0], [from_own]
 
-    def __len__(self) -> int:
-        return len(self._index)
-
-    def runs(self) -> list[int]:
-        """Pairs whose sources share a row group."""
-        return self._reader.selection[self._index[:, 0]].runs()
-
-    def weights(self, column: str) -> F64:
-        """Of the targets."""
-        return np.asarray(super().weights(column)[self._index[:, 1]])
-
-    def identity(self) -> list[object]:
-        """Includes how images are paired."""
-        return [*super().identity(), self._from_own]
+    def _weighted_rows(self) -> I64:
+        """Those of the targets."""
+        return np.asarray(self._index[:, 1])
 
     def image_keys(self) -> frozenset[str]:
         """source and target."""

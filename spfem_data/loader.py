@@ -27,8 +27,8 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from spfem_data.datasets import Batch, BatchDataset
 from spfem_data.errors import PipelineError
 from spfem_data.images import decodes_on
+from spfem_data.process_local import check_room, share
 from spfem_data.rng import I64, KeyedRng
-from spfem_data.shared_memory import check_room, share
 from spfem_data.shuffle import FullShuffle, InFileOrder, NearShuffle, Order, Shuffle, Weighted
 
 Remainder = Literal["keep", "drop", "join"]
@@ -245,7 +245,12 @@ class Loader:
     def __iter__(self) -> Iterator[Batch]:
         for after, batch in self._by_workers() if self.num_workers else self._by_threads():
             if self.device is not None:
-                batch = {name: _moved(value, self.device) for name, value in batch.items()}
+                batch = {
+                    name: value.to(self.device, non_blocking=True)
+                    if isinstance(value, torch.Tensor)
+                    else value
+                    for name, value in batch.items()
+                }
             batch = self.data.finish(batch, self.device)
             self._position = after  # now, because a state saved in the loop includes this batch
             yield batch
@@ -283,12 +288,13 @@ class Loader:
 
     def state_dict(self) -> dict[str, Any]:
         """The state after the last returned batch: plain values, the same on every rank."""
+        facts = [*self.data.identity(), *self._settings]
         return {
             "version": STATE_VERSION,
             "seed": self.seed,
             "position": self._position,
             "length": self._stream.plan.length,
-            "data": _digest([*self.data.identity(), *self._settings]),
+            "data": hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -343,13 +349,3 @@ def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
 def _unchanged(item: Any) -> Any:
     """Batches are collated; torch's own conversion would iterate over all their strings."""
     return item
-
-
-def _moved(value: Any, device: torch.device) -> Any:
-    if isinstance(value, torch.Tensor):
-        return value.to(device, non_blocking=True)
-    return value
-
-
-def _digest(facts: list[object]) -> str:
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

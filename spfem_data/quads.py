@@ -46,6 +46,8 @@ class SserdQuads(BatchDataset):
         If no family or no frame has both references.
     """
 
+    IMAGES = ("source", "target", "reference_same", "reference_other")
+
     def __init__(
         self,
         folder: str | Path,
@@ -71,6 +73,7 @@ class SserdQuads(BatchDataset):
         self._real = ColumnReader(
             frames, ("image_id", "speaker", "emotion"), [*check_conditions(where_frames), SEVEN]
         )
+        self._readers = self._synthetic, self._real
         self._references = References(self._real)
         self._families = GroupIndex(
             list(self._synthetic.values("family_id")), list(self._synthetic.values("image_id"))
@@ -79,6 +82,7 @@ class SserdQuads(BatchDataset):
         self._real_sources = self._sources_with_references()
         share = (1 - synthetic_share) / synthetic_share
         self._n_real = round(len(self._targets) * share)
+        self._settings = [self._n_real]
         if not len(self._targets) or (self._n_real and not len(self._real_sources)):
             raise TableError(
                 f"{len(self._synthetic)} synthetic images and {len(self._real)} real frames of "
@@ -109,21 +113,9 @@ class SserdQuads(BatchDataset):
     def __len__(self) -> int:
         return len(self._targets) + self._n_real
 
-    def readers(self) -> Sequence[ColumnReader]:
-        """Of the configs families and frames."""
-        return self._synthetic, self._real
-
     def runs(self) -> list[int]:
         """The images of a quad are in different row groups."""
         return [1] * len(self)
-
-    def identity(self) -> list[object]:
-        """Includes the number of real sources."""
-        return [*super().identity(), self._n_real]
-
-    def image_keys(self) -> frozenset[str]:
-        """All four."""
-        return frozenset({"source", "target", "reference_same", "reference_other"})
 
     def weights(self, column: str) -> Any:
         """Not supported: a quad has rows of two configs."""

@@ -17,7 +17,7 @@ from spfem_data.images import ImageFormat
 from spfem_data.labels import EMOTIONS
 from spfem_data.reader import Shards
 from spfem_data.references import SEVEN, TIGHT, References, Whose, labels
-from spfem_data.rng import F64, I64, KeyedRng
+from spfem_data.rng import I64, KeyedRng
 
 
 class Regularisation(BatchDataset):
@@ -34,6 +34,9 @@ class Regularisation(BatchDataset):
     window_s
         Length of the audio.
     """
+
+    IMAGES = ("source", "reference")
+    _rows: I64
 
     def __init__(
         self,
@@ -64,8 +67,10 @@ class Regularisation(BatchDataset):
         with_reference = np.array(
             [bool(self._choices[speaker]) for speaker in self._frames.values("speaker")], np.bool_
         )
-        self._index = np.flatnonzero(with_audio & with_reference)
-        if not len(self._index):
+        self._readers = self._frames, self._audio.reader
+        self._rows = np.flatnonzero(with_audio & with_reference)
+        self._settings = [self._whose, self._audio.samples]
+        if not len(self._rows):
             raise TableError(f"none of {len(self._frames)} frames of {split} has audio and a "
                              f"reference of the {reference} speaker")  # fmt: skip
 
@@ -77,33 +82,10 @@ class Regularisation(BatchDataset):
             emotions[speaker] = [e for e, n in zip(EMOTIONS, counts, strict=True) if n]
         return emotions
 
-    def __len__(self) -> int:
-        return len(self._index)
-
-    def readers(self) -> Sequence[ColumnReader]:
-        """Of the configs frames and takes."""
-        return self._frames, self._audio.reader
-
-    def runs(self) -> list[int]:
-        """Sources that share a row group."""
-        return self._frames.selection[self._index].runs()
-
-    def weights(self, column: str) -> F64:
-        """Of the sources."""
-        return np.asarray(super().weights(column)[self._index])
-
-    def identity(self) -> list[object]:
-        """Includes the choice of references and the length of the audio."""
-        return [*super().identity(), self._whose, self._audio.samples]
-
-    def image_keys(self) -> frozenset[str]:
-        """source and reference."""
-        return frozenset({"source", "reference"})
-
     def read_batch(self, indices: I64, rng: KeyedRng, pool: Executor | None = None) -> Batch:
         """Sources, audio and references."""
         reader = self._frames
-        rows = self._index[indices]
+        rows = self._rows[indices]
         speakers, takes = reader.column("speaker", rows), reader.column("take_id", rows)
         choices = [self._choices[speaker] for speaker in speakers]
         picks = rng.below("emotion", np.array([len(c) for c in choices], np.int64))

@@ -115,10 +115,6 @@ class KeyedRng:
         """(n,) integers, each from 0 to its bound - 1."""
         return (self.bits(purpose) % bounds.astype(np.uint64)).astype(np.int64)
 
-    def unit(self, purpose: str) -> F64:
-        """(n,) numbers in [0, 1)."""
-        return np.asarray((self.bits(purpose) >> np.uint64(11)).astype(np.float64) / (1 << 53))
-
 
 def shuffled_cycle(members: I64, positions: I64, rng: KeyedRng, purpose: int) -> I64:
     """Members at some positions of an endless sequence: all members, then all reshuffled, ...

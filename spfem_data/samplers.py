@@ -20,7 +20,7 @@ from spfem_data.errors import TableError
 from spfem_data.images import ImageFormat
 from spfem_data.reader import Shards
 from spfem_data.references import GroupIndex, joined
-from spfem_data.rng import F64, I64, KeyedRng
+from spfem_data.rng import I64, KeyedRng
 
 ARCFACE = ImageFormat(size=224, values="-1..1")
 """224 px (STCCL 8.2), in the value range of ArcFace."""
@@ -42,6 +42,8 @@ class AscclPairs(Pairs):
         Further columns of the config `pairs`.
     """
 
+    IMAGES = tuple(_IMAGES)
+
     def __init__(
         self,
         folder: str | Path,
@@ -60,10 +62,6 @@ class AscclPairs(Pairs):
             options=options,
         )  # fmt: skip
 
-    def image_keys(self) -> frozenset[str]:
-        """x and y."""
-        return frozenset(_IMAGES)
-
     def read_batch(self, indices: I64, rng: KeyedRng, pool: Executor | None = None) -> Batch:
         """x, y and the columns."""
         return _renamed(super().read_batch(indices, rng, pool))
@@ -79,6 +77,8 @@ class StcclWindows(Windows):
     length
         T, which the paper does not give; None: as stored (9 by default, as in its public code).
     """
+
+    IMAGES = tuple(_IMAGES)
 
     def __init__(
         self,
@@ -96,10 +96,6 @@ class StcclWindows(Windows):
             folder, split, where=where, columns=[*columns, *_IMAGES.values()], length=length,
             image_format=image_format, cache=cache, options=options,
         )  # fmt: skip
-
-    def image_keys(self) -> frozenset[str]:
-        """x and y."""
-        return frozenset(_IMAGES)
 
     def read_batch(self, indices: I64, rng: KeyedRng, pool: Executor | None = None) -> Batch:
         """x, y, weights and the columns."""
@@ -138,6 +134,9 @@ class CcrlTriplets(BatchDataset):
         Number of selected pairs without a z or without audio.
     """
 
+    IMAGES = ("x", "y", "z")
+    _rows: I64
+
     def __init__(
         self,
         folder: str | Path,
@@ -154,8 +153,10 @@ class CcrlTriplets(BatchDataset):
         shards = Shards(folder, "pairs", split, cache=cache, options=options)
         self._pairs = ColumnReader(shards, columns, where)
         self._audio = AudioWindows(folder, split, window_s, cache=cache, options=options)
-        self._index, self._candidates, self._partners = self._match()
-        self.left_out = len(self._pairs) - len(self._index)
+        self._readers = self._pairs, self._audio.reader
+        self._settings = [self._audio.samples]
+        self._rows, self._candidates, self._partners = self._match()
+        self.left_out = len(self._pairs) - len(self._rows)
 
     def _match(self) -> tuple[I64, I64, GroupIndex]:
         """The pairs that have a z, the candidates for z, and the candidates by group."""
@@ -179,33 +180,10 @@ class CcrlTriplets(BatchDataset):
         parts = (self._pairs.column(name, indices) for name in ("speaker", "view", "emotion_b"))
         return joined(*parts), self._pairs.column("sentence", indices)
 
-    def __len__(self) -> int:
-        return len(self._index)
-
-    def readers(self) -> Sequence[ColumnReader]:
-        """Of the configs pairs and takes."""
-        return self._pairs, self._audio.reader
-
-    def runs(self) -> list[int]:
-        """Pairs that share a row group."""
-        return self._pairs.selection[self._index].runs()
-
-    def weights(self, column: str) -> F64:
-        """Of the pairs."""
-        return np.asarray(super().weights(column)[self._index])
-
-    def identity(self) -> list[object]:
-        """Includes the length of the audio."""
-        return [*super().identity(), self._audio.samples]
-
-    def image_keys(self) -> frozenset[str]:
-        """x, y and z."""
-        return frozenset("xyz")
-
     def read_batch(self, indices: I64, rng: KeyedRng, pool: Executor | None = None) -> Batch:
         """The triplets."""
         reader = self._pairs
-        pairs = self._index[indices]
+        pairs = self._rows[indices]
         others = self._candidates[self._partners.sample(rng, "z", *self._groups(pairs))]
         batch = reader.scalars(pairs)
         batch["z_id"] = reader.column("sample_id", others)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,8 @@ def parameters() -> list[Parameter]:
     """All keys, in the order of params.yaml; of named entries, only the first."""
     text = default_text()
     schema = Params.model_json_schema()
-    walk = _Walk(schema, meanings(text))
-    walk.go((), YAML(typ="safe", pure=True).load(text), schema)
-    return walk.parameters
+    values = YAML(typ="safe", pure=True).load(text)
+    return list(_walk((), values, schema, schema, meanings(text)))
 
 
 def page() -> str:
@@ -95,34 +95,27 @@ def meanings(text: str) -> dict[tuple[str, ...], str]:
     return comments
 
 
-@dataclass
-class _Walk:
-    """A walk through the keys of params.yaml and their schema; collects `parameters`."""
+Comments = dict[tuple[str, ...], str]
 
-    root: Any
-    comments: dict[tuple[str, ...], str]
-    parameters: list[Parameter] = field(default_factory=list)
 
-    def go(self, path: tuple[str, ...], value: Any, schema: Any) -> None:
-        schema = _resolve(schema, self.root)
-        if "properties" in schema:
-            for key, inner in value.items():
-                self.go((*path, key), inner, schema["properties"][key])
-        elif "properties" in _resolve(_entries(schema), self.root):
-            self._named(path, value, schema)
-        else:
-            values = _values(schema, self.root)
-            meaning = _meaning(path, self.comments)
-            self.parameters.append(Parameter(".".join(path), values, _yaml(value), meaning))
-
-    def _named(self, path: tuple[str, ...], value: Any, schema: Any) -> None:
-        """Document the first entry, under the name `<name>`."""
-        first = (*path, next(iter(value)))
-        shown = (*path, "<name>")
-        for key, comment in list(self.comments.items()):
-            if key[: len(first)] == first and len(key) > len(first):
-                self.comments[(*shown, *key[len(first) :])] = comment
-        self.go(shown, value[first[-1]], _entries(schema))
+def _walk(
+    path: tuple[str, ...], value: Any, schema: Any, root: Any, comments: Comments
+) -> Iterator[Parameter]:
+    """The keys at and below a path, in the order of params.yaml."""
+    schema = _resolve(schema, root)
+    if "properties" in schema:
+        for key, inner in value.items():
+            yield from _walk((*path, key), inner, schema["properties"][key], root, comments)
+    elif "properties" in _resolve(_entries(schema), root):
+        first = next(iter(value))  # of named entries, the first, under the name `<name>`
+        own, n = (*path, first), len(path) + 1
+        named = {key: text for key, text in comments.items() if key[:n] == own and len(key) > n}
+        shown = {(*path, "<name>", *key[n:]): text for key, text in named.items()}
+        entry = _entries(schema)
+        yield from _walk((*path, "<name>"), value[first], entry, root, comments | shown)
+    else:
+        meaning = _meaning(path, comments)
+        yield Parameter(".".join(path), _values(schema, root), _yaml(value), meaning)
 
 
 def _meaning(path: tuple[str, ...], comments: dict[tuple[str, ...], str]) -> str:

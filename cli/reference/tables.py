@@ -1,4 +1,4 @@
-"""docs/reference/tables.md: every table and item file that the stages write."""
+"""What the stages write: docs/reference/tables.md and reasons.md, and docs/columns.md."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import pyarrow as pa
 from cli.reference.meanings import meaning
 from cli.reference.text import code, made_from, table
 from pipeline import records
+from pipeline.errors import REASONS
+from pipeline.media import FINDINGS
+from spfem_data.schema import COLUMNS, SCHEMA_VERSION, VERSION_KEY, Column
 
-PAGE = Path("docs/reference/tables.md")
+TABLES_PAGE = Path("docs/reference/tables.md")
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ TABLES = (
 )  # fmt: skip
 
 
-def page() -> str:
+def tables_page() -> str:
     """The page as Markdown."""
     head = (
         "# Tables of the stages\n\n" + made_from("`pipeline/records.py`") + "\n\n"
@@ -86,3 +89,53 @@ def _section(listed: Listed) -> str:
 
 def _kind(kind: pa.DataType) -> str:
     return str(kind).replace("element: ", "").replace("item: ", "")
+
+
+COLUMNS_PAGE = Path("docs/columns.md")
+_MEDIA = {"image": "struct<bytes, path>: an image", "audio": "struct<bytes, path>: audio"}
+
+
+def columns_page() -> str:
+    """The page as Markdown."""
+    parts = [
+        "# Columns of the shards\n\n"
+        f"Schema version {SCHEMA_VERSION}, as in each file's metadata (`{VERSION_KEY.decode()}`) "
+        "and in `manifest.json`. The\nreader refuses unknown versions; [shards.md](shards.md) "
+        "explains what a new version means.\n\n"
+        "Generated from `spfem_data/schema.py` by `make reference`. Missing values are null. The\n"
+        "first column of a config is the id of its rows.",
+        *(_columns_section(config, columns) for config, columns in COLUMNS.items()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _columns_section(config: str, columns: tuple[Column, ...]) -> str:
+    rows = [(code(c.name), _MEDIA.get(c.media or "", _kind(c.type)), c.doc) for c in columns]
+    return f"## `{config}`\n\n" + table(["column", "type", "meaning"], rows)
+
+
+REASONS_PAGE = Path("docs/reference/reasons.md")
+
+
+def reasons_page() -> str:
+    """The page as Markdown."""
+    reasons = [(code(slug), r.kind, r.meaning, code(r.setting)) for slug, r in REASONS.items()]
+    findings = [(code(slug), meaning) for slug, meaning in FINDINGS.items()]
+    return (
+        "\n\n".join(
+            [
+                "# Rejects and findings\n\n"
+                + made_from("`pipeline/errors.py` and `pipeline/media`"),
+                "## Rejects\n\nEach stage lists what it planned and did not keep in its table\n"
+                "`rejected`; `spfem-data rejects` prints them all. *filtered*: a parameter\n"
+                "decides; *failed*: it could not be done, and `--retry-failed` tries again. The\n"
+                "last column is the key of `params.yaml`, or the option, that decides.",
+                table(["reason", "kind", "meaning", "decided by"], reasons),
+                "## Findings\n\nProblems of a take that do not by themselves make it unusable\n"
+                "(`clips.findings`). `extract.policies` decides how each is handled:\n"
+                "[extract.md](../extract.md).",
+                table(["finding", "meaning"], findings),
+            ]
+        )
+        + "\n"
+    )

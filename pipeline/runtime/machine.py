@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -40,7 +40,8 @@ def core_limits(root: Path = _ROOT, environment: Mapping[str, str] = os.environ)
     affinity = getattr(os, "sched_getaffinity", None)
     n = len(affinity(0)) if affinity else os.cpu_count() or 1
     limits = [Limit(n, "CPU affinity" if affinity else "cores of the machine")]
-    quota = min(_cgroup_values(root, "cpu", _quota_v2, _quota_v1), default=math.inf)
+    quotas = _cgroup_texts(root, "cpu", "cpu.max", "cpu.cfs_quota_us cpu.cfs_period_us")
+    quota = min(map(_ratio, quotas), default=math.inf)
     if math.isfinite(quota):
         limits.append(Limit(quota, "cgroup quota"))
     for name in ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"):
@@ -54,7 +55,8 @@ def memory_limits(root: Path = _ROOT, environment: Mapping[str, str] = os.enviro
     """The limits on memory, in bytes: physical memory, the cgroup's, and Slurm's allocation."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limits = [Limit(physical, "memory of the machine")]
-    cgroup = min(_cgroup_values(root, "memory", _memory_v2, _memory_v1), default=math.inf)
+    files = _cgroup_texts(root, "memory", "memory.max", "memory.limit_in_bytes")
+    cgroup = min(map(_bytes, files), default=math.inf)
     if cgroup < _UNLIMITED_BYTES:
         limits.append(Limit(cgroup, "cgroup limit"))
     per_node = environment.get("SLURM_MEM_PER_NODE", "")
@@ -67,45 +69,31 @@ def memory_limits(root: Path = _ROOT, environment: Mapping[str, str] = os.enviro
     return limits
 
 
-def _cgroup_values(
-    root: Path, controller: str, v2: Callable[[Path], float], v1: Callable[[Path], float]
-) -> Iterator[float]:
-    """The limits of this process's control group and of all groups above it."""
+def _cgroup_texts(root: Path, controller: str, v2: str, v1: str) -> Iterator[str]:
+    """Files of this process's control group and of all groups above it, joined by spaces.
+
+    `v2` and `v1` are the names of the files in each version of cgroups.
+    """
     for line in _read(root / "proc/self/cgroup").splitlines():
         number, _, rest = line.partition(":")
         names, _, path = rest.partition(":")
         if number == "0" and not names:
-            read, mounts = v2, ("", "unified")
+            files, mounts = v2, ("", "unified")
         elif controller in names.split(","):
-            read, mounts = v1, (names, controller)
+            files, mounts = v1, (names, controller)
         else:
             continue
         group = PurePosixPath(path.lstrip("/") or ".")
         for mount in mounts:
             for place in (group, *group.parents):  # a container sees its own group as the root
-                yield read(root / "sys/fs/cgroup" / mount / place)
+                folder = root / "sys/fs/cgroup" / mount / place
+                yield " ".join(_read(folder / name) for name in files.split())
 
 
-def _quota_v2(group: Path) -> float:
-    quota, _, period = _read(group / "cpu.max").partition(" ")
-    return _ratio(quota, period)
-
-
-def _quota_v1(group: Path) -> float:
-    return _ratio(_read(group / "cpu.cfs_quota_us"), _read(group / "cpu.cfs_period_us"))
-
-
-def _ratio(quota: str, period: str) -> float:
+def _ratio(text: str) -> float:
+    quota, _, period = text.partition(" ")
     known = quota.strip().isdecimal() and period.strip().isdecimal() and int(period)
     return int(quota) / int(period) if known else math.inf  # `max` or -1: no limit
-
-
-def _memory_v2(group: Path) -> float:
-    return _bytes(_read(group / "memory.max"))
-
-
-def _memory_v1(group: Path) -> float:
-    return _bytes(_read(group / "memory.limit_in_bytes"))
 
 
 def _bytes(text: str) -> float:

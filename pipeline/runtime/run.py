@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from pipeline.errors import OutOfOrderError
+from pipeline.errors import OutOfOrderError, TableError
 from pipeline.params import Dataset, Params
 from pipeline.records import Row
 from pipeline.runtime import executor
@@ -145,3 +146,18 @@ class Run:
         """Write the stage's tables, given by name as (kind, rows)."""
         for name, (kind, rows) in sorted(tables.items()):
             write_rows(self.table(stage, name), rows, kind)
+
+
+def check_takes(stage: str, takes: Iterable[Any], clips: Container[str]) -> None:
+    """Check that extract has the takes that another stage names.
+
+    Raises
+    ------
+    TableError
+        If it no longer has one.
+    """
+    missing = {take.take_id for take in takes if take.take_id not in clips}
+    if missing:
+        raise TableError(
+            f"{stage} names take {min(missing)} that extract no longer has; rerun {stage}"
+        )

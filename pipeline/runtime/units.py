@@ -15,7 +15,7 @@ from pipeline.errors import PartDone
 from pipeline.records import Rejected, rejected
 from pipeline.runtime import executor, numerics
 from pipeline.runtime.costs import Provenance, StageCost, UnitCost, peak_memory_mb, stage_cost
-from pipeline.runtime.executor.devices import share, visible
+from pipeline.runtime.executor.local import share, visible
 from pipeline.runtime.locks import Working
 from pipeline.runtime.run import Options, Run
 from pipeline.runtime.store import (

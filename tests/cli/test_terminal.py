@@ -20,9 +20,8 @@ import typer
 from cli import console
 from cli import verbosity as level
 from cli.commands import EXAMPLES
-from cli.main import app
+from cli.main import UsageError, app
 from cli.progress import ProgressItem, clock, how_far
-from cli.usage_errors import UsageError
 from pipeline.stages import STAGES
 from tests.builders.stage_summary import SUMMARY
 

@@ -36,7 +36,7 @@ from pipeline.tools.audit.pairlist import read_pair_list
 from pipeline.tools.forget.exclusion import write_exclusion
 from pipeline.tools.forget.purge import listed_under
 from pipeline.tools.forget.search import Person
-from pipeline.tools.init.entries import Entry, add_entry, entries
+from pipeline.tools.init import Entry, add_entry, entries
 from pipeline.tools.inspect.show import condition
 from spfem_data.protocols import COLUMNS, read_protocol
 from tests.builders.takes import ALL

@@ -35,7 +35,7 @@ def test_made_images_are_judged_as_they_are_framed(
     )
     monkeypatch.setattr(worker, "load_networks", lambda weights, section: DrawnNets())
     monkeypatch.setattr(worker, "replace", lambda nets, clarity: DrawnNets(clarity=clarity))
-    maker = worker.maker({}, load(None).invert, judge)()
+    maker = worker.maker({}, load(None).invert, judge)
     images = [texture(k)[:128, :128] for k in range(3)]
     wanted = load_scorer(judge).probabilities(images)
     np.testing.assert_allclose(maker.nets.clarity(images), wanted, atol=1e-6)

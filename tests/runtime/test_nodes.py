@@ -24,7 +24,7 @@ from pipeline import params
 from pipeline.digests import digest
 from pipeline.errors import ParameterError, PartDone, PipelineError
 from pipeline.runtime.executor import ray_cluster as joining
-from pipeline.runtime.executor.devices import share
+from pipeline.runtime.executor.local import share
 from pipeline.runtime.run import Options, Run
 from pipeline.runtime.store import ItemStore, write_bytes
 from pipeline.runtime.units import Unit, UnitResult, run_units

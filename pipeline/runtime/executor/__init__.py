@@ -115,11 +115,7 @@ def _with_retries(pool: _Pool, items: dict[str, Any], workers: int) -> Iterator[
             if type(outcome) in (Died, InvalidResult) and tries < TRIES:
                 failed[key] = items[key]
             else:
-                yield key, _with_tries(outcome, tries)
+                yield key, replace(outcome, tries=tries) if isinstance(outcome, Died) else outcome
         if not failed:
             return
         items = failed
-
-
-def _with_tries(outcome: Any, tries: int) -> Any:
-    return replace(outcome, tries=tries) if isinstance(outcome, Died) else outcome

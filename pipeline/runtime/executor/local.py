@@ -19,7 +19,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import PipelineError
+from pipeline.errors import ParameterError, PipelineError
 from pipeline.runtime import numerics
 from pipeline.runtime.executor.worker import (
     TRIES,
@@ -30,6 +30,45 @@ from pipeline.runtime.executor.worker import (
     read,
     serve,
 )
+
+
+def visible() -> list[str]:
+    """The GPUs that this process may use, named as in CUDA_VISIBLE_DEVICES."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name.strip() for name in named.split(",") if name.strip()]
+    import torch
+
+    return [str(n) for n in range(torch.cuda.device_count())]
+
+
+def share(devices: Sequence[str], per_worker: float) -> list[str]:
+    """CUDA_VISIBLE_DEVICES of each worker, for as many workers as the devices have room for.
+
+    Parameters
+    ----------
+    per_worker
+        A whole number of devices, or a fraction of one: 0.5 puts two workers on each.
+
+    Raises
+    ------
+    ParameterError
+        There are too few devices for one worker.
+
+    Examples
+    --------
+    >>> share(["0", "1"], 0.5)
+    ['0', '1', '0', '1']
+    """
+    if per_worker < 1:
+        return [*devices] * int(1 / per_worker)
+    each = int(per_worker)
+    if len(devices) < each:
+        raise ParameterError(
+            f"--gpus-per-worker {per_worker:g}: this process sees {len(devices)} GPUs"
+        )
+    return [",".join(devices[k : k + each]) for k in range(0, len(devices) - each + 1, each)]
+
 
 _MEMORY_CHECK_S = 0.2
 """How often the workers' memory is checked."""

@@ -16,9 +16,8 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, ClassVar
 
 TRIES = 3
 """How often an item is given to a worker before it counts as failed."""
@@ -32,12 +31,13 @@ class Died:
     """
 
     tries: int
-    reason = "worker_died"
+    reason: ClassVar[str] = "worker_died"
+    _text: ClassVar[str] = "the worker process died on it each time"
 
     @property
     def detail(self) -> str:
         """A description for people."""
-        return "the worker process died on it each time"
+        return self._text.format(self)
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,7 @@ class TimedOut(Died):
 
     limit_s: float
     reason = "timed_out"
-
-    @property
-    def detail(self) -> str:
-        """A description for people."""
-        return f"it took longer than --item-timeout {self.limit_s:g} (seconds)"
+    _text = "it took longer than --item-timeout {0.limit_s:g} (seconds)"
 
 
 @dataclass(frozen=True)
@@ -62,11 +58,7 @@ class MemoryExceeded(Died):
 
     limit_gb: float
     reason = "too_much_memory"
-
-    @property
-    def detail(self) -> str:
-        """A description for people."""
-        return f"its worker used more than --worker-memory {self.limit_gb:g} (GB)"
+    _text = "its worker used more than --worker-memory {0.limit_gb:g} (GB)"
 
 
 @dataclass(frozen=True)
@@ -74,11 +66,7 @@ class InvalidResult(Died):
     """The worker returned an invalid result; it was replaced and the item tried again."""
 
     reason = "worker_garbled"
-
-    @property
-    def detail(self) -> str:
-        """A description for people."""
-        return "the worker process returned an invalid result each time"
+    _text = "the worker process returned an invalid result each time"
 
 
 @dataclass(frozen=True)
@@ -171,11 +159,7 @@ def serve(pipe: Connection, fn: Callable[[Any, Any], Any], setup: Callable[[], A
             content = pipe.recv_bytes()
         except EOFError:
             return
-        pipe.send_bytes(answer(partial(_apply, fn, state[0], content)))
-
-
-def _apply(fn: Callable[[Any, Any], Any], state: Any, item: bytes) -> Any:
-    return fn(state, pickle.loads(item))
+        pipe.send_bytes(answer(lambda: fn(state[0], pickle.loads(content))))  # noqa: B023
 
 
 def _end_with_parent() -> None:

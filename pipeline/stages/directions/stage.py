@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pipeline.digests import digest, short_digest
-from pipeline.errors import TableError
 from pipeline.latents.loading import Chosen, bring_up, chosen_weights
 from pipeline.params import Directions
 from pipeline.records import Clip, Direction, InvertedTake, Rejected
-from pipeline.runtime.run import Run
+from pipeline.runtime.run import Run, check_takes
 from pipeline.runtime.summaries import Summary, summarise
 from pipeline.runtime.tables import read_rows
 from pipeline.runtime.units import Batch, Unit
@@ -42,7 +42,8 @@ def run(run: Run) -> Summary:
         When extract or invert has not run.
     """
     planned = plan(run)
-    units, setup = planned.units, fitter(planned.chosen.weights, run.params.invert)
+    units = planned.units
+    setup = partial(fitter, planned.chosen.weights, run.params.invert)
     batch = bring_up(run, "directions", GRAIN, units, fit_direction, setup)
     rows = _stored(run, batch)
     rejects = batch.rejects()
@@ -66,20 +67,12 @@ def plan(run: Run) -> Planned:
     """
     clips = {clip.take_id: clip for clip in run.need("extract", "clips", Clip)}
     takes = [take for take in run.need("invert", "inverted", InvertedTake) if take.split == "train"]
-    _check_known(takes, clips)
+    check_takes("invert", takes, clips)
     chosen = chosen_weights(run, {"generator": run.params.invert.generator}, {})
     if chosen.missing or not takes:
         why = chosen.missing or "no take of train has codes"
         return Planned([], chosen, f"no directions are fitted: {why}")
     return Planned(_units(run, takes, clips, chosen), chosen, None)
-
-
-def _check_known(takes: Sequence[InvertedTake], clips: Mapping[str, Clip]) -> None:
-    missing = {take.take_id for take in takes} - set(clips)
-    if missing:
-        raise TableError(
-            f"invert names take {min(missing)} that extract no longer has; rerun invert"
-        )
 
 
 def _units(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -249,10 +248,6 @@ def _images(fitter: Fitter, some: Coded, job: FitJob) -> list[U8]:
     return found
 
 
-def fitter(weights: Mapping[str, Weights], section: Invert) -> Callable[[], Fitter]:
+def fitter(weights: Mapping[str, Weights], section: Invert) -> Fitter:
     """The worker's setup: load the generator."""
-    return partial(_fitter, dict(weights), section)
-
-
-def _fitter(weights: Mapping[str, Weights], section: Invert) -> Fitter:
     return Fitter(load_networks(weights, section), Calibrator())

@@ -19,8 +19,7 @@ from pipeline.records import (
     YieldPoint,
     rejected,
 )
-from pipeline.stages.filter.decide import Decision
-from pipeline.stages.filter.scores import Scored
+from pipeline.stages.filter.decide import Decision, Scored
 from pipeline.stages.filter.selection import KEPT, OTHER_EMOTION, OVER_QUOTA, VERDICTS
 from spfem_data.labels import EMOTIONS
 

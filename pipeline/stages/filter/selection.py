@@ -9,23 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.clip.clarity import F64, I64, N_EMOTIONS, NEUTRAL, NONE, Mask, passes, seen
-
-
-@dataclass(frozen=True)
-class SuspectRule:
-    """When a take looks mislabelled.
-
-    A frame is clear as its most likely emotion if that has a probability of at least `min_p`.
-    `min_share` is the minimum share of the take's scored frames that are clear as one other
-    emotion; `neutral_share` replaces it if that is neutral, since faint takes and onsets look
-    neutral as well. Takes below `neutral_from_level` are faint by design and never suspected of
-    being neutral.
-    """
-
-    min_p: float
-    min_share: float
-    neutral_share: float
-    neutral_from_level: int
+from pipeline.params import FilterSuspects
 
 
 @dataclass(frozen=True)
@@ -67,8 +51,15 @@ def looks_like(p: F64, recorded: int, min_p: float) -> Looks | None:
     )  # fmt: skip
 
 
-def is_suspect(looks: Looks | None, recorded: int, level: int, rule: SuspectRule) -> bool:
-    """Whether the clear frames of a take of that level contradict its label."""
+def is_suspect(looks: Looks | None, recorded: int, level: int, rule: FilterSuspects) -> bool:
+    """Whether the clear frames of a take of that level contradict its label.
+
+    A frame is clear as its most likely emotion if that has a probability of at least `min_p`.
+    `min_share` is the minimum share of the take's scored frames that are clear as one other
+    emotion; `neutral_share` replaces it if that is neutral, since faint takes and onsets look
+    neutral as well. Takes below `neutral_from_level` are faint by design and never suspected of
+    being neutral.
+    """
     if looks is None or looks.seen == recorded:
         return False
     if looks.seen == NEUTRAL:

@@ -15,7 +15,6 @@ from itertools import groupby
 import pyarrow as pa
 
 from pipeline.digests import digest, short_digest
-from pipeline.errors import TableError
 from pipeline.params import Filter
 from pipeline.records import (
     ClarityThreshold,
@@ -27,11 +26,11 @@ from pipeline.records import (
     Suspect,
     YieldPoint,
 )
-from pipeline.runtime.run import Run
+from pipeline.runtime.run import Run, check_takes
 from pipeline.runtime.summaries import Summary, summarise
 from pipeline.runtime.units import Unit, run_units
 from pipeline.splits import split_of_take
-from pipeline.stages.filter.decide import Decision, decide
+from pipeline.stages.filter.decide import Decision, Scored, decide, instants_and_embeddings, load
 from pipeline.stages.filter.decision_rows import (
     GRAIN,
     clear_table,
@@ -40,7 +39,6 @@ from pipeline.stages.filter.decision_rows import (
     suspect_rows,
     yield_rows,
 )
-from pipeline.stages.filter.scores import Scored, instants_and_embeddings, load
 from pipeline.stages.filter.selection import KEPT
 from pipeline.stages.filter.worker import write_speaker
 from spfem_data.labels import EMOTIONS
@@ -80,7 +78,7 @@ def plan(run: Run) -> Planned:
     clips = {clip.take_id: clip for clip in run.need("extract", "clips", Clip)}
     sentences = {row.utterance_id: row for row in run.need("align", "sentences", Sentence)}
     takes = run.need("score", "scores", ScoredTake)
-    _check_known(takes, clips)
+    check_takes("score", takes, clips)
     splits = {take.take_id: split_of_take(clips[take.take_id], sentences) for take in takes}
     scored = load(takes, splits, run.items("score"), max(run.options.workers, 1))
     compare = partial(
@@ -92,12 +90,6 @@ def plan(run: Run) -> Planned:
     filtered = [filtered_take(scored, decision, k, rows) for k, rows in enumerate(tables)]
     units = _units(scored, filtered, tables, run.params.filter)
     return Planned(units, scored, decision, filtered)
-
-
-def _check_known(takes: Sequence[ScoredTake], clips: dict[str, Clip]) -> None:
-    missing = {take.take_id for take in takes} - set(clips)
-    if missing:
-        raise TableError(f"score names take {min(missing)} that extract no longer has; rerun score")
 
 
 def _write(run: Run, planned: Planned) -> Summary:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from pipeline.records import (
-    CLEAR_SCHEMA,
-)
+from pipeline.records import CLEAR_SCHEMA
 from pipeline.runtime.store import ItemStore
 from pipeline.runtime.tables import write_table
 from pipeline.runtime.units import UnitResult

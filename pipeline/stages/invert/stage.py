@@ -7,11 +7,12 @@ and a note.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from pipeline.digests import digest, short_digest
-from pipeline.latents.loading import Chosen, bring_up, chosen_weights
+from pipeline.latents.loading import Chosen, bring_up, chosen_weights, load_networks
 from pipeline.models.slots import GUIDE
 from pipeline.params import Invert
 from pipeline.records import Clip, InvertedTake, Rejected, Sentence
@@ -20,7 +21,7 @@ from pipeline.runtime.summaries import Summary, summarise
 from pipeline.runtime.tables import sorted_rows
 from pipeline.runtime.units import Unit
 from pipeline.splits import split_of_take
-from pipeline.stages.invert.worker import GRAIN, InvertJob, invert_take, inverter
+from pipeline.stages.invert.worker import GRAIN, InvertJob, invert_take
 from spfem_data.labels import EMOTIONS
 
 VERSION = 4
@@ -44,7 +45,8 @@ def run(run: Run) -> Summary:
         When extract or align has not run.
     """
     section, planned = run.params.invert, plan(run)
-    units, setup = planned.units, inverter(planned.chosen.weights, section)
+    units = planned.units
+    setup = partial(load_networks, planned.chosen.weights, section)
     batch = bring_up(run, "invert", GRAIN, units, invert_take, setup)
     inverted = sorted_rows(batch.rows("inverted"), InvertedTake, "take_id")
     rejects = batch.rejects()
@@ -79,14 +81,11 @@ def plan(run: Run) -> Planned:
         for clip in clips
         if chosen.missing is None and clip.emotion in EMOTIONS
     ]
-    return Planned(units, chosen, chosen.missing and _idle(chosen.missing))
-
-
-def _idle(why: str) -> str:
-    return (
-        f"no frames are inverted: {why}. A StyleGAN2 generator and its encoder add W+ codes, "
-        f"directions and synthetic families; see {GUIDE}"
+    idle = chosen.missing and (
+        f"no frames are inverted: {chosen.missing}. A StyleGAN2 generator and its encoder add W+ "
+        f"codes, directions and synthetic families; see {GUIDE}"
     )
+    return Planned(units, chosen, idle)
 
 
 def _unit(run: Run, clip: Clip, split: str | None, chosen: Chosen) -> Unit:

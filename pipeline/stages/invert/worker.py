@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,8 @@ from pipeline.digests import sha256_of
 from pipeline.errors import Reject
 from pipeline.latents.codes import CODES
 from pipeline.latents.face_quads import chosen_frames, crops_of, decoded, image_of, squares
-from pipeline.latents.loading import load_networks
 from pipeline.latents.mouths import MEASURES, mouth_of
 from pipeline.latents.networks import F32, U8, Networks, brought_to, cosines, pixel_errors
-from pipeline.models.registry import Weights
 from pipeline.params import Invert
 from pipeline.records import CODES_SCHEMA, Clip, InvertedTake, rejected
 from pipeline.runtime.store import ItemStore
@@ -213,8 +210,3 @@ def _summary(
         generator_sha256=job.sha256[1],
         codes_sha256=codes_sha256,
     ).to_row()
-
-
-def inverter(weights: Mapping[str, Weights], section: Invert) -> Callable[[], Networks]:
-    """The worker's setup: load the networks."""
-    return partial(load_networks, dict(weights), section)

@@ -82,17 +82,9 @@ def sources(
     stored = stored_frames(frames_file, chosen.tolist())
     for number, frame in zip(chosen.tolist(), stored, strict=True):
         if frame_to is None:
-            yield partial(_decoded, frame.crop)
+            yield partial(simplejpeg.decode_jpeg, frame.crop, colorspace="RGB")
         else:
-            yield partial(_framed, frame.crop, clip, frame_to(number), size_px)
-
-
-def _decoded(crop: bytes) -> NDArray[np.uint8]:
-    return np.asarray(simplejpeg.decode_jpeg(crop, colorspace="RGB"))
-
-
-def _framed(crop: bytes, clip: Clip, matrix: F64, size_px: int) -> NDArray[np.uint8]:
-    return framed(crop, clip, matrix, size_px)
+            yield partial(framed, frame.crop, clip, frame_to(number), size_px)
 
 
 def score_take(

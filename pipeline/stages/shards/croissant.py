@@ -66,7 +66,9 @@ def croissant(
     files
         sha256 of each Parquet file by its path, `data/<config>/<split>-...`.
     """
-    configs = [config for config in COLUMNS if any(_is_of(path, config) for path in files)]
+    configs = [
+        config for config in COLUMNS if any(path.startswith(f"data/{config}/") for path in files)
+    ]
     about = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -82,10 +84,6 @@ def croissant(
         "recordSet": [_record_set(config) for config in configs],
     }
     return {**about, "citeAs": terms.cite} if terms.cite else about
-
-
-def _is_of(path: str, config: str) -> bool:
-    return path.startswith(f"data/{config}/")
 
 
 def _file(path: str, sha256: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from pipeline import __version__
 from pipeline.digests import sha256_of
@@ -73,7 +72,11 @@ def publish(folder: Path, published: Published) -> None:
     named = [shard.file for shard in published.files]
     documents = _documents(folder, published)
     _remove_others(folder, {*named, *documents})
-    write_manifest(folder, published, {name: _facts(folder / name) for name in documents})
+    facts = {
+        name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
+        for name, path in ((name, folder / name) for name in documents)
+    }
+    write_manifest(folder, published, facts)
 
 
 def _documents(folder: Path, published: Published) -> list[str]:
@@ -90,10 +93,6 @@ def _documents(folder: Path, published: Published) -> list[str]:
         croissant(published.dataset, f"{ABOUT} {terms.text}", __version__, terms, files),
     )
     return sorted([*names, "README.md", "croissant.json"])
-
-
-def _facts(path: Path) -> dict[str, Any]:
-    return {"sha256": sha256_of(path), "bytes": path.stat().st_size}
 
 
 def _remove_others(folder: Path, named: set[str]) -> None:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from pipeline.clip.judge import Judge as ClipJudge
 from pipeline.clip.judge import find_judge
 from pipeline.digests import digest, short_digest
-from pipeline.errors import MissingWeightsError, TableError
+from pipeline.errors import MissingWeightsError
 from pipeline.latents.codes import CODES
 from pipeline.latents.loading import Chosen, bring_up, chosen_weights
 from pipeline.records import Clip, Direction, InvertedTake, MadeFamily, MadeImage, Rejected
-from pipeline.runtime.run import Run
+from pipeline.runtime.run import Run, check_takes
 from pipeline.runtime.summaries import Summary, summarise
 from pipeline.runtime.tables import sorted_rows
 from pipeline.runtime.units import Unit
@@ -48,7 +49,7 @@ def run(run: Run) -> Summary:
         When extract, invert or directions has not run.
     """
     section, ready = run.params.synth, plan(run)
-    setup = maker(ready.chosen.weights, run.params.invert, ready.judge)
+    setup = partial(maker, ready.chosen.weights, run.params.invert, ready.judge)
     batch = bring_up(run, "synth", "take", ready.units, make_families, setup)
     images = sorted_rows(batch.rows("images"), MadeImage, "family_id", "emotion")
     families = sorted_rows(batch.rows("families"), MadeFamily, "family_id")
@@ -108,10 +109,7 @@ def _unit(
     chosen: Chosen,
     judge: ClipJudge | None,
 ) -> Unit:
-    if take.take_id not in clips:
-        raise TableError(
-            f"invert names take {take.take_id} that extract no longer has; rerun invert"
-        )
+    check_takes("invert", [take], clips)
     clip, section = clips[take.take_id], run.params.synth
     name = f"{take.speaker}/{take.take_id}"
     theirs = {row.emotion: row for row in directions if row.speaker in (None, take.speaker)}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -193,14 +192,8 @@ def _verdict(one: Made, before: F64, section: Synth) -> str:
     return "kept"
 
 
-def maker(
-    weights: Mapping[str, Weights], section: Invert, clip: ClipJudge | None
-) -> Callable[[], Maker]:
+def maker(weights: Mapping[str, Weights], section: Invert, clip: ClipJudge | None) -> Maker:
     """The worker's setup: load the networks; without `clip`, clarity is not measured."""
-    return partial(_maker, dict(weights), section, clip)
-
-
-def _maker(weights: Mapping[str, Weights], section: Invert, clip: ClipJudge | None) -> Maker:
     clarity = None if clip is None else load_scorer(clip).probabilities
     nets = replace(load_networks(weights, section), clarity=clarity)
     return Maker(nets, Judge(), Calibrator())

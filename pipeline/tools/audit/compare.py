@@ -15,8 +15,7 @@ from pipeline.alignment.align import same_sentence
 from pipeline.records import Clip, Pair, Rejected, Sentence
 from pipeline.runtime.run import Run
 from pipeline.stages.align.utterances import Recordings, Samples
-from pipeline.tools.audit.pairlist import IntArray, ListedPair
-from pipeline.tools.audit.take_lookup import clips_by_name, one_view
+from pipeline.tools.audit.pairlist import IntArray, ListedPair, clips_by_name, one_view
 
 FloatArray = npt.NDArray[np.float64]
 ScoreOf = Callable[[Clip, Clip], float]

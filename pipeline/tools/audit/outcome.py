@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.tools.audit.compare import Compared
-from pipeline.tools.audit.measures import FLAGS, Group, Measures, Run, group_pairs, measure_all
+from pipeline.tools.audit.measures import FLAGS, Group, Measures, group_pairs, measure_all
 from pipeline.tools.audit.pairlist import ListedPair
 
 TextTable = tuple[str, list[str], list[list[str]]]
@@ -166,7 +166,7 @@ def _measures_json(row: Measures) -> dict[str, Any]:
         "frames": [row.n_frames_a, row.n_frames_b],
         "ratio": round(row.ratio, 4),
         "ratio_among_fellows": None if odd is None else round(odd, 4),
-        "runs": [_run_json(run) for run in (row.run_a, row.run_b)],
+        "runs": [{**vars(run), "place": round(run.place, 4)} for run in (row.run_a, row.run_b)],
         "diagonal": round(row.diagonal, 4),
         "one_to_one": round(row.one_to_one, 4),
         "monotone": row.monotone,
@@ -174,10 +174,6 @@ def _measures_json(row: Measures) -> dict[str, Any]:
         "end": list(row.end),
         "flags": list(row.flags),
     }
-
-
-def _run_json(run: Run) -> dict[str, Any]:
-    return {"length": run.length, "frame": run.frame, "place": round(run.place, 4)}
 
 
 def _group_json(group: Group) -> dict[str, Any]:

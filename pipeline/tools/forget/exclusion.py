@@ -46,12 +46,8 @@ def write_exclusion(path: Path, dataset: str, speaker: str) -> bool:
 def _entry(known: dict[str, list[str]], comment: str | None) -> str:
     lines = [f"{_KEY}:" + (f"   {comment}" if comment else "")]
     for dataset, speakers in sorted(known.items()):
-        lines += [f"  {dataset}:", *(f"  - {_quoted(speaker)}" for speaker in speakers)]
+        lines += [f"  {dataset}:", *(f'  - "{speaker}"' for speaker in speakers)]
     return "\n".join(lines) + "\n"
-
-
-def _quoted(speaker: str) -> str:
-    return f'"{speaker}"'
 
 
 def _known(values: Any) -> dict[str, list[str]]:

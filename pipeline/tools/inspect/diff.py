@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import TableError
 from pipeline.tools.inspect.manifest import DAMAGE, Manifest, read_manifest
-from pipeline.tools.inspect.rounding import ColumnDifference, differences
-from pipeline.tools.inspect.rows import (
+from pipeline.tools.inspect.version_rows import (
+    ColumnDifference,
     PairRows,
     changed_columns,
+    differences,
     files_of,
     read_config,
     read_pairs,

@@ -211,17 +211,12 @@ def _text(value: Any) -> str:
 
 def _shortened(texts: Sequence[str]) -> list[str]:
     """The texts of one line, shortened as far as different texts stay different."""
-    for shorten in (_cut_end, _cut_middle):
-        short = [shorten(text) for text in texts]
+    for n_end in (0, (_MAX_WIDTH - 3) // 2):
+        head = (_MAX_WIDTH - 3) // 2 if n_end else _MAX_WIDTH - 3
+        short = [
+            text if len(text) <= _MAX_WIDTH else f"{text[:head]}...{text[len(text) - n_end :]}"
+            for text in texts
+        ]
         if len(set(short)) == len(set(texts)):
             return short
     return list(texts)
-
-
-def _cut_end(text: str) -> str:
-    return text if len(text) <= _MAX_WIDTH else text[: _MAX_WIDTH - 3] + "..."
-
-
-def _cut_middle(text: str) -> str:
-    half = (_MAX_WIDTH - 3) // 2
-    return text if len(text) <= _MAX_WIDTH else f"{text[:half]}...{text[-half:]}"

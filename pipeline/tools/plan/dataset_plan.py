@@ -15,20 +15,21 @@ from pipeline.runtime.store import FileHashes
 from pipeline.runtime.summaries import summaries
 from pipeline.runtime.tables import AnyRow
 from pipeline.stages import READS, module_of
-from pipeline.tools.plan.rates import Rate, rate_of
+from pipeline.tools.plan.rates import (
+    Bound,
+    Rate,
+    affected,
+    bound_of_dataset,
+    bound_of_names,
+    grain_of,
+    rate_of,
+    universe,
+)
 from pipeline.tools.plan.unit_status import (
     FILES_MISSING,
     UnitStatus,
     unit_status,
     with_removal_reasons,
-)
-from pipeline.tools.plan.upper_bounds import (
-    Bound,
-    affected,
-    bound_of_dataset,
-    bound_of_names,
-    grain_of,
-    universe,
 )
 
 

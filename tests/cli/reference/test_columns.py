@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cli.reference.columns import PAGE, page
+from cli.reference.tables import COLUMNS_PAGE as PAGE
+from cli.reference.tables import columns_page as page
 from spfem_data.schema import COLUMNS
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from ruamel.yaml import YAML
 
-from cli.reference import commands, meanings, parameters, reasons, tables
+from cli.reference import commands, meanings, parameters, tables
 from cli.reference.pages import PAGES
 from cli.reference.text import cell, code
 from pipeline import records
@@ -95,7 +95,7 @@ def test_every_column_has_a_meaning_and_no_meaning_is_of_none() -> None:
 
 
 def test_every_reason_and_finding_is_told() -> None:
-    text = reasons.page()
+    text = tables.reasons_page()
     assert all(
         f"| `{slug}` | {r.kind} | {cell(r.meaning)} | {cell(code(r.setting))} |" in text
         for slug, r in REASONS.items()

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.clip.clarity import NONE
 from pipeline.splits import split_of_take
-from pipeline.stages.filter.scores import NO_SPLIT, instants_and_embeddings, load, number_of
+from pipeline.stages.filter.decide import NO_SPLIT, instants_and_embeddings, load, number_of
 from tests.builders.dataset import make_inputs, make_run
 from tests.builders.report_rows import clip, sentence
 from tests.builders.scores import turned, write_scores

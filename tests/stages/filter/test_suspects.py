@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from pipeline.clip.clarity import NONE
-from pipeline.stages.filter.selection import SuspectRule, clear_as_another, is_suspect, looks_like
+from pipeline.params import FilterSuspects
+from pipeline.stages.filter.selection import clear_as_another, is_suspect, looks_like
 
-RULE = SuspectRule(min_p=0.6, min_share=0.4, neutral_share=0.8, neutral_from_level=2)
+RULE = FilterSuspects(min_p=0.6, min_share=0.4, neutral_share=0.8, neutral_from_level=2, drop=False)
 
 
 def track(*parts: tuple[int, int, float]) -> np.ndarray:

@@ -11,8 +11,7 @@ from pipeline.errors import PipelineError
 from pipeline.records import Rejected, rejected
 from pipeline.tools.audit.compare import Known, compare, compare_all, differences_ms
 from pipeline.tools.audit.outcome import audit
-from pipeline.tools.audit.pairlist import to_listed
-from pipeline.tools.audit.take_lookup import clips_by_name, one_view, pairs_of_level
+from pipeline.tools.audit.pairlist import clips_by_name, one_view, pairs_of_level, to_listed
 from tests.builders.pair_lists import EVEN, clip, listed, pair, sentence
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.tools.audit.pairlist import read_pair_list, to_listed, write_pair_list
-from pipeline.tools.audit.take_lookup import clips_by_name
+from pipeline.tools.audit.pairlist import clips_by_name, read_pair_list, to_listed, write_pair_list
 from tests.builders.pair_lists import clip, pair
 
 NEUTRAL, HAPPY = clip("neutral", "anna_take_1"), clip("happy", "anna_2")

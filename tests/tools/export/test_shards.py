@@ -14,7 +14,7 @@ import pytest
 from pipeline.errors import MissingExtraError, PipelineError
 from pipeline.stages.pose import stage as pose
 from pipeline.stages.shards import stage as shards
-from pipeline.tools.export import mds, webdataset
+from pipeline.tools.export import shard_formats
 from spfem_data.reader import Shards
 from spfem_data.schema import COLUMNS, CONFIGS
 from tests.builders.dataset import make_inputs, make_run
@@ -36,7 +36,7 @@ def members(path: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 def test_tars_hold_every_row(folder: Path, tmp_path: Path) -> None:
-    assert webdataset.write_tars(folder, "pairs", tmp_path) == 36
+    assert shard_formats.write_tars(folder, "pairs", tmp_path) == 36
     tars = sorted(path.name for path in tmp_path.iterdir())
     assert tars == [f"pairs-{split}-0000{k}.tar" for split in ("test", "train") for k in (0, 1)]
     found = [c for name in tars[2:] for c in members(tmp_path / name).items()]
@@ -50,7 +50,7 @@ def test_tars_hold_every_row(folder: Path, tmp_path: Path) -> None:
 
 
 def test_files_of_a_sample_lie_together_under_one_key(folder: Path, tmp_path: Path) -> None:
-    webdataset.write_tars(folder, "pairs", tmp_path)
+    shard_formats.write_tars(folder, "pairs", tmp_path)
     names = list(members(tmp_path / "pairs-train-00000.tar"))
     assert names[:4] == [
         "train-00000-0000000.source.jpg",
@@ -62,7 +62,7 @@ def test_files_of_a_sample_lie_together_under_one_key(folder: Path, tmp_path: Pa
 
 def test_tars_are_the_same_bytes_each_time(folder: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        webdataset.write_tars(folder, "takes", tmp_path / name)
+        shard_formats.write_tars(folder, "takes", tmp_path / name)
     one, two = (
         {p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("one", "two")
     )
@@ -74,16 +74,16 @@ def test_tars_are_the_same_bytes_each_time(folder: Path, tmp_path: Path) -> None
 
 def test_unknown_config_and_folder_are_told(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="no config 'faces'; there are: pairs"):
-        webdataset.write_tars(folder, "faces", tmp_path)
+        shard_formats.write_tars(folder, "faces", tmp_path)
     with pytest.raises(PipelineError, match="has no config 'pairs': there is no manifest"):
-        webdataset.write_tars(tmp_path, "pairs", tmp_path / "out")
+        shard_formats.write_tars(tmp_path, "pairs", tmp_path / "out")
 
 
 def test_every_column_has_an_encoding_of_mds() -> None:
     known = {"str", "bytes", "json", "float32", "float64", "int8", "int16", "int32", "int64"}
     for config in CONFIGS:
-        assert {mds.encoding(column) for column in COLUMNS[config]} <= known
-    kinds = {c.name: mds.encoding(c) for c in COLUMNS["pairs"]}
+        assert {shard_formats.encoding(column) for column in COLUMNS[config]} <= known
+    kinds = {c.name: shard_formats.encoding(c) for c in COLUMNS["pairs"]}
     assert (kinds["source"], kinds["affine"], kinds["confidence"], kinds["frame_a"]) == (
         "bytes", "json", "float32", "int32",
     )  # fmt: skip
@@ -96,7 +96,7 @@ def test_without_its_library_mds_names_the_extra(
     with pytest.raises(
         MissingExtraError, match=r"mosaicml-streaming is not installed; run: .* -e '\.\[mds\]'"
     ):
-        mds.write_mds(folder, "pairs", tmp_path)
+        shard_formats.write_mds(folder, "pairs", tmp_path)
 
 
 class Writer:
@@ -122,7 +122,7 @@ def test_mds_is_given_every_row_without_nulls(
 ) -> None:
     monkeypatch.setattr(Writer, "given", [])
     monkeypatch.setitem(sys.modules, "streaming", type("streaming", (), {"MDSWriter": Writer}))
-    assert mds.write_mds(folder, "pairs", tmp_path) == 36
+    assert shard_formats.write_mds(folder, "pairs", tmp_path) == 36
     assert [name for name, _, _ in Writer.given] == ["test", "train"]
     _, columns, rows = Writer.given[1]
     wanted = list(Shards(folder, "pairs", "train").rows())
@@ -139,13 +139,13 @@ def test_mds_is_given_every_row_without_nulls(
 def test_mds_comes_back(folder: Path, tmp_path: Path) -> None:
     from streaming import StreamingDataset
 
-    mds.write_mds(folder, "pairs", tmp_path)
+    shard_formats.write_mds(folder, "pairs", tmp_path)
     back = StreamingDataset(local=str(tmp_path / "train"), shuffle=False, batch_size=1)
     wanted = list(Shards(folder, "pairs", "train").rows())
     assert [row["sample_id"] for row in back] == [row["sample_id"] for row in wanted]
     assert back[3]["affine"] == wanted[3]["affine"]
     with pytest.raises(PipelineError, match="train exists already"):
-        mds.write_mds(folder, "pairs", tmp_path)
+        shard_formats.write_mds(folder, "pairs", tmp_path)
 
 
 def test_command(call, folder: Path, tmp_path: Path) -> None:

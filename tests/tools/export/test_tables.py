@@ -14,9 +14,14 @@ import soundfile
 from pipeline.errors import PipelineError
 from pipeline.records import Clip
 from pipeline.runtime.run import Run
-from pipeline.tools.export.clips import frames_at_rate, write_clips
-from pipeline.tools.export.frame_info import names, write_tree
-from pipeline.tools.export.framed_takes import FramedTake, choose
+from pipeline.tools.export.take_formats import (
+    FramedTake,
+    choose,
+    frames_at_rate,
+    names,
+    write_clips,
+    write_tree,
+)
 from tests.builders.dataset import make_inputs, make_run
 from tests.builders.pair_lists import clip
 

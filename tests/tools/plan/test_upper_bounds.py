@@ -9,7 +9,7 @@ import pytest
 from pipeline import params
 from pipeline.runtime.run import Run
 from pipeline.stages import STAGES
-from pipeline.tools.plan.upper_bounds import (
+from pipeline.tools.plan.rates import (
     Bound,
     affected,
     bound_of_dataset,
