@@ -45,7 +45,7 @@ def test_a_plan_for_machines(call: Any, repository: Path, tmp_path: Path) -> Non
     code, out, _ = call("plan", "pose", *given)
     assert code == 0
     plan = json.loads(out)
-    assert list(plan["stages"]) == ["demo", "extract", "align", "pose"]
+    assert list(plan["stages"]) == ["demo", "extract", "sync", "align", "pose"]
     assert set(plan["stages"]["extract"]["run"].values()) == {"new"}
     assert plan["stages"]["align"]["depends_on"] == "extract"
     assert plan["stages"]["align"]["at_most"] == 1

@@ -49,13 +49,13 @@ def test_runs_all_stages_in_order_and_commits_once(call, ran, commits) -> None:
     assert commits == [(list(STAGES), "demo")]
     lines = out.splitlines()
     assert len(lines) == len(STAGES)
-    assert lines[2].startswith("align demo: up to date, 2 of 3 takes kept, ")
+    assert lines[3].startswith("align demo: up to date, 2 of 3 takes kept, ")
 
 
 def test_stops_after_the_stage_asked_for(call, ran, commits) -> None:
     assert call("run", "--to", "pose")[0] == 0
-    assert ran == ["demo", "extract", "align", "pose"]
-    assert commits == [(["demo", "extract", "align", "pose"], "demo")]
+    assert ran == ["demo", "extract", "sync", "align", "pose"]
+    assert commits == [(["demo", "extract", "sync", "align", "pose"], "demo")]
     code, _, err = call("run", "--to", "algin")
     assert code == 1
     assert err.startswith("error: --to algin: not a stage; the stages are demo, extract, ")
@@ -66,7 +66,7 @@ def test_only_a_demo_corpus_is_generated(call, ran, params_here: Path) -> None:
     text = params_here.read_text(encoding="utf-8").replace("corpus: demo  ", "corpus: mead  ", 1)
     params_here.write_text(text, encoding="utf-8")
     assert call("run", "--to", "align")[0] == 0
-    assert ran == ["extract", "align"]
+    assert ran == ["extract", "sync", "align"]
 
 
 def test_the_first_error_is_one_line_and_finished_stages_are_committed(
@@ -78,8 +78,8 @@ def test_the_first_error_is_one_line_and_finished_stages_are_committed(
     monkeypatch.setitem(sys.modules, module_of("pose"), SimpleNamespace(run=fail))
     code, _, err = call("run")
     assert (code, err) == (1, "error: demo has no extract yet\n")
-    assert ran == ["demo", "extract", "align"]
-    assert commits == [(["demo", "extract", "align"], "demo")]
+    assert ran == ["demo", "extract", "sync", "align"]
+    assert commits == [(["demo", "extract", "sync", "align"], "demo")]
 
 
 def test_each_stage_holds_its_own_lock(
@@ -96,8 +96,9 @@ def test_each_stage_holds_its_own_lock(
     monkeypatch.setattr("pipeline.runtime.locks.hold", hold)
     assert call("run", "--to", "align")[0] == 0
     assert claims == [
-        Claim(("demo",)), Claim(("extract",)), Claim(("align",), READS["align"]),
-        Claim(("demo", "extract", "align")),
+        Claim(("demo",)), Claim(("extract",)), Claim(("sync",), READS["sync"]),
+        Claim(("align",), READS["align"]),
+        Claim(("demo", "extract", "sync", "align")),
     ]  # fmt: skip
 
 

@@ -152,6 +152,8 @@ def _is_in(path: Path, folder: Path) -> bool:
 def theirs(run: Run, person: Person, stages: Sequence[str]) -> dict[str, set[Path]]:
     """By stage, the files that name a speaker, and everything fitted with their data."""
     files = {stage: _naming(run.folder(stage), person) for stage in stages}
+    if files.get("sync"):  # its regression is learnt on all speakers
+        files["sync"] = set(_files(run.folder("sync")))
     if files.get("invert"):
         files |= {stage: set(_files(run.folder(stage))) for stage in _FITTED}
     for stage in _ABOUT_ALL if any(files.values()) else ():
