@@ -2,7 +2,7 @@
 
     python -m benchmarks.clear_thresholds FACES [--params FILE] [--purity 0.95] [--share 0.75]
 
-FACES holds the drawn faces that `spfem-data demo train` made (none of a person of the demo corpus):
+FACES holds the faces that `python -m benchmarks.demo_networks` drew (nobody of the demo corpus):
 the network that `score` names judges those of held-out people. Their intensities are uniform, and
 of an acted take more frames are strong: frames at half intensity or more are weighted to be SHARE
 of all. Of each emotion the least threshold is named at which so many of the frames that pass are
@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.demo_networks import clip
+from benchmarks.demo_networks.augmented_views import views
+from benchmarks.demo_networks.drawn_faces import FaceSet
 from pipeline import params
 from pipeline.clip.judge import find_judge
 from pipeline.clip.network import build_network
-from pipeline.tools.train_demo import clip
-from pipeline.tools.train_demo.augmented_views import views
-from pipeline.tools.train_demo.drawn_faces import FaceSet
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
 
 GRID = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)

@@ -35,7 +35,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "run": ("run --dataset mead", "run --dataset mead --to pose"),
     "rejects": ("rejects --dataset mead", "rejects --item 'M003_sad*' --stage align --json"),
     "demo": ("demo",),
-    "demo train": ("demo train --network clip --out /tmp/clip",),
     "extract": ("extract --dataset mead --workers 8", "extract --dataset mead --shard 2/8"),
     "score": ("score --dataset mead --workers 1",),
     "inventory": ("inventory --dataset mead", "inventory --dataset mead --details"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import console, demo, dvc_commit, project
+from cli import console, dvc_commit, project
 from cli.commands import JsonOption
 from cli.options import (
     ITEM_TIMEOUT_S,
@@ -41,11 +41,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the commands of the stages to the application."""
     for spec in SPECS:
-        if spec.name == "demo":  # a stage with a subcommand: demo train
-            demo.app.callback(invoke_without_command=True)(_stage_command(spec))
-            app.add_typer(demo.app, name=spec.name)
-        else:
-            app.command(spec.name)(_stage_command(spec))
+        app.command(spec.name)(_stage_command(spec))
 
 
 def _stage_command(stage: StageSpec) -> Callable[..., None]:

@@ -29,7 +29,7 @@ from pipeline.stages.align.pairs import THRESHOLDS
 from pipeline.stages.align.transcripts import Key, apply_transcripts, keys_of, read_transcripts
 from pipeline.stages.align.worker import GRAIN, SpeakerJob, align_speaker
 
-VERSION = 8
+VERSION = 9
 _OF_FILES_ALONE = ("max_score_files",)
 """Parameters that only `align-pair` uses."""
 

@@ -28,7 +28,7 @@ from pipeline.stages.extract.worker import (
     extract_take,
 )
 
-VERSION = 7
+VERSION = 8
 
 
 @dataclass(frozen=True)

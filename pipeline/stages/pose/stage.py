@@ -23,7 +23,7 @@ from pipeline.runtime.tables import sorted_rows
 from pipeline.runtime.units import Unit, run_units
 from pipeline.stages.pose.worker import GRAIN, Match, SpeakerJob, pose_speaker
 
-VERSION = 6
+VERSION = 7
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ from pipeline.stages.report.timings import TIMINGS, timings_page
 from pipeline.stages.report.truth import read_truth
 from pipeline.stages.report.worker import SUFFIX, FaceJob, draw
 
-VERSION = 6
+VERSION = 7
 _GRAIN = "image sheet"
 REPORTED = READS["report"]
 """The stages that the report covers, in pipeline order."""

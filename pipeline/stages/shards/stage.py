@@ -57,7 +57,7 @@ from pipeline.stages.shards.sources import POSES
 from pipeline.stages.shards.worker import SUFFIX, Payload, one_thread, write_unit
 from spfem_data.schema import SCHEMA_VERSION
 
-VERSION = 5
+VERSION = 6
 _GRAIN = "clip pair"
 AnyTake = TypeVar("AnyTake", SpokenTake, ClearTake, FamilyTake)
 _SOURCES = ("extract", "pose", "score", "filter", "synth")

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.demo_networks.drawn_faces import FaceSet
+from benchmarks.demo_networks.framed import Framed
 from pipeline.demo_corpus.emotion_profiles import EMOTIONS
 from pipeline.stylegan.generator import Generator
-from pipeline.tools.train_demo.drawn_faces import FaceSet
-from pipeline.tools.train_demo.framed import Framed
 from pipeline.tools.train_encoder import losses
 from pipeline.tools.train_encoder.order import Order, chance
 

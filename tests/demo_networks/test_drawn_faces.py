@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.demo_networks.drawn_faces import SHIPPED_FACES, FaceSet, FacesParams, draw_faces
+from benchmarks.demo_networks.framed import framed_faces, importance
+from benchmarks.demo_networks.random_identities import invent
 from pipeline.demo_corpus.emotion_profiles import EMOTIONS
 from pipeline.demo_corpus.speakers import CAST
 from pipeline.errors import ParameterError
 from pipeline.faces.framing import ffhq
-from pipeline.tools.train_demo.drawn_faces import SHIPPED_FACES, FaceSet, FacesParams, draw_faces
-from pipeline.tools.train_demo.framed import framed_faces, importance
-from pipeline.tools.train_demo.random_identities import invent
 
 PARAMS = FacesParams(seed=3, people=3, held_out=1, images=8, frame_px=160)
 

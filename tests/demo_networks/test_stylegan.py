@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.demo_networks import stylegan
+from benchmarks.demo_networks.drawn_faces import FaceSet, FacesParams, draw_faces
+from benchmarks.demo_networks.framed import Framed, framed_faces
+from benchmarks.demo_networks.stylegan import SHIPPED, Recipe, train
 from pipeline.errors import PipelineError
 from pipeline.models.registry import Weights, read_weights
 from pipeline.stylegan.encoders import EncoderConfig, WPlusEncoder
 from pipeline.stylegan.generator import Generator, GeneratorConfig
 from pipeline.stylegan.networks import network_of
-from pipeline.tools.train_demo import stylegan
-from pipeline.tools.train_demo.drawn_faces import FaceSet, FacesParams, draw_faces
-from pipeline.tools.train_demo.framed import Framed, framed_faces
-from pipeline.tools.train_demo.stylegan import SHIPPED, Recipe, train
 
 RECIPE = Recipe(seed=1, steps=8, batch=4, parts=1, judged_from=0.5, decay_from=0.9, r1_every=2)
 

@@ -1,4 +1,7 @@
-"""`spfem-data demo train`: retrain the demo's networks on rendered faces."""
+"""Retrain the demo's networks on rendered faces of people who are not in the demo corpus.
+
+python -m benchmarks.demo_networks --network clip --out FOLDER
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import console
-from cli.commands import Commands
 from cli.options import ParamsOption, load_params
 from cli.progress import counted
 
 if TYPE_CHECKING:
+    from benchmarks.demo_networks.drawn_faces import FaceSet
     from pipeline.params import Params
-    from pipeline.tools.train_demo.drawn_faces import FaceSet
 
-app = Commands(group="demo")
+app = typer.Typer(add_completion=False)
 
 
 class Network(StrEnum):
@@ -42,8 +44,8 @@ def train(
 ) -> None:
     """Train a network of the demo on rendered faces of people who are not in the demo."""
     loaded = load_params(params)
+    from benchmarks.demo_networks.drawn_faces import SHIPPED_FACES, draw_faces
     from pipeline.digests import sha256_of
-    from pipeline.tools.train_demo.drawn_faces import SHIPPED_FACES, draw_faces
 
     with counted("rendering faces") as done:
         drawn = draw_faces(SHIPPED_FACES, faces, workers=workers, done=done)
@@ -56,8 +58,8 @@ def train(
 
 
 def _clip(drawn: FaceSet, out: Path, params: Params) -> tuple[list[Path], str]:
-    from pipeline.tools.train_demo import clip
-    from pipeline.tools.train_demo.augmented_views import views
+    from benchmarks.demo_networks import clip
+    from benchmarks.demo_networks.augmented_views import views
 
     with counted("cropping faces") as done:
         images = views(drawn, clip.VIEW_PX, done)
@@ -71,8 +73,8 @@ def _clip(drawn: FaceSet, out: Path, params: Params) -> tuple[list[Path], str]:
 
 
 def _stylegan(drawn: FaceSet, out: Path, params: Params) -> tuple[list[Path], str]:
-    from pipeline.tools.train_demo import stylegan
-    from pipeline.tools.train_demo.framed import framed_faces
+    from benchmarks.demo_networks import stylegan
+    from benchmarks.demo_networks.framed import framed_faces
 
     with counted("cropping faces") as done:
         framed = framed_faces(drawn, stylegan.GENERATOR.size, done)
@@ -81,3 +83,7 @@ def _stylegan(drawn: FaceSet, out: Path, params: Params) -> tuple[list[Path], st
             drawn, framed, out, stylegan.SHIPPED, done=lambda step, steps, _: done(step, steps)
         )
     return [made.generator, made.encoder], f"held-out people: PSNR {made.psnr_db:.1f} dB"
+
+
+if __name__ == "__main__":
+    app()

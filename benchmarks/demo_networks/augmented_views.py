@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.demo_networks.drawn_faces import F64, U8, FaceSet
 from pipeline.faces.affine import compose
 from pipeline.faces.framing import face_boxes, ned256
 from pipeline.faces.sampling import sample
-from pipeline.tools.train_demo.drawn_faces import F64, U8, FaceSet
 
 ROOM = 1.3
 """Side of a stored view relative to the framing: the margin for shift, rotation and scale."""

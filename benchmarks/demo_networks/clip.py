@@ -18,14 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.clip.architecture import read_architecture
-from pipeline.clip.network import ClipNetwork, build_network
-from pipeline.clip.preprocess import Normalise
-from pipeline.clip.scorer import text_anchors
-from pipeline.models.registry import DRAWN, TRAINED_ON, write_weights
-from pipeline.runtime.store import write_bytes, write_json
-from pipeline.tools.train_demo.augmented_views import Changes, changed, plain
-from pipeline.tools.train_demo.captions import (
+from benchmarks.demo_networks.augmented_views import Changes, changed, plain
+from benchmarks.demo_networks.captions import (
     N_BYTES,
     N_SPECIAL,
     captions,
@@ -33,7 +27,13 @@ from pipeline.tools.train_demo.captions import (
     merges_file,
     vocabulary,
 )
-from pipeline.tools.train_demo.drawn_faces import U8, FaceSet
+from benchmarks.demo_networks.drawn_faces import U8, FaceSet
+from pipeline.clip.architecture import read_architecture
+from pipeline.clip.network import ClipNetwork, build_network
+from pipeline.clip.preprocess import Normalise
+from pipeline.clip.scorer import text_anchors
+from pipeline.models.registry import DRAWN, TRAINED_ON, write_weights
+from pipeline.runtime.store import write_bytes, write_json
 from pipeline.tools.train_encoder.order import Order
 from spfem_data.labels import EMOTIONS
 
@@ -204,7 +204,7 @@ def train(
         "config": path.name,
         "recipe": asdict(recipe),
         "people": len(set(faces.person[chosen].tolist())),
-        TRAINED_ON: f"{DRAWN} (spfem-data demo train)",
+        TRAINED_ON: f"{DRAWN} (python -m benchmarks.demo_networks)",
     }
     write_weights(weights, network.model.state_dict(), notes)
     judged = judge(network, images[faces.held_out], prompts)

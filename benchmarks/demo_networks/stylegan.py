@@ -18,14 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.registry import DRAWN, TRAINED_ON
-from pipeline.stylegan.discriminator import Discriminator
-from pipeline.stylegan.encoders import EncoderConfig, WPlusEncoder
-from pipeline.stylegan.generator import Generator, GeneratorConfig
-from pipeline.stylegan.networks import save_network
-from pipeline.tools.train_demo.drawn_faces import FaceSet
-from pipeline.tools.train_demo.framed import Framed
-from pipeline.tools.train_demo.learner import (
+from benchmarks.demo_networks.drawn_faces import FaceSet
+from benchmarks.demo_networks.framed import Framed
+from benchmarks.demo_networks.learner import (
     FaceData,
     Learner,
     Recipe,
@@ -33,6 +28,11 @@ from pipeline.tools.train_demo.learner import (
     drawing_parameters,
     trained_parameters,
 )
+from pipeline.models.registry import DRAWN, TRAINED_ON
+from pipeline.stylegan.discriminator import Discriminator
+from pipeline.stylegan.encoders import EncoderConfig, WPlusEncoder
+from pipeline.stylegan.generator import Generator, GeneratorConfig
+from pipeline.stylegan.networks import save_network
 from pipeline.tools.train_encoder import losses
 from pipeline.tools.train_encoder.checkpoints import Journal
 
@@ -210,7 +210,7 @@ class _Session:
         psnr = self.held_out_psnr_db()
         notes = {
             "framing": "ffhq",
-            TRAINED_ON: f"{DRAWN} (spfem-data demo train)",
+            TRAINED_ON: f"{DRAWN} (python -m benchmarks.demo_networks)",
             "recipe": asdict(self.recipe),
             "held_out_psnr_db": round(psnr, 2),
             "mapping_trained": False,

@@ -11,14 +11,14 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from benchmarks.demo_networks import clip
+from benchmarks.demo_networks.augmented_views import ROOM, Changes, changed, plain, view_of, views
+from benchmarks.demo_networks.captions import TEMPLATES, captions, merges, merges_file, vocabulary
+from benchmarks.demo_networks.drawn_faces import FaceSet, FacesParams, draw_faces
 from pipeline.clip.architecture import read_architecture
 from pipeline.clip.network import build_network
 from pipeline.faces.framing import face_boxes, ned256
 from pipeline.faces.sampling import sample
-from pipeline.tools.train_demo import clip
-from pipeline.tools.train_demo.augmented_views import ROOM, Changes, changed, plain, view_of, views
-from pipeline.tools.train_demo.captions import TEMPLATES, captions, merges, merges_file, vocabulary
-from pipeline.tools.train_demo.drawn_faces import FaceSet, FacesParams, draw_faces
 from spfem_data.labels import EMOTIONS as SEVEN_EMOTIONS
 
 PARAMS = FacesParams(seed=3, people=3, held_out=1, images=8, frame_px=160)

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from benchmarks.demo_networks.random_identities import invent
 from pipeline.demo_corpus.acting import HEAD_SHARE, speaking_face, unit_gains
 from pipeline.demo_corpus.action_units import UNIT_INDEX
 from pipeline.demo_corpus.emotion_profiles import EMOTIONS, FACES, Face
@@ -32,7 +33,6 @@ from pipeline.errors import ParameterError, PipelineError
 from pipeline.media.jpeg import decode_jpeg, use_one_thread
 from pipeline.runtime import executor
 from pipeline.runtime.store import atomic_path
-from pipeline.tools.train_demo.random_identities import invent
 
 F64 = NDArray[np.float64]
 U8 = NDArray[np.uint8]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from benchmarks.demo_networks.drawn_faces import F64, U8, FaceSet
 from pipeline.demo_corpus.geometry import LOWER_OUTER, OVAL, UPPER_OUTER
 from pipeline.faces.affine import apply, compose
 from pipeline.faces.framing import ffhq
 from pipeline.faces.sampling import sample
-from pipeline.tools.train_demo.drawn_faces import F64, U8, FaceSet
 
 _BEHIND, _FACE, _EYES, _MOUTH = 60, (100,), (200,), (255,)
 """Weights of facial regions in hundredths; lips and eyes are small but most expressive."""

@@ -1,0 +1,1 @@
+"""`benchmarks.demo_networks`: train the demo's networks on rendered faces of random identities."""

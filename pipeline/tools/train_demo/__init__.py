@@ -1,1 +1,0 @@
-"""`demo train`: train the demo's networks on rendered faces of random identities."""
