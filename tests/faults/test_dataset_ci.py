@@ -17,7 +17,7 @@ from tests.builders.media_files import AUDIO_HZ, write_media
 from tests.builders.speech import RATE_HZ, speak
 from tests.builders.takes import talking
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def takes(folder: Path) -> Path:

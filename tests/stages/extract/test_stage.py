@@ -41,6 +41,29 @@ def test_a_take_becomes_a_clip_a_track_and_audio(tmp_path: Path) -> None:
     assert len(samples) / 16000 == pytest.approx(clip.audio_end_s - clip.audio_start_s, abs=1e-3)
 
 
+def test_frame_rates_of_studio_cameras_keep_their_times(tmp_path: Path) -> None:
+    """23.976, 50 and 60 fps; two cameras of one session; no sentence is known."""
+    film_ms = [round(1001 * i / 24) for i in range(12)]
+    write_media(tmp_path / "film.mkv", talking(12), times_ms=film_ms, audio=tone(0.5))
+    for fps in (50, 60):
+        write_media(tmp_path / f"c{fps}.mp4", talking(30), fps=fps, audio=tone(30 / fps))
+    rows = ("film.mkv,p,neutral,,front", "c50.mp4,p,happy,,front", "c60.mp4,p,happy,,left_30")
+    table = tmp_path / "takes.csv"
+    table.write_text("path,speaker,emotion,sentence,view\n" + "\n".join(rows), encoding="utf-8")
+    _, clips, rejects = run(make_run(table, tmp_path / "data"))
+    assert rejects == []
+    by_file = {Path(str(clip.video_path)).stem: clip for clip in clips}
+    rates = {name: clip.fps for name, clip in by_file.items()}
+    assert rates == {
+        "film": pytest.approx(23.976, rel=0.01), "c50": pytest.approx(50, rel=0.01),
+        "c60": pytest.approx(60, rel=0.01),
+    }  # fmt: skip
+    assert [by_file[name].n_found for name in ("film", "c50", "c60")] == [12, 30, 30]
+    assert by_file["c60"].view == "left_30"
+    assert {clip.sentence for clip in clips} == {None}
+    assert all("variable_rate" not in clip.findings for clip in clips)
+
+
 @pytest.mark.parametrize("start_s", [0.9, 100000.0])
 def test_audio_that_never_plays_with_its_video_is_rejected(tmp_path: Path, start_s: float) -> None:
     write_media(tmp_path / "a.mkv", talking(), audio=tone(0.5), audio_start_s=start_s)
