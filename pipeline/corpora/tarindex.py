@@ -95,7 +95,12 @@ def read_headers(stream: BinaryIO, file_bytes: int) -> Iterator[TarEntry]:
         size = info.size if pending.size is None else pending.size
         if info.type == tarfile.GNUTYPE_SPARSE:
             data = _after_sparse_map(stream, header, data, file_bytes)
-        name = pending.name or info.name
+        # Old GNU headers have times where POSIX has the first part of a long path.
+        name = pending.name or (
+            info.name if header[257:263] == b"ustar\x00" else _text(header[:100])
+        )
+        if pending.name and header[156:157] == tarfile.AREGTYPE:
+            info.type = tarfile.REGTYPE  # taken for a folder where its own name is cut at a slash
         if not (info.isdir() or (info.isreg() and name.endswith("/"))):
             yield TarEntry(name, data, size, _oddity(info, pending))
         position = data + (0 if info.type in _WITHOUT_DATA else _padded(size))

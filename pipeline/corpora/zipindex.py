@@ -1,4 +1,8 @@
-"""Read the directory of a zip and the bytes of its members, within limits."""
+"""Read the directory of a zip and the bytes of its members, within limits.
+
+The library parses the directory once. Members are read here, because `zipfile.ZipFile` would parse
+it again for each of them: 2 s of a core for 260,000 members, as many as MEAD has.
+"""
 
 from __future__ import annotations
 

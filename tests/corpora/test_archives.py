@@ -390,6 +390,23 @@ def test_old_sparse_maps_are_passed_over(make_tar: Any, tmp_path: Path) -> None:
     assert [(entry.name, entry.offset) for entry in entries] == [("a.mp4", 1024), ("b.mp4", 2048)]
 
 
+def test_a_long_name_cut_at_a_slash_is_no_folder(make_tar: Any, tmp_path: Path) -> None:
+    info = tarfile.TarInfo("x" * 99 + "/clip.mp4")
+    info.type = tarfile.AREGTYPE
+    raw = make_tar(tmp_path / "a.tar", [(info, b"xyz")], format=tarfile.GNU_FORMAT).read_bytes()
+    assert [(entry.name, entry.size, entry.oddity) for entry in _headers(raw)] == [
+        ("x" * 99 + "/clip.mp4", 3, None)
+    ]
+
+
+def test_times_of_an_old_gnu_header_are_no_part_of_its_name(make_tar: Any, tmp_path: Path) -> None:
+    path = make_tar(tmp_path / "a.tar", {"a.mp4": b"x"}, format=tarfile.GNU_FORMAT)
+    header = bytearray(path.read_bytes()[:512])
+    header[345:357] = b"14712345670\0"
+    raw = _with_size(bytes(header) + path.read_bytes()[512:], bytes(header[124:136]))
+    assert [entry.name for entry in _headers(raw)] == ["a.mp4"]
+
+
 _NAMES = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=300
 ).filter(lambda name: not name.endswith("/"))
