@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy  # loads scipy.signal when it is used, which takes a second
 from numpy.typing import NDArray
+from scipy.signal import resample_poly
 
 from pipeline.demo_corpus.emotion_profiles import Tone, mixed_tone
 from pipeline.demo_corpus.espeak import Delivery, Speech, say
@@ -67,7 +67,7 @@ def _resampled(speech: Speech, formant: float) -> tuple[F32, F64, F64]:
     """Play a speech `formant` times faster at 48 kHz; samples, onsets and closures in seconds."""
     # 22050 * formant -> 48000 as a ratio of whole numbers: steps of .7 %.
     down = round(147 * formant)
-    samples = scipy.signal.resample_poly(speech.samples, 320, down).astype(np.float32)
+    samples = resample_poly(speech.samples, 320, down).astype(np.float32)
     factor = 320 / down * 22_050 / speech.rate_hz / AUDIO_HZ
     return samples, speech.onsets * factor, speech.closures * factor
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy  # loads scipy.signal when it is used, which takes a second
 from numpy.typing import NDArray
+from scipy.signal import butter, fftconvolve, lfilter, sosfilt
 
 from pipeline.demo_corpus.emotion_profiles import Tone
 from pipeline.demo_corpus.rasteriser import F32
@@ -19,22 +19,22 @@ _TILT_HZ = 1500.0
 def _envelope(samples: F64, rate_hz: int) -> F64:
     """Amplitude envelope with zero phase (a 4 ms one-pole filter in both directions)."""
     keep = float(np.exp(-1 / (0.004 * rate_hz)))
-    forward = scipy.signal.lfilter([1 - keep], [1, -keep], np.abs(samples))
-    return np.asarray(scipy.signal.lfilter([1 - keep], [1, -keep], forward[::-1])[::-1])
+    forward = lfilter([1 - keep], [1, -keep], np.abs(samples))
+    return np.asarray(lfilter([1 - keep], [1, -keep], forward[::-1])[::-1])
 
 
 def add_voice_effects(samples: F32, tone: Tone, rate_hz: int, rng: np.random.Generator) -> F32:
     """Apply spectral tilt, tremolo and breath noise. Times change by less than 0.1 ms."""
     voice = samples.astype(np.float64)
     keep = float(np.exp(-2 * np.pi * _TILT_HZ / rate_hz))
-    low = scipy.signal.lfilter([1 - keep], [1, -keep], voice)
+    low = lfilter([1 - keep], [1, -keep], voice)
     voice = low + (voice - low) * 10 ** (tone.tilt_db / 20)
     if tone.tremor > 0:
         phase = rng.uniform(0, 2 * np.pi)
         swing = np.cos(2 * np.pi * _TREMOR_HZ / rate_hz * np.arange(len(voice)) + phase)
         voice *= 1 - tone.tremor * (1 - swing) / 2
-    band = scipy.signal.butter(2, [1200, 7000], "bandpass", fs=rate_hz, output="sos")
-    noise = scipy.signal.sosfilt(band, rng.standard_normal(len(voice)))
+    band = butter(2, [1200, 7000], "bandpass", fs=rate_hz, output="sos")
+    noise = sosfilt(band, rng.standard_normal(len(voice)))
     voice += 3 * tone.breath * _envelope(voice, rate_hz) * noise
     return np.asarray(voice, np.float32)
 
@@ -44,7 +44,7 @@ def _room(rate_hz: int, rng: np.random.Generator) -> F64:
     answer = np.zeros(round(0.18 * rate_hz))
     moments = np.arange(len(answer)) / rate_hz
     tail = rng.standard_normal(len(answer)) * 10 ** (-60 * moments / 0.22 / 20)
-    answer += 0.006 * scipy.signal.lfilter([0.35], [1, -0.65], tail)
+    answer += 0.006 * lfilter([0.35], [1, -0.65], tail)
     answer[: round(0.004 * rate_hz)] = 0
     for delay_s, gain in ((0.0061, 0.14), (0.0113, -0.09), (0.0187, 0.06)):
         answer[round(delay_s * rate_hz)] += gain * rng.uniform(0.7, 1.3)
@@ -69,11 +69,11 @@ def in_a_room(
     start = round(lead_s * rate_hz)
     scale = _SPEECH_RMS / float(np.sqrt(np.mean(samples.astype(np.float64) ** 2)))
     dry = samples.astype(np.float64) * scale * 10 ** (gain_db / 20)
-    wet = scipy.signal.fftconvolve(dry, _room(rate_hz, rng))
+    wet = fftconvolve(dry, _room(rate_hz, rng))
     audio = np.zeros(n)
     fit = min(n - start, len(wet))
     audio[start : start + fit] = wet[:fit]
     white = rng.standard_normal(n)
-    noise = scipy.signal.lfilter([0.06], [1, -0.94], white) * 4 + 0.25 * white
+    noise = lfilter([0.06], [1, -0.94], white) * 4 + 0.25 * white
     audio += noise * (_SPEECH_RMS * 10 ** (-snr_db / 20) / noise.std())
     return np.clip(audio, -0.98, 0.98).astype(np.float32)
