@@ -142,9 +142,9 @@ def _stages(run: Run, last: str) -> tuple[str, ...]:
 
 
 def _show(summary: Summary, seconds: float, *, as_json: bool) -> dict[str, Any]:
-    """Print the summary, on one line if nothing was redone; return it as JSON."""
+    """Print the summary, on one line if all was up to date; return it as JSON."""
     if not as_json:
-        if summary.done or summary.removed:
+        if summary.done or summary.removed or not summary.planned:  # idle: its notes say why
             console.show_summary(summary, seconds)
         else:
             console.say(

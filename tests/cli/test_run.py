@@ -118,3 +118,11 @@ def test_a_stage_with_work_prints_its_summary(call, ran, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, module_of("demo"), SimpleNamespace(run=work))
     out = call("run", "--to", "demo")[1]
     assert "  units     1 redone, 2 reused" in out.splitlines()
+
+
+def test_a_stage_without_work_says_why(call, ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(run: Run) -> Summary:
+        return Summary("demo", run.dataset, "take", 0, 0, {}, 0, 0, 0, ("no weights are named",))
+
+    monkeypatch.setitem(sys.modules, module_of("demo"), SimpleNamespace(run=work))
+    assert "  no weights are named" in call("run", "--to", "demo")[1].splitlines()
