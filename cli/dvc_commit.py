@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.stages import STAGES
-from pipeline.yaml_files import conflict_line
 
 _LOCK = Path("dvc.lock")
 
@@ -67,4 +66,6 @@ def _dvc(*arguments: str) -> subprocess.CompletedProcess[str]:
 def _conflict() -> int | None:
     if not _LOCK.is_file():
         return None
+    from pipeline.yaml_files import conflict_line  # ruamel.yaml: doctor says if it is missing
+
     return conflict_line(_LOCK.read_bytes().decode(errors="replace"))

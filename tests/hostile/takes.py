@@ -69,9 +69,9 @@ class StandIn:
         """The face, in the middle."""
         return self._landmarks * (rgb.shape[1], rgb.shape[0], rgb.shape[1])
 
-    def score(self, rgb: Any) -> float:
-        """A sure face, upright as the first to be asked."""
-        return 1.0
+    def best(self, rgb: Any) -> tuple[float, None]:
+        """A sure face, upright as the first to be asked; without keypoints."""
+        return 1.0, None
 
     def confirm(self, rgb: Any) -> Any:
         """The same without irises."""
