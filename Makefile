@@ -24,7 +24,7 @@ run: $(VENV)/.stamp
 
 # The quick tests: a few minutes on two cores
 test: $(VENV)/.stamp
-	pytest -q -m "not slow" -n $(TESTS_AT_ONCE) --dist loadfile
+	pytest -q -m "not slow" --durations=10 -n $(TESTS_AT_ONCE) --dist loadfile
 
 # All tests
 test-all: $(VENV)/.stamp

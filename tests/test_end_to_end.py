@@ -56,6 +56,7 @@ def test_the_way_gives_pairs(first: dict[str, Summary]) -> None:
         assert summary.kept + sum(summary.reasons.values()) == summary.planned
 
 
+@pytest.mark.slow
 def test_a_second_passage_redoes_nothing(corpus: Run, first: dict[str, Summary]) -> None:
     before = digests(corpus.data)
     again = _way(corpus)

@@ -120,6 +120,7 @@ def _layer(module: str) -> int:
     raise AssertionError(f"{module} has no layer")
 
 
+@pytest.mark.slow
 def test_imports_point_down() -> None:
     wrong = [
         f"{module} imports {name}"

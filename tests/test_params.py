@@ -27,6 +27,7 @@ def test_defaults_load_and_list_the_demo(text: str, tmp_path: Path) -> None:
     assert loaded == params.load(None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

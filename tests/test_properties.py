@@ -68,6 +68,7 @@ def test_any_path_gives_one_to_one_frames_inside_both_takes(
     assert ((found.confidence >= 0) & (found.confidence <= 1)).all()
 
 
+@pytest.mark.slow
 @given(STEPS, st.lists(st.floats(0, 3), min_size=1, max_size=30))
 @settings(max_examples=150)
 def test_a_time_map_and_its_inverse_give_the_time_back(

@@ -20,6 +20,7 @@ def takes(params: Align) -> list[TakeFeatures]:
     return [take_features(audio, params.features) for audio in recordings]
 
 
+@pytest.mark.slow
 def test_each_score_is_the_aligners(takes: list[TakeFeatures], params: Align) -> None:
     a, b = takes[:2], takes
     table = many.score_table(a, b, np.ones((2, 20)), params.steps)
@@ -59,6 +60,7 @@ def test_takes_that_never_speak_are_not_judged(takes: list[TakeFeatures], params
     assert table[0, 1] < UNJUDGED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "m"), [(0, 0), (2, 0), (0, 3)])
 def test_nothing_to_compare(n: int, m: int, takes: list[TakeFeatures], params: Align) -> None:
     table = many.score_table(takes[:n], takes[:m], np.zeros((n, m)), params.steps)

@@ -111,6 +111,7 @@ def test_the_gate_holds_and_a_lower_one_gives_more(params: Align) -> None:
     assert counts[0] == 50
 
 
+@pytest.mark.slow
 def test_a_pause_that_only_b_has_drops_out(params: Align) -> None:
     audio = babble(10, 0.2)
     silence = 1e-3 * np.random.default_rng(5).standard_normal(8000)

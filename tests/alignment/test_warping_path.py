@@ -50,6 +50,7 @@ def test_map_and_its_inverse_meet() -> None:
     np.testing.assert_allclose(back, times_s, atol=1e-12)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([2, 5, 1000]), st.integers(0, 99))
 @settings(max_examples=150)
 def test_backends_give_equal_cells_even_in_ties(n: int, m: int, grain: int, seed: int) -> None:

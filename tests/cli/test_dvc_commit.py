@@ -72,6 +72,7 @@ def test_a_stage_is_written_to_the_lock(project: Path, repository: Path) -> None
     assert "cmd: spfem-data demo --dataset demo" in (project / "dvc.lock").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_of_several_stages_only_changed_ones_are_committed(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

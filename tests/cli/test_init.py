@@ -101,6 +101,7 @@ def test_a_no_writes_nothing(call, takes: Path, tmp_path: Path, typed) -> None:
     assert params_file.read_text(encoding="utf-8") == params.default_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

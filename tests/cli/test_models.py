@@ -78,6 +78,7 @@ def test_convert_writes_a_file_that_list_knows(call, with_model, tmp_path: Path)
     assert "SHA-256 differs" in call("models", "list")[1]
 
 
+@pytest.mark.slow
 def test_convert_takes_parts(call, tmp_path: Path) -> None:
     source = saved(tmp_path / "e4e.pt", e4e())
     code, out, _ = call("models", "convert", source, "--out", "e.safetensors")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from pipeline.records import Rejected, rejected
 from pipeline.runtime.tables import write_rows
 
 
+@pytest.mark.slow
 def test_prints_item_stage_reason_setting_and_detail(call, tmp_path: Path) -> None:
     row = rejected("extract", "take", "A_sad_1_front_001", "silent", "its peak is -72 dB")
     write_rows(tmp_path / "data/demo/extract/tables/rejected.parquet", [row], Rejected)

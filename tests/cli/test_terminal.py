@@ -110,6 +110,7 @@ def test_a_key_that_was_mistyped(call: Call, repository: Path, tmp_path: Path) -
     assert "extract.jpeg_qualty: no such key; 'jpeg_quality' is missing there" in err
 
 
+@pytest.mark.slow
 def test_nothing_but_help_exits_0(call: Call) -> None:
     assert call()[0] == 0
     assert all(stage in call()[1] for stage in STAGES)
@@ -233,6 +234,7 @@ def _plain(text: str) -> list[str]:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [60, 160])
 def test_lines_fit_the_terminal(columns: int, repository: Path) -> None:
     said = _on_a_terminal(columns, repository)
@@ -243,6 +245,7 @@ def test_lines_fit_the_terminal(columns: int, repository: Path) -> None:
     assert ("  a     12  words words" in "\n".join(lines)) == (columns == 160)
 
 
+@pytest.mark.slow
 def test_no_color(repository: Path) -> None:
     said = _on_a_terminal(100, repository, NO_COLOR="1")
     assert not re.search(r"\x1b\[(?:\d+;)*3\d", said)
@@ -309,6 +312,7 @@ def test_usage_errors_are_one_class() -> None:
     assert not issubclass(KeyError, UsageError)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "words", "offered"),
     [

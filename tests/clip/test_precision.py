@@ -28,6 +28,7 @@ def test_wide_products_run_in_bf16_and_the_rest_does_not(tmp_path: Path) -> None
     assert kinds["conv1.weight"] == torch.float32  # it reads three channels
 
 
+@pytest.mark.slow
 def test_embeddings_stay_nearer_than_with_all_of_it_cast(tmp_path: Path) -> None:
     images = torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     plain, mixed, whole = wide(tmp_path), wide(tmp_path), wide(tmp_path).bfloat16()

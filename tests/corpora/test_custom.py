@@ -325,6 +325,7 @@ pq.write_table(pa.table({name: ["gone.mp4"] * 20 for name in manifest.REQUIRED})
 _RAW = _PARQUET.getvalue().to_pybytes()
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 @given(
     st.lists(st.tuples(st.integers(0, len(_RAW) - 1), st.integers(0, 255)), max_size=4),

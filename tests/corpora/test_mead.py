@@ -416,6 +416,7 @@ def test_real_takes(takes_of: Any, shared: Path) -> None:
     assert listing.rejected == ()
 
 
+@pytest.mark.slow
 @given(
     st.from_regex(r"[MWF]\d{3}", fullmatch=True),
     st.sampled_from(EMOTIONS),

@@ -69,6 +69,7 @@ def test_a_dot_painted_at_a_point_is_seen_at_its_landmark() -> None:
     assert np.abs(errors.mean(0)).max() < 0.06
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("angles", "point", "axis", "sign"),
     [((20, 0, 0), 4, 0, 1), ((0, 20, 0), 4, 1, 1), ((0, 0, 20), 10, 0, -1)],

@@ -33,6 +33,7 @@ def _reading(speaker: str, emotion: str, text: str = KIDS) -> Reading:
     return read_aloud(text, CAST[speaker].voice, emotion, 1.0, (0.3, 0.25), rng)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", TEXTS)
 def test_all_deliveries_of_a_sentence_have_one_phoneme_sequence(text: str) -> None:
     rng = np.random.default_rng(1)

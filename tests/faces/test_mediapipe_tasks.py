@@ -59,6 +59,7 @@ def test_both_backends_agree(tasks: TaskTracker) -> None:
         assert np.corrcoef(opened)[0, 1] > 0.97
 
 
+@pytest.mark.slow
 def test_what_was_seen_before_does_not_matter(tasks: TaskTracker) -> None:
     first = track(tasks, talk(0))
     track(tasks, talk(1))
@@ -73,6 +74,7 @@ def test_a_face_that_is_lost_is_none(tasks: TaskTracker) -> None:
     assert tasks.track(empty) is None
 
 
+@pytest.mark.slow
 def test_the_face_followed_is_kept_in_company(tasks: TaskTracker) -> None:
     tasks.restart()
     beside = [np.hstack([np.full_like(face, 100), face]) for face in talk(0)]
@@ -128,6 +130,7 @@ def test_models_that_do_not_load_are_said_in_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_run_stops_before_any_take(tmp_path: Path) -> None:
     write_media(tmp_path / "a.mp4", talking(), audio=tone(0.5))
     made = make_run(

@@ -27,6 +27,7 @@ def turning(which: int, n: int = 6) -> list[np.ndarray]:
     return [rgb(drawn(yaw_deg=3 * i, which=which, frame=i)) for i in range(n)]
 
 
+@pytest.mark.slow
 def test_a_take_does_not_depend_on_the_one_before(tracker: MeshTracker) -> None:
     fresh = track(MeshTracker(), turning(0))
     track(tracker, turning(1))

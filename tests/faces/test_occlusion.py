@@ -24,6 +24,7 @@ def take(*, covered: range = range(0), which: int = 0) -> np.ndarray:
     return np.array(skins)
 
 
+@pytest.mark.slow
 def test_a_ball_before_the_mouth_is_seen_in_its_frames() -> None:
     for which in range(3):
         skins = take(covered=range(5, 10), which=which)

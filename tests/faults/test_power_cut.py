@@ -128,6 +128,7 @@ def _read(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [None, "key1"], ids=["fresh", "redone"])
 def test_after_any_cut_a_rerun_gives_the_same_bytes(
     disk: Disk, tmp_path: Path, first: str | None

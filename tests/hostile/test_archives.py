@@ -56,6 +56,7 @@ def test_a_write_elsewhere_would_be_seen(bench: Bench, tmp_path: Path) -> None:
     assert [what.partition(":")[0] for what in done] == ["ESCAPED", "ESCAPED"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_mutants_end_in_members_or_reasons(bench: Bench) -> None:
     found = 0

@@ -44,6 +44,7 @@ def end_of(bench: Bench, case: Spoilt | Given) -> str:
         return reject.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutator", MUTATORS)
 def test_mutants_end_in_output_or_a_reason(mutator: str, seeds: list[Path], bench: Bench) -> None:
     before = isolated_cases.hashes(seeds[0].parent)

@@ -56,6 +56,7 @@ ODD_NAMES = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_files_called_anything_are_taken_under_safe_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

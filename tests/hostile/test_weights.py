@@ -29,6 +29,7 @@ def test_made_by_hand(name: str, bench: Bench) -> None:
     assert try_weights(bench, Case(name)) == LOOKED_THROUGH.get(name, "refused")
 
 
+@pytest.mark.slow
 def test_mutants_are_read_or_refused_in_one_line(bench: Bench) -> None:
     ends = [try_weights(bench, case) for _, case in cases(120, seed=3) if case.base not in SLOW]
     assert not set(ends) & set(isolated_cases.BAD)

@@ -291,6 +291,7 @@ def test_rows_are_the_table_s(make: _Make, tmp_path: Path) -> None:
     assert rows[1].norm == "flattened"
 
 
+@pytest.mark.slow
 def test_a_family_s_digest_tells_of_its_images(make: _Make, tmp_path: Path) -> None:
     """What packs them looks at the digest alone: a changed quality changes no number of theirs."""
     digests = [

@@ -98,6 +98,7 @@ def test_stccl_learns_from_windows(folder: Path, kind: Any) -> None:
     )
 
 
+@pytest.mark.slow
 def test_stccl_weights_count(folder: Path) -> None:
     metrics = stccl.Metrics("VD")
     batch = next(small_networks.batches(StcclWindows(folder, length=3, image_format=FORMAT), 4))
@@ -127,6 +128,7 @@ def test_ccrl_learns_from_triplets(folder: Path) -> None:
     assert small_networks.mean_loss(loss, other_audio) > right + 0.05
 
 
+@pytest.mark.slow
 def test_cerl_learns_from_tuples(folder: Path) -> None:
     data = CerlTuples(folder, images=False)
     priors = torch.nn.ParameterList([torch.nn.Parameter(torch.randn(7, 8) * 0.1)])

@@ -199,6 +199,7 @@ def test_an_item_that_kills_each_time_ends_as_died(engine: str, fn: Any, killer:
     assert found == {str(n): n + 10 for n in range(8) if str(n) != killer}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ISOLATED)
 def test_an_item_that_hangs_is_ended_and_the_others_go_on(engine: str) -> None:
     found = _all(_hang, _numbers(6), engine, limits=Limits(item_s=2.0))
@@ -206,6 +207,7 @@ def test_an_item_that_hangs_is_ended_and_the_others_go_on(engine: str) -> None:
     assert found == {str(n): n + 10 for n in range(6) if n != 1}
 
 
+@pytest.mark.slow
 def test_the_clock_of_an_item_is_its_own() -> None:
     """Ten items of 0.3 s on one worker take longer together than each may."""
     found = _all(_nap, _numbers(10), "processes", 1, limits=Limits(item_s=2.5))

@@ -55,6 +55,7 @@ def _files(run: Run) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.glob("*/*")}
 
 
+@pytest.mark.slow
 def test_parts_made_apart_join(tmp_path: Path) -> None:
     """Each part in a folder of its own, as on machines without a shared one; then all copied."""
     whole = Run("demo", params.load(None), tmp_path / "whole", Options("serial"))

@@ -146,6 +146,7 @@ def seen(state: None, name: str) -> str | None:
     return os.environ.get(name)
 
 
+@pytest.mark.slow
 def test_workers_have_the_settings(environment: pytest.MonkeyPatch) -> None:
     numerics.assign("portable")
     environment.setenv("OPENBLAS_CORETYPE", "Nehalem")  # set since
@@ -164,6 +165,7 @@ def nothing() -> None:
     """A worker's state."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "core"), [("portable", "Haswell"), ("native", "Nehalem")])
 def test_the_command_line_computes_in_the_mode_of_params(
     tmp_path: Path, repository: Path, mode: str, core: str

@@ -38,6 +38,7 @@ def pairs(folder: Path) -> Pairs:
     return Pairs(folder, "train", columns=COLUMNS, where=[("speaker", "==", "S1")])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("index", "rows"),
     [

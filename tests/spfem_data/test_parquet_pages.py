@@ -35,6 +35,7 @@ def scanned(path: Path, footer: pq.FileMetaData, group: int = 0) -> list[bytes |
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     st.lists(st.one_of(st.none(), st.binary(max_size=40)), min_size=1, max_size=70),
@@ -80,6 +81,7 @@ def test_other_encodings_are_reported(
         scanned(tmp_path / "x.parquet", footer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"compression": "zstd"}, {"use_dictionary": True}])
 def test_columns_of_other_writers_are_read(tmp_path: Path, options: dict[str, object]) -> None:
     write_pairs(tmp_path, ["happy"])

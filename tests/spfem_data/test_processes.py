@@ -46,6 +46,7 @@ def in_fork(work: Callable[[], object]) -> int:
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
+@pytest.mark.slow
 def test_a_dataset_that_was_used_works_in_a_forked_child(folder: Path) -> None:
     """Its pool has no threads there, and locks may be held by threads that do not exist there."""
     small = ImageFormat(size=16)
@@ -70,6 +71,7 @@ def test_a_dataset_that_was_used_works_in_a_forked_child(folder: Path) -> None:
     assert pairs[:8]["sample_id"] == wanted["sample_id"]
 
 
+@pytest.mark.slow
 def test_forked_workers_after_a_look_at_the_data(folder: Path) -> None:
     pairs = Pairs(folder, "train", columns=["sample_id", "source"])
     wanted = pairs[:8]
@@ -82,6 +84,7 @@ def test_forked_workers_after_a_look_at_the_data(folder: Path) -> None:
     assert torch.equal(batch["source"], wanted["source"])
 
 
+@pytest.mark.slow
 def test_too_little_shared_memory_is_noticed_before_workers_start(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +112,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.Tensor, "share_memory_", no_room)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full")
 def test_shared_memory_that_runs_out_ends_the_loop(folder: Path) -> None:
     """torch itself loses the batch, and waits for it for ever."""

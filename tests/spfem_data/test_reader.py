@@ -37,6 +37,7 @@ def plain_rows(folder: Path, split: str) -> list[dict[str, object]]:
     return [row for path in files for row in pq.read_table(path).to_pylist()]
 
 
+@pytest.mark.slow
 def test_rows_are_in_file_order(folder: Path) -> None:
     opened = Shards(folder, "pairs", "train")
     assert len(opened) == 18

@@ -76,6 +76,7 @@ def test_in_file_order() -> None:
     assert InFileOrder(5).at(3, np.array([4, 0])).tolist() == [4, 0]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     st.lists(st.floats(0, 100, allow_subnormal=False), min_size=1, max_size=60).filter(

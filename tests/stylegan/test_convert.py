@@ -44,6 +44,7 @@ def test_tensors_are_those_of_the_source(tmp_path: Path) -> None:
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
+@pytest.mark.slow
 def test_same_source_same_bytes(tmp_path: Path) -> None:
     bare = {n: t for n, t in rosinality()["g_ema"].items() if "noise_" not in n}
     source = saved(tmp_path / "bare.pt", {"g_ema": bare})
@@ -54,6 +55,7 @@ def test_same_source_same_bytes(tmp_path: Path) -> None:
     assert shas[0] == shas[1]
 
 
+@pytest.mark.slow
 def test_parts_of_an_encoder_file(tmp_path: Path) -> None:
     examined = examine(saved(tmp_path / "e4e.pt", e4e()))
     kinds = {

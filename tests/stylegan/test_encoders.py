@@ -29,6 +29,7 @@ def loaded(tmp_path: Path, **opts: object) -> WPlusEncoder:
     return network
 
 
+@pytest.mark.slow
 def test_e4e_gives_its_codes(tmp_path: Path) -> None:
     network = loaded(tmp_path)
     config = network.config
@@ -50,6 +51,7 @@ def test_psp_rows_stand_alone(tmp_path: Path) -> None:
     assert off(network.raw(IMAGES), expected) < TOLERANCE
 
 
+@pytest.mark.slow
 def test_without_a_mean_none_is_added(tmp_path: Path) -> None:
     network = loaded(tmp_path, start_from_latent_avg=False)
     assert off(network(IMAGES), IO["codes_raw"]) < TOLERANCE

@@ -48,6 +48,7 @@ def _leaves(value: object, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
     return {leaf for key, inner in value.items() for leaf in _leaves(inner, (*path, key))}
 
 
+@pytest.mark.slow
 def test_every_key_of_params_has_a_row_with_a_meaning(repository: Path) -> None:
     found = {p.path: p for p in parameters.parameters()}
     assert len(found) == len(parameters.parameters())

@@ -41,6 +41,7 @@ def _sentences(clips: list[Clip], section: Align, rule: SplitRule) -> list[Sente
     return name_sentences(group(clips), recordings, section, rule)
 
 
+@pytest.mark.slow
 def test_shifted_numbers_are_resolved_from_the_audio(section: Align, rule: SplitRule) -> None:
     neutral = [spoken_clip("neutral", f"{n:03d}", (n, 1.0, 120.0)) for n in (1, 2, 3, 31)]
     # the first clip was lost: what was 002 is now 001, and so on; 003 is a sentence of its own
@@ -118,6 +119,7 @@ def test_every_reason_is_given(section: Align, rule: SplitRule) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_take_beyond_the_longest_is_not_compared(section: Align, rule: SplitRule) -> None:
     """Neither heard, where nothing names it, nor paired, where a name does."""
     said = {"sentence": "s1", "sentence_source": "manifest"}
@@ -157,6 +159,7 @@ def test_views_share_one_warp_and_pair_inside_a_view(section: Align, rule: Split
     assert rejects == {"M003_happy_3_down_001": "no_partner"}
 
 
+@pytest.mark.slow
 def test_all_pairs_every_two_emotions(section: Align, rule: SplitRule) -> None:
     clips = [
         spoken_clip(e, "001", (1, 1.0 + k / 10, 120.0))

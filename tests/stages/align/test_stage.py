@@ -67,6 +67,7 @@ ONE = "M003_neutral_1_front_001--M003_happy_1_front_001"
 TWO = "M003_neutral_1_front_002--M003_happy_3_front_002"
 
 
+@pytest.mark.slow
 def test_each_level_or_the_papers_alone(made: Run) -> None:
     summary = align.run(made)
     assert (summary.planned, summary.kept, made_pairs(made)) == (2, 2, {ONE, TWO})
@@ -78,6 +79,7 @@ def test_each_level_or_the_papers_alone(made: Run) -> None:
     assert reject.detail == "its level is 1"
 
 
+@pytest.mark.slow
 def test_a_preset_is_a_result_of_its_own(made: Run) -> None:
     align.run(made)
     ours = read_rows(made.table("align", "pairs"), Pair)
@@ -89,6 +91,7 @@ def test_a_preset_is_a_result_of_its_own(made: Run) -> None:
     assert [p.sentence_score for p in ours] == [p.sentence_score for p in theirs]
 
 
+@pytest.mark.slow
 def test_transcripts_count_by_content(made: Run, tmp_path: Path) -> None:
     path = tmp_path / "said.csv"
 
@@ -122,6 +125,7 @@ def test_transcripts_need_their_digest(made: Run, tmp_path: Path) -> None:
         align.run(_with(made, transcripts=str(path)))
 
 
+@pytest.mark.slow
 def test_kernels_are_compiled_once_and_in_no_rate(
     made: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,7 @@ def test_a_reject_names_the_finding(finding: str) -> None:
     media.reject_findings({finding}, {finding: "repair"})
 
 
+@pytest.mark.slow
 def test_a_rotated_video_is_turned_or_left(corpus: Corpus, tmp_path: Path) -> None:
     assert corpus.clips["rotated"].repaired == ("rotated",)
     wrong_flag = plain(tmp_path / "a.mp4", [f[:240] for f in heads()], rotation_deg=90)
@@ -130,6 +131,7 @@ def test_a_rotated_video_is_turned_or_left(corpus: Corpus, tmp_path: Path) -> No
     assert one_clip(right, turned(right / "a.mp4")).n_found == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 def test_a_face_the_wrong_way_up_is_turned(corpus: Corpus, tmp_path: Path, quarters: int) -> None:
     upright = one_clip(tmp_path, plain(tmp_path / "up.mp4"))
@@ -170,6 +172,7 @@ def test_a_cut_is_rejected_by_default(tmp_path: Path) -> None:
     assert all(row.detail.startswith("cut: ") for row in rejects)
 
 
+@pytest.mark.slow
 def test_the_audio_that_a_manifest_names_is_used(tmp_path: Path) -> None:
     voice = babble(3.0)
     track = voice + babble(3.0, seed=5) * 0.3
@@ -178,6 +181,7 @@ def test_the_audio_that_a_manifest_names_is_used(tmp_path: Path) -> None:
     assert clip.audio_from == "file"
 
 
+@pytest.mark.slow
 def test_a_gap_in_the_audio_is_filled_or_closed(corpus: Corpus, tmp_path: Path) -> None:
     filled = corpus.clips["audio_gap"]
     assert filled.repaired == ("audio_gap",)
@@ -189,6 +193,7 @@ def test_a_gap_in_the_audio_is_filled_or_closed(corpus: Corpus, tmp_path: Path) 
     assert closed.audio_end_s - closed.audio_start_s == pytest.approx(0.48, abs=0.002)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("policy", "start_s"), [("repair", OFFSET_S), ("keep", 0.0)])
 def test_a_shifted_file_is_put_in_place_or_left(
     tmp_path: Path, policy: str, start_s: float
@@ -201,6 +206,7 @@ def test_a_shifted_file_is_put_in_place_or_left(
     assert clip.audio_start_s == pytest.approx(start_s, abs=0.002)
 
 
+@pytest.mark.slow
 def test_an_offset_counts_from_the_image_s_start(tmp_path: Path) -> None:
     audio = babble(3.0)
     track = {"times_ms": [200 + 40 * i for i in range(12)], "audio": audio}
@@ -214,6 +220,7 @@ def test_an_offset_counts_from_the_image_s_start(tmp_path: Path) -> None:
     assert clip.audio_start_s == pytest.approx(0.25, abs=0.002)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("policy", "used"), [("repair", "container"), ("keep", "file")])
 def test_a_file_of_another_recording_gives_way_or_not(
     tmp_path: Path, policy: str, used: str

@@ -34,6 +34,7 @@ def files_of(run: Run) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["affine", "affine_robust", "similarity"])
 def test_true_motion_is_found(made: Run, method: str) -> None:
     run = with_pose(made, method=method)
@@ -52,6 +53,7 @@ def test_true_motion_is_found(made: Run, method: str) -> None:
         np.testing.assert_allclose(both, np.eye(3), atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("section", [{"shear_prior": 0.0}, {"shear_prior": 50.0}])
 def test_a_change_of_the_section_redoes_all(made: Run, section: dict[str, float]) -> None:
     pose.run(made)
@@ -137,6 +139,7 @@ def test_second_run_reuses_and_a_change_of_input_redoes_its_speaker(made: Run) -
     assert (again.done, again.reused, again.planned) == (1, 1, 3)
 
 
+@pytest.mark.slow
 def test_same_bytes_for_any_number_of_workers(made: Run) -> None:
     pose.run(made)
     one = files_of(made)

@@ -84,6 +84,7 @@ def test_rows_are_sorted_filtered_and_searched(page: Path, tab: Browser) -> None
     assert tab.run(COUNT) == f"7 of {N} pairs"
 
 
+@pytest.mark.slow
 def test_keys_lead_along_the_rows_into_a_pair_and_back(page: Path, tab: Browser) -> None:
     tab.shape(1280, 800)
     tab.open(page)
@@ -156,6 +157,7 @@ def test_both_takes_audio_and_b_is_led_along_the_path(page: Path, tab: Browser) 
     assert tab.complaints == []
 
 
+@pytest.mark.slow
 def test_hostile_names_do_nothing(tab: Browser, tmp_path: Path) -> None:
     evil = "</script><img src=x onerror=document.title='owned'>\"'&<!--"
     content = many_pairs(30, cards=4)

@@ -40,6 +40,7 @@ def _clips(run: Run) -> dict:
     return {clip.take_id: clip for clip in read_rows(run.table("extract", "clips"), Clip)}
 
 
+@pytest.mark.slow
 def test_figures_are_of_the_kept_images(made: Run) -> None:
     figures = family_figures(gather_made(made))
     assert (figures["families_planned"], figures["families_kept"]) == (4, 4)
@@ -52,6 +53,7 @@ def test_figures_are_of_the_kept_images(made: Run) -> None:
     assert figures["directions"]["happy"]["shift_before"] == [0.06]
 
 
+@pytest.mark.slow
 def test_grids_show_a_row_a_family_and_mark_rejects(made: Run) -> None:
     section = made.params.report.model_copy(update={"families": 1, "sheet_px": 32})
     jobs = list(grid_jobs(gather_made(made), _clips(made), made, section))
@@ -71,6 +73,7 @@ def test_grids_show_a_row_a_family_and_mark_rejects(made: Run) -> None:
     )
 
 
+@pytest.mark.slow
 def test_more_speakers_than_grids(made: Run) -> None:
     everything = gather_made(made)
     section = made.params.report.model_copy(update={"grids": 1})
@@ -85,6 +88,7 @@ def test_more_speakers_than_grids(made: Run) -> None:
     assert "One take per speaker, 1 of 2 speakers." in template.render(made=page)
 
 
+@pytest.mark.slow
 def test_section_tells_figures_and_directions(made: Run) -> None:
     everything = gather_made(made)
     jobs = grid_jobs(everything, _clips(made), made, made.params.report)
@@ -103,6 +107,7 @@ def test_without_codes_there_is_no_section(tmp_path: Path) -> None:
     assert families_page(gather_made(make_run(tmp_path)), {}) is None
 
 
+@pytest.mark.slow
 def test_inversion_pairs_stand_by_their_error(made: Run) -> None:
     everything = gather_made(made)
     errors = dict(zip(["S1_neutral", "S2_neutral"], [0.1, 0.3], strict=True))

@@ -112,6 +112,7 @@ def test_plots_are_counts(made: Run) -> None:
     assert len(mouths[0]) == len(mouths[1]) > 9
 
 
+@pytest.mark.slow
 def test_timings_are_in_no_output(made: Run) -> None:
     report.run(made)
     report.run(made)  # the first run of the stage is remembered only when it has ended
@@ -122,6 +123,7 @@ def test_timings_are_in_no_output(made: Run) -> None:
     assert not [name for name in outputs(made) if "timings" in name]
 
 
+@pytest.mark.slow
 def test_a_page_that_would_be_too_large_shows_fewer_pairs(made: Run) -> None:
     report.run(made)
     whole = len(page_of(made).encode())
@@ -142,18 +144,21 @@ def test_same_bytes_twice_and_with_two_workers(made: Run) -> None:
     assert outputs(made) == first
 
 
+@pytest.mark.slow
 def test_no_path_of_this_machine_is_on_the_page(made: Run, tmp_path: Path) -> None:
     report.run(made)
     for name in ("report.html", "metrics.json", "plots/mouth_curve/a.csv"):
         assert str(tmp_path) not in outputs(made)[name].decode()
 
 
+@pytest.mark.slow
 def test_a_second_run_draws_nothing(made: Run) -> None:
     report.run(made)
     summary = report.run(made)
     assert (summary.done, summary.reused) == (0, 12)
 
 
+@pytest.mark.slow
 def test_a_pair_that_changed_draws_its_card_alone(made: Run) -> None:
     made = with_params(made, "custom", Path(), pairs=4)
     report.run(made)
@@ -323,6 +328,7 @@ def make_truth(
     gather_parts(parts, names, root / "truth")
 
 
+@pytest.mark.slow
 def test_a_known_time_map_gives_the_known_error(made: Run, tmp_path: Path) -> None:
     run = with_params(made, "demo", tmp_path / "corpus")
     make_truth(run, tmp_path / "corpus")
@@ -339,6 +345,7 @@ def test_a_known_time_map_gives_the_known_error(made: Run, tmp_path: Path) -> No
     assert "the demo only" in page_of(run)
 
 
+@pytest.mark.slow
 def test_a_wrong_pair_is_counted_and_shown(made: Run, tmp_path: Path) -> None:
     run = with_params(made, "demo", tmp_path / "corpus", pairs=4)
     make_truth(run, tmp_path / "corpus", wrong=True)
@@ -437,6 +444,7 @@ def test_purity_yield_and_accuracy_are_those_counted_by_hand(made: Run, tmp_path
     assert "purity before" in page_of(run)
 
 
+@pytest.mark.slow
 def test_mislabelled_takes_are_found_and_shown(made: Run, tmp_path: Path) -> None:
     def says(clip: Clip, k: int) -> tuple[np.ndarray, np.ndarray]:
         if clip.take_id == "S1_happy":

@@ -48,6 +48,7 @@ def files_of(run: Run) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framing", ["ned256", "ffhq", "head"])
 def test_every_frame_with_a_face_has_probabilities(made: Run, framing: str) -> None:
     summary = score.run(with_score(made, framing=framing))
@@ -73,6 +74,7 @@ def test_takes_tell_of_their_files(made: Run) -> None:
     assert angry.weights_sha256 == made.params.models["tiny"].sha256
 
 
+@pytest.mark.slow
 def test_the_stored_crop_is_scored_as_it_is(made: Run) -> None:
     """Under `head` a row is what the network says of the stored crop."""
     run = with_score(made, framing="head")
@@ -86,6 +88,7 @@ def test_the_stored_crop_is_scored_as_it_is(made: Run) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_budget_scores_so_many_frames(made: Run) -> None:
     score.run(with_score(made, frames_per_take=4))
     numbers = scores_of(made, "S1_happy")["frame"].to_pylist()
@@ -119,6 +122,7 @@ def test_a_change_of_the_section_redoes_all(made: Run, section: dict[str, object
     assert score.run(with_score(made, **section)).done == 6
 
 
+@pytest.mark.slow
 def test_other_ensembles_and_thresholds_redo_nothing(made: Run) -> None:
     score.run(made)
     ensembles = dict(made.params.score.ensembles)
@@ -130,6 +134,7 @@ def test_other_ensembles_and_thresholds_redo_nothing(made: Run) -> None:
     assert score.run(again).reused == 6
 
 
+@pytest.mark.slow
 def test_changed_weights_redo_all(made: Run) -> None:
     score.run(made)
     path = Path(made.params.models["tiny"].path)
@@ -144,6 +149,7 @@ def test_changed_weights_redo_all(made: Run) -> None:
     assert score.run(replace(made, params=params)).done == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("section", "says"),
     [

@@ -38,6 +38,7 @@ def _rows(run: Run, split: str) -> list[dict]:
     return table.to_pylist()
 
 
+@pytest.mark.slow
 def test_kept_images_go_with_the_split_of_their_source(made: Run) -> None:
     for split, speaker in (("train", "S1"), ("test", "S2")):
         rows = _rows(made, split)

@@ -60,6 +60,7 @@ def with_rule(run: Run, rule: str) -> Run:
     return replace(run, params=run.params.model_copy(update={"datasets": {"made": entry}}))
 
 
+@pytest.mark.slow
 def test_sentence_in_two_splits_is_refused_by_name(made: Run) -> None:
     with pytest.raises(PipelineError, match=r"1 sentence is in .*: s1 \(test, train\); the spl"):
         shards.run(with_rule(made, "by_sentence"))
@@ -83,6 +84,7 @@ def test_leaks_of_other_configs_are_refused() -> None:
         refuse_leaks("speaker+sentence", [one], [], [(one.clip, "test")])
 
 
+@pytest.mark.slow
 def test_manifest_names_all_files_beside_the_shards(made: Run) -> None:
     shards.run(made)
     folder = made.folder("shards")
@@ -99,6 +101,7 @@ def test_manifest_names_all_files_beside_the_shards(made: Run) -> None:
     assert read_protocol(folder, "intra_id") == ()  # all of S2's takes say the same sentence
 
 
+@pytest.mark.slow
 def test_lists_that_are_no_more_are_removed(made: Run) -> None:
     shards.run(made)
     stray = made.folder("shards") / "protocols" / "old.csv"
@@ -167,6 +170,7 @@ def test_croissant_leaves_out_configs_without_files() -> None:
     assert "citeAs" not in made
 
 
+@pytest.mark.slow
 def test_croissant_of_the_stage_is_that_of_its_files(made: Run) -> None:
     shards.run(made)
     folder = made.folder("shards")

@@ -89,6 +89,7 @@ def test_rows_are_the_posed_frame_pairs(made: Run) -> None:
     assert by_id["S1_neutral+angry/000007-000010"]["mouth_agreement"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framing", ["ned256", "head", "ffhq"])
 def test_target_lies_on_source(tmp_path: Path, framing: str) -> None:
     run = make_run(tmp_path, framing=framing)
@@ -107,6 +108,7 @@ def test_target_lies_on_source(tmp_path: Path, framing: str) -> None:
         assert row["target_covered"] > 0.5
 
 
+@pytest.mark.slow
 def test_matrices_compose(made: Run) -> None:
     poses = {
         (row["pair_id"], row["frame_a"]): np.reshape(row["affine"], (2, 3))
@@ -169,12 +171,14 @@ def test_take_without_split_is_named(made: Run) -> None:
     assert (reject.item, reject.reason) == (sentences[0].utterance_id, "no_split")
 
 
+@pytest.mark.slow
 def test_same_bytes_for_any_number_of_workers(made: Run) -> None:
     one = published(made)
     shards.run(changed(made, force=True, workers=2))
     assert published(made) == one
 
 
+@pytest.mark.slow
 def test_same_bytes_after_a_take_went_and_came_back(made: Run) -> None:
     before = published(made)
     make_inputs(made, without="S1_happy")
@@ -300,6 +304,7 @@ def test_clear_frames_make_the_config_emotions(made: Run) -> None:
     assert {r["split"] for r in rows_of(made, "emotions", "test")} == {"test"}
 
 
+@pytest.mark.slow
 def test_the_image_of_a_clear_frame_is_that_of_the_pairs(made: Run) -> None:
     with_emotions(made)
     ours = {r["image_id"]: r for r in rows_of(made, "emotions", "train")}

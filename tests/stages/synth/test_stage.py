@@ -124,6 +124,7 @@ def test_a_changed_beta_redoes_synth_alone(made: Run, weights: dict[str, ModelFi
     assert [stage.run(more).reused for stage in (invert, directions, synth)] == [0, 0, 0]
 
 
+@pytest.mark.slow
 def test_directions_are_fitted_on_train_alone(made: Run) -> None:
     invert.run(made)
     summary = directions.run(made)
@@ -136,6 +137,7 @@ def test_directions_are_fitted_on_train_alone(made: Run) -> None:
     assert summary.notes[0] == "norm flattened: a step of 15 is 5.30 per row of 8"
 
 
+@pytest.mark.slow
 def test_each_speaker_may_have_its_own(made: Run, weights: dict[str, ModelFile]) -> None:
     own = _run(made.data, weights, directions={"speakers": "each"})
     invert.run(own)
@@ -151,6 +153,7 @@ def test_each_speaker_may_have_its_own(made: Run, weights: dict[str, ModelFile])
     assert summary.planned == 4
 
 
+@pytest.mark.slow
 def test_families_of_faceless_images_are_all_rejected(made: Run) -> None:
     """Random weights draw no face: every family has its reason, and the counts hold."""
     for stage in (invert, directions):
@@ -164,6 +167,7 @@ def test_families_of_faceless_images_are_all_rejected(made: Run) -> None:
     assert {row.split for row in images if row.speaker == "S2"} == {"test"}
 
 
+@pytest.mark.slow
 def test_bounds_reject_frames_and_takes(made: Run, weights: dict[str, ModelFile]) -> None:
     invert.run(made)
     takes = read_rows(made.table("invert", "inverted"), InvertedTake)
@@ -202,6 +206,7 @@ def test_takes_without_image_or_face_have_reasons(made: Run) -> None:
     assert invert.run(made).reasons == {"no_face": 1, "audio_only": 1}
 
 
+@pytest.mark.slow
 def test_smoothing_runs_over_time_and_leaves_the_mean(
     made: Run, weights: dict[str, ModelFile]
 ) -> None:
@@ -224,6 +229,7 @@ def test_smoothing_runs_over_time_and_leaves_the_mean(
     assert np.abs(np.diff(smooth, axis=0)).mean() < 0.5 * np.abs(np.diff(plain, axis=0)).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framing", ["ned256", "ffhq"])
 def test_squares_tell_where_images_were_taken(
     made: Run, weights: dict[str, ModelFile], framing: str
@@ -302,6 +308,7 @@ def test_out_of_order_names_the_command(made: Run) -> None:
         synth.run(made)
 
 
+@pytest.mark.slow
 def test_a_take_whose_worker_died_is_told_beside_the_count(
     made: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def takes(made: Run) -> list[FramedTake]:
     return choose(clips, made.items("extract"), level=None, view=None)
 
 
+@pytest.mark.slow
 def test_tree_counts_frames_from_take_to_take(takes: list[FramedTake], tmp_path: Path) -> None:
     written = write_tree(tmp_path, takes)
     assert (written.takes, written.frames) == (6, 6 * 14)
@@ -51,6 +52,7 @@ def test_tree_counts_frames_from_take_to_take(takes: list[FramedTake], tmp_path:
     assert cv2.imread(str(images[0])).shape == (256, 256, 3)
 
 
+@pytest.mark.slow
 def test_frame_of_the_tree_is_that_of_the_take(takes: list[FramedTake], tmp_path: Path) -> None:
     write_tree(tmp_path, takes)
     (wanted,) = takes[1].images([5])  # happy comes second: its frame 5 is number 14 + 5
@@ -58,6 +60,7 @@ def test_frame_of_the_tree_is_that_of_the_take(takes: list[FramedTake], tmp_path
     np.testing.assert_array_equal(found[:, :, ::-1], wanted)
 
 
+@pytest.mark.slow
 def test_fifty_frames_a_part(takes: list[FramedTake], tmp_path: Path) -> None:
     write_tree(tmp_path, [takes[0]] * 4)
     parts = sorted((tmp_path / "S1" / "images").iterdir())
@@ -71,6 +74,7 @@ def test_takes_of_one_name_are_numbered() -> None:
     assert names([footage(1), footage(2)]) == ["sad_003_0", "sad_003_1"]
 
 
+@pytest.mark.slow
 def test_clips_are_at_25_frames_a_second_with_their_audio(
     takes: list[FramedTake], tmp_path: Path
 ) -> None:
@@ -91,6 +95,7 @@ def test_clips_are_at_25_frames_a_second_with_their_audio(
     assert len(samples) == 14 * 16000 // 25
 
 
+@pytest.mark.slow
 def test_clips_are_the_same_bytes_each_time(takes: list[FramedTake], tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_clips(tmp_path / name, takes[:1])
@@ -118,6 +123,7 @@ def test_frame_that_stands_long_is_repeated() -> None:
     assert frames_at_rate(begins, np.array([0.04, 0.16, 0.2])) == [0, 1, 1, 1, 2]
 
 
+@pytest.mark.slow
 def test_audio_that_begins_late_is_silence_before(takes: list[FramedTake], tmp_path: Path) -> None:
     from dataclasses import replace
 

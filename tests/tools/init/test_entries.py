@@ -76,6 +76,7 @@ def test_names(wanted: str, taken: list[str], name: str) -> None:
 DEMO = Entry("demo", "demo", "data/demo/corpus", (), "by_speaker")
 
 
+@pytest.mark.slow
 def test_a_new_project_has_neither_datasets_nor_exclusions_of_another() -> None:
     clean = params.default_text()
     used = add_entry(add_entry(clean, MEAD), Entry("studio", "custom", "/s.csv", (), "by_speaker"))

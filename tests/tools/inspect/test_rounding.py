@@ -107,6 +107,7 @@ def test_the_fingerprint_explains_a_difference(built: Path, folder: Path) -> Non
     assert {("mode", "portable", "native"), ("processor", "none", "another")} <= said
 
 
+@pytest.mark.slow
 def test_verify_against_another_version(
     built: Path, folder: Path, call: Callable[..., tuple[int, str, str]]
 ) -> None:

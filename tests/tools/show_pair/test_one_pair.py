@@ -48,10 +48,12 @@ def test_a_pair_is_one_image_with_faces_and_curves(made: Run) -> None:
     assert path_colour[-140:, 96:1260].any(axis=0).mean() > 0.8  # the path, from end to end
 
 
+@pytest.mark.slow
 def test_before_pose_there_is_a_image_too(made: Run) -> None:
     assert drawn(draw_pair(made, ids(made)[0])).shape[1] == 1280
 
 
+@pytest.mark.slow
 def test_an_unknown_pair_names_the_nearest(made: Run) -> None:
     known = ids(made)[0]
     with pytest.raises(PipelineError, match=re.escape(f"did you mean {known}?")):
@@ -65,6 +67,7 @@ def test_out_of_order_it_names_the_command(tmp_path: Path) -> None:
         draw_pair(make_run(tmp_path), "p")
 
 
+@pytest.mark.slow
 def test_a_pair_finds_its_dataset(made: Run) -> None:
     known = ids(made)[0]
     assert find_dataset(made.data, ["absent", made.dataset], known) == made.dataset

@@ -57,6 +57,7 @@ def _losses(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+@pytest.mark.slow
 def test_it_learns_and_its_file_loads(tmp_path: Path) -> None:
     run = _run(tmp_path, steps=60, adversarial=0.0, checkpoint_every=60)
     make_inputs(run)
@@ -73,6 +74,7 @@ def test_it_learns_and_its_file_loads(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "sheet.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_total_is_equation_10(tmp_path: Path) -> None:
     run = _run(tmp_path)
     make_inputs(run)
@@ -87,6 +89,7 @@ def test_total_is_equation_10(tmp_path: Path) -> None:
     assert float(row["contrast"]) > 0
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_gives_the_losses_of_an_unbroken_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +115,7 @@ def test_killed_and_resumed_gives_the_losses_of_an_unbroken_run(
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
 
 
+@pytest.mark.slow
 def test_it_never_goes_on_with_other_data_or_weights(tmp_path: Path) -> None:
     run = _run(tmp_path, steps=2)
     make_inputs(run)
@@ -121,6 +125,7 @@ def test_it_never_goes_on_with_other_data_or_weights(tmp_path: Path) -> None:
         train_on_dataset(other, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_the_generator_is_frozen(tmp_path: Path) -> None:
     run = _run(tmp_path)
     make_inputs(run)
