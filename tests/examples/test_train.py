@@ -95,4 +95,5 @@ def test_the_commands_of_the_page_run_as_they_are_written(repository: Path, tmp_
     _shell(commands, home)
     assert {"figure.png", "last.pt", "shards.dvc"} <= {p.name for p in (home / "metric").iterdir()}
     recorded = (home / "metric/shards.dvc").read_text()
-    assert f"url: {source}" in recorded
+    assert "path: data/demo/shards" in recorded
+    assert "rev_lock: " in recorded
