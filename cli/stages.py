@@ -46,7 +46,6 @@ def register(app: typer.Typer) -> None:
 
 def _stage_command(stage: StageSpec) -> Callable[..., None]:
     def command(
-        context: typer.Context,
         dataset: DatasetOption = "demo",
         params: ParamsOption = None,
         data: DataOption = Path("data"),
@@ -61,8 +60,6 @@ def _stage_command(stage: StageSpec) -> Callable[..., None]:
         lock: LockOption = True,
         as_json: JsonOption = False,
     ) -> None:
-        if context.invoked_subcommand is not None:
-            return
         project.require(params)
         options = make_options(
             engine, workers, shard, force, retry_failed,
