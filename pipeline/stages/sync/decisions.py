@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -59,7 +60,7 @@ def decide(
     measured = {row.session: row for row in sessions if row.pooled == "session"}
     rows = [_take(clip, own, placed, zero_s, measured) for clip in clips]
     sessions += _unmeasured(clips, sessions)
-    counts = _counts(clips)
+    counts = Counter(session_of(clip) for clip in clips)
     return Decided(
         sorted(rows, key=lambda row: row.take_id),
         sorted(
@@ -86,8 +87,8 @@ def _spread_ms(sure: Sequence[Mapping[str, Any]], zero_s: float) -> float | None
 def _speakers_with_several(clips: Sequence[Clip]) -> set[str]:
     """Speakers with more than one session; the pairs of others have no relative offset."""
     sessions = {(clip.speaker, session_of(clip)) for clip in clips}
-    speakers = [speaker for speaker, _ in sessions]
-    return {speaker for speaker in speakers if speakers.count(speaker) > 1}
+    counts = Counter(speaker for speaker, _ in sessions)
+    return {speaker for speaker, n in counts.items() if n > 1}
 
 
 def _session(
@@ -151,13 +152,6 @@ def _take(
         strength=None if mine is None else round(mine["strength"], 3),
         pooled=at.pooled, applied_ms=at.applied_ms, remaining_ms=at.remaining_ms, status=at.status,
     )  # fmt: skip
-
-
-def _counts(clips: Sequence[Clip]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for clip in clips:
-        counts[session_of(clip)] = counts.get(session_of(clip), 0) + 1
-    return counts
 
 
 def _unmeasured(clips: Sequence[Clip], sessions: Sequence[SyncSession]) -> Iterator[SyncSession]:
